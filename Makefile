@@ -1,0 +1,50 @@
+# The verbs of this project. Each sets up what it needs; `make help` lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# A terminal's own settings must not reach the sandbox: only Meltano's environments decide where data goes.
+unexport MELTANO_ENVIRONMENT
+SETUP := .venv/.set-up
+
+help: ## List these verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(SETUP) ## Make .venv with the pinned packages and this project
+
+$(SETUP): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 10) else None'
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Bring the sandbox's store into the sandbox's PostHog, and show what arrived
+	@python -m sandbox demo
+
+sandbox: setup ## Open the sandbox again, as the demo left it
+	@python -m sandbox start
+
+test: setup ## Pass all tests
+	pytest --numprocesses 2 --cov
+
+lint: setup ## Check style and types
+	ruff check
+	ruff format --check
+	mypy
+
+docs: setup ## Write the generated parts of the documents anew
+	python -m docs.generate
+
+benchmark: setup ## Measure tap, target and both; ORDERS=10000 sets the store's size
+	python -m benchmarks --orders $(or $(ORDERS),10000)
+
+pins: setup ## Pin the newest allowed packages, with hashes, in requirements.txt (needs uv)
+	uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --all-extras --group dev \
+		pyproject.toml --output-file requirements.txt
+
+clean: ## Remove what set-up, sandbox and runs have left
+	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
+	rm -rf .venv .sandbox .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+
+.PHONY: help setup demo sandbox test lint docs benchmark pins clean

@@ -1,0 +1,67 @@
+"""The least that a tap and a target can be, in: recorded questions, or Singer messages; out: pages, or events.
+
+The measure of what code may cost on this machine: no checks, no retries, no state, nothing to rely on.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from itertools import islice
+from pathlib import Path
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import msgspec
+import requests
+
+EVENTS_A_REQUEST = 500
+GZIP_LEVEL = 1  # most of the gain for the least time
+
+
+def ask(url: str, questions: str) -> None:
+    """Ask what the tap asked, and write each page's nodes as lines."""
+    session, write = requests.Session(), sys.stdout.buffer.write
+    headers = {"X-Shopify-Access-Token": "shpat_sandbox", "Content-Type": "application/json"}
+    for path, body in msgspec.json.decode(Path(questions).read_bytes(), type=list[tuple[str, str]]):
+        answer = msgspec.json.decode(session.post(url + path, data=body.encode(), headers=headers, timeout=60).content)
+        page = (answer.get("data") or {}).get("page") or {}
+        for node in page.get("nodes", ()):
+            write(msgspec.json.encode(node) + b"\n")
+
+
+def send(url: str) -> None:
+    """Send each record as one event under its own id."""
+    session = requests.Session()
+    headers = {
+        "Authorization": "Bearer phc_sandbox",
+        "Content-Type": "application/json",
+        "Content-Encoding": "gzip",
+        "PostHog-Sdk-Info": "bare/1.0",
+        "PostHog-Attempt": "1",
+        "PostHog-Request-Id": str(UUID(int=1)),
+        "PostHog-Request-Timestamp": "2026-11-01T00:00:00Z",
+    }
+    messages = map(msgspec.json.decode, sys.stdin.buffer)
+    events = (_event(one["stream"], one["record"]) for one in messages if one["type"] == "RECORD")
+    while batch := list(islice(events, EVENTS_A_REQUEST)):
+        body = msgspec.json.encode({"created_at": "2026-11-01T00:00:00Z", "batch": batch})
+        packed = gzip.compress(body, GZIP_LEVEL)
+        session.post(f"{url}/i/v1/analytics/events", data=packed, headers=headers, timeout=60).raise_for_status()
+
+
+def _event(stream: str, record: dict[str, object]) -> dict[str, object]:
+    return {
+        "event": stream,
+        "uuid": str(uuid5(NAMESPACE_URL, f"{stream}/{record['id']}")),
+        "distinct_id": str(record["id"]),
+        "timestamp": record["created_at"],
+        "options": {"disable_skew_correction": True},
+        "properties": record,
+    }
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "ask":
+        ask(*sys.argv[2:])
+    else:
+        send(*sys.argv[2:])

@@ -1,0 +1,106 @@
+"""The sandbox's commands, in: a verb; out: a shop and a PostHog that run, stop, change or show what arrived."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sandbox.home import POSTHOG_PORT, SHOP_PORT, Home
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+IDLE_MINUTES = 60  # a forgotten sandbox ends by itself
+
+
+@click.group(help=__doc__)
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=Path(".sandbox"), show_default=True, help="Its home."
+)
+@click.option("--shop-port", default=SHOP_PORT, show_default=True, envvar="SANDBOX_SHOP_PORT")
+@click.option("--posthog-port", default=POSTHOG_PORT, show_default=True, envvar="SANDBOX_POSTHOG_PORT")
+@click.pass_context
+def sandbox(context: click.Context, folder: Path, shop_port: int, posthog_port: int) -> None:
+    """Place the sandbox before its verb acts."""
+    context.obj = Home(folder.absolute(), shop_port, posthog_port)
+
+
+@sandbox.command
+@click.option("--fresh", is_flag=True, help="Forget what an earlier sandbox was sent.")
+@click.pass_obj
+def start(home: Home, *, fresh: bool) -> None:
+    """Open the shop and the PostHog in the background; they end after an hour without a request."""
+    if fresh:
+        home.stop()
+    if home.running() is None:
+        home.make(fresh=fresh)
+        home.start()
+    click.echo(f"shop     {home.shop_url}/admin   (token shpat_sandbox)")
+    click.echo(f"PostHog  {home.posthog_url}   (project key phc_sandbox)")
+
+
+@sandbox.command
+@click.pass_obj
+def stop(home: Home) -> None:
+    """Close the sandbox; what PostHog was sent stays in its folder."""
+    click.echo("closed" if home.stop() else "it was not running")
+
+
+@sandbox.command
+@click.pass_obj
+def show(home: Home) -> None:
+    """Print what PostHog was sent."""
+    from sandbox.report import arrived  # noqa: PLC0415  # so that stop and start stay quick
+
+    if home.running() is None:
+        raise click.ClickException("the sandbox isn't open: `python -m sandbox start` opens it")
+    for line in arrived(home.posthog_url):
+        click.echo(line)
+
+
+@sandbox.command
+@click.pass_obj
+def demo(home: Home) -> None:
+    """Sync the store twice with `meltano run sync`, one order changed in between, and show what arrived."""
+    from sandbox.demo import run_demo  # noqa: PLC0415  # so that stop and start stay quick
+
+    run_demo(home, echo=click.echo)
+
+
+@sandbox.command(hidden=True)
+@click.pass_obj
+def serve(home: Home) -> None:
+    """Serve shop and PostHog in the foreground until told to stop, or idle for an hour."""
+    from sandbox.posthog import PostHog  # noqa: PLC0415  # the same
+    from sandbox.shop import Shop  # noqa: PLC0415  # the same
+    from sandbox.shop.cdnow import cdnow_store  # noqa: PLC0415  # so that the other commands stay quick
+
+    told = threading.Event()
+
+    def stop_serving(_signum: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    signal.signal(signal.SIGTERM, stop_serving)
+    signal.signal(signal.SIGINT, stop_serving)
+    home.make(fresh=False)
+    yesterday = datetime.now(timezone.utc).date() - timedelta(days=1)
+    posthog = PostHog(database=str(home.database), shop_url=home.shop_url)
+    posthog.app.add_url_rule("/_sandbox/process", view_func=lambda: {"pid": os.getpid()})
+    with Shop(cdnow_store(last_day=yesterday)).serve(home.shop_port) as shop, posthog.serve(home.posthog_port):
+        home.write_pid()
+        started = time.monotonic()
+        while not told.wait(timeout=5):
+            last = max([started, *(seen.at for seen in shop.controls.requests[-1:] + posthog.controls.requests[-1:])])
+            if time.monotonic() - last > IDLE_MINUTES * 60:
+                return
+
+
+if __name__ == "__main__":
+    sandbox(prog_name="python -m sandbox")

@@ -1,0 +1,104 @@
+"""The demo, in: a sandbox; out: its store in its PostHog by `meltano run sync`, twice, and in words what arrived.
+
+Knows Meltano as a command only.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shlex
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+import requests
+
+from sandbox.report import TIMEOUT_SECONDS, arrived, ask, one_in_full
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.home import Home
+
+JOB = ["meltano", "--environment=sandbox", "run", "sync"]
+LONGEST_RUN_SECONDS = 300
+EVENTS_PER_PAGE = 1_000
+LAST_WORDS = 30  # lines of a failed run's log
+
+
+def run_demo(home: Home, echo: Callable[[str], None]) -> None:
+    """Open a fresh sandbox, sync, change one order, sync again.
+
+    Raises ClickException when a run fails, or when the second one sends anything but the change.
+    """
+    home.stop()
+    home.make(fresh=True)
+    echo("A shop with the 6,919 purchases of CDNOW's customers and an empty PostHog open on this machine ...")
+    home.start()
+
+    _sync(home, echo)
+    echo("\nWhat arrived in PostHog:\n")
+    for line in arrived(home.posthog_url):
+        echo(f"  {line}")
+    order = _paid_order(home)
+    first = ask(home.posthog_url, "/api/totals")
+    echo("\nOne event in full:\n")
+    echo(one_in_full(home.posthog_url, order["uuid"]))
+
+    label = order["properties"]["order_name"]
+    echo(f"\nNow order {label} is refunded in the shop, and the job runs again:")
+    change = {"change": "refund_order", "order_id": label}
+    requests.post(f"{home.shop_url}/_control/change", json=change, timeout=TIMEOUT_SECONDS).raise_for_status()
+    _sync(home, echo)
+    second = ask(home.posthog_url, "/api/totals")
+    _tell_difference(first, second, echo)
+    echo(f"\nLook at it:  {home.posthog_url}/   (open for an hour after the last look; `make sandbox` opens it again)")
+
+
+def _sync(home: Home, echo: Callable[[str], None]) -> None:
+    """Run the job as a user would, its words kept in a file, and say how many records were read."""
+    log_path, summary_path = home.folder / "meltano.log", home.folder / "summary.json"
+    echo(f"\n$ {shlex.join(JOB)}")
+    started = time.monotonic()
+    environment = os.environ | {
+        "MELTANO_DATABASE_URI": f"sqlite:///{home.folder / 'meltano.db'}",
+        "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
+        "TAP_SHOPIFY_ORDERS_ADMIN_URL": f"{home.shop_url}/admin",
+        "TARGET_POSTHOG_HOST": home.posthog_url,
+        "TARGET_POSTHOG_SUMMARY_PATH": str(summary_path),
+    }
+    with log_path.open("ab") as log:
+        done = subprocess.run(JOB, env=environment, stdout=log, stderr=log, timeout=LONGEST_RUN_SECONDS, check=False)  # noqa: S603  # ours
+    if done.returncode:
+        words = "\n".join(log_path.read_text().splitlines()[-LAST_WORDS:])
+        raise click.ClickException(f"the job failed; its last words ({log_path}):\n{words}")
+    records = json.loads(summary_path.read_text())["records"]
+    read = " and ".join(f"{records.get(stream, 0):,} {stream}" for stream in ("customers", "orders"))
+    echo(f"  read {read} in {time.monotonic() - started:.0f} s")
+
+
+def _paid_order(home: Home) -> dict[str, Any]:
+    """Return the newest `Order Completed` that is paid and hasn't been refunded."""
+    newest: dict[str, Any] = {"timestamp": ""}
+    for offset in itertools.count(0, EVENTS_PER_PAGE):
+        page = ask(home.posthog_url, "/api/events", event="Order Completed", limit=EVENTS_PER_PAGE, offset=offset)
+        paid = [one for one in page if one["properties"]["financial_status"] == "paid"]
+        newest = max([newest, *paid], key=lambda one: one["timestamp"])
+        if len(page) < EVENTS_PER_PAGE:
+            break
+    return newest
+
+
+def _tell_difference(first: dict[str, Any], second: dict[str, Any], echo: Callable[[str], None]) -> None:
+    """Say what the second run brought; raises ClickException if that isn't one refund and its customer's figures."""
+    new = {name: count - first["events"].get(name, 0) for name, count in second["events"].items()}
+    brought = {name: count for name, count in new.items() if count}
+    for name, count in brought.items():
+        echo(f"  new in PostHog: {count} {name}")
+    again, doubles = second["repeats"] - first["repeats"], second["doubles"]
+    echo(f"  sent again and recognised by PostHog: {again} of that order; counted twice: {doubles}")
+    if doubles or brought != {"Order Refunded": 1, "$identify": 1}:
+        raise click.ClickException("the second run should have brought one refund and its customer's new figures")

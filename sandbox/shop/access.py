@@ -1,0 +1,100 @@
+"""What an app may see, in: its scopes and approvals; out: for each field of the schema, why it is refused.
+
+Knows the scopes and protections that Shopify writes beside its schema, but neither HTTP nor GraphQL's execution.
+Sources: https://shopify.dev/docs/api/usage/access-scopes, https://shopify.dev/docs/apps/launch/protected-customer-data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphql import GraphQLError, get_named_type
+
+if TYPE_CHECKING:
+    from graphql import GraphQLField
+
+SCOPES = ("read_all_orders", "read_customers", "read_orders", "read_products")
+SUBJECTS = frozenset({"customer", "name", "email", "phone", "address"})
+
+# Plans on which apps made in the admin get names, addresses, e-mails and telephones
+# (https://help.shopify.com/manual/apps/app-types/custom-apps: from Grow on).
+PLANS_WITH_PERSONAL_DATA = frozenset({"Grow", "Shopify", "Advanced", "Plus", "Shopify Plus"})
+
+SCOPE_OF_TYPE = {
+    "Customer": "read_customers",
+    "Location": "read_locations",
+    "Order": "read_orders",
+    "Product": "read_products",
+    "ProductVariant": "read_products",
+}
+SCOPE_OF_FIELD = {"QueryRoot.customersCount": "read_customers", "QueryRoot.ordersCount": "read_orders"}
+
+# `isProtected` and `protectedSubject` in the introspection that @shopify/dev-mcp ships.
+PROTECTED = {
+    "Customer.displayName": "name",
+    "Customer.email": "email",
+    "Customer.firstName": "name",
+    "Customer.lastName": "name",
+    "Customer.phone": "phone",
+    "CustomerEmailAddress.emailAddress": "email",
+    "CustomerPhoneNumber.phoneNumber": "phone",
+    "MailingAddress.address1": "address",
+    "MailingAddress.address2": "address",
+    "MailingAddress.firstName": "name",
+    "MailingAddress.lastName": "name",
+    "MailingAddress.latitude": "address",
+    "MailingAddress.longitude": "address",
+    "MailingAddress.name": "name",
+    "MailingAddress.phone": "phone",
+    "MailingAddress.zip": "address",
+    "Order.email": "email",
+    "Order.phone": "phone",
+    "Order.statusPageUrl": "name",
+    "ShippingLine.phone": "phone",
+}
+
+_MORE = "See https://shopify.dev/docs/apps/launch/protected-customer-data for more details."
+
+
+class AccessDeniedError(GraphQLError):
+    """A field that the app may not see: null in the data, with this error."""
+
+    def __init__(self, message: str) -> None:
+        documentation = "https://shopify.dev/api/usage/access-scopes"
+        super().__init__(message, extensions={"code": "ACCESS_DENIED", "documentation": documentation})
+
+
+@dataclass(frozen=True)
+class Access:
+    """The scopes of a token and the protected subjects that its app is approved for."""
+
+    scopes: frozenset[str]
+    approved: frozenset[str] = SUBJECTS
+
+    def refusal(self, type_name: str, name: str, definition: GraphQLField) -> AccessDeniedError | None:
+        """Return why a field is refused, if it is."""
+        target = get_named_type(definition.type).name.removesuffix("Connection")
+        scope = SCOPE_OF_FIELD.get(f"{type_name}.{name}") or SCOPE_OF_TYPE.get(target)
+        if scope and scope not in self.scopes:
+            return AccessDeniedError(f"Access denied for {name} field. Required access: `{scope}` access scope.")
+        if target == "Customer" and "customer" not in self.approved:
+            return AccessDeniedError(f"This app is not approved to access the Customer object. {_MORE}")
+        subject = PROTECTED.get(f"{type_name}.{name}")
+        if subject and subject not in self.approved:
+            return AccessDeniedError(f"This app is not approved to use the {name} field. {_MORE}")
+        return None
+
+    def refusal_of_node(self, type_name: str) -> AccessDeniedError | None:
+        """Return why `node(id:)` refuses a type, if it does."""
+        scope = SCOPE_OF_TYPE.get(type_name)
+        if scope and scope not in self.scopes:
+            return AccessDeniedError(f"Access denied for node field. Required access: `{scope}` access scope.")
+        if type_name == "Customer" and "customer" not in self.approved:
+            return AccessDeniedError(f"This app is not approved to access the Customer object. {_MORE}")
+        return None
+
+
+def approved_by_plan(plan: str) -> frozenset[str]:
+    """Return the subjects that an app made in the admin may use on a plan."""
+    return SUBJECTS if plan in PLANS_WITH_PERSONAL_DATA else frozenset({"customer"})

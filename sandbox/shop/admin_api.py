@@ -1,0 +1,152 @@
+"""A Shopify shop on loopback, in: a store and HTTP requests to its Admin API; out: what Shopify would answer.
+
+Knows HTTP and who may come in; a query is answered by `answers`.
+Source of status codes and bodies: https://shopify.dev/docs/api/usage/response-codes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from flask import Flask, Response, g, request, send_file
+
+from sandbox.controls import Controls
+from sandbox.server import serve
+from sandbox.shop import changes
+from sandbox.shop.access import SCOPES, SUBJECTS, Access, approved_by_plan
+from sandbox.shop.answers import Answers
+from sandbox.shop.bulk import BulkOperations
+from sandbox.shop.cost import Bucket
+from sandbox.shop.schemas import VERSIONS, deprecated_fields, read_document, served_version
+from sandbox.shop.tokens import LIFETIME_SECONDS, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sandbox.shop.store import Store
+
+BAD_TOKEN = "[API] Invalid API key or access token (unrecognized login or wrong password)"  # noqa: S105  # a message
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may differ between shops and apps; every argument of `Shop` but the store."""
+
+    access_token: str = "shpat_sandbox"  # noqa: S105  # the sandbox's well-known token
+    client_id: str = "sandbox-client"
+    client_secret: str = "shpss_sandbox"  # noqa: S105  # the sandbox's well-known secret
+    token_seconds: float = LIFETIME_SECONDS
+    scopes: tuple[str, ...] = SCOPES
+    approved: frozenset[str] | None = None  # protected subjects; by the plan and the kind of app if None
+    maximum_available: float = 2_000_000  # so large that only a test that sets it is throttled
+    restore_rate: float = 100_000
+    versions: tuple[str, ...] = VERSIONS
+    bulk_allowed: bool = True
+    bulk_seconds: float = 0.0
+    clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+
+
+class Shop:
+    """The Admin API of one shop; `clock` tells the time for everything that passes, so that tests needn't wait."""
+
+    def __init__(self, store: Store, **settings: Any) -> None:  # noqa: ANN401  # the fields of Settings
+        self.store, self.settings = store, Settings(**settings)
+        self.clock = self.settings.clock
+        self.controls = Controls()
+        self.bucket = Bucket(self.settings.maximum_available, self.settings.restore_rate, self.clock)
+        self.bulk = BulkOperations(self.clock, seconds=self.settings.bulk_seconds)
+        self.tokens = Tokens(
+            self.settings.access_token,
+            self.clock,
+            client_id=self.settings.client_id,
+            client_secret=self.settings.client_secret,
+            lifetime_seconds=self.settings.token_seconds,
+            scopes=self.settings.scopes,
+        )
+        self.closed: tuple[int, str] | None = None
+        self.breaks: dict[str, int] = {}
+        self.url = ""
+        self.app = self._app()
+
+    @contextmanager
+    def serve(self, port: int = 0) -> Iterator[Shop]:
+        """Serve the shop on loopback; yields itself with `url` set."""
+        with serve(self.app, port) as self.url:
+            yield self
+
+    def close(self, status: int = 402) -> None:
+        """Answer everything as a shop that is frozen (402), gone (404) or locked (423); 200 opens it again."""
+        errors = {402: "Unavailable Shop", 404: "Not Found", 423: "Locked"}
+        self.closed = (status, errors[status]) if status in errors else None
+
+    def break_field(self, name: str, times: int = 1) -> None:
+        """Let `Order.customer` (or another field) fail inside Shopify so many times."""
+        self.breaks[name] = times
+
+    def _app(self) -> Flask:
+        app = Flask(__name__)
+        self.controls.install(app)
+        app.before_request(self._at_the_door)
+        app.after_request(self._sign)
+        app.register_blueprint(changes.blueprint(self.store, self.clock))
+        app.register_blueprint(self.tokens.blueprint())
+        app.add_url_rule("/admin/api/<version>/graphql.json", view_func=self._graphql, methods=["POST"])
+        app.add_url_rule("/bulk/<int:number>.jsonl", view_func=self._bulk_file)
+        return app
+
+    def _at_the_door(self) -> Response | None:
+        g.request_id = str(uuid4())
+        if self.closed and not request.path.startswith("/_"):
+            return _answer({"errors": self.closed[1]}, status=self.closed[0])
+        return None
+
+    def _sign(self, response: Response) -> Response:
+        response.headers.setdefault("X-Request-Id", g.get("request_id", str(uuid4())))
+        return response
+
+    def _graphql(self, version: str) -> Response:
+        token = request.headers.get("X-Shopify-Access-Token")
+        if not self.tokens.knows(token):
+            return _answer({"errors": BAD_TOKEN}, status=401)
+        if not re.fullmatch(r"\d{4}-\d{2}", version):
+            return _answer({"errors": "Not Found"}, status=404)
+        body = request.get_json(silent=True)
+        if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+            return _answer({"errors": {"query": "Required parameter missing or invalid"}}, status=400)
+        served = served_version(version, self.settings.versions)
+        access = Access(frozenset(self.settings.scopes), self._approved(token))
+        answers = Answers(self, served, access, g.request_id, request.host_url.rstrip("/"))
+        debug = request.headers.get("Shopify-Search-Query-Debug") == "1"
+        response = _answer(
+            answers.body(body["query"], body.get("variables") or {}, body.get("operationName"), debug=debug)
+        )
+        response.headers["X-Shopify-API-Version"] = served
+        if not isinstance(read_document(served, body["query"]), list) and deprecated_fields(served, body["query"]):
+            response.headers["X-Shopify-API-Deprecated-Reason"] = deprecated_fields(served, body["query"])
+        return response
+
+    def _approved(self, token: str | None) -> frozenset[str]:
+        """Return the protected subjects: an app made in the admin depends on the plan, one of the Dev Dashboard not."""
+        if self.settings.approved is not None:
+            return self.settings.approved
+        plan = self.store.shop["plan"]["publicDisplayName"]
+        return approved_by_plan(plan) if token == self.tokens.permanent else SUBJECTS
+
+    def _bulk_file(self, number: int) -> Response:
+        """Serve a result, also in parts (`Range`), as the object store behind Shopify's signed links does."""
+        path = self.bulk.file(number, request.args.get("Signature", ""))
+        if path is None:
+            page = "<?xml version='1.0'?><Error><Code>ExpiredToken</Code><Message>Invalid argument.</Message></Error>"
+            return Response(page, status=400, content_type="application/xml; charset=UTF-8")
+        return send_file(path, mimetype="application/jsonl", conditional=True)
+
+
+def _answer(body: dict[str, Any], status: int = 200) -> Response:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, status=status, content_type="application/json; charset=utf-8")

@@ -1,0 +1,84 @@
+"""What is sold and paid, in: facts of a purchase; out: values that say them, with names.
+
+Knows neither Shopify's shapes (`parts`) nor what becomes of an order (`orders`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sandbox.shop.money import ZERO, Currencies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
+
+Node = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a line item says about the thing sold; `number` makes the ids of product and variant."""
+
+    number: int
+    title: str
+    vendor: str
+    variant: str = "CD"
+    grams: int = 100
+    gift_card: bool = False
+
+    @property
+    def sku(self) -> str:
+        """The stock keeping unit."""
+        return f"{'GIFT' if self.gift_card else 'CD'}-{self.number:05d}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """So many of a product at a final unit price, after so much discount per unit."""
+
+    product: Product
+    quantity: int
+    unit: Decimal
+    off: Decimal = ZERO
+    properties: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Discount:
+    """Why the lines are cheaper: `type_name` is one of the object types of DiscountApplication."""
+
+    type_name: str
+    label: str
+    percentage: float | None = None
+    target_type: str = "LINE_ITEM"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What is known when an order is placed; `extra` holds further plain fields of Order."""
+
+    at: str
+    number: int
+    lines: Sequence[Line]
+    currencies: Currencies
+    shipping: Decimal = ZERO
+    tax_rate: Decimal = ZERO
+    tip: Decimal = ZERO
+    discount: Discount | None = None
+    customer: Node | None = None
+    address: Node | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Payment:
+    """Money that moves, or tries to; without an amount it is the whole order."""
+
+    kind: str = "SALE"
+    gateway: str = "shopify_payments"
+    amount: Decimal | None = None
+    status: str = "SUCCESS"
+    error_code: str | None = None
+    parent: Node | None = None

@@ -1,0 +1,247 @@
+"""The parts of an order, in: what was bought, paid, sent or given back; out: dicts shaped as Shopify's types.
+
+Knows what each part says of itself, not the totals and statuses that follow (`ledger`) nor when it happens (`orders`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandbox.shop.money import ZERO, Currencies, money, rounded, shop_amount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from decimal import Decimal
+
+    from sandbox.shop.goods import Line, Payment, Placed, Product
+
+Node = dict[str, Any]
+
+
+def gid(type_name: str, number: int) -> str:
+    """Return a global id, such as `gid://shopify/Order/1`."""
+    return f"gid://shopify/{type_name}/{number}"
+
+
+WAREHOUSE = {"id": gid("Location", 655441491), "legacyResourceId": "655441491", "name": "Warehouse"}
+
+
+def application(placed: Placed) -> Node | None:
+    """Return the DiscountApplication of an order, if it has one."""
+    discount = placed.discount
+    if discount is None:
+        return None
+    off = sum((line.off * line.quantity for line in placed.lines), ZERO)
+    value = (
+        {"__typename": "PricingPercentageValue", "percentage": discount.percentage}
+        if discount.percentage is not None
+        else {"__typename": "MoneyV2", **money(off, placed.currencies.shop)}
+    )
+    label = "code" if discount.type_name == "DiscountCodeApplication" else "title"
+    return {
+        "__typename": discount.type_name,
+        "index": 0,
+        label: discount.label,
+        "description": discount.label if discount.type_name == "ManualDiscountApplication" else None,
+        "allocationMethod": "ACROSS",
+        "targetSelection": "ALL",
+        "targetType": discount.target_type,
+        "value": value,
+    }
+
+
+def line_item(line: Line, placed: Placed, application: Node | None, ids: Iterator[int]) -> Node:
+    """Return a LineItem at its final price; discounts stand where Shopify shows them."""
+    bag, number, product = placed.currencies.bag, next(ids), line.product
+    original, off, final = (line.unit + line.off) * line.quantity, line.off * line.quantity, line.unit * line.quantity
+    by_code = application is not None and application["__typename"] == "DiscountCodeApplication"
+    tax = ZERO if product.gift_card else rounded(final * placed.tax_rate, placed.currencies.shop)
+    name = product.title if product.gift_card else f"{product.title} - {product.variant}"
+    return {
+        "id": gid("LineItem", number),
+        "title": product.title,
+        "variantTitle": None if product.gift_card else product.variant,
+        "name": name,
+        "sku": product.sku,
+        "vendor": product.vendor,
+        "quantity": line.quantity,
+        "product": _product(product),
+        "variant": _variant(product),
+        "customAttributes": [{"key": key, "value": value} for key, value in line.properties],
+        "duties": [],
+        "isGiftCard": product.gift_card,
+        "taxable": not product.gift_card,
+        "requiresShipping": not product.gift_card,
+        "merchantEditable": True,
+        "restockable": not product.gift_card,
+        "nonFulfillableQuantity": 0,
+        "weight": {"unit": "GRAMS", "value": float(product.grams)},
+        "originalUnitPriceSet": bag(line.unit + line.off),
+        "originalTotalSet": bag(original),
+        # Line prices leave code discounts out (https://shopify.dev/docs/api/admin-graphql/latest/objects/LineItem).
+        "discountedUnitPriceSet": bag(line.unit + line.off if by_code else line.unit),
+        "discountedTotalSet": bag(original if by_code else final),
+        "totalDiscountSet": bag(ZERO if by_code else off),
+        "discountedUnitPriceAfterAllDiscountsSet": bag(line.unit),
+        "priceAfterAllDiscountsBeforeTaxesSet": bag(final),
+        "discountAllocations": [{"allocatedAmountSet": bag(off), "discountApplication": application}] if off else [],
+        "taxLines": tax_lines(bag(tax), placed.tax_rate) if tax else [],
+        "_final": final,
+        "_tax": tax,
+    }
+
+
+def shipping_line(placed: Placed, ids: Iterator[int]) -> Node:
+    """Return the ShippingLine; free shipping is one as well."""
+    bag = placed.currencies.bag(placed.shipping)
+    return {
+        "id": gid("ShippingLine", next(ids)),
+        "title": "Standard" if placed.shipping else "Free shipping",
+        "code": "standard" if placed.shipping else "free",
+        "source": "shopify",
+        "carrierIdentifier": None,
+        "custom": False,
+        "isRemoved": False,
+        "originalPriceSet": bag,
+        "discountedPriceSet": bag,
+        "currentDiscountedPriceSet": bag,
+        "discountAllocations": [],
+        "taxLines": [],
+    }
+
+
+def transaction(order: Node, ids: Iterator[int], at: str, payment: Payment, bag: Node) -> Node:
+    """Return an OrderTransaction over an amount."""
+    return {
+        "id": gid("OrderTransaction", next(ids)),
+        "kind": payment.kind,
+        "status": payment.status,
+        "gateway": payment.gateway,
+        "formattedGateway": payment.gateway.replace("_", " ").title(),
+        "amountSet": bag,
+        "createdAt": at,
+        "processedAt": at,
+        "errorCode": payment.error_code,
+        "order": order,
+        "parentTransaction": payment.parent,
+        "test": order["test"],
+        "manualPaymentGateway": payment.gateway in ("manual", "cash", "Bank Deposit"),
+        "manuallyCapturable": payment.kind == "AUTHORIZATION",
+        "multiCapturable": False,
+    }
+
+
+def refund_line(order: Node, line: Node, count: int, restock_type: str, ids: Iterator[int]) -> Node:
+    """Return a RefundLineItem of so many units, with their share of the tax."""
+    currencies: Currencies = order["_currencies"]
+    unit = shop_amount(line["discountedUnitPriceAfterAllDiscountsSet"])
+    tax = rounded(line["_tax"] * count / line["quantity"], currencies.shop)
+    return {
+        "id": gid("RefundLineItem", next(ids)),
+        "lineItem": line,
+        "quantity": count,
+        "restockType": restock_type,
+        "restocked": restock_type != "NO_RESTOCK",
+        "priceSet": currencies.bag(unit),
+        "subtotalSet": currencies.bag(unit * count),
+        "totalTaxSet": currencies.bag(tax),
+        "location": WAREHOUSE if restock_type != "NO_RESTOCK" else None,
+    }
+
+
+def tax_lines(bag: Node, rate: Decimal) -> list[Node]:
+    """Return the one TaxLine of an amount."""
+    return [
+        {
+            "title": "Sales tax",
+            "rate": float(rate),
+            "ratePercentage": float(rate * 100),
+            "priceSet": bag,
+            "source": "Shopify",
+            "channelLiable": False,
+        }
+    ]
+
+
+def _product(product: Product) -> Node:
+    number = 8_000_000_000_000 + product.number
+    return {
+        "id": gid("Product", number),
+        "legacyResourceId": str(number),
+        "title": product.title,
+        "vendor": product.vendor,
+        "handle": product.sku.lower(),
+        "productType": "Gift card" if product.gift_card else "Music",
+    }
+
+
+def _variant(product: Product) -> Node:
+    number = 44_000_000_000_000 + product.number
+    return {
+        "id": gid("ProductVariant", number),
+        "legacyResourceId": str(number),
+        "title": product.variant,
+        "sku": product.sku,
+    }
+
+
+def letters(number: int) -> str:
+    """Return nine letters for a number, as a confirmation number looks."""
+    mixed = number * 2654435761 % 26**9
+    return "".join(chr(65 + mixed // 26**place % 26) for place in range(9))
+
+
+def fulfillment(order: Node, lines: Sequence[Node], ids: Iterator[int], at: str, delivered_at: str | None) -> Node:
+    """Return a Fulfillment of whole lines."""
+    number, count = next(ids), len(order["fulfillments"]) + 1
+    tracking = f"1Z{number % 10**12:012d}"
+    parts = [
+        {
+            "id": gid("FulfillmentLineItem", next(ids)),
+            "lineItem": line,
+            "quantity": line["quantity"],
+            "discountedTotalSet": line["discountedTotalSet"],
+            "originalTotalSet": line["originalTotalSet"],
+        }
+        for line in lines
+    ]
+    return {
+        "id": gid("Fulfillment", number),
+        "legacyResourceId": str(number),
+        "name": f"{order['name']}-F{count}",
+        "order": order,
+        "status": "SUCCESS",
+        "displayStatus": "DELIVERED" if delivered_at else "IN_TRANSIT",
+        "createdAt": at,
+        "inTransitAt": at,
+        "estimatedDeliveryAt": None,
+        "deliveredAt": delivered_at,
+        "updatedAt": delivered_at or at,
+        "requiresShipping": True,
+        "totalQuantity": sum(line["quantity"] for line in lines),
+        "fulfillmentLineItems": parts,
+        "trackingInfo": [{"company": "UPS", "number": tracking, "url": f"https://example.com/track/{tracking}"}],
+        "location": WAREHOUSE,
+    }
+
+
+def refund_shipping_line(order: Node, amount: Decimal, ids: Iterator[int]) -> Node:
+    """Return a RefundShippingLine."""
+    currencies: Currencies = order["_currencies"]
+    return {
+        "id": gid("RefundShippingLine", next(ids)),
+        "shippingLine": order["shippingLine"],
+        "subtotalAmountSet": currencies.bag(amount),
+        "taxAmountSet": currencies.bag(ZERO),
+    }
+
+
+def order_adjustment(order: Node, amount: Decimal, ids: Iterator[int]) -> Node:
+    """Return an OrderAdjustment; what is given back beyond the lines counts against the merchant, so it is negative."""
+    currencies: Currencies = order["_currencies"]
+    return {
+        "id": gid("OrderAdjustment", next(ids)),
+        "amountSet": currencies.bag(-amount),
+        "taxAmountSet": currencies.bag(ZERO),
+        "reason": "REFUND_DISCREPANCY",
+    }

@@ -1,0 +1,226 @@
+"""A response is judged, in: Shopify's HTTP response; out: an answer, or an exception whose class says what to do next.
+
+    Exception
+    +-- Refused        stop: the message is for the user
+    |   +-- Denied     parts of the answer may not be seen
+    +-- Busy           wait, and ask again
+    |   +-- TooDear    for less
+    +-- Unauthorized   get another token, or stop
+
+Knows Shopify's statuses, errors and limits, but sends nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+COST_EXPONENT = 1.7  # pages shrink by more than the cost is too high, as cost grows slower than the page
+CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0  # Shopify itself gives up after 10 s (504), then sends a page of some MB
+
+
+class Refused(Exception):  # noqa: N818  # the class says what to do next: stop
+    """Asking again won't help: the message is a sentence for the user, with the setting concerned and the remedy."""
+
+
+class Denied(Refused):
+    """Parts of the answer are null because access is denied: `gaps` are response paths, each with Shopify's message."""
+
+    def __init__(self, gaps: Collection[tuple[tuple[str, ...], str]]) -> None:
+        """Keep the gaps; their paths have no places in lists."""
+        self.gaps = tuple(gaps)
+        super().__init__("; ".join(dict.fromkeys(message for _, message in self.gaps)))
+
+
+class Busy(Exception):  # noqa: N818  # the class says what to do next: wait
+    """Ask again after `seconds` (None: as the retry policy says), for a `share` of the page if that is below 1."""
+
+    def __init__(self, message: str, *, seconds: float | None = None, share: float = 1.0) -> None:
+        """Say what was in the way, in words that stand alone."""
+        super().__init__(message)
+        self.seconds = seconds
+        self.share = share
+
+
+class TooDear(Busy):
+    """A query of this size costs more than any may: ask for a share of it at once, and never again for all of it."""
+
+
+class Unauthorized(Exception):  # noqa: N818  # becomes Refused, unless the token can be renewed
+    """The token is not, or no longer, good."""
+
+
+class _Error(msgspec.Struct):
+    message: str = ""
+    path: list[str | int] | None = None
+    extensions: dict[str, Any] = {}
+
+
+class Throttle(msgspec.Struct, rename="camel"):
+    """A store's bucket of points, shared by nobody but the app."""
+
+    maximum_available: float
+    currently_available: float
+    restore_rate: float
+
+
+class Cost(msgspec.Struct, rename="camel"):
+    """What a query costs, in points: https://shopify.dev/docs/api/usage/limits."""
+
+    requested_query_cost: float = 0.0
+    actual_query_cost: float | None = None  # null when the query was refused
+    throttle_status: Throttle | None = None
+
+
+class _Extensions(msgspec.Struct):
+    cost: Cost | None = None
+    search: list[dict[str, Any]] = []
+
+
+class _Body(msgspec.Struct):
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    errors: list[_Error] = []
+    extensions: _Extensions | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A good answer: `data` is JSON still to be decoded, `at` is when Shopify gave it, by its own clock.
+
+    `deprecated` names the deprecated fields that were asked for, if there are any.
+    """
+
+    data: msgspec.Raw
+    served_version: str
+    at: datetime
+    cost: Cost | None
+    deprecated: str
+
+
+_body = msgspec.json.Decoder(_Body)
+
+
+def judge(response: requests.Response, root: str, *, version: str, any_version: bool) -> Answer:
+    """Return the answer that a response is; raises Refused or Busy for anything else, Unauthorized for a bad token."""
+    judge_status(response, root)
+    try:
+        body = _body.decode(response.content)
+    except msgspec.DecodeError as error:  # an HTML page with status 200, or half a body
+        raise Busy(f"Shopify's answer isn't the JSON that it should be{_request(response)}.", share=0.5) from error
+    served = response.headers.get("X-Shopify-API-Version", version)
+    if served != version and not any_version:
+        raise Refused(
+            f"Shopify served API version {served} instead of {version}, which it may have retired: update the"
+            " tap, or add `api_version` to `accept` to go on with what was served."
+        )
+    cost = body.extensions.cost if body.extensions else None
+    if body.errors:
+        raise _failure(body.errors, cost, response)
+    for search in body.extensions.search if body.extensions else ():
+        if search.get("warnings"):
+            raise Refused(f"Shopify ignored a part of the search {search.get('query')!r}: {search['warnings']}.")
+    return Answer(
+        body.data, served, clock(response.headers), cost, response.headers.get("X-Shopify-API-Deprecated-Reason", "")
+    )
+
+
+def unreachable(url: str, error: Exception) -> Busy:
+    """Return the error for a host that didn't answer."""
+    host = urlsplit(url).netloc
+    slow = isinstance(error, requests.ReadTimeout)
+    what = f"{host} took longer than {READ_SECONDS:.0f} s" if slow else f"{host} can't be reached"
+    return Busy(f"{what}: check the network, and the settings `store` and `admin_url`.", share=0.5 if slow else 1.0)
+
+
+def judge_status(response: requests.Response, root: str) -> None:
+    """Let a 200 pass; raises Refused or Busy for any other status, with the remedy.
+
+    The statuses: https://shopify.dev/docs/api/usage/response-codes.
+    """
+    status, host = response.status_code, urlsplit(root).netloc
+    if status == HTTPStatus.OK:
+        return
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise Busy("Shopify asks to slow down (429).", seconds=_retry_after(response))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Busy(f"Shopify has a problem of its own ({status}){_request(response)}.", share=0.5)
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise Unauthorized(
+            f"{host} doesn't know the token: check the setting `access_token` (or `client_id` and `client_secret`),"
+            " and that it belongs to the `store`."
+        )
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        target = urlsplit(response.headers.get("Location", "")).netloc or "another address"
+        raise Refused(f"{host} now lives at {target}: set `store` to that name. No token was sent there.")
+    raise Refused(
+        _REFUSALS.get(status, f"{{host}} answered with status {status}").format(host=host) + _request(response)
+    )
+
+
+_REFUSALS = {
+    402: "{host} is frozen until its bill is paid: nothing can be read",
+    403: "{host} forbids this app to read: install it again with the scopes that the tap needs",
+    404: "{host} has no Admin API here: check the settings `store` and `admin_url`",
+    423: "{host} is locked by Shopify: ask Shopify's support",
+}
+
+
+def _failure(errors: Iterable[_Error], cost: Cost | None, response: requests.Response) -> Exception:
+    """Return the exception for GraphQL errors, whether or not there is data beside them."""
+    by_code: dict[str, _Error] = {}
+    for error in errors:
+        by_code.setdefault(str(error.extensions.get("code", "")), error)
+    if "THROTTLED" in by_code:
+        return throttled(cost)
+    if too_much := by_code.get("MAX_COST_EXCEEDED"):
+        asked, most = too_much.extensions.get("cost", 2), too_much.extensions.get("maxCost", 1)
+        return TooDear("The query costs too much.", seconds=0.0, share=min(0.9, (most / asked) ** COST_EXPONENT))
+    if "INTERNAL_SERVER_ERROR" in by_code or "TIMEOUT" in by_code:
+        return Busy(f"Shopify has a problem of its own{_request(response)}.", share=0.5)
+    if "ACCESS_DENIED" in by_code:
+        denied = [one for one in errors if one.extensions.get("code") == "ACCESS_DENIED"]
+        return Denied(
+            {(tuple(step for step in one.path or () if isinstance(step, str)), one.message) for one in denied}
+        )
+    messages = "; ".join(dict.fromkeys(one.message for one in errors))
+    return Refused(f"Shopify refused the query: {messages}{_request(response)}")
+
+
+def throttled(cost: Cost | None) -> Busy:
+    """Return how long the bucket needs to hold what the query asks for; a smaller page if it never will."""
+    throttle = cost.throttle_status if cost else None
+    if not cost or not throttle or throttle.restore_rate <= 0:
+        return Busy("Shopify throttles.")
+    share = min(1.0, throttle.maximum_available / max(cost.requested_query_cost, 1.0))
+    points = min(cost.requested_query_cost, throttle.maximum_available) - throttle.currently_available
+    return Busy("Shopify throttles.", seconds=max(0.1, points / throttle.restore_rate), share=share)
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    try:
+        return float(response.headers["Retry-After"])
+    except (KeyError, ValueError):
+        return None
+
+
+def clock(headers: Mapping[str, str]) -> datetime:
+    """Return when an answer was given, by Shopify's clock; by ours if it doesn't say."""
+    try:
+        return parsedate_to_datetime(headers["Date"]).astimezone(timezone.utc)
+    except (KeyError, ValueError):
+        return datetime.now(timezone.utc)
+
+
+def _request(response: requests.Response) -> str:
+    number = response.headers.get("X-Request-Id")
+    return f" (request {number})" if number else ""

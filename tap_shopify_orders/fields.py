@@ -1,0 +1,228 @@
+"""What a field is, in: its name, meaning and place in a GraphQL node; out: JSON schema, paths to ask for, records.
+
+Knows no stream, no HTTP and no Singer; which fields there are stands in `schema.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    Node = dict[str, Any]
+    Path = tuple[str | int, ...]
+    Names = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a record.
+
+    `source` is where its value stands in the node, by the response keys of the query; a number picks one of a list.
+    `convert` makes the record's value of any value that isn't null. `fields` are those of an object, or of each element
+    when `many`; a `connection` has them under `nodes`. `needs` are the places that `convert` looks at, if not `source`.
+    """
+
+    name: str
+    schema: dict[str, Any]
+    source: Path
+    convert: Callable[[Any], Any] | None = None
+    fields: tuple[Field, ...] = ()
+    many: bool = False
+    connection: bool = False
+    needs: tuple[Names, ...] = ()
+
+    @property
+    def place(self) -> Names:
+        """The response path of the value."""
+        return tuple(step for step in self.source if isinstance(step, str))
+
+    @property
+    def inside(self) -> Names:
+        """The response path under which the fields of this one stand."""
+        return (*self.place, "nodes") if self.connection else self.place
+
+
+def text(name: str, description: str, *source: str | int, **schema: str) -> Field:
+    """Return a field that is a string, as Shopify sends it."""
+    return Field(name, _nullable("string", description, **schema), source or (name,))
+
+
+def time(name: str, description: str, *source: str) -> Field:
+    """Return a field that is a moment in UTC, written as Shopify's DateTime is: 2026-11-01T12:00:00Z."""
+    return text(name, description, *source, format="date-time")
+
+
+def enum(name: str, description: str, *source: str) -> Field:
+    """Return a field that is one of Shopify's enum values in lower case, as REST writes them; open, as enums grow."""
+    return replace(text(name, description, *source), convert=str.lower)
+
+
+def boolean(name: str, description: str) -> Field:
+    """Return a field that is true or false."""
+    return Field(name, _nullable("boolean", description), (name,))
+
+
+def integer(name: str, description: str, *source: str) -> Field:
+    """Return a field that is a whole number; Shopify sends some of them (UnsignedInt64) as strings."""
+    return Field(name, _nullable("integer", description), source or (name,), int)
+
+
+def number(name: str, description: str) -> Field:
+    """Return a field that is a floating point number; nothing that is counted or paid."""
+    return Field(name, _nullable("number", description), (name,))
+
+
+def decimal(name: str, description: str, *source: str | int) -> Field:
+    """Return a field that is an exact decimal in a string, as Shopify's Decimal is (the SDK's `x-singer.decimal`)."""
+    return text(name, description, *source, format="x-singer.decimal")
+
+
+def identifier(name: str, description: str, *source: str) -> Field:
+    """Return a field that is the number at the end of a global id, such as gid://shopify/Order/450789469."""
+    return Field(name, _nullable("integer", description), source or (name,), _number_of)
+
+
+def identifiers(what: str) -> tuple[Field, Field]:
+    """Return `id` and `admin_graphql_api_id`, both from the node's global id."""
+    return identifier("id", f"Number of the {what}."), text("admin_graphql_api_id", f"Global id of the {what}.", "id")
+
+
+def money(name: str, description: str) -> tuple[Field, Field]:
+    """Return an amount in the shop's currency and, as `<name>_set`, in the shop's and the customer's."""
+    bag = f"{name}_set"
+    sides = tuple(
+        obj(side, whose, decimal("amount", "The amount."), text("currency_code", "Its currency, such as USD."))
+        for side, whose in (
+            ("shop_money", "In the shop's currency."),
+            ("presentment_money", "In the customer's currency."),
+        )
+    )
+    return (
+        decimal(name, f"{description} Shop currency.", bag, "shop_money", "amount"),
+        obj(bag, f"{description} Both currencies.", *sides),
+    )
+
+
+def strings(name: str, description: str) -> Field:
+    """Return a field that is a list of strings."""
+    return Field(name, _nullable("array", description, items={"type": "string"}), (name,))
+
+
+def obj(name: str, description: str, *fields: Field | tuple[Field, ...], source: Path = ()) -> Field:
+    """Return a field that is an object, or null."""
+    inner = _flat(fields)
+    return Field(name, _nullable("object", description), source or (name,), fields=inner)
+
+
+def many(name: str, description: str, *fields: Field | tuple[Field, ...], connection: bool = False) -> Field:
+    """Return a field that is a list of objects: a plain list of Shopify's, or a connection that was read to its end."""
+    inner = _flat(fields)
+    return Field(name, _nullable("array", description), (name,), fields=inner, many=True, connection=connection)
+
+
+def json_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
+    """Return the properties of the fields, by name."""
+    properties = {}
+    for field in fields:
+        schema = dict(field.schema)
+        if field.many:
+            schema["items"] = {"type": "object", "properties": json_schema(field.fields)}
+        elif field.fields:
+            schema["properties"] = json_schema(field.fields)
+        properties[field.name] = schema
+    return properties
+
+
+def select(
+    fields: tuple[Field, ...], wanted: Callable[[Names], bool], denied: Collection[Names] = ()
+) -> tuple[Field, ...]:
+    """Return the fields that are wanted, by their path in the record, and don't need a response path that is denied."""
+    return tuple(_select(fields, (), (), wanted, denied))
+
+
+def _select(
+    fields: tuple[Field, ...], record: Names, node: Names, wanted: Callable[[Names], bool], denied: Collection[Names]
+) -> Iterator[Field]:
+    for field in fields:
+        path = (*record, field.name)
+        if not wanted(path) or any(place[: len(one)] == one for place in _places(field, node) for one in denied):
+            continue
+        inner = tuple(_select(field.fields, path, (*node, *field.inside), wanted, denied))
+        if inner or not field.fields:
+            yield replace(field, fields=inner)
+
+
+def paths(fields: tuple[Field, ...], node: Names = ()) -> Iterator[Names]:
+    """Yield the response paths that the fields need, without the places in lists."""
+    for field in fields:
+        if field.fields and not field.needs:
+            yield from paths(field.fields, (*node, *field.inside))
+        else:
+            yield from _places(field, node)
+
+
+def reader(fields: tuple[Field, ...]) -> Callable[[Node], None]:
+    """Return a function that makes a node a record, in place: what the query's aliases leave to do, and no more.
+
+    It is written out as Python source, a straight line without a look at the fields, as records come by the million. A
+    node that comes from elsewhere than a query with these aliases makes it raise KeyError or TypeError.
+    """
+    names: dict[str, Any] = {}
+    lines = ["def read(node):", "    pass", *_reading(fields, "node", 1, names)]
+    exec("\n".join(lines), names)  # noqa: S102  # its text is made of this module's own words and schema.py's names
+    return names["read"]  # type: ignore[no-any-return]  # the function just written
+
+
+def _reading(fields: tuple[Field, ...], node: str, depth: int, names: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines that read the fields of the node in a variable: lift, drop, convert, then go down."""
+    indent, inner = "    " * depth, f"node{depth}"
+    for one in fields:
+        if one.source != (one.name,):
+            yield f"{indent}value = {node}[{one.source[0]!r}]"
+            yield from (f"{indent}value = value[{step!r}] if value else None" for step in one.source[1:])
+            yield f"{indent}{node}[{one.name!r}] = value"
+    for key in sorted({str(one.source[0]) for one in fields} - {one.name for one in fields}):
+        yield f"{indent}del {node}[{key!r}]"
+    for one in fields:
+        here = f"{node}[{one.name!r}]"
+        if one.convert:
+            convert = f"convert{len(names)}"
+            names[convert] = one.convert
+            yield f"{indent}value = {here}"
+            yield f"{indent}if value is not None: {here} = {convert}(value)"
+        if one.connection:
+            yield f"{indent}{here} = {here}['nodes']"
+        below = list(_reading(one.fields, inner, depth + 1, names))
+        if below:
+            yield f"{indent}for {inner} in {here if one.many else f'({here},)'} or ():"
+            yield from ([] if one.many else [f"{indent}    if {inner} is None: break"])
+            yield from below
+
+
+def _places(field: Field, node: Names) -> tuple[Names, ...]:
+    return tuple((*node, *place) for place in (field.needs or (field.place,)))
+
+
+def _flat(fields: tuple[Field | tuple[Field, ...], ...]) -> tuple[Field, ...]:
+    return tuple(one for field in fields for one in (field if isinstance(field, tuple) else (field,)))
+
+
+def _nullable(kind: str, description: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # any JSON schema keyword
+    return {"type": ["null", kind], "description": description, **more}
+
+
+def _amount_in(bag: str) -> Path:
+    return (bag, "shop_money", "amount")
+
+
+def exact(value: str | float) -> str:
+    """Return a decimal as the shortest text that stands for it, without an exponent; a string stays as it is."""
+    return value if isinstance(value, str) else f"{Decimal(repr(value)):f}"
+
+
+def _number_of(gid: str) -> int:
+    return int(gid.rpartition("/")[2])

@@ -1,0 +1,46 @@
+"""Ids that PostHog accepts, in: any value; out: a distinct id, or none.
+
+Pure, and knows nothing of where the value comes from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+LONGEST_ID_BYTES = 200  # PostHog rust/capture, v1/analytics/types.rs; /batch/ would cut a longer one silently
+# Ids that stand for nobody: PostHog's person-merge-service.ts refuses to merge them, rust/capture v1 makes no person of
+# them. Both lists together, whatever the case.
+NOBODY = frozenset(
+    (
+        *("", "0", "[object object]", "anonymous", "anonymous-user", "backend", "distinct_id", "distinctid", "email"),
+        *(
+            "false",
+            "guest",
+            "id",
+            "nan",
+            "nil-uuid",
+            "none",
+            "not_authenticated",
+            "null",
+            "system",
+            "true",
+            "undefined",
+        ),
+        *("user", "00000000-0000-0000-0000-000000000000"),
+    )
+)
+
+
+def usable(value: object, *, hash_long: bool = False) -> str | None:
+    """Return a text or whole number as a distinct id, without blanks around it; None if PostHog would refuse it.
+
+    A longer one than PostHog keeps is not usable, or becomes its SHA-256 with `hash_long`.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return None
+    text = str(value).strip()
+    if text.strip("'\"").lower() in NOBODY or "\0" in text:
+        return None
+    if len(text.encode()) <= LONGEST_ID_BYTES:
+        return text
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}" if hash_long else None

@@ -1,0 +1,157 @@
+"""What a user can set, in: nothing; out: the settings' JSON schema, and sentences about settings that are wrong.
+
+Knows no record and no event. Each setting is described here alone; meltano.yml and the docs are compared with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+from singer_sdk import typing as th
+
+from target_posthog.client import DEFAULT_HOST
+from target_posthog.expressions import did_you_mean
+from target_posthog.rules import shipped_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENVIRONMENT = "TARGET_POSTHOG"  # before a setting's name in the environment
+IDENTITIES = ["email", "customer_id", "email_sha256"]
+UNMAPPED = ["event", "ignore", "refuse"]
+PROTOCOLS = ["auto", "v1", "batch"]
+# "Below a few thousand events per second": https://posthog.com/docs/migrate. PostHog's own importer sends 5,000.
+CLOUD_HISTORICAL_PER_SECOND = 2_000
+
+SETTINGS: dict[str, Any] = th.PropertiesList(
+    th.Property(
+        "api_key",
+        th.StringType,
+        required=True,
+        secret=True,
+        title="Project API key",
+        description="PostHog's project API key (starts with phc_), from the project's settings.",
+    ),
+    th.Property(
+        "host",
+        th.StringType,
+        default=DEFAULT_HOST,
+        title="Host",
+        description="Where PostHog is: https://us.i.posthog.com, https://eu.i.posthog.com or your own server.",
+    ),
+    th.Property(
+        "mapping",
+        th.StringType,
+        default="ecommerce",
+        title="Mapping",
+        description=(
+            "The rules by which records become events: the name of a shipped mapping "
+            f"({', '.join(shipped_names())}) or the path of a YAML file."
+        ),
+    ),
+    th.Property(
+        "mappings",
+        th.ObjectType(additional_properties=th.ArrayType(th.ObjectType(additional_properties=True))),
+        title="Mappings",
+        description="Rules per stream that change the mapping or add to it.",
+    ),
+    th.Property(
+        "identity",
+        th.StringType,
+        default="email",
+        allowed_values=IDENTITIES,
+        title="Identity",
+        description="What a customer's distinct id is: the e-mail, the customer's id or the e-mail's SHA-256.",
+    ),
+    th.Property(
+        "unmapped",
+        th.StringType,
+        default="event",
+        allowed_values=UNMAPPED,
+        title="Unmapped streams",
+        description="What a stream without rules becomes: an event per record, of no person; nothing; or an error.",
+    ),
+    th.Property(
+        "groups",
+        th.BooleanType,
+        default=False,
+        title="Groups",
+        description="Put each event into the groups that the mapping names, such as the shop; PostHog charges for it.",
+    ),
+    th.Property(
+        "dead_letter_path",
+        th.StringType,
+        title="Dead letters",
+        description=(
+            "File for records that can't be delivered, as Singer messages with the reason; without it the first one "
+            "ends the run."
+        ),
+    ),
+    th.Property(
+        "summary_path",
+        th.StringType,
+        title="Summary",
+        description="File for the summary of the run, as JSON.",
+    ),
+    th.Property(
+        "max_events",
+        th.IntegerType(minimum=0),
+        title="Most events",
+        description="Stop a run before it sends more events than this, for PostHog counts them in its bill.",
+    ),
+    th.Property(
+        "max_retry_seconds",
+        th.IntegerType(minimum=0),
+        default=900,
+        title="Longest wait",
+        description="How long to wait for a PostHog that is busy or away before the run fails.",
+    ),
+    th.Property(
+        "historical_events_per_second",
+        th.IntegerType(minimum=0),
+        title="Back-fill speed",
+        description=(
+            "Most events per second of those older than 48 hours; by default "
+            f"{CLOUD_HISTORICAL_PER_SECOND:,} on PostHog's cloud, as it asks, and unlimited elsewhere (0)."
+        ),
+    ),
+    th.Property(
+        "senders",
+        th.IntegerType(minimum=1),
+        default=4,
+        title="Senders",
+        description="How many requests may be under way at once; a person's events go one after another.",
+    ),
+    th.Property(
+        "protocol",
+        th.StringType,
+        default="auto",
+        allowed_values=PROTOCOLS,
+        title="Protocol",
+        description="PostHog's capture V1, which answers per event, its older /batch/, or V1 where there is one.",
+    ),
+).to_dict()
+
+
+def wrong_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each setting that is missing, unknown or of the wrong kind; none quotes a value."""
+    known = schema["properties"]
+    wrong = [f"There is no setting `{name}`{did_you_mean(name, known)}" for name in config if name not in known]
+    for name in schema.get("required", ()):
+        if not config.get(name):
+            says = known[name]["description"]
+            wrong.append(
+                f"The setting `{name}` is missing (or {ENVIRONMENT}_{name.upper()} in the environment): {says}"
+            )
+    for name, value in config.items():
+        expected = known.get(name)
+        if expected and value is not None and not jsonschema_rs.is_valid(expected, value):
+            kinds = [kind for kind in expected.get("type", ()) if kind != "null"]
+            choice = expected.get("enum")
+            least = f", {expected['minimum']} or more" if "minimum" in expected else ""
+            needs = (
+                f"one of {', '.join(map(str, choice))}" if choice else f"a value of type {' or '.join(kinds)}{least}"
+            )
+            wrong.append(f"The setting `{name}` needs {needs}")
+    return wrong

@@ -1,0 +1,106 @@
+"""What a run did, in: events with PostHog's verdicts; out: figures, as lines for people and as JSON for machines.
+
+Knows neither HTTP nor Singer; keeps counts and sums, never an event.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_posthog.client import Client
+    from target_posthog.mapping import Event
+
+MOST_PERSONS_COUNTED = 1_000_000  # each costs about 100 bytes of memory
+MONEY, CURRENCY = "revenue", "currency"  # https://posthog.com/docs/data/event-spec/ecommerce-events
+
+
+@dataclass
+class Summary:
+    """The figures of one run."""
+
+    records: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    repeated: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    money: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    oldest: str = ""
+    newest: str = ""
+    started_at: float = field(default_factory=time.monotonic)
+    _persons: set[int] = field(default_factory=set)
+    _linked: set[int] = field(default_factory=set)
+
+    def accept(self, event: Event) -> None:
+        """Count an event that PostHog has acknowledged."""
+        name, properties, timestamp = event["event"], event["properties"], event["timestamp"]
+        self.accepted[name] += 1
+        self.oldest = min(self.oldest or timestamp, timestamp)
+        self.newest = max(self.newest, timestamp)
+        amount, currency = properties.get(MONEY), properties.get(CURRENCY)
+        if isinstance(amount, (int, float)) and isinstance(currency, str):
+            self.money[name, currency] = self.money.get((name, currency), Decimal()) + Decimal(repr(amount))
+        if len(self._persons) < MOST_PERSONS_COUNTED and "$process_person_profile" not in properties:
+            self._persons.add(hash(event["distinct_id"]))
+            if "$anon_distinct_id" in properties:
+                self._linked.add(hash(properties["$anon_distinct_id"]))
+
+    @property
+    def persons(self) -> int:
+        """Count the persons that the events speak of: their ids, less those that were linked to another."""
+        return len(self._persons - self._linked)
+
+    def figures(self, client: Client) -> dict[str, Any]:
+        """Return everything as JSON values; money as decimal texts, times as RFC 3339, durations in seconds."""
+        names = sorted({*self.accepted, *self.repeated, *self.refused})
+        return {
+            "records": dict(sorted(self.records.items())),
+            "left_out": [
+                {"stream": stream, "reason": reason, "records": count}
+                for (stream, reason), count in sorted(self.left_out.items())
+            ],
+            "events": {
+                name: {
+                    "accepted": self.accepted[name],
+                    "repeated": self.repeated[name],
+                    "refused": self.refused[name],
+                    MONEY: {key[1]: str(amount) for key, amount in sorted(self.money.items()) if key[0] == name},
+                }
+                for name in names
+            },
+            "persons": self.persons,
+            "oldest": self.oldest or None,
+            "newest": self.newest or None,
+            "requests": client.requests,
+            "retries": client.retries,
+            "seconds": round(time.monotonic() - self.started_at, 1),
+        }
+
+    def lines(self, client: Client) -> Iterator[str]:
+        """Yield the figures as sentences, the total first."""
+        figures = self.figures(client)
+        yield (
+            f"{self.accepted.total():,} events accepted by PostHog, of {self.records.total():,} records and "
+            f"{self.persons:,} persons, in {figures['seconds']:,} s "
+            f"({client.requests:,} requests, {client.retries:,} retries)"
+        )
+        for name, one in figures["events"].items():
+            counts = ", ".join(f"{one[kind]:,} {kind}" for kind in ("accepted", "repeated", "refused"))
+            money = "".join(f", {MONEY} {amount} {currency}" for currency, amount in one[MONEY].items())
+            yield f"  {name}: {counts}{money}"
+        for one in figures["left_out"]:
+            yield f"  left out of {one['stream']}: {one['records']:,} records ({one['reason']})"
+        if self.oldest:
+            yield f"  from {self.oldest} to {self.newest}"
+
+    def write(self, path: str, client: Client) -> None:
+        """Write the figures as a JSON file."""
+        Path(path).write_text(json.dumps(self.figures(client), indent=2, ensure_ascii=False) + "\n", "utf-8")

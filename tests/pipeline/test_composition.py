@@ -1,0 +1,155 @@
+"""The tap serves other targets, the target other taps; stream maps and mappers work in between."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from tests.pipeline.meltano_project import ROOT, Project, quiet_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.posthog import PostHog
+    from sandbox.shop import Shop
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Project:
+    """Somebody else's Meltano project: an empty folder."""
+    return Project(tmp_path, quiet_environment())
+
+
+def write_project(project: Project, **plugins: list[dict]) -> None:
+    content = {"default_environment": "dev", "environments": [{"name": "dev"}], "plugins": plugins}
+    (project.folder / "meltano.yml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def test_a_strangers_project_adds_both_plugins_from_this_checkout(
+    elsewhere: Project, shop: Shop, posthog: PostHog
+) -> None:
+    readme = (ROOT / "README.md").read_text()
+    shown = next(block for block in readme.split("```yaml\n")[1:] if "pip_url" in block).split("```")[0]
+    (elsewhere.folder / "meltano.yml").write_text(shown.replace("PATH_OR_URL_OF_THIS_REPOSITORY", str(ROOT)))
+    addresses = {
+        "TAP_SHOPIFY_ORDERS_STORE": "sandbox",
+        "TAP_SHOPIFY_ORDERS_ACCESS_TOKEN": "shpat_sandbox",
+        "TAP_SHOPIFY_ORDERS_ADMIN_URL": f"{shop.url}/admin",
+        "TARGET_POSTHOG_API_KEY": "phc_sandbox",
+        "TARGET_POSTHOG_HOST": posthog.url,
+    }
+    elsewhere.succeed("install")
+    elsewhere.succeed("run", "tap-shopify-orders", "target-posthog", **addresses)
+    assert posthog.totals()["events"]["Order Completed"] > 0
+    received = posthog.totals()["received"]
+    elsewhere.succeed("run", "tap-shopify-orders", "target-posthog", **addresses)
+    assert posthog.totals()["received"] == received
+
+
+def test_our_tap_fills_a_foreign_target(elsewhere: Project, shop: Shop) -> None:
+    """target-jsonl of PyPI is ten years of Singer away from the SDK: plain singer-python."""
+    output = elsewhere.folder / "output"
+    output.mkdir()
+    own = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["extractors"][0]
+    own["config"] = {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin"}
+    foreign = {
+        "name": "target-jsonl",
+        "namespace": "target_jsonl",
+        "pip_url": "target-jsonl==0.1.4 setuptools<81",
+        "settings": [{"name": "destination_path"}],
+        "config": {"destination_path": str(output)},
+    }
+    write_project(elsewhere, extractors=[own], loaders=[foreign])
+    elsewhere.succeed("install", "loader", "target-jsonl")
+    elsewhere.succeed("run", "tap-shopify-orders", "target-jsonl")
+    lines = {file.name.split("-")[0].split(".")[0]: file.read_text().splitlines() for file in output.iterdir()}
+    assert len(lines["orders"]) == len(shop.store.orders)
+    assert len(lines["customers"]) == len(shop.store.customers)
+
+
+def test_a_foreign_tap_fills_our_target_through_maps_and_inline_mappings(elsewhere: Project, posthog: PostHog) -> None:
+    people = elsewhere.folder / "tickets.jsonl"
+    tickets = [
+        {"number": number, "requester": f"Person{number % 3}@Example.com", "opened": f"2026-11-0{number + 1}T10:00:00Z"}
+        for number in range(6)
+    ]
+    people.write_text("".join(json.dumps(ticket) + "\n" for ticket in tickets))
+    foreign = {
+        "name": "tap-jsonl",
+        "namespace": "tap_jsonl",
+        "pip_url": "tap-jsonl==0.3.1",
+        "capabilities": ["catalog", "discover", "state", "stream-maps"],
+        "settings": [
+            {"name": "path"},
+            {"name": "stream_name"},
+            {"name": "primary_keys", "kind": "array"},
+            {"name": "stream_maps", "kind": "object"},
+        ],
+        "config": {
+            "path": str(people),
+            "stream_name": "tickets",
+            "primary_keys": ["number"],
+            "stream_maps": {"tickets": {"requester": "requester.lower()", "channel": "'web'"}},
+        },
+    }
+    own = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["loaders"][0]
+    own["config"] = {
+        "api_key": "phc_sandbox",
+        "host": posthog.url,
+        "mappings": {
+            "tickets": [
+                {
+                    "event": "Ticket Opened",
+                    "distinct_id": ["requester"],
+                    "timestamp": "opened",
+                    "key": ["number"],
+                    "properties": {"ticket": "number", "channel": "channel"},
+                    "set": {"email": "requester"},
+                }
+            ]
+        },
+    }
+    write_project(elsewhere, extractors=[foreign], loaders=[own])
+    elsewhere.succeed("install", "extractor", "tap-jsonl")
+    elsewhere.succeed("run", "tap-jsonl", "target-posthog")
+    events = posthog.events()
+    assert Counter(event["event"] for event in events) == {"Ticket Opened": 6}
+    assert {event["properties"]["channel"] for event in events} == {"web"}
+    assert {person["properties"]["email"] for person in posthog.persons()} == {
+        "person0@example.com",
+        "person1@example.com",
+        "person2@example.com",
+    }
+
+
+def test_a_mapper_stands_between_our_two(project: Project, posthog: PostHog) -> None:
+    shutil.copy(ROOT / "meltano.yml", project.folder)
+    path = project.folder / "meltano.yml"
+    content = yaml.safe_load(path.read_text())
+    content["plugins"]["mappers"] = [
+        {
+            "name": "meltano-map-transformer",
+            "namespace": "meltano_map_transformer",
+            "pip_url": "meltano-map-transform==0.12.3",
+            "executable": "meltano-map-transform",
+            "settings": [{"name": "stream_maps", "kind": "object"}],
+            "mappings": [
+                {
+                    "name": "only-paid",
+                    "config": {"stream_maps": {"orders": {"__filter__": "record['financial_status'] == 'paid'"}}},
+                }
+            ],
+        }
+    ]
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    project.succeed("install", "mapper", "meltano-map-transformer")
+    project.succeed("run", "tap-shopify-orders", "only-paid", "target-posthog")
+    statuses = {
+        event["properties"]["financial_status"] for event in posthog.events() if event["event"] == "Order Completed"
+    }
+    assert statuses == {"paid"}

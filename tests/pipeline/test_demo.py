@@ -1,0 +1,84 @@
+"""The README's first command does what the README shows."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, quiet_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+VARYING = {
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ": "<time>",  # the store's last day is yesterday
+    r" in \d+ s\b": " in <n> s",
+    r"http://127\.0\.0\.1:\d+": "<address>",
+}
+
+
+def unvarying(text: str) -> str:
+    for pattern, name in VARYING.items():
+        text = re.sub(pattern, name, text)
+    return text.strip()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[list[str]]:
+    """The sandbox's command, for a sandbox of this test's own."""
+    home = [f"--folder={tmp_path / 'home'}", f"--shop-port={free_port()}", f"--posthog-port={free_port()}"]
+    command = [sys.executable, "-m", "sandbox", *home]
+    yield command
+    subprocess.run([*command, "stop"], cwd=ROOT, check=True, capture_output=True)
+
+
+def run(command: list[str], *verb: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command, *verb],
+        cwd=ROOT,
+        env=quiet_environment(),
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_RUN_SECONDS,
+    )
+
+
+def test_the_demo_prints_what_the_readme_shows(sandbox: list[str]) -> None:
+    done = run(sandbox, "demo")
+    assert done.returncode == 0, done.stderr
+    shown = (ROOT / "README.md").read_text().split("<!-- demo output -->\n```text\n")[1].split("```")[0]
+    assert unvarying(done.stdout) == unvarying(shown)
+    assert "244,091.94 USD" in done.stdout
+    assert run(sandbox, "start").returncode == 0, "what arrived can be opened again"
+    assert "Order Refunded" in run(sandbox, "show").stdout
+
+
+def test_a_sandbox_is_opened_shown_and_closed(sandbox: list[str]) -> None:
+    assert run(sandbox, "stop").stdout == "it was not running\n"
+    assert run(sandbox, "show").returncode == 1
+    assert run(sandbox, "start").returncode == 0
+    assert "persons            0" in run(sandbox, "show").stdout
+    assert run(sandbox, "stop").stdout == "closed\n"
+
+
+def test_a_taken_port_is_named(sandbox: list[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run([*sandbox, f"--shop-port={port}"], "start")
+    assert done.returncode == 1
+    assert f"port {port}" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,128 @@
+"""A tap pointed at the sandbox: in this process, with its messages in a list, or as the command that users run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer_sdk.singerlib.encoding.base import GenericSingerWriter
+
+from sandbox.shop import Shop
+from sandbox.shop.cdnow import cdnow_store
+from tap_shopify_orders.tap import TapShopifyOrders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+Message = dict[str, Any]
+
+
+@dataclass
+class Run:
+    """What a run put out, and how it ended; `code` and `log` are those of a process."""
+
+    messages: list[Message]
+    code: int = 0
+    log: str = ""
+    records: dict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
+    state: Message = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for message in self.messages:
+            if message["type"] == "RECORD":
+                self.records[message["stream"]].append(message["record"])
+            if message["type"] == "STATE":
+                self.state = message["value"]
+
+    @property
+    def orders(self) -> dict[str, Message]:
+        return {one["name"]: one for one in self.records["orders"]}
+
+
+class Collected(GenericSingerWriter[str, Any]):
+    """Keeps messages as they would stand on the wire."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def serialize_message(self, message: Any) -> str:
+        return json.dumps(message.to_dict(), default=str)
+
+    def write_message(self, message: Any) -> None:
+        self.messages.append(json.loads(self.format_message(message)))
+
+
+def settings(shop: Shop, **more: Any) -> dict[str, Any]:
+    return {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin", **more}
+
+
+def tap_for(shop: Shop, state: Message | None = None, catalog: Message | None = None, **more: Any) -> TapShopifyOrders:
+    return TapShopifyOrders(
+        config=settings(shop, **more), state=state, catalog=catalog, message_writer=Collected(), parse_env_config=False
+    )
+
+
+def read(shop: Shop, state: Message | None = None, catalog: Message | None = None, **more: Any) -> Run:
+    """Run the tap in this process; its errors are raised."""
+    tap = tap_for(shop, state, catalog, **more)
+    tap.sync_all()
+    return Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+
+
+def queries(shop: Shop) -> list[Message]:
+    """Return the bodies of the GraphQL requests that the shop has seen."""
+    return [json.loads(one.body) for one in shop.controls.requests if one.path.endswith("graphql.json")]
+
+
+def catalog_of(
+    shop: Shop, *, deselect: tuple[tuple[str, ...], ...] = (), streams: tuple[str, ...] = ("customers", "orders")
+) -> Message:
+    """Return the discovered catalog, with streams selected and properties (stream, name, ...) deselected."""
+    catalog: Message = tap_for(shop).catalog_dict
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if not entry["breadcrumb"]:
+                entry["metadata"]["selected"] = stream["stream"] in streams
+            path = (stream["stream"], *entry["breadcrumb"][1::2])
+            if path in deselect:
+                entry["metadata"]["selected"] = False
+    return catalog
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., Run]:
+    """Run the command as users do; `config` None leaves it to the environment."""
+
+    def run(config: Message | None, *args: str, state: Message | None = None, env: dict[str, str] | None = None) -> Run:
+        told = []
+        for name, value in (("config", config), ("state", state)):
+            if value is not None:
+                (tmp_path / f"{name}.json").write_text(json.dumps(value))
+                told += [f"--{name}", str(tmp_path / f"{name}.json")]
+        ended = subprocess.run(
+            [sys.executable, "-m", "tap_shopify_orders", *told, *args],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, **(env or {})},
+        )
+        lines = [line for line in ended.stdout.splitlines() if line.startswith('{"type"')]
+        return Run([json.loads(line) for line in lines], ended.returncode, ended.stderr)
+
+    return run
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    """Serve a shop of some seventy orders."""
+    with Shop(cdnow_store(date(2026, 10, 31), customers=20)).serve() as served:
+        yield served

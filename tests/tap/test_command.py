@@ -1,0 +1,183 @@
+"""The command: what a user's mistake is answered with, what each option does, and how a run that is ended ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import signal
+import subprocess
+import sys
+import termios
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.controls import Reply
+
+from .conftest import Run, queries, read, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sandbox.shop import Shop
+
+STATE = {"bookmarks": {"orders": {"replication_key": "updated_at", "replication_key_value": "2026-06-01T00:00:00Z"}}}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"access_token": "shpat_wrong"}, "check the setting `access_token`"),
+        ({"admin_url": "http://127.0.0.1:9/admin"}, "`admin_url`"),
+        ({"admin_url": "http://shop.example/admin"}, "The setting `admin_url` has to begin with https://"),
+        ({"store": "my store"}, "The setting `store` isn't a Shopify store: write it as my-store,"),
+        ({"store": None}, "The setting `store` is missing"),
+        ({"access_token": None}, "The credentials are missing: set `access_token`, or `client_id` and `client_secret`"),
+        ({"start_date": "yesterday"}, "The setting `start_date` isn't a time: write it as 2026-01-01"),
+        ({"acces_token": "x"}, "There is no setting `acces_token`: did you mean `access_token`?"),
+        ({"colour": "x"}, "There is no setting `colour`: there are `store`"),
+        ({"accept": ["everything"]}, "'everything' is not one of ['partial_history'"),
+    ],
+    ids=lambda one: str(one)[:40],
+)
+def test_a_mistake_gets_a_sentence_with_the_setting_and_the_remedy(
+    shop: Shop, command: Callable[..., Run], wrong: dict[str, Any], sentence: str
+) -> None:
+    config = {name: value for name, value in {**settings(shop), **wrong}.items() if value is not None}
+    run = command(config, state=STATE)
+    assert run.code == 1
+    assert sentence in run.log
+    assert "Traceback" not in run.log
+    assert len([line for line in run.log.splitlines() if "ERROR" in line and "Config validation" not in line]) == 1
+    assert run.messages == []
+    assert "shpat_" not in run.log
+
+
+def test_an_unknown_store_gets_a_sentence(shop: Shop, command: Callable[..., Run]) -> None:
+    shop.controls.reply_next(Reply(status=404, body='{"errors": "Not Found"}'))
+    run = command(settings(shop), state=STATE)
+    assert (run.code, run.messages) == (1, [])
+    assert "has no Admin API here: check the settings `store` and `admin_url`" in run.log
+
+
+def test_settings_come_from_the_environment(shop: Shop, command: Callable[..., Run]) -> None:
+    env = {f"TAP_SHOPIFY_ORDERS_{name.upper()}": value for name, value in settings(shop).items()}
+    run = command(None, "--config=ENV", env={**env, "TAP_SHOPIFY_ORDERS_ACCEPT": '["denied_fields"]'})
+    assert run.code == 0
+    assert len(run.orders) == len(shop.store.orders)
+
+
+def test_the_opening_block_says_what_is_granted(shop: Shop, command: Callable[..., Run]) -> None:
+    log = command(settings(shop)).log
+    for words in ("Sandbox Records (sandbox.myshopify.com)", "America/New_York", "USD", "2026-10, served 2026-10"):
+        assert words in log
+    assert f"customers  {len(shop.store.customers)}" in log
+    assert f"orders  {len(shop.store.orders)}" in log
+    assert "read_all_orders read_customers read_orders" in log
+
+
+def test_a_run_ends_with_what_it_read_and_what_that_took(shop: Shop, command: Callable[..., Run]) -> None:
+    log = command(settings(shop)).log
+    last = log.splitlines()[-1]
+    assert f"Read {len(shop.store.customers)} customers, {len(shop.store.orders)} orders, with " in last
+    assert f"with {len(queries(shop))} queries of " in last
+
+
+def test_discovery_needs_no_settings(command: Callable[..., Run]) -> None:
+    assert command(None, "--discover").code == 0
+
+
+def test_about_names_the_version_and_marks_secrets(command: Callable[..., Run]) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "tap_shopify_orders", "--about", "--format=json"],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    about = json.loads(made.stdout)
+    properties = about["settings"]["properties"]
+    assert about["version"] != "[could not be detected]"
+    assert "batch" not in about["capabilities"]
+    assert {name for name, one in properties.items() if one.get("secret")} == {"access_token", "client_secret"}
+    assert [name for name, one in properties.items() if not one.get("description")] == []
+    assert command(None, "--version").code == 0
+
+
+def test_the_test_option_looks_and_reads_nothing(shop: Shop, command: Callable[..., Run]) -> None:
+    run = command(settings(shop), "--test")
+    assert (run.code, run.messages) == (0, [])
+    assert "What the store grants" in run.log
+    refused = command(settings(shop, access_token="shpat_wrong"), "--test")
+    assert refused.code == 1
+    assert "Traceback" not in refused.log
+
+
+def test_the_test_option_names_a_missing_setting(command: Callable[..., Run]) -> None:
+    run = command({"access_token": "shpat_x"}, "--test")
+    assert run.code == 1
+    assert "The setting `store` is missing" in run.log
+    assert "Traceback" not in run.log
+
+
+def test_the_schema_test_option_writes_schemas_only(shop: Shop, command: Callable[..., Run]) -> None:
+    run = command(settings(shop), "--test=schema")
+    assert [one["type"] for one in run.messages] == ["SCHEMA", "SCHEMA"]
+
+
+def wait_until_the_pipe_is_full(process: subprocess.Popen[bytes]) -> None:
+    """Leave the process in the middle of a line: where an interrupted write would cut it."""
+    held = b""
+    for _ in range(50):
+        assert process.stdout
+        waiting = fcntl.ioctl(process.stdout.fileno(), termios.FIONREAD, b"1234")
+        if waiting == held:
+            return
+        held = waiting
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_ended_process_leaves_whole_lines_and_a_state_to_go_on_from(
+    shop: Shop, tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(settings(shop)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tap_shopify_orders", "--config", str(tmp_path / "config.json")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    lines = []
+    assert process.stdout
+    for line in process.stdout:
+        lines.append(json.loads(line))
+        if len(lines) == 60:
+            wait_until_the_pipe_is_full(process)
+            process.send_signal(number)
+            time.sleep(0.2)
+    process.stdout.close()
+    assert process.wait(timeout=15) == 128 + number
+    first = Run(lines)
+    assert lines[-1]["type"] == "STATE"
+    rest = read(shop, first.state)
+    assert {*first.orders, *rest.orders} == {one["name"] for one in shop.store.orders}
+    assert not set(first.orders) & set(rest.orders)
+
+
+def test_a_target_that_goes_away_gets_a_sentence(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(settings(shop)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tap_shopify_orders", "--config", str(tmp_path / "config.json")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    log = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait(timeout=15) == 1
+    assert "The target stopped reading;" in log
+    assert "Traceback" not in log

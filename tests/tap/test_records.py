@@ -1,0 +1,214 @@
+"""What is in a record: everything, exactly, and only what was asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+import pytest
+from graphql import parse
+
+from sandbox.shop.schemas import read_document
+from tap_shopify_orders import query, schema
+from tap_shopify_orders.client import API_VERSION
+from tap_shopify_orders.fields import Field, exact, json_schema, paths, reader, select
+
+from .conftest import catalog_of, queries, read, tap_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.shop import Shop
+
+STREAMS = {"customers": schema.CUSTOMERS, "orders": schema.ORDERS}
+
+
+def leaves(properties: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    for name, one in properties.items():
+        yield (*path, name), one
+        yield from leaves(one.get("properties") or one.get("items", {}).get("properties") or {}, (*path, name))
+
+
+def test_every_record_is_valid_and_keyed_once(shop: Shop) -> None:
+    run = read(shop)
+    for stream in ("customers", "orders"):
+        told = next(one for one in run.messages if one["type"] == "SCHEMA" and one["stream"] == stream)
+        validator = jsonschema_rs.validator_for(told["schema"], validate_formats=True)
+        wrong = [str(error) for record in run.records[stream] for error in validator.iter_errors(record)]
+        keys = [(one["shop"], one["id"]) for one in run.records[stream]]
+        assert wrong == []
+        assert told["key_properties"] == ["shop", "id"]
+        assert len(set(keys)) == len(keys) == len(getattr(shop.store, stream))
+
+
+def test_customers_come_before_orders(shop: Shop) -> None:
+    streams = [one["stream"] for one in read(shop).messages if one["type"] == "RECORD"]
+    assert streams == sorted(streams)
+    assert set(streams) == {"customers", "orders"}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_every_field_is_described(stream: str) -> None:
+    found = dict(leaves(json_schema(STREAMS[stream])))
+    assert [path for path, one in found.items() if not one.get("description")] == []
+
+
+def asked_for(document: str) -> set[tuple[str, ...]]:
+    """Return the response paths of a query's leaves, below the nodes of its page."""
+    definitions = {one.name.value: one for one in parse(document).definitions}
+    found = set()
+
+    def walk(selections: Any, path: tuple[str, ...]) -> None:
+        for one in selections.selections:
+            if one.kind == "fragment_spread":
+                walk(definitions[one.name.value].selection_set, path)
+            elif one.kind == "inline_fragment":
+                walk(one.selection_set, path)
+            elif one.selection_set:
+                walk(one.selection_set, (*path, (one.alias or one.name).value))
+            else:
+                found.add((*path, (one.alias or one.name).value))
+
+    walk(parse(document).definitions[0].selection_set, ())
+    return {path[2:] for path in found if "pageInfo" not in path}
+
+
+@pytest.mark.parametrize("stream", [*STREAMS, "deletions"])
+def test_a_query_names_exactly_the_fields_of_the_schema(stream: str) -> None:
+    assert asked_for(query.read(stream)) - {("id",)} == set(
+        paths({**STREAMS, "deletions": schema.DELETIONS}[stream])
+    ) - {("id",)}
+
+
+@pytest.mark.parametrize("name", ["customers", "orders", "deletions", "store", "counts"])
+def test_a_query_is_valid_and_uses_nothing_deprecated(name: str) -> None:
+    assert not isinstance(read_document(API_VERSION, query.read(name)), list)
+
+
+def test_order_of_300_line_items_is_complete(shop: Shop) -> None:
+    run = read(shop)
+    most = max(run.records["orders"], key=lambda one: len(one["line_items"]))
+    in_shop = shop.store.order(most["name"])["lineItems"]
+    assert [one["admin_graphql_api_id"] for one in most["line_items"]] == [one["id"] for one in in_shop]
+    assert len(in_shop) == 300
+    rest = [one for one in queries(shop) if "rest0" in one["query"]]
+    assert len(rest) == 2  # after the first ten: 250 and 40
+
+
+def test_a_deselected_field_is_not_asked_for(shop: Shop) -> None:
+    catalog = catalog_of(
+        shop,
+        deselect=(
+            ("orders", "email"),
+            ("orders", "line_items"),
+            ("orders", "customer", "phone"),
+            ("orders", "total_tax_set"),
+            ("customers", "note"),
+        ),
+    )
+    shop.controls.reset()
+    run = read(shop, catalog=catalog)
+    order = run.records["orders"][0]
+    assert not {"email", "line_items", "total_tax_set"} & set(order)
+    assert order["total_tax"]
+    assert all("phone" not in one["customer"] for one in run.records["orders"] if one["customer"])
+    assert "note" not in run.records["customers"][0]
+    asked = next(one["query"] for one in queries(shop) if one["query"].startswith("query Orders"))
+    assert "lineItems" not in asked
+    assert "defaultPhoneNumber{number" not in asked
+    assert "total_tax_set:totalTaxSet{shop_money:shopMoney{amount}}" in asked
+    told = next(one for one in run.messages if one["type"] == "SCHEMA" and one["stream"] == "orders")
+    assert "email" not in told["schema"]["properties"]
+
+
+def test_a_deselected_stream_is_not_asked_for(shop: Shop) -> None:
+    run = read(shop, catalog=catalog_of(shop, streams=("orders",)))
+    assert not run.records["customers"]
+    assert run.records["orders"]
+    assert not any(one["query"].startswith("query Customers") for one in queries(shop))
+
+
+def test_money_is_the_text_that_shopify_sent_in_every_currency(shop: Shop) -> None:
+    orders = read(shop).records["orders"]
+    assert {one["presentment_currency"] for one in orders} >= {"USD", "EUR", "JPY", "KWD"}
+    for one in orders:
+        there = shop.store.order(one["name"])["currentTotalPriceSet"]
+        sides = one["current_total_price_set"]
+        assert one["current_total_price"] == there["shopMoney"]["amount"] == sides["shop_money"]["amount"]
+        assert sides["presentment_money"]["amount"] == there["presentmentMoney"]["amount"]
+        assert isinstance(one["current_total_price"], str)
+
+
+def test_enums_are_lower_case_as_rest_writes_them(shop: Shop) -> None:
+    for one in read(shop).records["orders"]:
+        there = shop.store.order(one["name"])
+        assert one["financial_status"] == there["displayFinancialStatus"].lower()
+        assert [t["kind"] for t in one["transactions"]] == [t["kind"].lower() for t in there["transactions"]]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("29.90", "29.90"), (0.07, "0.07"), (1, "1"), (1e-07, "0.0000001"), (10.0, "10.0")]
+)
+def test_a_decimal_is_written_as_it_came(value: str | float, text: str) -> None:
+    assert exact(value) == text
+
+
+def test_a_guest_order_has_no_customer_and_a_missing_object_no_fields() -> None:
+    fields = select(schema.ORDERS, lambda path: path[0] in ("customer", "landing_site"))
+    node = {"customer": None, "customer_journey": {"first_visit": None}}
+    reader(fields)(node)
+    assert node == {"customer": None, "landing_site": None}
+
+
+def test_discounts_tell_their_kind_and_their_value() -> None:
+    fields = select(schema.ORDERS, lambda path: path[0] in ("discount_applications", "discount_codes"))
+    common = {"index": 0, "allocation_method": "ACROSS", "target_selection": "ALL", "target_type": "LINE_ITEM"}
+    nodes = [
+        {**common, "kind": "DiscountCodeApplication", "code": "TEN", "pricing": {"percentage": 10.0}},
+        {
+            **common,
+            "kind": "ManualDiscountApplication",
+            "title": "Sorry",
+            "description": None,
+            "pricing": {"amount": "5.00"},
+        },
+        {**common, "kind": "NewDiscountApplication", "pricing": {"percentage": 0.0}},
+    ]
+    node: dict[str, Any] = {"discount_codes": ["TEN"], "discount_applications": {"pageInfo": {}, "nodes": nodes}}
+    reader(fields)(node)
+    assert node["discount_codes"] == [{"code": "TEN"}]
+    read_ones = [(one["type"], one["value"], one["value_type"]) for one in node["discount_applications"]]
+    assert read_ones == [
+        ("discount_code", "10.0", "percentage"),
+        ("manual", "5.00", "fixed_amount"),
+        ("NewDiscountApplication", "0.0", "percentage"),
+    ]
+
+
+def test_reading_goes_without_what_is_denied() -> None:
+    fields = select(schema.ORDERS, lambda _: True, {("line_items", "nodes", "product"), ("email",)})
+    names = {one.name for one in fields}
+    lines = next(one for one in fields if one.name == "line_items")
+    assert "email" not in names
+    assert "product_id" not in {one.name for one in lines.fields}
+    assert "variant_id" in {one.name for one in lines.fields}
+    assert not any(path[:3] == ("line_items", "nodes", "product") for path in paths(fields))
+
+
+def test_an_unselected_parent_takes_its_fields_along() -> None:
+    assert select((Field("a", {}, ("a",), fields=(Field("b", {}, ("b",)),)),), lambda path: path != ("a",)) == ()
+
+
+def test_the_catalog_is_discovered_without_credentials(shop: Shop) -> None:
+    catalog = tap_for(shop).catalog_dict
+    assert [one["stream"] for one in catalog["streams"]] == ["customers", "orders"]
+    assert shop.controls.requests == []
+    assert json.dumps(catalog)
+
+
+def test_another_api_version_is_judged_by_the_queries_it_refuses() -> None:
+    refused = read_document("2026-07", query.read("customers"))
+    assert isinstance(refused, list)
+    assert [one.message for one in refused if "smsMarketingConsent" in one.message]
+    assert not isinstance(read_document(API_VERSION, query.read("customers")), list)

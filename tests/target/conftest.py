@@ -1,0 +1,78 @@
+"""Runs of the target against a PostHog on loopback, in this process or in one of their own."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from target_posthog.target import TargetPostHog
+
+if TYPE_CHECKING:
+    from sandbox.posthog import PostHog
+    from target_posthog.functions import JSON
+
+MESSAGES = Path(__file__).parent / "messages"
+
+
+class Done(NamedTuple):
+    """What a process left: its exit code, the STATEs it wrote, and its log."""
+
+    code: int
+    states: list[str]
+    log: str
+
+
+def lines(*messages: dict[str, Any]) -> str:
+    """Write messages as a tap does."""
+    return "".join(json.dumps(message) + "\n" for message in messages)
+
+
+class Runs:
+    """Runs the target against one PostHog."""
+
+    def __init__(self, posthog: PostHog) -> None:
+        self.posthog = posthog
+        self.settings: dict[str, Any] = {"api_key": "phc_sandbox", "host": posthog.url, "max_retry_seconds": 20}
+
+    def here(self, *messages: dict[str, Any], **settings: JSON) -> TargetPostHog:
+        """Run in this process; exceptions arrive as they are raised."""
+        target = TargetPostHog(config={**self.settings, **settings})
+        target.listen(io.StringIO(lines(*messages)))
+        return target
+
+    def script(self, name: str, **settings: JSON) -> TargetPostHog:
+        """Run a file of `messages/` in this process."""
+        target = TargetPostHog(config={**self.settings, **settings})
+        with (MESSAGES / f"{name}.jsonl").open(encoding="utf-8") as file:
+            target.listen(file)
+        return target
+
+    def process(self, folder: Path, **settings: JSON) -> subprocess.Popen[str]:
+        """Start the target as a process of its own, as Meltano does."""
+        config = folder / "config.json"
+        config.write_text(json.dumps({**self.settings, **settings}))
+        return subprocess.Popen(
+            [sys.executable, "-m", "target_posthog", "--config", str(config)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def process_of(self, folder: Path, *messages: dict[str, Any], **settings: JSON) -> Done:
+        """Run the target as a process of its own from the first message to the end."""
+        process = self.process(folder, **settings)
+        said, logged = process.communicate(lines(*messages), timeout=60)
+        return Done(process.returncode, said.splitlines(), logged)
+
+
+@pytest.fixture
+def runs(posthog: PostHog) -> Runs:
+    """Runs of the target against the fixture `posthog`."""
+    return Runs(posthog)

@@ -1,0 +1,151 @@
+"""What fits in one request, and in which order requests go."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target_posthog.batches import (
+    LARGEST_BATCH_BYTES,
+    LARGEST_EVENT_BYTES,
+    MOST_EVENTS_IN_A_BATCH,
+    Outgoing,
+    plan,
+    sized,
+)
+
+if TYPE_CHECKING:
+    from target_posthog.functions import JSON
+    from target_posthog.mapping import Event
+
+CUT = "2026-11-21T00:00:00Z"  # events before it are historical
+
+
+def event(number: int, day: str = "2026-11-23", who: str = "jane", **properties: JSON) -> Event:
+    return {
+        "event": "Order Completed",
+        "distinct_id": who,
+        "uuid": f"00000000-0000-5000-8000-{number:012}",
+        "timestamp": f"{day}T12:00:00Z",
+        "properties": properties,
+    }
+
+
+def out(*events: Event) -> list[Outgoing]:
+    return [Outgoing(one, 100) for one in events]
+
+
+def numbers(batches: list[JSON]) -> list[list[int]]:
+    return [[int(one["uuid"][-12:]) for one in batch.events] for batch in batches]
+
+
+def test_historical_and_live_events_never_share_a_batch() -> None:
+    (lane,) = plan(out(event(1), event(2, "2026-11-20"), event(3)), historical_before=CUT).lanes
+    assert [(batch.historical, *numbers([batch])) for batch in lane] == [(True, [2]), (False, [1, 3])]
+
+
+def test_historical_events_go_oldest_day_first_and_no_batch_mixes_months() -> None:
+    days = ["2026-03-02", "2026-03-01", "2025-12-31", "2026-03-01"]
+    (lane,) = plan(out(*(event(at, day) for at, day in enumerate(days))), historical_before=CUT).lanes
+    assert numbers(lane) == [[2], [1, 3, 0]]
+
+
+def test_a_batch_ends_before_it_holds_too_many_events_or_bytes() -> None:
+    many = out(*(event(number) for number in range(MOST_EVENTS_IN_A_BATCH + 1)))
+    assert [len(batch.items) for batch in plan(many, historical_before=CUT).lanes[0]] == [MOST_EVENTS_IN_A_BATCH, 1]
+    large = [Outgoing(event(number), LARGEST_BATCH_BYTES // 2 + 1) for number in range(3)]
+    assert numbers(plan(large, historical_before=CUT).lanes[0]) == [[0], [1], [2]]
+
+
+def test_events_that_change_persons_go_first_in_the_order_of_their_records() -> None:
+    first = event(1, "2026-11-23", **{"$set": {"a": 1}})
+    older = event(2, "2026-01-05", **{"$set": {"a": 2}})
+    other = event(3, "2026-01-05", who="john", **{"$set_once": {"a": 2}})
+    plain = event(4, "2020-01-01")
+    planned = plan(out(plain, first, older, other), historical_before=CUT)
+    assert numbers(planned.persons) == [[3], [1, 2]]
+    assert [batch.historical for batch in planned.persons] == [True, False]
+    assert [numbers(lane) for lane in planned.lanes] == [[[4]]]
+
+
+def test_of_events_that_posthog_takes_for_the_same_the_last_one_is_sent() -> None:
+    early, late = event(1, total=1), event(1, total=2)
+    planned = plan(out(early, event(2), late), historical_before=CUT)
+    assert [one.event["properties"] for one in planned.repeated] == [{"total": 1}]
+    assert [one["properties"] for one in planned.lanes[0][0].events] == [{}, {"total": 2}]
+
+
+def test_the_same_uuid_with_another_day_or_person_is_sent_in_a_batch_of_its_own() -> None:
+    planned = plan(out(event(1, "2026-11-22"), event(1, "2026-11-23"), event(1, who="john")), historical_before=CUT)
+    assert numbers(planned.lanes[0]) == [[1], [1], [1]]
+    assert planned.repeated == []
+
+
+PERSONS = st.sampled_from(["a", "b", "c", "d", "e"])
+EVENTS = st.lists(
+    st.tuples(PERSONS, st.dates().map(str), st.booleans()).map(lambda one: (one[0], one[1], one[2])), max_size=40
+)
+
+
+@given(EVENTS, st.integers(1, 4))
+def test_every_event_is_sent_once_and_each_person_stays_in_order(
+    drawn: list[tuple[str, str, bool]], senders: int
+) -> None:
+    made = [
+        event(at, day.rjust(10, "0"), who, **({"$set": {"at": at}} if changes else {}))
+        for at, (who, day, changes) in enumerate(drawn)
+    ]
+    planned = plan(out(*made), historical_before=CUT, senders=senders)
+    sent = [*planned.persons, *(batch for lane in planned.lanes for batch in lane)]
+    assert sorted(number for batch in numbers(sent) for number in batch) == list(range(len(made)))
+    for who in "abcde":
+        changes = [
+            one["properties"]["$set"]["at"]
+            for batch in planned.persons
+            for one in batch.events
+            if one["distinct_id"] == who
+        ]
+        assert changes == sorted(changes)
+        lanes = [
+            lane for lane in planned.lanes if any(one["distinct_id"] == who for batch in lane for one in batch.events)
+        ]
+        assert len(lanes) <= 1
+    for batch in sent:
+        assert not batch.historical or all(one["timestamp"] < CUT for one in batch.events)
+
+
+def test_planning_changes_no_event() -> None:
+    events = out(event(1, **{"$set": {"a": 1}}), event(2, "2020-01-01"))
+    before = json.dumps([one.event for one in events])
+    plan(events, historical_before=CUT, senders=3)
+    assert json.dumps([one.event for one in events]) == before
+
+
+def test_an_event_has_the_size_of_its_json() -> None:
+    small = event(1, name="Ä")
+    assert sized(small) == Outgoing(small, len(msgspec.json.encode(small)), None)
+
+
+def test_an_event_too_large_has_its_longest_list_shortened_with_a_mark() -> None:
+    products = [{"name": 'a "quoted" name' * 20, "at": number} for number in range(5_000)]
+    large = event(1, products=products, tags=["a", "b"], total=5)
+    shortened = sized(large)
+    assert shortened is not None
+    properties = shortened.event["properties"]
+    assert properties["products_shortened_from"] == 5_000
+    assert properties["products"] == products[: len(properties["products"])]
+    assert (properties["tags"], properties["total"]) == (["a", "b"], 5)
+    assert LARGEST_EVENT_BYTES * 0.8 < shortened.size_bytes <= LARGEST_EVENT_BYTES
+    assert len(large["properties"]["products"]) == 5_000
+
+
+@pytest.mark.parametrize(
+    "properties", [{"note": "x" * LARGEST_EVENT_BYTES}, {"note": "x" * LARGEST_EVENT_BYTES, "a": [1, 2]}]
+)
+def test_an_event_too_large_without_its_lists_is_not_sent(properties: dict[str, JSON]) -> None:
+    assert sized(event(1, **properties)) is None

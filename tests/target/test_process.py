@@ -1,0 +1,145 @@
+"""The target as a process of its own: what a user sees when something is wrong, and what is left when it is stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.controls import Reply
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Runs
+    from sandbox.posthog import PostHog
+    from target_posthog.functions import JSON
+
+SALE = {"event": "Sale", "distinct_id": "email", "timestamp": "created_at", "key": ["id"]}
+SCHEMA = {
+    "type": "SCHEMA",
+    "stream": "sales",
+    "key_properties": ["id"],
+    "schema": {"type": "object", "properties": {"id": {}, "email": {}, "created_at": {}}},
+}
+
+
+def sale(number: int) -> dict[str, Any]:
+    record = {"id": number, "email": f"jane{number % 100}@example.com", "created_at": "2026-11-01T00:00:00Z"}
+    return {"type": "RECORD", "stream": "sales", "record": record}
+
+
+def state(number: int) -> dict[str, Any]:
+    return {"type": "STATE", "value": {"n": number}}
+
+
+def last_line(log: str) -> str:
+    return log.splitlines()[-1].rsplit(" | ", 1)[-1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"api_key": ""}, "The setting `api_key` is missing (or TARGET_POSTHOG_API_KEY in the environment): PostHog's"),
+        ({"api_key": "phc_wrong"}, "`api_key`: PostHog at "),
+        ({"host": "http://nowhere.invalid"}, "`host`: http://nowhere.invalid can't be reached (connection error); "),
+        ({"hots": "x"}, "There is no setting `hots`; did you mean `host`?"),
+        ({"mapping": "ecomerce"}, "`mapping`: no mapping called `ecomerce` comes with the target; did you mean"),
+        ({"mapping": "./nowhere.yaml"}, "`mapping`: the file ./nowhere.yaml can't be read (No such file or directory)"),
+        ({"mappings": {"sales": [{**SALE, "when": "("}]}}, "rule `Sale` of stream `sales`, `when`: `(` is no JMESPath"),
+        (
+            {"mappings": {"sales": [{**SALE, "when": "totl"}]}},
+            "rule `Sale` of stream `sales`, `when`: `totl`: there is no",
+        ),
+        ({"mappings": {}, "unmapped": "refuse"}, "`unmapped`: no rule says what the records of stream `sales` mean"),
+        ({"max_events": 1}, "`max_events`: this run would send more than 1 events to PostHog; it has stopped after 0"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_an_exit_code_and_no_state(
+    runs: Runs, tmp_path: Path, posthog: PostHog, settings: dict[str, JSON], sentence: str
+) -> None:
+    done = runs.process_of(tmp_path, SCHEMA, sale(1), sale(2), state(1), **{"mappings": {"sales": [SALE]}, **settings})
+    assert (done.code, done.states) == (1, [])
+    assert last_line(done.log).startswith(sentence)
+    assert "Traceback" not in done.log
+    assert posthog.events() == []
+
+
+def test_bad_yaml_is_one_sentence(runs: Runs, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("streams:\n  orders: [\n")
+    done = runs.process_of(tmp_path, SCHEMA, mapping=str(tmp_path / "mine.yaml"))
+    assert (done.code, "is no YAML (line 3" in last_line(done.log), "Traceback" in done.log) == (1, True, False)
+
+
+def test_about_lists_the_settings() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "target_posthog", "--about", "--format=json"], capture_output=True, text=True, check=True
+    )
+    about = json.loads(said.stdout)
+    assert about["name"] == "target-posthog"
+    assert about["version"] != "[could not be detected]"
+    assert "batch" not in about["capabilities"]
+    assert about["settings"]["properties"]["api_key"]["secret"] is True
+    assert {"host", "mapping", "mappings", "identity", "unmapped"} <= set(about["settings"]["properties"])
+
+
+def wait_until(true: JSON) -> None:
+    for _ in range(400):
+        if true():
+            return
+        time.sleep(0.05)
+    pytest.fail("it never came")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("senders", [1, 4])
+def test_a_signal_ends_the_target_at_once_without_a_state_for_what_is_not_delivered(
+    runs: Runs, tmp_path: Path, posthog: PostHog, sent: signal.Signals, senders: int
+) -> None:
+    posthog.controls.reply_next(*[Reply(status=503, path="/i/v1")] * 50)
+    process = runs.process(tmp_path, mappings={"sales": [SALE]}, senders=senders, max_retry_seconds=600)
+    assert process.stdin
+    for message in (SCHEMA, *(sale(number) for number in range(200)), state(1)):
+        process.stdin.write(json.dumps(message) + "\n")
+    process.stdin.close()
+    process.stdin = None
+    wait_until(lambda: len(posthog.controls.requests) >= 3)
+    process.send_signal(sent)
+    said, _ = process.communicate(timeout=10)
+    assert (process.returncode, said) == (128 + sent, "")
+
+
+@pytest.mark.parametrize("protocol", ["v1", "batch"])
+def test_killed_at_any_moment_and_run_again_the_events_are_the_same(
+    runs: Runs, tmp_path: Path, posthog: PostHog, protocol: str
+) -> None:
+    settings = {"mappings": {"sales": [SALE]}, "protocol": protocol}
+    messages = [SCHEMA]
+    for number in range(3_000):
+        messages += [sale(number)] + ([state(number)] if number % 500 == 499 else [])
+    text = "".join(json.dumps(message) + "\n" for message in messages)
+    for requests_before_the_kill in (2, 4):
+        posthog.controls.reset()
+        process = runs.process(tmp_path, **settings)
+        assert process.stdin
+        process.stdin.write(text)
+        process.stdin.close()
+        process.stdin = None
+        wait_until(lambda: len(posthog.controls.requests) >= requests_before_the_kill)  # noqa: B023  # called in the loop
+        process.kill()
+        process.communicate(timeout=10)
+    done = runs.process_of(tmp_path, *messages, **settings)
+    assert (done.code, done.states) == (0, ['{"n": 2999}'])
+    assert len({one["uuid"] for one in posthog.events()}) == len(posthog.events()) == 3_000
+
+
+def test_standard_output_holds_nothing_but_states(runs: Runs, tmp_path: Path, posthog: PostHog) -> None:
+    posthog.controls.reply_next(Reply(status=503, path="/i/v1"), Reply(cut=True, path="/i/v1"))
+    done = runs.process_of(tmp_path, SCHEMA, sale(1), state(7), mappings={"sales": [SALE]})
+    assert (done.code, done.states) == (0, ['{"n": 7}'])
+    assert done.log.count("trying again") == 2
