@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,10 +89,10 @@ def serve(home: Home) -> None:
     signal.signal(signal.SIGTERM, stop_serving)
     signal.signal(signal.SIGINT, stop_serving)
     home.make(fresh=False)
-    yesterday = datetime.now(timezone.utc).date() - timedelta(days=1)
+    shop = Shop(cdnow_store(home.last_day()), journal=home.journal)
     posthog = PostHog(database=str(home.database), shop_url=home.shop_url)
     posthog.app.add_url_rule("/_sandbox/process", view_func=lambda: {"pid": os.getpid()})
-    with Shop(cdnow_store(last_day=yesterday)).serve(home.shop_port) as shop, posthog.serve(home.posthog_port):
+    with shop.serve(home.shop_port), posthog.serve(home.posthog_port):
         home.write_pid()
         started = time.monotonic()
         while not told.wait(timeout=5):

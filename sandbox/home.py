@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import click
@@ -47,6 +48,18 @@ class Home:
     def database(self) -> Path:
         """The file that keeps what PostHog was sent."""
         return self.folder / "posthog.db"
+
+    @property
+    def journal(self) -> Path:
+        """The file that keeps what was changed in the shop."""
+        return self.folder / "changes.jsonl"
+
+    def last_day(self) -> date:
+        """Return the last day of the store: yesterday when the sandbox was made, also if it is opened again later."""
+        path = self.folder / "last_day"
+        if not path.exists():
+            path.write_text(f"{datetime.now(timezone.utc).date() - timedelta(days=1)}")
+        return date.fromisoformat(path.read_text())
 
     @property
     def _pid_file(self) -> Path:

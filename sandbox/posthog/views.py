@@ -62,6 +62,8 @@ def views(database: Database) -> Blueprint:
 
     @views.post("/_sandbox/reset")
     def reset() -> Response:
+        if not request.is_json:  # a web page can't post JSON to another site without asking first
+            return Response(status=415)
         database.wipe()
         return as_json({})
 

@@ -28,6 +28,7 @@ from sandbox.shop.tokens import LIFETIME_SECONDS, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from sandbox.shop.store import Store
 
@@ -50,6 +51,7 @@ class Settings:
     bulk_allowed: bool = True
     bulk_seconds: float = 0.0
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+    journal: Path | None = None  # a file that keeps the changes made over HTTP; those it has are made at once
 
 
 class Shop:
@@ -57,6 +59,8 @@ class Shop:
 
     def __init__(self, store: Store, **settings: Any) -> None:  # noqa: ANN401  # the fields of Settings
         self.store, self.settings = store, Settings(**settings)
+        if self.settings.journal:
+            changes.replay(store, self.settings.journal)
         self.clock = self.settings.clock
         self.controls = Controls()
         self.bucket = Bucket(self.settings.maximum_available, self.settings.restore_rate, self.clock)
@@ -94,7 +98,7 @@ class Shop:
         self.controls.install(app)
         app.before_request(self._at_the_door)
         app.after_request(self._sign)
-        app.register_blueprint(changes.blueprint(self.store, self.clock))
+        app.register_blueprint(changes.blueprint(self.store, self.clock, self.settings.journal))
         app.register_blueprint(self.tokens.blueprint())
         app.add_url_rule("/admin/api/<version>/graphql.json", view_func=self._graphql, methods=["POST"])
         app.add_url_rule("/bulk/<int:number>.jsonl", view_func=self._bulk_file)

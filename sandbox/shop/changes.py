@@ -6,7 +6,8 @@ arguments; `at` is now by default. Knows the store's methods, not what they do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -15,6 +16,7 @@ from sandbox.shop.store import instant
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from sandbox.shop.store import Store
 
@@ -31,20 +33,37 @@ CHANGES = (
 )
 
 
-def blueprint(store: Store, clock: Callable[[], datetime]) -> Blueprint:
-    """Serve the changes; one that makes no sense is answered with 400 and the reason."""
+def blueprint(store: Store, clock: Callable[[], datetime], journal: Path | None = None) -> Blueprint:
+    """Serve the changes; one that makes no sense is answered with 400 and the reason. A journal keeps them."""
     served = Blueprint("changes", __name__, url_prefix="/_control")
 
     @served.post("/change")
     def change() -> tuple[Response, int]:
-        wanted = request.get_json()
-        name = wanted.pop("change", "")
-        if name not in CHANGES:
-            return jsonify(error=f"change is one of {', '.join(CHANGES)}"), 400
+        wanted = {"at": instant(clock()), **request.get_json()}
         try:
-            node = getattr(store, name)(**{"at": instant(clock()), **wanted})
+            node = apply(store, wanted)
         except (KeyError, TypeError, ValueError) as error:
             return jsonify(error=f"{type(error).__name__}: {error}"), 400
+        if journal:
+            with journal.open("a") as lines:
+                lines.write(json.dumps(wanted) + "\n")
         return jsonify(id=node["id"], name=node.get("name"), updatedAt=node.get("updatedAt")), 200
 
     return served
+
+
+def replay(store: Store, journal: Path) -> None:
+    """Make the changes of a journal once more, if there is one."""
+    if journal.exists():
+        for line in journal.read_text().splitlines():
+            apply(store, json.loads(line))
+
+
+def apply(store: Store, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Make a change and return the node; raises KeyError, TypeError or ValueError for one that makes no sense."""
+    arguments = dict(wanted)
+    name = arguments.pop("change", "")
+    if name not in CHANGES:
+        raise ValueError(f"change is one of {', '.join(CHANGES)}")
+    node: dict[str, Any] = getattr(store, name)(**arguments)
+    return node

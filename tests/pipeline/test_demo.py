@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, quiet_environment
+from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, Project, quiet_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +73,20 @@ def test_a_sandbox_is_opened_shown_and_closed(sandbox: list[str]) -> None:
     assert run(sandbox, "start").returncode == 0
     assert "persons            0" in run(sandbox, "show").stdout
     assert run(sandbox, "stop").stdout == "closed\n"
+
+
+def test_a_job_opens_the_sandbox_syncs_and_closes_it(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "meltano.yml", tmp_path)
+    ports = {"SANDBOX_SHOP_PORT": str(free_port()), "SANDBOX_POSTHOG_PORT": str(free_port())}
+    addresses = {
+        "TAP_SHOPIFY_ORDERS_ADMIN_URL": f"http://127.0.0.1:{ports['SANDBOX_SHOP_PORT']}/admin",
+        "TAP_SHOPIFY_ORDERS_START_DATE": f"{datetime.now(timezone.utc) - timedelta(days=9):%Y-%m-%d}",
+        "TARGET_POSTHOG_HOST": f"http://127.0.0.1:{ports['SANDBOX_POSTHOG_PORT']}",
+    }
+    project = Project(tmp_path, quiet_environment() | ports | addresses)
+    shown = project.succeed("run", "sandbox-sync", "sandbox:stop")
+    assert "Order Completed" in shown
+    assert "closed" in shown
 
 
 def test_a_taken_port_is_named(sandbox: list[str]) -> None:

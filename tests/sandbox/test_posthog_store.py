@@ -133,7 +133,8 @@ def test_the_overview_leads_to_each_view(posthog: PostHog) -> None:
 
 def test_a_reset_forgets_everything(posthog: PostHog) -> None:
     send(posthog, event())
-    requests.post(f"{posthog.url}/_sandbox/reset", timeout=5).raise_for_status()
+    assert requests.post(f"{posthog.url}/_sandbox/reset", timeout=5).status_code == 415, "no web page's form"
+    requests.post(f"{posthog.url}/_sandbox/reset", json={}, timeout=5).raise_for_status()
     assert (posthog.events(), posthog.persons(), posthog.totals()["received"]) == ([], [], 0)
 
 

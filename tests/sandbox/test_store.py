@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from sandbox.shop import Shop
 from sandbox.shop.catalog import PRODUCTS
 from sandbox.shop.cdnow import CDNOW_DOLLARS, cdnow_store, purchases
 from sandbox.shop.goods import Line, Placed
@@ -20,7 +21,6 @@ from sandbox.shop.people import person
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.shop import Shop
     from sandbox.shop.store import Store
 
 
@@ -329,3 +329,15 @@ def test_a_change_that_makes_no_sense_is_refused_with_the_reason(shop: Shop, bod
     answer = requests.post(f"{shop.url}/_control/change", json=body, timeout=10)
     assert answer.status_code == 400
     assert answer.json()["error"]
+
+
+def test_a_journal_brings_changes_back_when_the_shop_is_opened_again(tmp_path):
+    day, journal = date(2026, 10, 31), tmp_path / "changes.jsonl"
+    with Shop(cdnow_store(day, customers=3), journal=journal).serve() as shop:
+        change = {"change": "change_order", "order_id": "#1001", "note": "kept"}
+        requests.post(f"{shop.url}/_control/change", json=change, timeout=10).raise_for_status()
+        requests.post(f"{shop.url}/_control/change", json={"change": "fill"}, timeout=10)
+        before = shop.store.order("#1001")
+    again = Shop(cdnow_store(day, customers=3), journal=journal)
+    assert again.store.order("#1001") == before
+    assert again.store.order("#1001")["note"] == "kept"

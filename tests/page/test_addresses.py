@@ -1,0 +1,378 @@
+"""The page over HTTP: what each address answers, without a browser."""
+
+from __future__ import annotations
+
+import html
+import re
+import uuid
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from posthog.consumer import Consumer
+
+from sandbox.posthog import PostHog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.shop import Shop
+
+MINUS = "\N{MINUS SIGN}"
+HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}/../?a=b#c"
+
+
+def event(number: int, name: str = "seen", distinct_id: str = "ada@x.io", at: str = "", **properties: Any) -> dict:
+    return {
+        "event": name,
+        "uuid": str(uuid.UUID(int=number)),
+        "distinct_id": distinct_id,
+        "timestamp": at or f"2026-11-01T10:00:{number % 60:02}Z",
+        "properties": {"$ignore_sent_at": True, **properties},
+    }
+
+
+def order(number: int, name: str, order_id: str, **properties: Any) -> dict:
+    return event(number, name, order_id=order_id, order_name=f"#{order_id}", currency="USD", **properties)
+
+
+def send(posthog: PostHog, *events: dict[str, Any]) -> None:
+    Consumer(None, "phc_sandbox", host=posthog.url).request(list(events))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostHog]:
+    with PostHog().serve() as served:
+        yield served
+
+
+@pytest.fixture
+def posthog(server: PostHog) -> PostHog:
+    server.database.wipe()
+    return server
+
+
+def get(posthog: PostHog, path: str, **asked: str) -> requests.Response:
+    return requests.get(f"{posthog.url}{path}", params=asked, timeout=10)
+
+
+def page(posthog: PostHog, path: str, **asked: str) -> str:
+    answer = get(posthog, path, **asked)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def listed(text: str) -> list[int]:
+    """The numbers of the events in a list, in its order."""
+    return [uuid.UUID(one).int for one in re.findall(r'class="what"><a href="/events/([0-9a-f-]+)"', text)]
+
+
+def link(text: str, rel: str) -> str:
+    found = re.search(rf'rel="{rel}" href="([^"]+)"', text)
+    return html.unescape(found[1]) if found else ""
+
+
+def words(text: str) -> str:
+    """What a person reads."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+
+def every_page(posthog: PostHog) -> list[str]:
+    return [
+        *("/", "/events", "/persons", "/warnings", "/search", "/search?q=x", "/events/nowhere", "/events?from=never"),
+        *(f"/events/{one['uuid']}" for one in posthog.events()),
+        *(f"/persons/{one['uuid']}" for one in posthog.persons()),
+        *("/orders/1", "/page/style.css", "/page/icon.svg"),
+    ]
+
+
+def test_no_page_runs_scripts_stays_in_a_cache_or_calls_elsewhere(posthog: PostHog) -> None:
+    send(posthog, order(1, "Order Completed", "1", total=3), event(2, **{"$set": {"email": "ada@x.io"}}))
+    for path in every_page(posthog):
+        answer = get(posthog, path)
+        assert answer.headers["Cache-Control"] == "no-store", path
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'; "), path
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:", answer.text), path
+        assert not re.search(r"""(src|href|action)=["']?(https?:)?//""", answer.text), path
+
+
+def test_an_empty_posthog_says_so(posthog: PostHog) -> None:
+    assert "Nothing has arrived yet" in words(page(posthog, "/"))
+    assert "No event passes these filters" in words(page(posthog, "/events"))
+    assert "PostHog has made no person yet" in words(page(posthog, "/persons"))
+    assert "There are none" in words(page(posthog, "/warnings"))
+
+
+def test_hostile_text_is_shown_as_text(posthog: PostHog) -> None:
+    nested = {HOSTILE: [{HOSTILE: HOSTILE}, [HOSTILE]], "table": [{HOSTILE: HOSTILE}]}
+    money = {"currency": HOSTILE, "total": 1, "revenue": 1, "order_id": HOSTILE, "order_name": HOSTILE}
+    person = {"$set": {"email": HOSTILE, "name": HOSTILE}}
+    send(posthog, event(1, HOSTILE, HOSTILE, **nested, **money, **person))
+    send(posthog, event(2, "Order Completed", HOSTILE, **money), event(3, "$create_alias", HOSTILE, alias="none"))
+    for path in every_page(posthog):
+        text = get(posthog, path).text
+        assert "<script" not in text, path
+        assert "'&amp;49" not in html.unescape(text).replace("&", "&amp;"), path
+    assert page(posthog, "/events").count(html.escape(HOSTILE, quote=False).split('"')[0]) >= 3
+    for where, expected in ((f"/orders/{requests.utils.quote(HOSTILE, safe='')}", [1, 2]), ("/events", [3, 2, 1])):
+        assert listed(page(posthog, where)) == expected
+    assert listed(page(posthog, "/events", who=HOSTILE, name=HOSTILE, text=HOSTILE)) == [1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, [5, 4, 3, 2, 1]),
+        ({"name": "Order Completed"}, [3, 2]),
+        ({"who": "ada@x.io"}, [3, 1]),
+        ({"who": " ADA@x.io "}, [3, 1]),
+        ({"who": "shopify:customer:1"}, [3, 1]),
+        ({"who": "nobody"}, []),
+        ({"from": "2026-11-03"}, [5, 4, 3]),
+        ({"to": "2026-11-03"}, [3, 2, 1]),
+        ({"from": "2026-11-02", "to": "2026-11-03"}, [3, 2]),
+        ({"from": "2026-11-03", "to": "2026-11-02"}, []),
+        ({"text": "änglar"}, []),
+        ({"text": "Änglar"}, [2]),
+        ({"text": "CD-0_%"}, [2]),
+        ({"text": "D-0"}, [3, 2]),
+        ({"text": "d-0", "who": "ada@x.io"}, [3]),
+    ],
+    ids=str,
+)
+def test_filters_let_pass_what_they_say(posthog: PostHog, asked: dict[str, str], expected: list[int]) -> None:
+    send(
+        posthog,
+        event(1, "$identify", "ada@x.io", "2026-11-01T00:00:00Z", **{"$anon_distinct_id": "shopify:customer:1"}),
+        event(2, "Order Completed", "eve@x.io", "2026-11-02T00:00:00Z", sku="CD-0_%", title="Änglar"),
+        event(3, "Order Completed", "shopify:customer:1", "2026-11-03T23:59:59.999Z", sku="CD-01"),
+        event(4, "seen", "eve@x.io", "2026-11-04T00:00:00Z"),
+        event(5, "seen", "eve@x.io", "2026-11-05T00:00:00Z"),
+    )
+    text = page(posthog, "/events", **asked)
+    assert listed(text) == expected
+    assert not expected or f"{len(expected)} event" in words(text)
+
+
+def test_pages_show_each_event_once_in_the_order_of_time_and_lead_back(posthog: PostHog) -> None:
+    send(posthog, *(event(n, "odd" if n % 2 else "even", at=f"2026-11-01T10:00:{n // 8:02}Z") for n in range(1, 240)))
+    expected = list(range(239, 0, -2))
+    text, seen, firsts = page(posthog, "/events", name="odd"), [], []
+    while True:
+        seen += listed(text)
+        firsts.append(listed(text)[0])
+        if not link(text, "next"):
+            break
+        text = page(posthog, link(text, "next"))
+    assert seen == expected
+    assert len(firsts) == 3
+    while link(text, "prev"):
+        assert listed(text)[0] == firsts.pop()
+        text = page(posthog, link(text, "prev"))
+    assert listed(text)[0] == firsts.pop() == expected[0]
+
+
+def test_persons_are_listed_once_each_over_pages(posthog: PostHog) -> None:
+    send(posthog, *(event(n, distinct_id=f"{n}@x.io") for n in range(1, 121)))
+    text, seen = page(posthog, "/persons"), []
+    while True:
+        seen += re.findall(r'scope="row"><a href="/persons/[0-9a-f-]+">([^<]+)', text)
+        if not link(text, "next"):
+            break
+        text = page(posthog, link(text, "next"))
+    assert sorted(seen) == sorted(f"{n}@x.io" for n in range(1, 121))
+
+
+def test_the_overviews_table_sums_to_the_totals(posthog: PostHog) -> None:
+    days = ["2025-01-31T23:59:59Z", "2026-02-28T00:00:00Z", "2026-11-22T12:00:00Z"]
+    for n, day in enumerate(days, 1):
+        send(posthog, event(n, "Order Completed", at=day, revenue="0.10", currency="USD"))
+        send(posthog, event(10 + n, "Order Completed", at=day, revenue=1.005, currency="KWD"))
+        send(posthog, event(20 + n, "Order Refunded", at=day, total=0.05, currency="USD"))
+    for unit in ("day", "week", "month", "year"):
+        for currency, digits in (("USD", 2), ("KWD", 3)):
+            text = page(posthog, "/", per=unit, currency=currency, **{"from": "2026-01-01" if unit == "day" else ""})
+            table = text[text.index("<details>") : text.index("</details>")]
+            rows = [words(row).split() for row in re.findall(r"<tr><th scope=\"row\">.*?</tr>", table)]
+            sums = [sum(Decimal(row[place].replace(",", "")) for row in rows) for place in (1, 3, 5)]
+            shown = 2 if unit == "day" else 3
+            assert sums == [
+                round(shown * Decimal("0.10" if currency == "USD" else "1.005"), digits),
+                shown * Decimal("0.05") if currency == "USD" else 0,
+                2 * shown,
+            ], (unit, currency)
+            assert len({row[0] for row in rows}) == len(rows)
+    assert posthog.totals()["revenue"] == {"KWD": Decimal("3.015"), "USD": Decimal("0.30")}
+    assert "Revenue 3.015 KWD 0.30 USD" in words(page(posthog, "/"))
+
+
+def test_the_overview_follows_what_arrives(posthog: PostHog) -> None:
+    send(posthog, order(1, "Order Completed", "1", revenue=3))
+    assert "Revenue 3.00 USD Refunds 0 " in words(page(posthog, "/"))
+    again = order(1, "Order Completed", "1", revenue=4)
+    send(posthog, again, event(3, distinct_id="x"), event(3, distinct_id="x", at="2026-11-02T00:00:00Z"))
+    said = words(page(posthog, "/"))
+    for figure in ("Events 3 ", "Persons 2 ", "Revenue 4.00 USD", "Received 4 1 sent again", "Counted twice 1 "):
+        assert figure in said
+    assert posthog.totals()["received"] == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "sentence"),
+    [
+        ("/events/nowhere", 404, "There is no event nowhere."),
+        ("/persons/nobody", 404, "There is no person nobody."),
+        ("/orders/1001", 404, "No event names an order 1001."),
+        ("/events?from=yesterday", 400, "yesterday"),
+        ("/events?before=here", 400, "That can't be shown"),
+        ("/persons?before=here", 400, "That can't be shown"),
+        ("/orders/" + "9" * 40, 404, "No event names an order"),
+    ],
+)
+def test_a_wrong_address_gets_a_sentence(posthog: PostHog, path: str, status: int, sentence: str) -> None:
+    answer = get(posthog, path)
+    assert answer.status_code == status
+    assert sentence in words(answer.text)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("ada@x.io", "/persons/"),
+        ("ADA@X.IO", "/persons/"),
+        ("shopify:customer:1", "/persons/"),
+        ("Ada Lovelace", "/persons/"),
+        ("lovelace", "/persons/"),
+        ("Zoë", "/persons/"),
+        ("#1001", "/orders/77"),
+        ("1001", "/orders/77"),
+        ("77", "/orders/77"),
+        ("2001", "/orders/2001"),
+        (str(uuid.UUID(int=1)), f"/events/{uuid.UUID(int=1)}"),
+        ("@x.io", ""),
+        ("nobody", ""),
+        ("%", ""),
+    ],
+)
+def test_the_search_leads_to_the_one_it_finds(posthog: PostHog, wanted: str, found: str) -> None:
+    link_ids = {"$anon_distinct_id": "shopify:customer:1"}
+    send(
+        posthog,
+        event(1, "$identify", "ada@x.io", **link_ids, **{"$set": {"email": "ada@x.io", "name": "Ada Lovelace"}}),
+        event(
+            2, "$identify", "zoe@x.io", **{"$set": {"email": "zoe@x.io", "first_name": "Zoë", "last_name": "O'Hara"}}
+        ),
+        event(3, "Order Completed", order_id="77", order_name="#1001"),
+        event(4, "Created Shopify Order", order_number=2001),
+    )
+    answer = requests.get(f"{posthog.url}/search", params={"q": wanted}, timeout=10, allow_redirects=False)
+    assert (answer.status_code, answer.headers.get("Location", "").startswith(found)) == (302 if found else 200, True)
+    if found:
+        assert get(posthog, answer.headers["Location"]).status_code == 200
+
+
+def test_an_orders_page_tells_it_in_the_order_of_time_and_adds_up(posthog: PostHog) -> None:
+    send(
+        posthog,
+        event(
+            5, "Order Cancelled", at="2026-11-05T00:00:00Z", order_id="1", order_name="#1", currency="USD", total=8.5
+        ),
+        event(4, "Order Refunded", at="2026-11-04T00:00:00Z", order_id="1", order_name="#1", currency="USD", total=1.5),
+        event(3, "Order Fulfilled", at="2026-11-03T00:00:00Z", order_id="1", order_name="#1", currency="USD"),
+        order(1, "Order Completed", "1", total=10, current_total=8.5),
+        order(2, "Order Paid", "1", total=10),
+        order(9, "Order Completed", "11", total=99),
+    )
+    text = page(posthog, "/orders/1")
+    assert listed(text) == [1, 2, 3, 4, 5]
+    said = words(text)
+    assert f"Completed 10.00 USD Refunded {MINUS}1.50 USD Cancelled {MINUS}8.50 USD Left 0.00 USD" in said
+    assert "It adds up: completed less refunded is 8.50 USD" in said
+    assert "shop's side" not in said
+
+
+def test_an_order_that_does_not_add_up_says_so(posthog: PostHog) -> None:
+    send(posthog, order(1, "Order Completed", "1", total=10, current_total=9))
+    assert "✗ It doesn't add up: completed less refunded is 10.00 USD" in words(page(posthog, "/orders/1"))
+
+
+def test_orders_of_two_stores_with_one_name_are_told_apart(posthog: PostHog) -> None:
+    for n, shop in ((1, "one.example"), (2, "two.example")):
+        send(posthog, event(n, "Order Completed", order_id=f"{n}00", order_name="#1001", affiliation=shop, total=n))
+    said = words(page(posthog, "/orders/1001"))
+    assert "#1001 one.example 100" in said
+    assert "#1001 two.example 200" in said
+    assert listed(page(posthog, "/orders/200")) == [2]
+
+
+def test_an_event_that_posthog_counts_twice_shows_both(posthog: PostHog) -> None:
+    send(posthog, event(1, at="2026-11-01T00:00:00Z"), event(1, at="2026-11-02T00:00:00Z"))
+    said = words(page(posthog, f"/events/{uuid.UUID(int=1)}"))
+    assert "2 events have this uuid" in said
+    assert "2026-11-01 00:00:00" in said
+    assert "2026-11-02 00:00:00" in said
+
+
+def test_an_event_shows_its_numbers_as_sent_and_how_often_it_arrived(posthog: PostHog) -> None:
+    one = event(1, big=12345678901234567890, exact=0.1, none=None, yes=True, lines=[{"sku": "a", "price": 1.5}])
+    send(posthog, one)
+    send(posthog, one)
+    said = words(page(posthog, f"/events/{one['uuid']}"))
+    for shown in ("big 12345678901234567890", "exact 0.1", "none null", "yes true", "sku price a 1.5", "2 times"):
+        assert shown in said
+
+
+def test_a_persons_page_holds_the_events_of_all_ids(posthog: PostHog) -> None:
+    send(
+        posthog,
+        event(1, "seen", "visitor"),
+        event(
+            2, "$identify", "ada@x.io", **{"$anon_distinct_id": "visitor", "$set": {"name": "Ada", "email": "ada@x.io"}}
+        ),
+        order(3, "Order Completed", "1", total=10),
+        order(4, "Order Refunded", "1", total=2.5),
+        event(5, "Order Completed", "eve@x.io", total=99, currency="USD"),
+    )
+    (ada,) = [one for one in posthog.persons() if "ada@x.io" in one["distinct_ids"]]
+    text = page(posthog, f"/persons/{ada['uuid']}")
+    assert listed(text) == [4, 3, 2, 1]
+    said = words(text)
+    for shown in ("Ada", "The 2 ids", "visitor", f"Completed 10.00 USD Refunded {MINUS}2.50 USD", "Left 7.50 USD"):
+        assert shown in said
+
+
+def test_warnings_lead_to_their_events(posthog: PostHog) -> None:
+    send(posthog, event(1, "$create_alias", alias="none"))
+    text = page(posthog, "/warnings")
+    assert "cannot_merge_with_illegal_distinct_id 1" in words(text)
+    assert f'href="/events/{uuid.UUID(int=1)}"' in text
+
+
+def test_a_web_site_with_a_name_of_its_own_is_refused(posthog: PostHog) -> None:
+    for path in ("/", "/api/persons"):
+        answer = requests.get(f"{posthog.url}{path}", headers={"Host": "evil.example"}, timeout=10)
+        assert answer.status_code == 400
+
+
+@pytest.fixture
+def order_in_shop(shop: Shop) -> dict[str, Any]:
+    (one, *_) = [one for one in shop.store.orders if one["name"] == "#1005"]
+    return one
+
+
+def test_the_shop_stands_beside_the_events(shop: Shop, order_in_shop: dict[str, Any]) -> None:
+    number = order_in_shop["id"].rsplit("/", 1)[1]
+    money = order_in_shop["totalPriceSet"]["shopMoney"]
+    with PostHog(shop_url=shop.url).serve() as posthog:
+        total = {"currency": money["currencyCode"], "total": float(money["amount"]), "order_name": "#1005"}
+        send(posthog, event(1, "Order Completed", order_id=number, **total))
+        send(posthog, event(2, "Order Completed", order_id="404"))
+        assert "✓ Completed" in words(page(posthog, f"/orders/{number}"))
+        shop.store.refund_order("#1005", "2026-11-01T00:00:00Z", amount="0.01")
+        assert "✗ Refunded" in words(page(posthog, f"/orders/{number}"))
+        assert "The shop has no order of this number" in words(page(posthog, "/orders/404"))
+        shop.close()
+        assert "The shop did not answer" in words(page(posthog, f"/orders/{number}"))

@@ -1,0 +1,154 @@
+"""The page in a real browser: a person looks at what the pair brought."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_core_python.selenium import Axe
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from selenium.webdriver import Chrome
+
+    from sandbox.posthog import PostHog
+
+LONGEST_WAIT_SECONDS = 20.0
+WIDE, NARROW = 1280, 390  # pixels: a laptop's window, a telephone
+TOO_WIDE = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+FOCUSED = "const one = document.activeElement; return one.innerText || one.value || one.id"
+RULES = {
+    "light": {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"], "resultTypes": ["violations"]},
+    "dark": {
+        "runOnly": ["color-contrast"],
+        "resultTypes": ["violations"],
+    },  # what else there is doesn't change at night
+}
+
+
+@pytest.fixture
+def browser(chromium: Chrome, filled: PostHog) -> Iterator[Chrome]:
+    """A wide, light browser at the overview; nothing may have been complained of when the test ends."""
+    look(chromium, WIDE, "light")
+    chromium.get(filled.url)
+    chromium.get_log("browser")
+    yield chromium
+    assert chromium.get_log("browser") == []
+
+
+def look(browser: Chrome, width: int, scheme: str) -> None:
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    preference = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", preference)
+
+
+def follow(browser: Chrome, act: Callable[[], object]) -> None:
+    """Do what opens another page, and wait until it stands."""
+    here = browser.find_element(By.TAG_NAME, "html")
+    act()
+    WebDriverWait(browser, LONGEST_WAIT_SECONDS).until(staleness_of(here))
+    WebDriverWait(browser, LONGEST_WAIT_SECONDS).until(
+        lambda _: browser.execute_script("return document.readyState") == "complete"
+    )
+
+
+def text_of(browser: Chrome) -> str:
+    return browser.find_element(By.TAG_NAME, "main").text
+
+
+def refunded(posthog: PostHog) -> dict[str, Any]:
+    return max((one for one in posthog.events() if one["event"] == "Order Refunded"), key=lambda one: one["timestamp"])
+
+
+def pages(posthog: PostHog) -> list[str]:
+    refund = refunded(posthog)
+    return [
+        *("/", "/events?name=Order+Refunded", "/persons", "/search?q=a", "/warnings"),
+        f"/events/{refund['uuid']}",
+        f"/persons/{refund['person_id']}",
+        f"/orders/{refund['properties']['order_id']}",
+    ]
+
+
+def test_a_person_finds_a_customer_follows_the_order_and_sees_the_refund(browser: Chrome, filled: PostHog) -> None:
+    assert browser.find_element(By.TAG_NAME, "h1").text == "Overview"
+    assert len(browser.find_elements(By.CSS_SELECTOR, "figure svg .bar .rect")) > 10
+    refund = refunded(filled)
+
+    search = browser.find_element(By.ID, "q")
+    follow(browser, lambda: search.send_keys(refund["distinct_id"], Keys.ENTER))
+    assert "/persons/" in browser.current_url
+    assert refund["distinct_id"] in text_of(browser)
+
+    follow(browser, browser.find_element(By.LINK_TEXT, refund["properties"]["order_name"]).click)
+    assert browser.find_element(By.TAG_NAME, "h1").text == f"Order {refund['properties']['order_name']}"
+    said = text_of(browser)
+    assert said.index("Order Completed") < said.index("Order Refunded")
+    assert "✓ It adds up" in said
+    assert "✓ Refunded" in said
+    assert "✗" not in said
+
+    follow(browser, browser.find_element(By.LINK_TEXT, "Order Refunded").click)
+    assert f"refund_id {refund['properties']['refund_id']}" in text_of(browser)
+
+
+def test_a_bar_leads_to_what_it_stands_for(browser: Chrome) -> None:
+    follow(browser, browser.find_element(By.CSS_SELECTOR, "figure svg .bar a").click)
+    assert "from=" in browser.current_url
+    assert browser.find_element(By.TAG_NAME, "h1").text in {"Overview", "Events"}
+
+
+def test_events_are_filtered_by_a_form(browser: Chrome, filled: PostHog) -> None:
+    follow(browser, browser.find_element(By.LINK_TEXT, "Events").click)
+    browser.find_element(By.XPATH, "//option[.='Order Refunded']").click()
+    browser.find_element(By.ID, "who").send_keys(refunded(filled)["distinct_id"])
+    follow(browser, browser.find_element(By.CSS_SELECTOR, ".filters button").click)
+    names = {one.text for one in browser.find_elements(By.CSS_SELECTOR, "td.what a")}
+    assert names == {"Order Refunded"}
+    assert browser.find_element(By.CSS_SELECTOR, "nav [aria-current=page]").text == "Events"
+
+
+def test_the_keyboard_reaches_everything_in_order_and_skips_to_the_content(browser: Chrome) -> None:
+    def tab() -> str:
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        return browser.execute_script(FOCUSED)
+
+    assert tab() == "Skip to the content"
+    assert browser.switch_to.active_element.rect["y"] >= 0
+    assert [tab() for _ in range(7)] == [
+        *("What PostHog holds", "Overview", "Events", "Persons", "Warnings"),
+        *("q", "Find"),
+    ]
+    browser.find_element(By.CLASS_NAME, "skip").send_keys(Keys.ENTER)
+    browser.switch_to.active_element.send_keys(Keys.TAB)
+    assert browser.execute_script("return document.activeElement.closest('main') !== null")
+    outline = browser.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_too_wide_complains_or_shuts_anybody_out(browser: Chrome, filled: PostHog, scheme: str) -> None:
+    backgrounds = set()
+    for path in pages(filled):
+        for width in (WIDE, NARROW):
+            look(browser, width, scheme)
+            browser.get(f"{filled.url}{path}")
+            assert browser.execute_script(TOO_WIDE) == 0, (path, width)
+            backgrounds.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
+        violations = Axe().run(browser, options=RULES[scheme])["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == [], path
+    assert backgrounds == {"rgb(247, 247, 245)" if scheme == "light" else "rgb(20, 22, 27)"}
+
+
+def test_the_page_asks_nobody_else(browser: Chrome, filled: PostHog) -> None:
+    for path in pages(filled):
+        browser.get(f"{filled.url}{path}")
+        asked = browser.execute_script("return performance.getEntriesByType('resource').map(one => one.name)")
+        assert asked
+        assert all(one.startswith(filled.url) for one in asked)
