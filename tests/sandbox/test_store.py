@@ -338,6 +338,5 @@ def test_a_journal_brings_changes_back_when_the_shop_is_opened_again(tmp_path):
         requests.post(f"{shop.url}/_control/change", json=change, timeout=10).raise_for_status()
         requests.post(f"{shop.url}/_control/change", json={"change": "fill"}, timeout=10)
         before = shop.store.order("#1001")
-    again = Shop(cdnow_store(day, customers=3), journal=journal)
-    assert again.store.order("#1001") == before
-    assert again.store.order("#1001")["note"] == "kept"
+    after = Shop(cdnow_store(day, customers=3), journal=journal).store.order("#1001")
+    assert (after["note"], after["updatedAt"]) == ("kept", before["updatedAt"])
