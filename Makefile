@@ -36,15 +36,11 @@ lint: setup ## Check style and types
 docs: setup ## Write the generated parts of the documents anew
 	python -m docs.generate
 
-benchmark: setup ## Measure tap, target and both; ORDERS=10000 sets the store's size
+benchmark: setup ## Measure tap, target and both; ORDERS=10000 sets the size of the store
 	python -m benchmarks --orders $(or $(ORDERS),10000)
-
-pins: setup ## Pin the newest allowed packages, with hashes, in requirements.txt (needs uv)
-	uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header --all-extras --group dev \
-		pyproject.toml --output-file requirements.txt
 
 clean: ## Remove what set-up, sandbox and runs have left
 	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
 	rm -rf .venv .sandbox .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help setup demo sandbox test lint docs benchmark pins clean
+.PHONY: help setup demo sandbox test lint docs benchmark clean
