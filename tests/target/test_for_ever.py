@@ -50,7 +50,7 @@ PINNED = {
         ),
     ],
     ("shopify-connector", "orders"): [
-        ("Created Shopify Order", "new@example.com", "2026-11-01T12:00:05Z", "b92228fc-4480-5d86-941f-8cc21f015eeb"),
+        ("Created Shopify Order", "jane@example.com", "2026-11-01T12:00:05Z", "b92228fc-4480-5d86-941f-8cc21f015eeb"),
     ],
 }
 
