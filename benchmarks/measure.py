@@ -23,16 +23,27 @@ RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, see ge
 
 @dataclass(frozen=True)
 class Used:
-    """What a pipe of processes used: CPU is user and system time of all, peak memory that of the largest."""
+    """What a pipe of processes used, children included: CPU is user and system time, peak memory that of the largest.
 
+    `started_at` is in monotonic seconds, which are the same in all processes of a machine.
+    """
+
+    started_at: float
     wall_seconds: float
     cpu_seconds: float
     peak_bytes: int
 
 
-def run(commands: Sequence[list[str | Path]], read: Path | None, write: Path | None) -> Used:
+def run(
+    commands: Sequence[list[str | Path]],
+    read: Path | None = None,
+    write: Path | None = None,
+    *,
+    folder: Path | None = None,
+    environment: dict[str, str] | None = None,
+) -> Used:
     """Run the commands as a shell would with `|`; raises RuntimeError for one that fails, with its last words."""
-    started = time.perf_counter()
+    started = time.monotonic()
     processes: list[subprocess.Popen[bytes]] = []
     with ExitStack() as stack:
         source = stack.enter_context(open(read or os.devnull, "rb"))  # noqa: PTH123  # or /dev/null
@@ -41,12 +52,14 @@ def run(commands: Sequence[list[str | Path]], read: Path | None, write: Path | N
         for number, (command, stderr) in enumerate(zip(commands, words, strict=True), 1):
             before = processes[-1].stdout if processes else source
             after = sink if number == len(commands) else subprocess.PIPE
-            processes.append(subprocess.Popen(command, stdin=before, stdout=after, stderr=stderr))
+            processes.append(
+                subprocess.Popen(command, stdin=before, stdout=after, stderr=stderr, cwd=folder, env=environment)
+            )
             if before and before is not source:
                 before.close()  # the reader has it now
         usages = [_wait(process, stderr) for process, stderr in zip(processes, words, strict=True)]
-    wall = time.perf_counter() - started
-    return Used(wall, sum(cpu for cpu, _ in usages), max(peak for _, peak in usages))
+    wall = time.monotonic() - started
+    return Used(started, wall, sum(cpu for cpu, _ in usages), max(peak for _, peak in usages))
 
 
 def _wait(process: subprocess.Popen[bytes], stderr: IO[bytes]) -> tuple[float, int]:

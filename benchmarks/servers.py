@@ -1,13 +1,14 @@
-"""A recorded shop and a PostHog in a process of their own, in: how many orders; out: addresses, and what was asked.
+"""A recorded shop and a taker of events in a process of their own, in: how many orders; out: addresses, and figures.
 
 The shop executes real GraphQL the first time it is asked something and sends the same bytes when it is asked again,
-because its own work would else be what is measured. Knows the sandbox only.
+because its own work would else be what is measured. Knows neither tap nor target.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from sandbox.posthog import PostHog
+from benchmarks.taker import Taker
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import BUYERS, cdnow_store, purchases
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 LAST_DAY = date(2026, 10, 31)
 SINCE = "2016-01-01"  # before the first purchase
+DISTANCE_SECONDS = {"near": 0.0, "far": 0.04}  # to PostHog: on this machine, or in a cloud of the same continent
+POINTS = re.compile(rb'"actualQueryCost":\s*(\d+)')
 
 
 class Handler(WSGIRequestHandler):
@@ -47,12 +50,12 @@ class Handler(WSGIRequestHandler):
 
 
 class Counted:
-    """An app between counters: requests, and the bytes of bodies both ways."""
+    """An app between counters: requests, the bytes of bodies both ways, and the points that a shop charged."""
 
     def __init__(self, app: WSGIApplication) -> None:
         self._app = app
         self._lock = threading.Lock()
-        self.requests = self.received_bytes = self.sent_bytes = 0
+        self.reset()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Let the app answer, and count."""
@@ -61,11 +64,12 @@ class Counted:
             self.requests += 1
             self.received_bytes += int(environ.get("CONTENT_LENGTH") or 0)
             self.sent_bytes += len(body)
+            self.points += sum(map(int, POINTS.findall(body)))
         return [body]
 
     def reset(self) -> None:
         """Count from zero."""
-        self.requests = self.received_bytes = self.sent_bytes = 0
+        self.requests = self.received_bytes = self.sent_bytes = self.points = 0
 
 
 class Recorded:
@@ -108,18 +112,17 @@ def store_of(orders: int) -> Store:
     return cdnow_store(LAST_DAY, customers=buyers[orders - 1], copies=copies)
 
 
-def main(orders: int, database: str) -> None:
-    """Serve, print the addresses, then answer lines on stdin (`reset`, `counts`, `questions`) with lines of JSON."""
+def main(orders: int) -> None:
+    """Serve, print the addresses, then answer lines on stdin (`near`, `far`, `counts`, `questions`) with JSON."""
     with ExitStack() as stack:
-        recorded = Recorded(Shop(store_of(orders)).app)
-        posthog = PostHog(database)
-        counted = {"shop": Counted(recorded), "posthog": Counted(posthog.app)}
+        recorded, taker = Recorded(Shop(store_of(orders)).app), Taker()
+        counted = {"shop": Counted(recorded), "posthog": Counted(taker)}
         answer({**{name: stack.enter_context(served(app)) for name, app in counted.items()}, "since": SINCE})
         started = time.process_time()
         for verb in map(str.strip, sys.stdin):
-            if verb == "reset":
-                posthog.database.wipe()
-                posthog.controls.reset()
+            if verb in DISTANCE_SECONDS:
+                taker.reset()
+                taker.distance_seconds = DISTANCE_SECONDS[verb]
                 for one in counted.values():
                     one.reset()
                 started = time.process_time()
@@ -127,13 +130,12 @@ def main(orders: int, database: str) -> None:
             elif verb == "questions":
                 answer({"questions": [(path, body.decode()) for path, body in recorded.questions]})
             else:
-                numbers = ("requests", "received_bytes", "sent_bytes")
+                numbers = ("requests", "received_bytes", "sent_bytes", "points")
                 counts: dict[str, Any] = {
                     name: {one: getattr(app, one) for one in numbers} for name, app in counted.items()
                 }
-                counts["cpu_seconds"] = time.process_time() - started
-                totals = posthog.totals()
-                answer({**counts, "events": sum(totals["events"].values()), "repeats": totals["repeats"]})
+                events = {"events": len(taker.uuids), "arrived": taker.arrived, "first_event_at": taker.first_at}
+                answer({**counts, **events, "cpu_seconds": time.process_time() - started})
 
 
 @contextmanager
@@ -154,4 +156,4 @@ def answer(value: object) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]))

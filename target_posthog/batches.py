@@ -22,7 +22,7 @@ LARGEST_EVENT_BYTES = 900_000
 LARGEST_BATCH_BYTES = 4 * 1024 * 1024  # below the 10 MiB that rust/capture v1 reads and the 20 MiB of /batch/
 MOST_EVENTS_IN_A_BATCH = 500
 LIVE = "~"  # sorts after every day
-PERSON_CHANGES = ("$set", "$set_once", "$unset", "$anon_distinct_id", "$group_set", "alias")
+PERSON_CHANGES = frozenset(("$set", "$set_once", "$unset", "$anon_distinct_id", "$group_set", "alias"))
 
 
 class Outgoing(NamedTuple):
@@ -84,14 +84,18 @@ def plan(outgoing: Sequence[Outgoing], *, historical_before: str, senders: int =
     `historical_before` (RFC 3339) travel apart, oldest day first: https://posthog.com/docs/migrate. Of events that
     PostHog would take for the same (uuid, name, distinct id, day), the last one counts.
     """
-    latest = {_identity(one): one for one in outgoing}
-    kept = [one for one in outgoing if latest[_identity(one)] is one]
-    repeated = [one for one in outgoing if latest[_identity(one)] is not one]
-    persons = [one for one in kept if _changes_person(one)]
+    identities = [_identity(one) for one in outgoing]
+    latest = dict(zip(identities, outgoing, strict=True))
+    persons: list[Outgoing] = []
     lanes: list[list[Outgoing]] = [[] for _ in range(senders)]
-    for one in kept:
-        if not _changes_person(one):
+    repeated: list[Outgoing] = []
+    for identity, one in zip(identities, outgoing, strict=True):
+        if latest[identity] is not one:
+            repeated.append(one)
+        elif PERSON_CHANGES.isdisjoint(one.event["properties"]):
             lanes[zlib.crc32(one.event["distinct_id"].encode()) % senders].append(one)
+        else:
+            persons.append(one)
     return Plan(
         _batches(_in_order_per_person(persons, historical_before)),
         [_batches((_slot(one, historical_before), one) for one in lane) for lane in lanes if lane],
@@ -110,10 +114,6 @@ def _size(event: Event) -> int:
 def _identity(one: Outgoing) -> tuple[str, str, str, str]:
     """Return what PostHog takes for the same event: posthog/models/event/sql.py, ORDER BY."""
     return one.event["uuid"], one.event["event"], one.event["distinct_id"], one.event["timestamp"][:10]
-
-
-def _changes_person(one: Outgoing) -> bool:
-    return any(name in one.event["properties"] for name in PERSON_CHANGES)
 
 
 def _slot(one: Outgoing, historical_before: str) -> str:

@@ -5,6 +5,7 @@ Knows no event and no HTTP. The file holds personal data, as the records do: onl
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +25,25 @@ class DeadLetters:
     def keep(
         self, stream: str, schema: Mapping[str, Any], keys: Sequence[str], record: msgspec.Raw, reason: str
     ) -> None:
-        """Write a record, after its stream's schema if that is new; it is on disk when this returns."""
+        """Write a record, after its stream's schema if that is new; it is on disk when this returns.
+
+        Raises OSError if it can't be, and then leaves the file as it was.
+        """
         messages: list[dict[str, Any]] = []
         if self._schemas.get(stream) != schema:
-            self._schemas[stream] = schema
             messages.append({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": list(keys)})
         messages.append({"type": "RECORD", "stream": stream, "record": record, "reason": reason})
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "ab") as file:
-            file.write(b"".join(msgspec.json.encode(message) + b"\n" for message in messages))
-            file.flush()
-            os.fsync(file.fileno())
+        end = os.fstat(descriptor).st_size
+        try:
+            rest = b"".join(msgspec.json.encode(message) + b"\n" for message in messages)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):  # a device
+                os.ftruncate(descriptor, end)
+            raise
+        finally:
+            os.close(descriptor)
+        self._schemas[stream] = schema

@@ -181,6 +181,11 @@ def as_datetime(value: JSON) -> datetime:
     return time
 
 
+def normal_time(value: JSON) -> str:
+    """Return an ISO 8601 time as `as_timestamp` writes it; raises ValueError for anything else."""
+    return _normal_time_of(value) if isinstance(value, str) else as_timestamp(as_datetime(value))
+
+
 def as_timestamp(value: datetime) -> str:
     """Return a time as RFC 3339 in UTC, with decimals of a second only where there are some."""
     return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
@@ -202,6 +207,11 @@ def _datetime_of(text: str) -> datetime | None:
         return datetime.fromisoformat(f"{day}T{minute or '00:00'}{second or ':00'}.{(fraction or '')[:6]:0<6}{zone}")
     except ValueError:  # such as a 30th of February
         return None
+
+
+@lru_cache(maxsize=RECENT)
+def _normal_time_of(text: str) -> str:
+    return as_timestamp(as_datetime(text))
 
 
 def _digits(currency: JSON) -> int:

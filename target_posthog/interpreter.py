@@ -122,7 +122,14 @@ class _Builder:
             except ValueError as error:
                 raise ValueError(f"`{self._text}`: {name}() {error}") from None
 
-        return call
+        def call_with_one(value: JSON) -> JSON:
+            argument = first(value)
+            try:
+                return function(argument)
+            except ValueError as error:
+                raise ValueError(f"`{self._text}`: {name}() {error}") from None
+
+        return call if rest else call_with_one
 
     def or_expression(self, _: JSON, children: list[JSON]) -> Value:
         left, right = self._all(children)

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from target_posthog.compiler import DELETED_AT, Compiler
 from target_posthog.expressions import ANYTHING, Schema
-from target_posthog.functions import JSON, as_datetime, as_timestamp, canonical, uuid
+from target_posthog.functions import JSON, canonical, normal_time, uuid
 from target_posthog.identity import usable
 from target_posthog.interpreter import is_true
 
@@ -99,6 +99,9 @@ class _Rule:
         self._set_once = compiler.value("set_once", spec.get("set_once", {}))
         self._unset = compiler.value("unset", unset if isinstance(unset, dict) else dict.fromkeys(unset, True))
         self._groups = compiler.value("groups", spec.get("groups", {}))
+        self._has_groups = bool(spec.get("groups"))
+        self._sets = any(spec.get(key) for key in ("set", "set_once", "unset"))
+        self._only_links = event == "$identify" and not self._sets
         self._group_set = compiler.value("group_set", spec.get("group_set", {}))
         self._session_id = compiler.droppable("session_id", spec.get("session_id")) or (lambda _: None)
         self._person_profile = compiler.value("person_profile", spec.get("person_profile", True))
@@ -116,12 +119,15 @@ class _Rule:
             for scope in self._scopes(record):
                 if deleted_at:
                     yield self._made(self._delete, scope, deleted_at, of_nobody=True)
-                elif self.holds(scope):
+                elif self.holds(scope) and not (self._only_links and self._links_nothing(scope)):
                     event = self._made(self._name(scope), scope, self._timestamp(scope))
                     if event["event"] != "$identify" or any(one in event["properties"] for one in LINKS_AND_SETS):
                         yield event  # an `$identify` that neither links nor sets anything would have no effect
         except ValueError as error:
             raise RecordError(f"{self._place}: {error}") from None
+
+    def _links_nothing(self, scope: Record) -> bool:
+        return not any(usable(candidate(scope)) for candidate in self._other_id)
 
     def _scopes(self, record: Record) -> Iterator[Record]:
         if self._for_each is None:
@@ -141,7 +147,7 @@ class _Rule:
             raise ValueError(
                 "`timestamp` is empty; name another field, or say with `when` for which records it is there"
             )
-        groups = {kind: str(key) for kind, key in self._groups(scope).items()}
+        groups = {kind: str(key) for kind, key in self._groups(scope).items()} if self._has_groups else {}
         distinct_id = self._id(name, scope, groups)
         if name == "$groupidentify":
             said = self._said_of_group(scope, groups)
@@ -158,7 +164,7 @@ class _Rule:
             "event": name,
             "distinct_id": distinct_id,
             "uuid": str(uuid5(NAMESPACE, canonical([name, *key]).decode())),
-            "timestamp": as_timestamp(as_datetime(time)),
+            "timestamp": normal_time(time),
             "properties": said | ALWAYS,
         }
 
@@ -173,6 +179,8 @@ class _Rule:
 
     def _said_of_person(self, scope: Record, distinct_id: str) -> dict[str, JSON]:
         """Return what PostHog reads from an event about its person."""
+        if not (self._sets or self._other_id):
+            return {}
         others = (usable(candidate(scope)) for candidate in self._other_id)
         said: dict[str, JSON] = {
             "$anon_distinct_id": next((one for one in others if one and one != distinct_id), None),

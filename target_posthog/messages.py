@@ -5,6 +5,8 @@ Knows no event. Neither what it says nor what it raises quotes a line or a recor
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,8 +20,15 @@ if TYPE_CHECKING:
     from typing import IO
 
 
-class MessageReader(GenericSingerReader[str]):
-    """Reads messages with msgspec: numbers become int or float, which read back as they were written."""
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+
+
+class MessageReader(GenericSingerReader[bytes]):
+    """Reads messages with msgspec: numbers become int or float, which read back as they were written.
+
+    Half of a surrogate pair, which is no text but which some programs write, becomes U+FFFD.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,22 +36,30 @@ class MessageReader(GenericSingerReader[str]):
         self._lines = 0
 
     @property
-    def default_input(self) -> IO[str]:
+    def default_input(self) -> IO[bytes]:
         """Return standard input."""
-        return sys.stdin
+        return sys.stdin.buffer
 
-    def deserialize_json(self, line: str) -> dict[str, Any]:
+    def deserialize_json(self, line: bytes | str) -> dict[str, Any]:
         """Return the message of a line; raises InvalidInputLine."""
         self._lines += 1
         try:
             message = self._decoder.decode(line)
-        except msgspec.DecodeError:
-            message = None
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            message = self._repaired(line)
         if not isinstance(message, dict):
             raise InvalidInputLine(
                 f"Line {self._lines} of the input is no Singer message; does the tap print something else?"
             )
         return message
+
+    def _repaired(self, line: bytes | str) -> object:
+        """Return the message of a line without its lone surrogates; None if it is no JSON even so."""
+        try:
+            text = json.dumps(json.loads(line), ensure_ascii=False)
+            return self._decoder.decode(LONE_SURROGATE.sub(REPLACEMENT, text))
+        except (ValueError, RecursionError):
+            return None
 
     def _process_unknown_message(self, message_dict: dict[str, Any]) -> NoReturn:  # noqa: ARG002  # the SDK's hook
         raise InvalidInputLine(f"Line {self._lines} of the input is a message of a type that Singer doesn't have")

@@ -84,8 +84,8 @@ class PostHogSink(Sink):
             self._target.delivery.add(events, self._target.origin_of(self, record))
 
     def process_batch(self, context: dict[str, Any]) -> None:  # noqa: ARG002  # the SDK's hook
-        """Deliver all that waits, of this stream and the others; returns when PostHog has acknowledged it."""
-        self._target.deliver()
+        """Let all that waits leave, of this stream and the others; a STATE waits until PostHog has acknowledged it."""
+        self._target.dispatch()
 
     def _remove_sdc_metadata_from_record(self, record: dict[str, Any]) -> None:
         """Take out the tap's metadata, but not that the record was deleted: a rule may have an event for that."""

@@ -6,8 +6,6 @@ Knows neither HTTP nor what an event looks like.
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 import sys
 import time
 from datetime import datetime, timezone
@@ -25,20 +23,18 @@ from target_posthog.delivery import Delivery
 from target_posthog.functions import as_timestamp
 from target_posthog.mapping import RecordError, StreamMapping
 from target_posthog.messages import MessageReader, name_of
+from target_posthog.process import collect_less_garbage, leave_at_a_pause, signals_held
 from target_posthog.rules import active, combined, grouped, load, rule_for_unmapped, times_of
 from target_posthog.settings import CLOUD_HISTORICAL_PER_SECOND, SETTINGS, wrong_settings
 from target_posthog.sinks import MELTANO_TEST_STREAM, Origin, PostHogSink
 from target_posthog.summary import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
 SECONDS_BETWEEN_STATES = 5.0  # Meltano writes each to its database, which takes some 30 ms
 CLOUD = ".posthog.com"
-PAUSE_SECONDS = 0.2  # a tap that writes at all writes sooner again
-LONGEST_GOODBYE_SECONDS = 5.0
-BYTES_AT_ONCE = 65_536  # what a pipe holds on Linux
 
 
 class TargetPostHog(Target):
@@ -90,6 +86,7 @@ class TargetPostHog(Target):
         path = self.config.get("dead_letter_path")
         self._dead_letters = DeadLetters(path) if path else None
         self._key_is_checked = False
+        self._is_summed_up = False
         self._warned_of: set[str] = set()
         self._seconds_between_states = seconds_between_states
         self._stated_at = time.monotonic()
@@ -145,29 +142,63 @@ class TargetPostHog(Target):
         """Keep a record that can't be delivered as a dead letter, or end the run; raises Refused."""
         sink = origin.sink
         sentence = f"Stream `{sink.stream_name}`, record {origin.name}: {reason}"
-        if self._dead_letters is None or origin.record is None:
-            raise Refused(f"{sentence}; correct it, or set `dead_letter_path` to go on without such records")
-        self._dead_letters.keep(sink.stream_name, sink.original_schema, sink.key_properties, origin.record, reason)
+        with self._summing_up():
+            if self._dead_letters is None or origin.record is None:
+                self.delivery.settle()
+                raise Refused(f"{sentence}; correct it, or set `dead_letter_path` to go on without such records")
+            try:
+                self._dead_letters.keep(
+                    sink.stream_name, sink.original_schema, sink.key_properties, origin.record, reason
+                )
+            except OSError as error:
+                raise Refused(
+                    f"{sentence}; and `dead_letter_path`: the file {self._dead_letters.path} can't be written "
+                    f"({error.strerror})"
+                ) from None
         self.logger.warning("%s; kept in %s", sentence, self._dead_letters.path)
 
-    def deliver(self) -> None:
-        """Deliver what waits; returns when PostHog has acknowledged it, else says what the run did and raises."""
-        try:
-            self.delivery.flush()
-        except (Refused, Busy):
-            self._say_summary()
-            raise
+    def dispatch(self) -> None:
+        """Let what waits leave, after PostHog has acknowledged what left before; raises Refused or Busy."""
+        with self._summing_up():
+            self.delivery.dispatch()
 
     def process_endofpipe(self) -> None:
         """Deliver the rest, write STATE, then say what the run did."""
         super().process_endofpipe()
+        self._deliver()
         self._say_summary()
 
+    def _deliver(self) -> None:
+        with self._summing_up():
+            self.delivery.flush()
+
+    @contextlib.contextmanager
+    def _summing_up(self) -> Iterator[None]:
+        """Say what the run did if this is its end."""
+        try:
+            yield
+        except (Refused, Busy):
+            self._say_summary()
+            raise
+
     def _say_summary(self) -> None:
+        if self._is_summed_up:
+            return
+        self._is_summed_up = True
         for line in self.summary.lines(self._client):
             self.logger.info(line)
-        if self.config.get("summary_path"):
-            self.summary.write(self.config["summary_path"], self._client)
+        path = self.config.get("summary_path")
+        try:
+            if path:
+                self.summary.write(path, self._client)
+        except OSError as error:
+            self.logger.warning("`summary_path`: the file %s can't be written (%s)", path, error.strerror)
+
+    def _write_state_message(self, state: dict[str, Any]) -> None:
+        """Write a STATE when all before it is delivered; whole, also if a signal comes while the pipe is full."""
+        self._deliver()
+        with signals_held():
+            super()._write_state_message(state)
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Take a STATE and, every few seconds, deliver all before it and pass it on.
@@ -212,6 +243,7 @@ class TargetPostHog(Target):
     @classmethod
     def invoke(cls, **options: Any) -> None:  # noqa: ANN401  # the same
         """Run the target; what a user can put right ends it with a sentence and exit code 1."""
+        collect_less_garbage()
         try:
             super().invoke(**options)
         except ConfigValidationError as error:
@@ -222,14 +254,5 @@ class TargetPostHog(Target):
             return
         for sentence in sentences:
             cls.logger.error(sentence)
-        _wait_for_a_pause()
+        leave_at_a_pause()
         sys.exit(1)
-
-
-def _wait_for_a_pause() -> None:
-    """Read on, blindly, until the tap pauses: Meltano answers a pipe that breaks in its hands with a traceback."""
-    deadline = time.monotonic() + LONGEST_GOODBYE_SECONDS
-    with contextlib.suppress(OSError):  # a standard input that is no pipe
-        while time.monotonic() < deadline and select.select([sys.stdin], [], [], PAUSE_SECONDS)[0]:
-            if not os.read(sys.stdin.fileno(), BYTES_AT_ONCE):
-                return

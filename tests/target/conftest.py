@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,9 @@ class Runs:
             target.listen(file)
         return target
 
-    def process(self, folder: Path, **settings: JSON) -> subprocess.Popen[str]:
+    def process(
+        self, folder: Path, environment: dict[str, str] | None = None, **settings: JSON
+    ) -> subprocess.Popen[str]:
         """Start the target as a process of its own, as Meltano does."""
         config = folder / "config.json"
         config.write_text(json.dumps({**self.settings, **settings}))
@@ -63,6 +66,7 @@ class Runs:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, **(environment or {})},
         )
 
     def process_of(self, folder: Path, *messages: dict[str, Any], **settings: JSON) -> Done:

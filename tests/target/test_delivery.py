@@ -11,7 +11,8 @@ import stamina
 
 from sandbox.controls import Reply
 from target_posthog.client import Busy, Client, Refused
-from target_posthog.delivery import MOST_EVENTS_WAITING, Delivery, Pace
+from target_posthog.delivery import MOST_EVENTS_WAITING, Delivery
+from target_posthog.sending import Pace
 from target_posthog.summary import Summary
 
 if TYPE_CHECKING:
@@ -58,6 +59,31 @@ def test_nothing_is_sent_before_the_flush_and_everything_is_taken_after_it(posth
     assert summary.accepted == {"Order Completed": 1_200}
     delivery.flush()
     assert summary.accepted == {"Order Completed": 1_200}
+
+
+def test_one_part_is_under_way_while_the_next_one_is_taken(posthog: PostHog) -> None:
+    delivery, summary, _ = delivery_of(posthog)
+    posthog.controls.reply_next(Reply(delay_seconds=0.5))
+    delivery.add([event(1)], None)
+    delivery.dispatch()
+    assert summary.accepted.total() == 0
+    delivery.add([event(2)], None)
+    delivery.dispatch()
+    assert summary.accepted.total() == 1
+    delivery.settle()
+    assert [one["properties"]["number"] for one in posthog.events()] == [1, 2]
+    assert summary.accepted.total() == 2
+
+
+def test_what_became_of_one_part_is_said_before_the_next_one_leaves(posthog: PostHog) -> None:
+    delivery, _, _ = delivery_of(posthog)
+    posthog.controls.reply_next(Reply(status=402))
+    delivery.add([event(1)], None)
+    delivery.dispatch()
+    delivery.add([event(2)], None)
+    with pytest.raises(Refused, match="billing limit"):
+        delivery.dispatch()
+    assert len(posthog.controls.requests) == 1
 
 
 def test_it_is_full_after_so_many_events_or_bytes(posthog: PostHog) -> None:

@@ -191,6 +191,8 @@ def test_leave_out_rules_come_first_and_name_their_reason() -> None:
     ("record", "rule", "problem"),
     [
         ({"placed_at": None}, {}, "`timestamp` is empty"),
+        ({"placed_at": ["2026"]}, {}, "needs a time such as"),
+        ({"placed_at": 5}, {}, "needs a time such as"),
         ({"placed_at": 1700000000}, {}, "needs a time"),
         ({"placed_at": "soon"}, {}, "needs a time"),
         ({"email": None, "id": None}, {}, "no candidate of `distinct_id` gives an id"),

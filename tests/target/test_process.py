@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +16,6 @@ import pytest
 from sandbox.controls import Reply
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Runs
     from sandbox.posthog import PostHog
     from target_posthog.functions import JSON
@@ -143,3 +143,37 @@ def test_standard_output_holds_nothing_but_states(runs: Runs, tmp_path: Path, po
     done = runs.process_of(tmp_path, SCHEMA, sale(1), state(7), mappings={"sales": [SALE]})
     assert (done.code, done.states) == (0, ['{"n": 7}'])
     assert done.log.count("trying again") == 2
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_signal_while_the_pipe_is_full_leaves_no_part_of_a_state(
+    runs: Runs, tmp_path: Path, posthog: PostHog, unbuffered: str
+) -> None:
+    large = {"type": "STATE", "value": {"bookmarks": "x" * 500_000}}  # more than a pipe holds
+    process = runs.process(tmp_path, {"PYTHONUNBUFFERED": unbuffered}, mappings={"sales": [SALE]})
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write("".join(json.dumps(message) + "\n" for message in (SCHEMA, sale(1), large)))
+    process.stdin.close()
+    process.stdin = None
+    begun = os.read(process.stdout.fileno(), 1).decode()
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=20)
+    assert json.loads(begun + rest) == large["value"]
+    assert process.returncode in {0, 128 + signal.SIGTERM}
+    assert len(posthog.events()) == 1
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence(runs: Runs, tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("only Linux has a device that is always full")
+    wrong = {"type": "RECORD", "stream": "sales", "record": {"id": 2, "email": "jane@example.com", "created_at": 5}}
+    done = runs.process_of(
+        tmp_path, SCHEMA, sale(1), wrong, state(1), mappings={"sales": [SALE]}, dead_letter_path=str(full)
+    )
+    assert (done.code, done.states) == (1, [])
+    assert last_line(done.log).endswith(
+        "and `dead_letter_path`: the file /dev/full can't be written (No space left on device)"
+    )
+    assert "Traceback" not in done.log

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,11 +16,14 @@ from singer_sdk.exceptions import (
     RecordsWithoutSchemaException,
 )
 
+from sandbox.controls import Reply
 from target_posthog.client import Refused
 from target_posthog.compiler import RuleError
+from target_posthog.delivery import MOST_EVENTS_WAITING
 from target_posthog.target import TargetPostHog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Runs
@@ -103,6 +107,62 @@ def test_nested_and_null_values_arrive_as_they_are(runs: Runs, posthog: PostHog)
     assert found[1]["deep"] == {"list": [{"x": None}, None, {"x": "é\0\U0001f600"}]}
     assert set(found) == {1, 2, 3}
     assert "deep" not in found[2]
+
+
+def test_half_a_surrogate_pair_becomes_the_replacement_character_and_spoils_no_batch(
+    runs: Runs, posthog: PostHog
+) -> None:
+    for _ in range(2):
+        runs.script("lone_surrogates")
+    found = {one["properties"]["id"]: one for one in posthog.events()}
+    assert {number: one["properties"]["subject"] for number, one in found.items()} == {
+        1: "half \ufffd a face",
+        2: "\ufffd and \U0001f600 and \\ud83d",
+        3: "plain",
+    }
+    assert {one["arrivals"] for one in found.values()} == {2}
+
+
+@pytest.mark.parametrize("line", [b'{"type": "STATE", "value": "\xff"}\n', b"[" * 100_000, b'{"type": NaN}'])
+def test_a_line_that_no_json_reader_can_read_is_named_by_its_number(runs: Runs, line: bytes) -> None:
+    with pytest.raises(InvalidInputLine, match="Line 2 of the input is no Singer message"):
+        TargetPostHog(config=runs.settings).listen([b'{"type": "STATE", "value": 1}\n', line])  # type: ignore[arg-type]  # as lines
+
+
+def test_a_slow_posthog_slows_the_tap_and_no_more_than_two_parts_are_held(runs: Runs, posthog: PostHog) -> None:
+    records = MOST_EVENTS_WAITING * 3
+    posthog.controls.reply_next(*[Reply(delay_seconds=0.1, path="/i/v1")] * 5)
+    target = TargetPostHog(config={**runs.settings, "mappings": {"sales": [SALE]}})
+    held: list[int] = []
+
+    def lines() -> Iterator[str]:
+        yield json.dumps(SCHEMA)
+        for number in range(records):
+            held.append(number - target.summary.accepted.total())
+            yield json.dumps(sale(number))
+
+    target.listen(lines())  # type: ignore[arg-type]  # as lines
+    assert MOST_EVENTS_WAITING < max(held) <= MOST_EVENTS_WAITING * 2
+    assert len(posthog.events()) == records
+
+
+def test_an_event_too_far_in_the_future_is_refused_because_posthog_would_move_it(
+    runs: Runs, posthog: PostHog, tmp_path: Path
+) -> None:
+    def in_hours(hours: int) -> str:
+        return (datetime.now(timezone.utc) + timedelta(hours=hours)).isoformat()
+
+    messages = [SCHEMA, sale(1, created_at=in_hours(22)), sale(2, created_at=in_hours(24)), sale(3)]
+    with pytest.raises(Refused) as raised:
+        runs.here(*messages, mappings={"sales": [SALE]})
+    assert str(raised.value).startswith(
+        "Stream `sales`, record id=2: its event `Sale` is more than 23 hours in the future, a time that PostHog doesn't"
+    )
+    assert posthog.events() == []
+    dead = tmp_path / "dead.jsonl"
+    runs.here(*messages, mappings={"sales": [SALE]}, dead_letter_path=str(dead))
+    assert sorted(one["distinct_id"] for one in posthog.events()) == ["jane1@example.com", "jane3@example.com"]
+    assert json.loads(dead.read_text().splitlines()[-1])["record"]["id"] == 2
 
 
 def test_a_deleted_record_becomes_an_event_and_nothing_is_removed(runs: Runs, posthog: PostHog) -> None:
@@ -334,6 +394,37 @@ def test_a_run_that_fails_says_what_it_did_before(
     with pytest.raises(Refused, match="billing limit"):
         runs.here(SCHEMA, sale(1), mappings={"sales": [SALE]})
     assert "0 events accepted by PostHog, of 1 records" in caplog.text
+
+
+def test_a_record_that_ends_the_run_before_anything_is_delivered_is_followed_by_the_summary(
+    runs: Runs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "summary.json"
+    with pytest.raises(Refused, match="record id=2: `total`"):
+        runs.script("a_record_that_breaks_its_schema", summary_path=str(path))
+    assert json.loads(path.read_text())["records"] == {"tickets": 2}
+    assert caplog.text.count("0 events accepted by PostHog, of 2 records") == 1
+
+
+def test_a_record_that_ends_the_run_does_not_hide_what_was_delivered_before_it(
+    runs: Runs, posthog: PostHog, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    posthog.controls.reply_next(Reply(delay_seconds=0.5, path="/i/v1"))
+    many = [sale(number) for number in range(MOST_EVENTS_WAITING)]
+    with pytest.raises(Refused, match="record id=9999"):
+        runs.here(SCHEMA, *many, sale(9999, created_at=5), mappings={"sales": [SALE]})
+    assert len(posthog.events()) == MOST_EVENTS_WAITING
+    assert f"{MOST_EVENTS_WAITING:,} events accepted by PostHog" in caplog.text
+
+
+def test_a_summary_that_cannot_be_written_is_no_failure_of_the_delivery(
+    runs: Runs, posthog: PostHog, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs.here(SCHEMA, sale(1), mappings={"sales": [SALE]}, summary_path=str(tmp_path))
+    assert len(posthog.events()) == 1
+    assert "`summary_path`: the file" in caplog.text
 
 
 def test_fields_that_a_shipped_mapping_misses_are_named_once(

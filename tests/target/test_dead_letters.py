@@ -1,0 +1,35 @@
+"""Records that can't be delivered are kept whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import resource
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from target_posthog.dead_letters import DeadLetters
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_disk_that_fills_up_leaves_the_file_as_it_was_and_the_next_record_comes_with_its_schema(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "dead.jsonl"
+    letters = DeadLetters(str(path))
+    letters.keep("sales", {"type": "object"}, ["id"], msgspec.Raw(b'{"id": 1}'), "wrong")
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            letters.keep("tickets", {"type": "object"}, ["id"], msgspec.Raw(b'{"id": 2}'), "wrong")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    letters.keep("tickets", {"type": "object"}, ["id"], msgspec.Raw(b'{"id": 2}'), "wrong")
+    kinds = [(one["type"], one["stream"]) for one in map(json.loads, path.read_text().splitlines())]
+    assert kinds == [("SCHEMA", "sales"), ("RECORD", "sales"), ("SCHEMA", "tickets"), ("RECORD", "tickets")]
