@@ -134,6 +134,7 @@ class Controls:
         if reply.status is not None:
             response = Response(reply.body, status=reply.status, headers=reply.headers)
         if reply.truncate_bytes is not None:
+            response.direct_passthrough = False  # a file is read here, not by the server
             body = response.get_data()
             response.set_data(body[: reply.truncate_bytes])
             response.headers["Content-Length"] = str(len(body))

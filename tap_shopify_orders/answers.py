@@ -3,6 +3,7 @@
     Exception
     +-- Refused        stop: the message is for the user
     |   +-- Denied     parts of the answer may not be seen
+    |   +-- Gone       a link leads nowhere any more
     +-- Busy           wait, and ask again
     |   +-- TooDear    for less
     +-- Unauthorized   get another token, or stop
@@ -40,6 +41,10 @@ class Denied(Refused):
         """Keep the gaps; their paths have no places in lists."""
         self.gaps = tuple(gaps)
         super().__init__("; ".join(dict.fromkeys(message for _, message in self.gaps)))
+
+
+class Gone(Refused):
+    """What was behind a link isn't there, or not any more."""
 
 
 class Busy(Exception):  # noqa: N818  # the class says what to do next: wait
@@ -165,6 +170,19 @@ def judge_status(response: requests.Response, root: str) -> None:
     raise Refused(
         _REFUSALS.get(status, f"{{host}} answered with status {status}").format(host=host) + _request(response)
     )
+
+
+def judge_link(response: requests.Response) -> bool:
+    """Say whether a result comes from where it was asked from (else from its beginning); raises Gone or Busy.
+
+    A link is good for seven days: https://shopify.dev/docs/api/usage/bulk-operations/queries#download-result-data
+    """
+    status = response.status_code
+    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Busy(f"The result of a bulk operation can't be had yet ({status}).", seconds=_retry_after(response))
+    if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+        raise Gone(f"its result isn't there any more (status {status})")
+    return status == HTTPStatus.PARTIAL_CONTENT
 
 
 _REFUSALS = {

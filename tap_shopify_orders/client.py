@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import datetime, timezone
+from io import SEEK_END
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import requests
@@ -22,11 +24,12 @@ from tap_shopify_orders.answers import (
     TooDear,
     Unauthorized,
     judge,
+    judge_link,
     unreachable,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 API_VERSION = "2026-10"  # the one place; https://shopify.dev/docs/api/usage/versioning
 LARGEST_QUERY_POINTS = 1_000  # on any plan: https://shopify.dev/docs/api/usage/limits
@@ -34,6 +37,7 @@ LARGEST_PAGE = 250  # https://shopify.dev/docs/api/usage/pagination-graphql
 GOOD_ANSWERS_BEFORE_GROWTH = 8  # after an overload the page grows again this slowly
 FIRST_PATIENCE_SECONDS = 3.0  # before the first answer a wrong setting is likelier than a busy store
 PATIENCE_SECONDS = 900.0  # later: longer than the incidents on Shopify's status page usually are
+BLOCK_BYTES = 1 << 16
 
 _logger = logging.getLogger("tap-shopify-orders.client")
 
@@ -79,7 +83,10 @@ class PageSize:
 
 
 class Client:
-    """Asks one store's Admin API, at one version; `answers` and `points` count what it took so far."""
+    """Asks one store's Admin API, at one version.
+
+    `answers` and `points` count what it took so far; `at` is when the last answer was given, by Shopify's clock.
+    """
 
     def __init__(self, admin_url: str, credentials: Credentials, *, accept: Collection[str] = ()) -> None:
         """Take the root of the Admin API without `/api`, such as https://my-store.myshopify.com/admin."""
@@ -89,35 +96,72 @@ class Client:
         self._accept = frozenset(accept)
         self._session = _session_for(admin_url)
         self._said: set[str] = set()
+        self._renewed = False
         self.answers = 0
         self.points = 0.0
+        self.at = datetime.now(timezone.utc)
 
-    def ask(self, document: str, variables: Mapping[str, Any] | None = None, size: PageSize | None = None) -> Answer:
+    def ask(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | None = None,
+        size: PageSize | None = None,
+    ) -> Answer:
         """Return the answer to a query; `size` sets its variable `first`, and learns from what happens.
 
-        Raises Refused when it can't be had (Denied where that concerns some fields only), Busy when patience ran out.
+        Where `variables` is a function, it makes all of them of the size. Raises Refused when the answer can't be had
+        (Denied where that concerns some fields only), Busy when patience ran out.
         """
-        renewed = False
-        patience = PATIENCE_SECONDS if self.answers else FIRST_PATIENCE_SECONDS
-        for attempt in stamina.retry_context(_wait, attempts=None, timeout=patience, wait_initial=0.5, wait_max=30.0):
+        for attempt in self.attempts():
             with attempt:
-                try:
-                    answer = self._try(document, {**(variables or {}), **({"first": size.first} if size else {})})
-                except Busy as busy:
-                    if size and busy.share < 1.0:
-                        size.shrink(busy)
-                    raise
-                except Unauthorized as unauthorized:
-                    if renewed or not self._credentials.renew():
-                        raise Refused(str(unauthorized)) from None
-                    renewed = True
-                    raise Busy("The token had expired.", seconds=0.0) from None
-                self._count(answer, size)
-                return answer
-        raise AssertionError  # retry_context ends by returning or raising
+                return self.ask_once(document, variables, size)
+        raise AssertionError  # the attempts end by returning or raising
+
+    def attempts(self) -> Iterator[stamina.Attempt]:
+        """Yield one attempt after the other, to be entered, until one succeeds or it is time to give up."""
+        patience = PATIENCE_SECONDS if self.answers else FIRST_PATIENCE_SECONDS
+        yield from stamina.retry_context(_wait, attempts=None, timeout=patience, wait_initial=0.5, wait_max=30.0)
+
+    def ask_once(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | None = None,
+        size: PageSize | None = None,
+    ) -> Answer:
+        """Return the answer to a query or mutation; raises Busy also for what `ask` would ask again."""
+        if callable(variables):
+            values = variables(size.first if size else LARGEST_PAGE)
+        else:
+            values = {**(variables or {}), **({"first": size.first} if size else {})}
+        try:
+            answer = self._try(document, values)
+        except Busy as busy:
+            if size and busy.share < 1.0:
+                size.shrink(busy)
+            raise
+        except Unauthorized as unauthorized:
+            if self._renewed or not self._credentials.renew():
+                raise Refused(str(unauthorized)) from None
+            self._renewed = True
+            raise Busy("The token had expired.", seconds=0.0) from None
+        self._renewed = False
+        self._count(answer, size)
+        return answer
+
+    def save(self, link: str, file: IO[bytes]) -> None:
+        """Put what is behind a signed link into an empty file, and go on where it breaks off.
+
+        The link is its own key: no token goes there. Raises Gone when it leads nowhere, Busy when patience ran out.
+        """
+        session, complete = _session_for(link), False
+        while not complete:
+            for attempt in self.attempts():
+                with attempt:
+                    complete = _save_rest(session, link, file)
 
     def _count(self, answer: Answer, size: PageSize | None) -> None:
         self.answers += 1
+        self.at = answer.at
         if answer.cost:
             self.points += answer.cost.actual_query_cost or 0.0
         if size:
@@ -153,6 +197,24 @@ def _session_for(url: str) -> requests.Session:
     settings = session.merge_environment_settings(url, {}, None, None, None)
     session.proxies, session.verify, session.trust_env = settings["proxies"], settings["verify"], False
     return session
+
+
+def _save_rest(session: requests.Session, link: str, file: IO[bytes]) -> bool:
+    """Add to a file what it lacks of what is behind a link; returns False if that broke off, but after some came."""
+    begins = file.seek(0, SEEK_END)
+    headers = {"Accept-Encoding": "identity", "Range": f"bytes={begins}-"}  # else a place in the file means nothing
+    try:
+        with session.get(link, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as response:
+            if not judge_link(response):
+                file.truncate(file.seek(0))
+                begins = 0
+            for block in response.iter_content(BLOCK_BYTES):
+                file.write(block)
+    except requests.RequestException as error:
+        if file.tell() > begins:
+            return False
+        raise Busy(f"The result of a bulk operation can't be had ({type(error).__name__}).") from error
+    return True
 
 
 def _wait(error: Exception) -> bool | float:

@@ -47,6 +47,23 @@ class _Data(msgspec.Struct):
 _data = msgspec.json.Decoder(_Data)
 
 
+def nodes_of(answer: Answer) -> list[msgspec.Raw]:
+    """Return the nodes of a page, each as JSON."""
+    return _data.decode(answer.data).page.nodes
+
+
+def seconds_of(records: int, answer: Answer, nodes: int) -> float:
+    """Return how long so many records take by pages, in seconds, judged by one page of `nodes` of them.
+
+    A store restores so many points a second, and each record costs some (an order with all fields about 58), whatever
+    the size of the pages. 0.0 where the answer tells no cost.
+    """
+    cost = answer.cost
+    if not cost or not cost.actual_query_cost or not cost.throttle_status or not nodes:
+        return 0.0
+    return records * cost.actual_query_cost / nodes / max(cost.throttle_status.restore_rate, 1.0)
+
+
 def pages(ask: Callable[[str | None], Answer]) -> Iterator[list[msgspec.Raw]]:
     """Yield page after page of nodes, each node as JSON; raises Refused when a page leads nowhere."""
     cursors: set[str | None] = {None}
@@ -101,11 +118,48 @@ def finish(connections: list[Unfinished], query: PageQuery, client: Client, size
         connections = [one for one in connections if one.connection["pageInfo"]["hasNextPage"]]
 
 
-def _unfinished_in(node: Node, path: Names) -> Iterator[Unfinished]:
+def complete(nodes: list[Node], query: PageQuery, client: Client, size: PageSize) -> list[Node]:
+    """Ask for the connections that nodes lack altogether, for many owners in one call; `size` is how many.
+
+    Returns the nodes without those that were deleted meanwhile. Connections may be unfinished afterwards.
+    """
+    gone: set[str] = set()
+    for owner_path in dict.fromkeys(path[:-1] for path in query.connections):
+        paths = [path for path in query.connections if path[:-1] == owner_path]
+        lacking = [
+            (node, owner)
+            for node in nodes
+            for owner in _owners(node, owner_path)
+            if any(path[-1] not in owner for path in paths)
+        ]
+        while lacking:
+            paths = [path for path in paths if path[-1] not in lacking[0][1]]  # the same for all: rows of one query
+            found = _beginnings([owner["id"] for _, owner in lacking], paths, query, client, size)
+            for (node, owner), beginning in zip(lacking, found, strict=False):
+                owner.update(beginning or {})
+                gone.update(() if beginning else (node["id"],))
+            lacking = lacking[len(found) :]
+    return [node for node in nodes if node["id"] not in gone] if gone else nodes
+
+
+def _beginnings(
+    ids: list[str], paths: list[Names], query: PageQuery, client: Client, size: PageSize
+) -> list[Node | None]:
+    """Return the first pages of connections, of as many of the ids as one answer may hold."""
+    document = query.beginnings(ids[0].split("/")[3], paths)
+    answer = client.ask(document, lambda first: {"ids": ids[:first]}, size)
+    return msgspec.json.decode(answer.data, type=dict[str, list[Any]])["nodes"]
+
+
+def _owners(node: Node, path: Names) -> list[Node]:
     owners = [node]
-    for step in path[:-1]:
+    for step in path:
         owners = [inner for owner in owners for inner in owner[step] or ()]
-    for owner in owners:
+    return owners
+
+
+def _unfinished_in(node: Node, path: Names) -> Iterator[Unfinished]:
+    for owner in _owners(node, path[:-1]):
         if owner[path[-1]]["pageInfo"]["hasNextPage"]:
             yield Unfinished(owner, path)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from graphql import strip_ignored_characters
@@ -18,6 +19,7 @@ from graphql.language import (
     InlineFragmentNode,
     NameNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     StringValueNode,
     VariableNode,
@@ -26,7 +28,7 @@ from graphql.language import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from graphql.language import SelectionNode
 
@@ -65,8 +67,40 @@ class PageQuery:
             variable_definitions=operation.variable_definitions,
             selection_set=self._pruned(operation.selection_set, ()),
         )
+        (self._page,) = (one for one in pruned.selection_set.selections if isinstance(one, FieldNode))
         self.text = strip_ignored_characters(print_ast(pruned))
         self.connections = tuple(self._connections)
+
+    def bulk(self, search: str, nested: Collection[str]) -> str:
+        """Return the query of a bulk operation over the records of a search, with connections of theirs nested.
+
+        Connections that aren't `nested`, and those deeper inside, are left out: Shopify allows none inside a list. The
+        rows of a nested connection tell by the key `in_<connection>` where they belong.
+        https://shopify.dev/docs/api/usage/bulk-operations/queries#operation-restrictions
+        """
+        nodes = next(one for one in _selections(self._page) if _key(one) == "nodes")
+        arguments = tuple(
+            ArgumentNode(name=one.name, value=StringValueNode(value=search)) if one.name.value == "query" else one
+            for one in self._page.arguments or ()
+            if one.name.value == "query" or not isinstance(one.value, VariableNode)
+        )
+        page = FieldNode(
+            alias=self._page.alias,
+            name=self._page.name,
+            arguments=arguments,
+            selection_set=_edges(_without_connections(_selections(nodes), nested)),
+        )
+        operation = OperationDefinitionNode(operation=OperationType.QUERY, selection_set=_set_of([page]))
+        return strip_ignored_characters(print_ast(operation))
+
+    def beginnings(self, kind: str, paths: Collection[Names]) -> str:
+        """Return a query for first pages of the connections at `paths`, of the objects of a type with the given `ids`.
+
+        The answer holds under `nodes`, in the order of the ids, each with the connections under their response keys.
+        """
+        fields = " ".join(print_ast(self._connections[path]) for path in paths)
+        text = f"query Beginnings($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {kind} {{ {fields} }} }} }}"
+        return strip_ignored_characters(text)
 
     def rest_of(self, missing: Sequence[Missing]) -> str:
         """Return a query for more of the missing connections; it has the variable `first`.
@@ -106,7 +140,7 @@ class PageQuery:
 
     def _kept_field(self, field: FieldNode, path: Names, *, owns: bool) -> Iterator[FieldNode]:
         """Yield the field if something of it is wanted; the id of what owns a connection always, to read on there."""
-        here = (*path, field.alias.value if field.alias else field.name.value)
+        here = (*path, _response_key(field))
         below = here[len(_NODES) :]
         if field.selection_set is None:
             if below in self._wanted or (owns and field.name.value == "id"):
@@ -126,10 +160,48 @@ def read(name: str) -> str:
     return (files("tap_shopify_orders") / "queries" / f"{name}.graphql").read_text(encoding="utf-8")
 
 
+def _edges(selections: Iterator[SelectionNode]) -> SelectionSetNode:
+    """Return the selections of a connection's nodes in the form that bulk operations ask for."""
+    node = FieldNode(name=NameNode(value="node"), selection_set=_set_of(selections))
+    return _set_of([FieldNode(name=NameNode(value="edges"), selection_set=_set_of([node]))])
+
+
+def _without_connections(selections: Iterable[SelectionNode], nested: Collection[str] = ()) -> Iterator[SelectionNode]:
+    for one in selections:
+        if isinstance(one, InlineFragmentNode):
+            inner = _set_of(_without_connections(_selections(one)))
+            yield InlineFragmentNode(type_condition=one.type_condition, selection_set=inner)
+        elif not isinstance(one, FieldNode) or one.selection_set is None:
+            yield one
+        elif not _is_connection(one):
+            inner = _set_of(_without_connections(_selections(one)))
+            yield FieldNode(alias=one.alias, name=one.name, arguments=one.arguments, selection_set=inner)
+        elif (key := _response_key(one)) in nested:
+            tells = FieldNode(alias=NameNode(value=f"in_{key}"), name=NameNode(value="__typename"))
+            nodes = next(inner for inner in _selections(one) if _key(inner) == "nodes")
+            yield FieldNode(
+                alias=one.alias,
+                name=one.name,
+                selection_set=_edges(chain([tells], _without_connections(_selections(nodes)))),
+            )
+
+
+def _set_of(selections: Iterable[SelectionNode]) -> SelectionSetNode:
+    return SelectionSetNode(selections=tuple(selections))
+
+
+def _selections(one: SelectionNode) -> tuple[SelectionNode, ...]:
+    inner = one.selection_set if isinstance(one, (FieldNode, InlineFragmentNode)) else None
+    return tuple(inner.selections) if inner else ()
+
+
+def _response_key(field: FieldNode) -> str:
+    return field.alias.value if field.alias else field.name.value
+
+
 def _key(selection: SelectionNode) -> str:
     return selection.name.value if isinstance(selection, FieldNode) else ""
 
 
 def _is_connection(selection: SelectionNode) -> bool:
-    inner = selection.selection_set if isinstance(selection, FieldNode) else None
-    return inner is not None and any(_key(one) == "nodes" for one in inner.selections)
+    return isinstance(selection, FieldNode) and any(_key(one) == "nodes" for one in _selections(selection))

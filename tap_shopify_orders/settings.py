@@ -24,6 +24,12 @@ ACCEPTABLE = {
     "api_version": "answers in another API version than the tap was made for",
 }
 
+METHODS = {
+    "auto": "bulk where pages would take longer than two minutes at the store's rate limit",
+    "pages": "queries of many small pages, each paid for in points of the rate limit",
+    "bulk": "bulk operations, which Shopify runs in its own time and which cost next to nothing",
+}
+
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]*")
 FORMS = "my-store, my-store.myshopify.com, https://my-store.myshopify.com or https://admin.shopify.com/store/my-store"
 
@@ -75,6 +81,15 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         title="Lookback",
         description="How far before the bookmark a run begins, to catch what Shopify's search learns late; what"
         " hasn't changed isn't emitted again.",
+    ),
+    th.Property(
+        "method",
+        th.StringType(allowed_values=[*METHODS]),
+        default="auto",
+        title="Method",
+        description="How history is read: "
+        + "; ".join(f"{name} ({meaning})" for name, meaning in METHODS.items())
+        + ".",
     ),
     th.Property(
         "accept",

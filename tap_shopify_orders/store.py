@@ -58,7 +58,7 @@ class Granted:
                 " add the scope read_all_orders, set `start_date` to a later day, or add `partial_history` to `accept`."
             )
 
-    def block(self, counts: Mapping[str, str]) -> str:
+    def block(self, counts: Mapping[str, object]) -> str:
         """Return what a run says first."""
         rows = {
             "store": f"{self.name} ({self.domain}), plan {self.plan}",
@@ -105,13 +105,19 @@ def look(client: Client) -> Granted:
     )
 
 
-class _Count(msgspec.Struct):
-    count: int
-    precision: str
+class Count(msgspec.Struct):
+    """How many records there are; `precision` is EXACT or AT_LEAST."""
+
+    count: int = 0
+    precision: str = "EXACT"
+
+    def __str__(self) -> str:
+        """Return it as people write it, such as 1,234."""
+        return f"{'' if self.precision == 'EXACT' else 'at least '}{self.count:,}"
 
 
-def count(client: Client, searches: Mapping[str, str]) -> dict[str, str]:
-    """Return how many records each stream's search has, as text, such as "1,234"; asks once for all."""
+def count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
+    """Return how many records each stream's search has; asks once for all."""
     if not searches:
         return {}
     variables = {
@@ -120,8 +126,7 @@ def count(client: Client, searches: Mapping[str, str]) -> dict[str, str]:
         "customersQuery": searches.get("customers", ""),
         "ordersQuery": searches.get("orders", ""),
     }
-    counts = msgspec.json.decode(client.ask(query.read("counts"), variables).data, type=dict[str, _Count])
-    return {name: f"{'' if one.precision == 'EXACT' else 'at least '}{one.count:,}" for name, one in counts.items()}
+    return msgspec.json.decode(client.ask(query.read("counts"), variables).data, type=dict[str, Count])
 
 
 def explain(stream: str, gaps: Denied) -> str:

@@ -5,13 +5,11 @@ Knows Singer's state, but neither HTTP nor which fields there are.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from functools import cached_property, partial
-from hashlib import blake2b
-from itertools import chain
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from itertools import chain, islice
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from singer_sdk import Stream
@@ -22,63 +20,33 @@ from tap_shopify_orders import query, schema
 from tap_shopify_orders.answers import Denied, Refused
 from tap_shopify_orders.client import LARGEST_PAGE, PageSize
 from tap_shopify_orders.fields import paths, reader, select
-from tap_shopify_orders.pages import ahead, finish, pages, patiently, unfinished
+from tap_shopify_orders.history import Form, History, Task
+from tap_shopify_orders.known import Known, Mark
+from tap_shopify_orders.pages import ahead, complete, finish, nodes_of, pages, patiently, seconds_of, unfinished
 from tap_shopify_orders.settings import instant
-from tap_shopify_orders.store import explain
+from tap_shopify_orders.store import count, explain
+from tap_shopify_orders.windows import EARLIEST, RECORDS_PER_OPERATION, SECOND, Window, split, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from singer_sdk.helpers.types import Context, Record
 
     from tap_shopify_orders.answers import Answer
     from tap_shopify_orders.fields import Field, Names
+    from tap_shopify_orders.join import Rows
     from tap_shopify_orders.tap import TapShopifyOrders
 
-MOST_KNOWN_RECORDS = 10_000  # they stand in the state, with some 30 bytes each; of a busier hour the newest
-_KNOWN = "known"  # the state's key for them
+_KNOWN, _TASKS = "known", "bulk"  # the state's keys for what was emitted, and for what bulk operations are to read
+FEW_RECORDS = 100  # so many are always read by pages
+PAGES_SECONDS = (
+    120.0  # longer than that, by the store's rate limit, and bulk operations pay: a small one takes a minute
+)
+NODES_AT_ONCE = 400  # some 25 MB once decoded
 
 
-class Mark(NamedTuple):
-    """Which record a node is, and in which state: its id, and a fingerprint of its JSON."""
-
-    record_id: str
-    fingerprint: str
-    updated_at: datetime
-
-    @classmethod
-    def of(cls, node: Record, raw: msgspec.Raw) -> Mark:
-        """Return the mark of a node that has `id` and `updated_at`."""
-        fingerprint = blake2b(raw, digest_size=8).hexdigest()
-        return cls(node["id"].removeprefix("gid://shopify/"), fingerprint, instant(node["updated_at"]))
-
-
-class Known:
-    """Records that were emitted within the lookback before the bookmark, so that unchanged ones aren't emitted again.
-
-    `prints` are fingerprints by id, the stream's part of the state; bounded by the lookback and MOST_KNOWN_RECORDS.
-    """
-
-    def __init__(self, before: Mapping[str, str], lookback: timedelta) -> None:
-        """Take the fingerprints of the last run, and how far back the next one will look."""
-        self.prints: dict[str, str] = {}
-        self._before = dict(before)
-        self._lookback = lookback
-        self._order: deque[Mark] = deque()
-
-    def has(self, mark: Mark) -> bool:
-        """Say whether the record was emitted in this very state."""
-        return mark.fingerprint in (self.prints.get(mark.record_id), self._before.get(mark.record_id))
-
-    def add(self, mark: Mark) -> None:
-        """Note a record, and forget those that no later run will read again."""
-        self.prints[mark.record_id] = mark.fingerprint
-        self._order.append(mark)
-        oldest = mark.updated_at - self._lookback
-        while self._order[0].updated_at < oldest or len(self._order) > MOST_KNOWN_RECORDS:
-            gone = self._order.popleft()
-            if self.prints.get(gone.record_id) == gone.fingerprint:
-                del self.prints[gone.record_id]
+class _Changed(msgspec.Struct):
+    updated_at: str
 
 
 @dataclass(frozen=True)
@@ -106,6 +74,8 @@ class ShopStream(Stream):
 
     fields: ClassVar[tuple[Field, ...]]
     subject: ClassVar[str]  # the records' type, as events name it
+    operation_records = RECORDS_PER_OPERATION
+    connections_of_nodes: ClassVar[tuple[str, ...]] = ()  # connections of a record to objects that implement Node
     _tap: TapShopifyOrders
 
     def __init__(self, tap: TapShopifyOrders) -> None:
@@ -113,7 +83,7 @@ class ShopStream(Stream):
         super().__init__(tap, schema=schema.stream_schema(self.fields))
         self.emitted = 0
         self._denied: set[Names] = set()
-        self._size, self._rest_size = PageSize(), PageSize(first=LARGEST_PAGE)
+        self._size, self._owners_size, self._rest_size = PageSize(), PageSize(), PageSize(first=LARGEST_PAGE)
 
     @property
     def since(self) -> datetime | None:
@@ -123,13 +93,14 @@ class ShopStream(Stream):
         return max([*begins, instant(bookmark) - self._tap.lookback] if bookmark else begins, default=None)
 
     @property
-    def search(self) -> str:
-        """The window as Shopify's search writes it: quoted, in UTC, inclusive below and exclusive above.
+    def window(self) -> Window:
+        """What there is to read."""
+        return Window(self.since, self._tap.until)
 
-        https://shopify.dev/docs/api/usage/search-syntax
-        """
-        until = f"updated_at:<'{_utc(self._tap.until)}'"
-        return f"updated_at:>='{_utc(self.since)}' AND {until}" if self.since else until
+    @property
+    def search(self) -> str:
+        """The window as Shopify's search writes it."""
+        return self.window.search
 
     @cached_property
     def _plan(self) -> Plan:
@@ -138,6 +109,10 @@ class ShopStream(Stream):
 
     def _wants(self, path: Names) -> bool:
         return bool(self.mask[tuple(step for name in path for step in ("properties", name))])
+
+    @cached_property
+    def _domain(self) -> str:
+        return self._tap.granted.domain
 
     def probe(self) -> None:
         """Find out what is denied, with a page of the oldest records; raises Refused unless the gaps are accepted."""
@@ -151,19 +126,119 @@ class ShopStream(Stream):
         self._tap.reading = True
         state = self.stream_state
         known = Known(state.get(_KNOWN) or {}, self._tap.lookback)
-        search, highest = self.search, instant(state.get("replication_key_value", "0001-01-01"))
-        deletions = self._deletions(search) if state.get("replication_key_value") else ()  # else nothing can be stale
-        for plan, page in ahead(chain(self._pages(search), deletions), self._tap.stop_if_asked):
-            for mark, record in self._fresh(plan, page, known):
-                self.emitted += 1
-                yield record  # the SDK writes it, and sets the bookmark to its updated_at
-                highest = max(highest, mark.updated_at)
-                if highest > mark.updated_at:
-                    state["replication_key_value"] = _utc(highest)
+        window, highest = self.window, instant(state.get("replication_key_value", "0001-01-01"))
+        began = state.get("replication_key_value")  # else nothing was read that can have been deleted
+        deletions = self._deletions(window.search) if began else iter(())
+        for mark, record in chain(self._changes(known), self._from(deletions, known)):
+            if mark.updated_at >= window.until:
+                continue  # it changed while it was read: the next run's, and a bookmark must not go so far
+            self.emitted += 1
+            yield record  # the SDK writes it, and sets the bookmark to its updated_at
+            highest = max(highest, mark.updated_at)
+            if highest > mark.updated_at:
+                state["replication_key_value"] = utc(highest)
+            if mark.fingerprint:
                 known.add(mark)
                 state[_KNOWN] = known.prints
-                self._tap.stop_if_asked()
-            state[_KNOWN] = known.prints
+            self._tap.stop_if_asked()
+        state[_KNOWN] = known.prints
+
+    def _changes(self, known: Known) -> Iterator[tuple[Mark, Record]]:
+        """Yield the window's records: by bulk operations where that pays, and as far as no later run reads it again."""
+        tasks, rest = self._resumed(), self.window
+        if tasks:
+            rest = Window(tasks[-1].window.until, rest.until)
+        bulk = self._for_bulk(rest)
+        if bulk and bulk.since and bulk.since != rest.since:
+            yield from self._from(self._pages(Window(rest.since, bulk.since).search), known)
+        windows = split(bulk, self._count(rest), self._count, self.operation_records) if bulk else iter(())
+        yield from self._by_bulk(tasks, windows, known)
+        last = Window(bulk.until, rest.until) if bulk else rest
+        if not last.empty:
+            yield from self._from(self._pages(last.search), known)
+
+    def _resumed(self) -> list[Task]:
+        """Return the windows of bulk operations that an earlier run left behind."""
+        if self.config["method"] == "pages":
+            self.stream_state.pop(_TASKS, None)
+        bookmark = self.stream_state.get("replication_key_value")
+        since = instant(bookmark) if bookmark else None
+        return [Task.loaded(one, since) for one in self.stream_state.get(_TASKS, [])]
+
+    def _note(self, tasks: Sequence[Task]) -> None:
+        """Keep in the state what bulk operations are to read, and write it: a later run must not submit them again."""
+        self.stream_state[_TASKS] = [task.saved for task in tasks]
+        if not tasks:
+            del self.stream_state[_TASKS]
+        self._tap.write_state()
+
+    def _for_bulk(self, whole: Window) -> Window | None:
+        """Return the part of a window that is for bulk operations; None where pages take it all.
+
+        What an earlier run emitted, and what the next one will read again, are for pages: marks are those of pages.
+        """
+        method = self.config["method"]
+        if method == "pages" or whole.empty:
+            return None
+        records = self._count(whole)
+        if method == "auto" and records <= FEW_RECORDS:
+            return None
+        answer = self._ask(whole.search, None, newest_first=True)
+        newest = [msgspec.json.decode(raw, type=_Changed).updated_at for raw in nodes_of(answer)]
+        if not newest or (method == "auto" and seconds_of(records, answer, len(newest)) <= PAGES_SECONDS):
+            return None
+        bookmark = self.stream_state.get("replication_key_value")
+        begins = [one for one in (whole.since, bookmark and instant(bookmark) + SECOND) if one]
+        bulk = Window(max(begins, default=None), instant(newest[0]) - self._tap.lookback)
+        return None if bulk.empty else bulk
+
+    def _count(self, window: Window) -> int:
+        if window == self.window:
+            return self._tap.counts[self.name].count
+        return count(self._tap.client, {self.name: window.search})[self.name].count
+
+    def _by_bulk(self, tasks: Sequence[Task], windows: Iterator[Window], known: Known) -> Iterator[tuple[Mark, Record]]:
+        """Yield the windows' records, read by bulk operations, or by pages where these fail."""
+        pause, client = self._tap.stop_if_asked, self._tap.client
+        history = History(self._tap.bulk, self._forms, note=self._note, now=lambda: utc(client.at), pause=pause)
+        for window, rows in history.read(tasks, windows):
+            if rows is None:
+                yield from self._from(self._pages(window.search), known)
+            else:
+                for batch in ahead(self._joined(rows, window), pause):
+                    yield from batch
+
+    def _forms(self) -> list[Form]:
+        """Return the ways to ask by bulk operations: with all connections of a record, or with those of Nodes only."""
+        plan = self._plan.query
+        every = tuple(path[0] for path in plan.connections if len(path) == 1)
+        nodes = tuple(one for one in every if one in self.connections_of_nodes)
+        return [Form(plan, nested) for nested in dict.fromkeys((every, nodes))]
+
+    def _joined(self, rows: Rows, window: Window) -> Iterator[list[tuple[Mark, Record]]]:
+        """Yield the records of an operation's rows, after those that an interrupted run emitted, some at a time."""
+        plan, client = self._plan, self._tap.client
+        begins = window.since or EARLIEST
+        if bookmark := self.stream_state.get("replication_key_value"):
+            begins = max(begins, instant(bookmark))
+        nodes = rows.nodes(utc(begins), utc(window.until))
+        while batch := list(islice(nodes, NODES_AT_ONCE)):
+            whole = complete(batch, plan.query, client, self._owners_size)
+            finish(unfinished(whole, plan.query), plan.query, client, self._rest_size)
+            yield [(Mark("", "", instant(node[schema.BOOKMARK])), self._record(plan, node)) for node in whole]
+
+    def _record(self, plan: Plan, node: Record) -> Record:
+        """Make a complete node a record."""
+        plan.read(node)
+        node["shop"] = self._domain
+        node.setdefault("_sdc_deleted_at", None)
+        return node
+
+    def _from(self, pages: Iterator[tuple[Plan, list[msgspec.Raw]]], known: Known) -> Iterator[tuple[Mark, Record]]:
+        """Yield the pages' records that are new or changed, while the next page is being fetched."""
+        for plan, page in ahead(pages, self._tap.stop_if_asked):
+            yield from self._fresh(plan, page, known)
+            self.stream_state[_KNOWN] = known.prints
 
     def _fresh(self, plan: Plan, page: list[msgspec.Raw], known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the page's records that weren't emitted in this very state before."""
@@ -178,11 +253,8 @@ class ShopStream(Stream):
         more = unfinished([node for _, node in fresh], plan.query)
         if more:
             patiently(partial(finish, more, plan.query, self._tap.client, self._rest_size), self._tap.stop_if_asked)
-        for mark, record in fresh:
-            plan.read(record)
-            record["shop"] = self._tap.granted.domain
-            record.setdefault("_sdc_deleted_at", None)
-            yield mark, record
+        for mark, node in fresh:
+            yield mark, self._record(plan, node)
 
     def generate_child_contexts(self, record: Record, context: Context | None) -> Iterator[Context | None]:  # noqa: ARG002  # the SDK's signature
         """Yield nothing: there are no child streams, and the SDK would copy each record for them."""
@@ -205,13 +277,14 @@ class ShopStream(Stream):
         except Denied as gaps:
             self.logger.warning("No tombstones of deleted %s, as Shopify denies the events: %s", self.name, gaps)
 
-    def _ask(self, search: str, cursor: str | None) -> Answer:
+    def _ask(self, search: str, cursor: str | None, *, newest_first: bool = False) -> Answer:
         """Return a page; without the fields that are denied, if that is accepted."""
+        variables = {"query": search, "after": cursor, "reverse": newest_first}
         try:
-            return self._tap.client.ask(self._plan.query.text, {"query": search, "after": cursor}, self._size)
+            return self._tap.client.ask(self._plan.query.text, variables, self._size)
         except Denied as gaps:
             self._go_without(gaps)
-        return self._ask(search, cursor)  # each time for fewer fields
+        return self._ask(search, cursor, newest_first=newest_first)  # each time for fewer fields
 
     def _go_without(self, gaps: Denied) -> None:
         denied = {path[2:] for path, _ in gaps.gaps}  # below page and nodes
@@ -231,10 +304,6 @@ class ShopStream(Stream):
                 )
 
 
-def _utc(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-
-
 class Customers(ShopStream):
     """The store's customers."""
 
@@ -248,4 +317,5 @@ class Orders(ShopStream):
 
     name = "orders"
     subject = "ORDER"
+    connections_of_nodes = ("line_items",)
     fields = schema.ORDERS

@@ -18,10 +18,12 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import SingerCommand
+from singer_sdk.singerlib import RecordMessage
 
 from tap_shopify_orders import store
 from tap_shopify_orders.answers import Busy, Refused
 from tap_shopify_orders.auth import AccessToken, ClientCredentials
+from tap_shopify_orders.bulk import BulkOperations
 from tap_shopify_orders.client import Client
 from tap_shopify_orders.settings import SETTINGS, admin_url_of, in_words, instant, mistakes
 from tap_shopify_orders.streams import Customers, Orders, ShopStream
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
     from stamina.instrumentation import RetryDetails
 
-GARBAGE_THRESHOLD_OBJECTS = 200_000  # about those of a page of 250 orders
+LINES_BYTES = 1 << 16  # as much as a pipe holds
+GARBAGE_THRESHOLD_OBJECTS = 1_000_000  # more than some pages or batches hold, so that it runs for what is left over
 _SIGNAL_EXIT = 128  # as a shell reports a process that a signal ended
 
 
@@ -65,13 +68,28 @@ class _Command(SingerCommand):
 
 
 class WholeLines(MsgSpecWriter):
-    """Writes each message whole: a write to a full pipe that a signal interrupts takes a part, and says how much."""
+    """Writes records many at a time, and each line whole, to the last byte.
+
+    A write to a full pipe that a signal interrupts takes a part, and says how much. Anything but a record goes out at
+    once, with the records before it: a state never overtakes them.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing to write."""
+        super().__init__()
+        self._lines = bytearray()
 
     def write_message(self, message: Message) -> None:
-        """Write a line to stdout, and flush."""
-        line = memoryview(bytes(self.format_message(message)))
-        while line:
-            line = line[sys.stdout.buffer.write(line) :]
+        """Keep a record's line, or write what there is."""
+        self._lines += self.format_message(message)
+        if len(self._lines) >= LINES_BYTES or not isinstance(message, RecordMessage):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what there is to stdout."""
+        lines, self._lines = memoryview(self._lines), bytearray()
+        while lines:
+            lines = lines[sys.stdout.buffer.write(lines) :]
         sys.stdout.buffer.flush()
 
 
@@ -135,6 +153,16 @@ class TapShopifyOrders(Tap):
         granted.check(selected, selected["orders"].since if "orders" in selected else None, self.accept)
         return granted
 
+    @cached_property
+    def counts(self) -> dict[str, store.Count]:
+        """How many records each selected stream has in its window."""
+        return store.count(self.client, {one.name: one.search for one in self.selected_streams})
+
+    @cached_property
+    def bulk(self) -> BulkOperations:
+        """The store's bulk operations."""
+        return BulkOperations(self.client)
+
     @property
     def until(self) -> datetime:
         """The end of every window, exclusive: the second in which the run began by Shopify's clock, or the end date."""
@@ -148,8 +176,7 @@ class TapShopifyOrders(Tap):
 
     def check(self, *, probe: bool) -> None:
         """Look at what is granted, and into each stream without a bookmark; raises Refused for what is missing."""
-        counts = store.count(self.client, {one.name: one.search for one in self.selected_streams})
-        self.logger.info("What the store grants:\n%s", self.granted.block(counts))
+        self.logger.info("What the store grants:\n%s", self.granted.block(self.counts))
         for stream in self.selected_streams:
             if probe or not stream.stream_state.get("replication_key_value"):
                 stream.probe()
@@ -176,7 +203,11 @@ class TapShopifyOrders(Tap):
         tap.check(probe=False)
         gc.freeze()  # what is there now stays, and a page is many small objects without cycles,
         gc.set_threshold(GARBAGE_THRESHOLD_OBJECTS)  # through which the collector would go again and again
-        tap.sync_all()
+        try:
+            tap.sync_all()
+        finally:
+            if isinstance(tap.message_writer, WholeLines):
+                tap.message_writer.flush()
         records = ", ".join(f"{one.emitted:,} {one.name}" for one in tap.selected_streams)
         tap.logger.info("Read %s, with %d queries of %d points.", records, tap.client.answers, tap.client.points)
 
@@ -203,10 +234,14 @@ class TapShopifyOrders(Tap):
             logger=cls.logger,
         )
 
+    def write_state(self) -> None:
+        """Write the state; only called where state and messages agree."""
+        self.state_writer.write_state(self.state)
+
     def stop_if_asked(self) -> None:
         """End the run with its state, if a signal asked for it; only called where state and messages agree."""
         if self._signal:
-            self.state_writer.write_state(self.state)
+            self.write_state()
             raise SystemExit(_SIGNAL_EXIT + self._signal)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the SDK's signature

@@ -49,6 +49,7 @@ class Settings:
     restore_rate: float = 100_000
     versions: tuple[str, ...] = VERSIONS
     bulk_allowed: bool = True
+    bulk_nodes_only: bool = False  # whether bulk queries may have only connections of objects that implement Node
     bulk_seconds: float = 0.0
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     journal: Path | None = None  # a file that keeps the changes made over HTTP; those it has are made at once

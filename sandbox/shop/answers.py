@@ -167,7 +167,8 @@ class Answers:
         """Answer `bulkOperationRunQuery`: what breaks the rules is a user error, lacking the permission an error."""
         if not self.shop.settings.bulk_allowed:
             raise AccessDeniedError("Access denied for bulkOperationRunQuery field. This app can't run bulk queries.")
-        wrong = complaints(schema(self.version), query, read_document(self.version, query))
+        document, nodes_only = read_document(self.version, query), self.shop.settings.bulk_nodes_only
+        wrong = complaints(schema(self.version), query, document, nodes_only=nodes_only)
         if wrong:
             return refused("INVALID", wrong[0], field=["query"])
         return self.shop.bulk.submit(query, lambda: self._rows(query, grouped=grouped))

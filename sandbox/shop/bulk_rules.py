@@ -34,8 +34,14 @@ DEEPEST_NESTING = 2
 LARGEST_QUERY_BYTES = 65_536  # a limit exists, its size is not published
 
 
-def complaints(schema: GraphQLSchema, query: str, document: DocumentNode | list[GraphQLError]) -> list[str]:
-    """Return why a bulk query is refused; empty if it may run."""
+def complaints(
+    schema: GraphQLSchema, query: str, document: DocumentNode | list[GraphQLError], *, nodes_only: bool = False
+) -> list[str]:
+    """Return why a bulk query is refused; empty if it may run.
+
+    `nodes_only` takes the documentation at its word, by which connections must be of objects that implement Node;
+    public connectors run others.
+    """
     if isinstance(document, list):
         return [f"Invalid bulk query: {error.message}" for error in document]
     if len(query.encode()) > LARGEST_QUERY_BYTES:
@@ -46,7 +52,7 @@ def complaints(schema: GraphQLSchema, query: str, document: DocumentNode | list[
     values = get_variable_values(schema, definition.variable_definitions or (), {})
     if isinstance(values, list):
         return [f"Invalid bulk query: {error.message}" for error in values]
-    reading = _Reading(Operation.of(schema, document, None, values))
+    reading = _Reading(Operation.of(schema, document, None, values), nodes_only)
     reading.walk(reading.operation.root_type, [definition.selection_set], depth=0, in_list=False)
     return reading.complaints()
 
@@ -56,6 +62,8 @@ class _Reading:
     """Counts connections on a walk through the selections."""
 
     operation: Operation
+    nodes_only: bool = False
+    no_nodes: list[str] = field(default_factory=list)
     connections: int = 0
     deepest: int = 0
     nodes_selected: bool = False
@@ -77,6 +85,8 @@ class _Reading:
             )
         if self.nodes_selected:
             found.append("Selecting via 'nodes' is not supported. Please select via 'edges' > 'node' instead.")
+        if self.no_nodes:
+            found.append(f"Connections in bulk queries must implement Node: {', '.join(self.no_nodes)} don't.")
         if self.in_list:
             found.append("Queries that contain a connection field within a list field are not currently supported.")
         if self.without_id:
@@ -123,7 +133,17 @@ class _Reading:
         self.connections += 1
         self.deepest = max(self.deepest, depth)
         self.in_list = self.in_list or in_list
+        self._must_be_of_nodes(type_)
         self.walk(type_, inner, depth=depth + 1, in_list=in_list)
+
+    def _must_be_of_nodes(self, type_: GraphQLNamedType) -> None:
+        """Note the type of a connection's objects if they have no global id to be found by."""
+        if not self.nodes_only or not isinstance(type_, GraphQLObjectType):
+            return
+        of = get_named_type(type_.fields["nodes"].type)
+        interfaces = of.interfaces if isinstance(of, (GraphQLObjectType, GraphQLInterfaceType)) else ()
+        if not any(one.name == "Node" for one in interfaces):
+            self.no_nodes.append(of.name)
 
     def _node(self, type_: GraphQLNamedType, inner: Sequence[SelectionSetNode], _key: str) -> None:
         """Note a node that has connections, but doesn't say who it is."""

@@ -287,3 +287,15 @@ def test_operations_are_listed_searched_and_found_as_nodes(
 def test_the_60_day_window_holds_for_bulk_operations(shop_with: Callable[..., Shop], ask: Callable[..., Any]) -> None:
     shop = shop_with(scopes=("read_customers", "read_orders", "read_products"))
     assert 0 < int(finished(ask, shop)["rootObjectCount"]) < len(shop.store.orders)
+
+
+def test_the_documented_rule_about_nodes_can_be_enforced(
+    shop_with: Callable[..., Shop], ask: Callable[..., Any]
+) -> None:
+    lines = "{orders{edges{node{id lineItems{edges{node{id}}}}}}}"
+    shipping = "{orders{edges{node{id shippingLines{edges{node{id}}}}}}}"
+    strict = shop_with(bulk_nodes_only=True)
+    assert run(ask, strict, lines)["bulkOperation"]
+    (error,) = run(ask, strict, shipping)["userErrors"]
+    assert error["message"] == "Connections in bulk queries must implement Node: ShippingLine don't."
+    assert run(ask, shop_with(), shipping)["bulkOperation"]

@@ -10,13 +10,13 @@ import pytest
 
 from sandbox.controls import Reply
 from sandbox.shop import Shop
-from tap_shopify_orders import query, streams
+from tap_shopify_orders import query
 from tap_shopify_orders.answers import Refused
 from tap_shopify_orders.client import PageSize
+from tap_shopify_orders.known import MOST_KNOWN_RECORDS, Known, Mark
 from tap_shopify_orders.pages import finish, unfinished
 from tap_shopify_orders.query import PageQuery
 from tap_shopify_orders.settings import instant
-from tap_shopify_orders.streams import Known, Mark
 from tap_shopify_orders.tap import TapShopifyOrders
 
 from .conftest import Collected, Run, catalog_of, queries, read, settings, tap_for
@@ -45,7 +45,7 @@ def test_a_run_without_changes_emits_nothing_and_keeps_its_state(shop: Shop) -> 
     second = read(shop, first.state)
     assert dict(second.records) == {}
     assert second.state == first.state
-    assert len(queries(shop)) == 5  # what is granted, and a page of records and one of deletions for each stream
+    assert len(queries(shop)) == 6  # what is granted, how much, and for each stream a page of records and of deletions
 
 
 def test_the_window_is_quoted_utc_inclusive_below_and_exclusive_above(shop: Shop) -> None:
@@ -156,9 +156,9 @@ def test_a_changed_record_moves_to_the_end_of_what_is_known() -> None:
 def test_what_is_known_is_bounded() -> None:
     known = Known({}, timedelta(hours=1))
     at = instant("2026-11-02T12:00:00Z")
-    for number in range(streams.MOST_KNOWN_RECORDS + 5):
+    for number in range(MOST_KNOWN_RECORDS + 5):
         known.add(Mark(str(number), "a", at))
-    assert len(known.prints) == streams.MOST_KNOWN_RECORDS
+    assert len(known.prints) == MOST_KNOWN_RECORDS
     assert "4" not in known.prints
 
 
@@ -170,7 +170,7 @@ def test_the_shop_is_the_domain_that_shopify_names(shop: Shop) -> None:
 def test_a_page_without_progress_ends_the_run(shop: Shop) -> None:
     page = '{"data": {"page": {"pageInfo": {"hasNextPage": true, "endCursor": "a"}, "nodes": []}}}'
     tap = tap_for(shop)
-    _ = tap.granted
+    _ = tap.counts
     shop.controls.reply_next(Reply(status=200, body=page), Reply(status=200, body=page))
     with pytest.raises(Refused, match="circle"):
         tap.sync_all()
@@ -208,7 +208,7 @@ def test_a_first_run_asks_for_no_deletions(shop: Shop) -> None:
 def test_deletions_that_are_denied_are_said_and_left_out(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     state = read(shop).state
     tap = tap_for(shop, state)
-    _ = tap.granted
+    _ = tap.counts
     denied = '{"errors": [{"message": "No events", "path": ["page"], "extensions": {"code": "ACCESS_DENIED"}}]}'
     shop.controls.reply_next(Reply(), Reply(status=200, body=denied))
     tap.sync_all()
@@ -238,13 +238,13 @@ def test_stream_maps_and_flattening_work_on_what_is_read(shop: Shop) -> None:
 
 def test_a_signal_is_heard_while_shopify_is_slow(shop: Shop) -> None:
     tap = tap_for(shop)
-    _ = tap.granted
+    _ = tap.counts
     tap.reading = True
     signal.raise_signal(signal.SIGTERM)
     shop.controls.reply_next(Reply(delay_seconds=3))
     with pytest.raises(SystemExit):
         tap.sync_all()
-    assert tap.client.answers == 1  # what is granted
+    assert tap.client.answers == 2  # what is granted, and how much there is
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ THROTTLED = '{"errors": [{"message": "Throttled", "extensions": {"code": "THROTT
 )
 def test_trap_2_a_second_page_that_is_throttled_is_not_the_end(shop: Shop, reply: Reply) -> None:
     tap = tap_for(shop)
-    _ = tap.granted
+    _ = tap.counts
     shop.controls.reply_next(Reply(), Reply(), Reply(), reply, Reply(), reply, reply)
     tap.sync_all()
     assert set(Run(tap.message_writer.messages).orders) == names(shop)
@@ -118,7 +118,7 @@ def test_trap_4_an_order_that_moves_within_the_window_is_read_again(shop: Shop) 
 @pytest.mark.parametrize("status", [401, 402, 403, 404])
 def test_trap_5_access_that_ends_in_the_middle_of_a_run_is_no_success(shop: Shop, status: int) -> None:
     tap = tap_for(shop)
-    _ = tap.granted
+    _ = tap.counts
     shop.controls.reply_next(Reply(), Reply(), Reply(), Reply(), Reply(status=status))
     with pytest.raises(Refused):
         tap.sync_all()
@@ -199,7 +199,7 @@ def test_trap_15_a_store_may_be_written_in_many_ways(typed: str) -> None:
 
 def test_trap_16_an_answer_of_another_version_is_no_success(shop: Shop) -> None:
     tap = tap_for(shop)
-    _ = tap.granted
+    _ = tap.counts
     shop.controls.reply_next(
         Reply(), Reply(status=200, body='{"data": {}}', headers={"X-Shopify-API-Version": "2027-07"})
     )

@@ -1,0 +1,83 @@
+"""Windows of time, in: a span and how many records changed in it; out: parts that a bulk operation can well take.
+
+Knows nothing of Shopify but how its search writes a window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+RECORDS_PER_OPERATION = 20_000  # some 200 MB of result, and as much as a run may have to read again
+EARLIEST = datetime(2006, 1, 1, tzinfo=timezone.utc)  # Shopify began in that year; a first half ends after it
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A span of last changes: from `since`, inclusive (None: from the beginning), to `until`, exclusive."""
+
+    since: datetime | None
+    until: datetime
+
+    @property
+    def search(self) -> str:
+        """The window as Shopify's search writes it: quoted, in UTC, inclusive below and exclusive above.
+
+        https://shopify.dev/docs/api/usage/search-syntax
+        """
+        until = f"updated_at:<'{utc(self.until)}'"
+        return f"updated_at:>='{utc(self.since)}' AND {until}" if self.since else until
+
+    @property
+    def halves(self) -> tuple[Window, Window] | None:
+        """The window in two, at a whole second; None if there is none inside."""
+        since = self.since or EARLIEST
+        middle = since + (self.until - since) // SECOND // 2 * SECOND
+        return (Window(self.since, middle), Window(middle, self.until)) if since < middle < self.until else None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing can be in it."""
+        return self.since is not None and self.since >= self.until
+
+    def holds(self, moment: datetime) -> bool:
+        """Say whether a change at that moment is in it."""
+        return (self.since is None or self.since <= moment) and moment < self.until
+
+    def __str__(self) -> str:
+        """Return it for a sentence."""
+        return f"{utc(self.since) if self.since else 'the beginning'} to {utc(self.until)}"
+
+
+def split(whole: Window, records: int, count: Callable[[Window], int], most: int) -> Iterator[Window]:
+    """Yield windows that add up to the whole, oldest first, each with `most` records if time can be split so finely.
+
+    Counts are asked for as the windows are, and only they decide where to split, so that a wrong one loses nothing.
+    """
+    since, last, size = whole.since, whole.until, 0
+    for part, held in _parts(whole, records, count, most):
+        if size and size + held > most:
+            yield Window(since, last)
+            since, size = last, 0
+        size, last = size + held, part.until
+    yield Window(since, last)
+
+
+def _parts(window: Window, records: int, count: Callable[[Window], int], most: int) -> Iterator[tuple[Window, int]]:
+    if records <= most or window.halves is None:
+        yield window, records
+        return
+    older, newer = window.halves
+    in_older = count(older)
+    yield from _parts(older, in_older, count, most)
+    yield from _parts(newer, records - in_older, count, most)
+
+
+def utc(moment: datetime) -> str:
+    """Return a moment as Shopify writes it, to the second."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,159 @@
+"""Rows of a bulk operation become nodes, whatever their order; a file that isn't whole is no result."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tracemalloc
+from contextlib import closing
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_shopify_orders.join import Counted, Incomplete, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NESTED = ("line_items", "discounts")
+SLACK_BYTES = 1_000_000  # what caches make of it; 20,000 orders more would be some 20 MB
+ALWAYS = ("", "9999")
+Row = dict[str, Any]
+
+
+def order(number: int, changed: str = "2026-01-01T00:00:00Z") -> Row:
+    return {"id": f"gid://shopify/Order/{number}", "updated_at": changed}
+
+
+def line(number: int, parent: int) -> Row:
+    return {
+        "in_line_items": "LineItem",
+        "id": f"gid://shopify/LineItem/{number}",
+        "__parentId": f"gid://shopify/Order/{parent}",
+    }
+
+
+def discount(code: str, parent: int) -> Row:
+    """Return a child without an id."""
+    return {"in_discounts": "Discount", "code": code, "__parentId": f"gid://shopify/Order/{parent}"}
+
+
+def joined(rows: list[Row], *, window: tuple[str, str] = ALWAYS) -> list[tuple[int, list[int], list[str]]]:
+    """Return (order, its line items, its discount codes) of each node."""
+    file = BytesIO(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    counted = Counted(len(rows), sum("__parentId" not in row for row in rows))
+    with closing(Rows(file, NESTED, counted)) as found:
+        return [
+            (
+                number_of(node),
+                [number_of(one) for one in node["line_items"]["nodes"]],
+                [one["code"] for one in node["discounts"]["nodes"]],
+            )
+            for node in found.nodes(*window)
+        ]
+
+
+def number_of(node: Row) -> int:
+    return int(node["id"].rpartition("/")[2])
+
+
+@pytest.mark.parametrize(
+    ("rows", "nodes"),
+    [
+        ([], []),
+        ([order(1)], [(1, [], [])]),
+        ([order(1), line(1, 1), line(2, 1), order(2), line(3, 2)], [(1, [1, 2], []), (2, [3], [])]),
+        ([order(1), order(2), line(1, 1), line(3, 2), line(2, 1)], [(1, [1, 2], []), (2, [3], [])]),
+        ([order(1), discount("B", 1), line(1, 1), discount("A", 1)], [(1, [1], ["B", "A"])]),
+        ([line(1, 1), discount("A", 1), order(1)], [(1, [1], ["A"])]),
+        ([order(1, "2026-01-02T00:00:00Z"), order(2)], [(2, [], []), (1, [], [])]),
+        ([order(2), order(1)], [(1, [], []), (2, [], [])]),
+    ],
+    ids=[
+        "no rows",
+        "no children",
+        "children behind their parents",
+        "children behind all parents",
+        "kinds that alternate, children without an id",
+        "children before their parents",
+        "oldest change first",
+        "by number within a second",
+    ],
+)
+def test_children_find_their_parents(rows: list[Row], nodes: list[Any]) -> None:
+    assert joined(rows) == nodes
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=8), st.randoms(use_true_random=False))
+def test_any_order_of_rows_gives_the_same_nodes(sizes: list[tuple[int, int]], random: Any) -> None:
+    rows: list[Row] = []
+    for number, (lines, codes) in enumerate(sizes, start=1):
+        rows += [order(number), *(line(10 * number + one, number) for one in range(lines))]
+        rows += [discount(f"{number}-{one}", number) for one in range(codes)]
+    random.shuffle(rows)
+
+    def children(kind: str, number: int, name: str) -> list[Any]:
+        mine = [row for row in rows if kind in row and row["__parentId"].endswith(f"/{number}")]
+        return [number_of(row) if name == "id" else row[name] for row in mine]
+
+    assert joined(rows) == [
+        (number, children("in_line_items", number, "id"), children("in_discounts", number, "code"))
+        for number in range(1, len(sizes) + 1)
+    ]
+
+
+def test_only_the_window_is_read_inclusive_below_and_exclusive_above() -> None:
+    rows = [order(day, f"2026-01-0{day}T00:00:00Z") for day in range(1, 6)]
+    window = ("2026-01-02T00:00:00Z", "2026-01-04T00:00:00Z")
+    assert [number for number, _, _ in joined(rows, window=window)] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("rows", "counted", "reason"),
+    [
+        ([order(1)], Counted(2, 1), "1 of 2 rows"),
+        ([order(1), order(2)], Counted(1, 1), "2 of 1 rows"),
+        ([order(1), line(1, 1)], Counted(2, 2), "2 of 2 rows"),
+        ([order(1), line(1, 2)], Counted(2, 1), "without their parent"),
+        ([order(1), order(1)], Counted(2, 2), "a row twice"),
+        ([order(1), {"__parentId": "gid://shopify/Order/1"}], Counted(2, 1), "another query"),
+    ],
+)
+def test_rows_that_are_not_those_counted_are_no_result(rows: list[Row], counted: Counted, reason: str) -> None:
+    file = BytesIO(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    with pytest.raises(Incomplete, match=reason):
+        Rows(file, NESTED, counted)
+
+
+def test_half_a_row_is_no_result() -> None:
+    with pytest.raises(Incomplete, match="isn't JSON"):
+        Rows(BytesIO(b'{"id": "gid://shop'), NESTED, Counted(1, 1))
+
+
+def highest_memory(orders: int, file: IO[bytes]) -> int:
+    """Return the most bytes that joining took, children scattered; the file's own aren't counted."""
+
+    def rows() -> Iterator[Row]:
+        for number in range(orders):
+            yield order(number, f"2026-01-01T{number % 24:02}:00:00Z")
+        for number in range(2 * orders):
+            yield line(number, number * 7 % orders)
+
+    for row in rows():
+        file.write(json.dumps(row).encode() + b"\n")
+    file.seek(0)
+    tracemalloc.start()
+    with closing(Rows(file, NESTED, Counted(3 * orders, orders))) as found:
+        assert sum(len(node["line_items"]["nodes"]) for node in found.nodes(*ALWAYS)) == 2 * orders
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="memory is counted by CPython")
+def test_memory_does_not_grow_with_the_rows(tmp_path: Any) -> None:
+    with (tmp_path / "few").open("w+b") as few, (tmp_path / "many").open("w+b") as many:
+        assert highest_memory(24_000, many) < highest_memory(4_000, few) + SLACK_BYTES
