@@ -28,6 +28,9 @@ sandbox: setup ## Open the sandbox again, as the demo left it
 test: setup ## Pass all tests
 	pytest --numprocesses 2 --cov
 
+faults: setup ## Break everything on purpose and look what arrives; RUNS=20 SEED=1
+	python -m tests.faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)
+
 lint: setup ## Check style and types
 	ruff check
 	ruff format --check
@@ -43,4 +46,4 @@ clean: ## Remove what set-up, sandbox and runs have left
 	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
 	rm -rf .venv .sandbox .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help setup demo sandbox test lint docs benchmark clean
+.PHONY: help setup demo sandbox test faults lint docs benchmark clean

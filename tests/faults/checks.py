@@ -1,0 +1,163 @@
+"""What must hold, in: what PostHog has and should have, a state, logs; out: a sentence for each way it doesn't.
+
+Knows no faults and no processes. Sentences name events by uuid, and hold no personal data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sandbox.posthog import PostHog
+    from sandbox.shop.store import Store
+
+Identity = tuple[str, ...]
+# Who sent it: of capture V1 it is the library's header that counts, of /batch/ what the event itself says.
+SENDER = ("$lib", "$lib_version")
+SECRETS = r"shp(?:at|ss)_(?:sandbox|[0-9a-f]{8,})|phc_sandbox|Signature=[\w-]+"
+SHORTEST_NAME = 6  # a shorter text stands in ordinary words too
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Events by what PostHog counts them by, with their properties; persons by their distinct ids."""
+
+    events: Mapping[Identity, Mapping[str, Any]]
+    persons: Mapping[tuple[str, ...], Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, posthog: PostHog) -> Facts:
+        """Read them, without the moments and numbers that PostHog makes up itself, and without `SENDER`."""
+        return cls(
+            {
+                (one["uuid"], one["event"], one["distinct_id"], one["timestamp"]): {
+                    name: value for name, value in one["properties"].items() if name not in SENDER
+                }
+                for one in posthog.events()
+            },
+            {
+                tuple(sorted(one["distinct_ids"])): one["properties"] | {"is identified": one["is_identified"]}
+                for one in posthog.persons()
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Written:
+    """A record that the tap wrote: whose, its key as the state names it, when it changed, and the events it becomes."""
+
+    stream: str
+    key: str
+    updated_at: str
+    events: frozenset[Identity]
+
+
+def differences(found: Facts, expected: Facts, earlier: Facts | None = None) -> list[str]:
+    """Say how what PostHog has differs from what it should have, to the property.
+
+    If the shop changed while it was read, `earlier` are the facts of the store as it was before. Each customer changes
+    once, so a disturbed run may have met exactly two states of one: an `$identify` of the first (its uuid holds the
+    time of the state) may be there too, if it is, to the property, the one of the store before. Nothing else may: the
+    other events have uuids without a time, and the last arrival counts, so they must be those of the final store.
+    """
+    before = earlier.events if earlier else {}
+    allowed = {identity: properties for identity, properties in before.items() if identity[1] == "$identify"}
+    additional = {
+        identity: properties
+        for identity, properties in found.events.items()
+        if identity not in expected.events and allowed.get(identity) != properties
+    }
+    return [
+        *_summed("missing", expected.events.keys() - found.events.keys()),
+        *_summed("too many", additional.keys()),
+        *_summed("other than it should be", _unequal(found.events, expected.events), found.events, expected.events),
+        *_persons("missing", len(expected.persons.keys() - found.persons.keys())),
+        *_persons("too many", len(found.persons.keys() - expected.persons.keys())),
+        *_persons("other than they should be", len(list(_unequal(found.persons, expected.persons)))),
+    ]
+
+
+def doubles(posthog: PostHog) -> list[str]:
+    """Say how many events PostHog counts twice."""
+    number = posthog.totals()["doubles"]
+    return [f"{number} events have the uuid of another one"] if number else []
+
+
+def ahead(bookmarks: Mapping[str, Any], written: Iterable[Written], arrived: set[Identity]) -> list[str]:
+    """Say which events a state vouches for that PostHog doesn't have.
+
+    A state vouches for a record that changed before its stream's bookmark, or in the bookmark's second if the state
+    knows the record: the others of that second are read again.
+    """
+    missing: set[Identity] = set()
+    for one in written:
+        bookmark = bookmarks.get(one.stream, {})
+        until = bookmark.get("replication_key_value", "")
+        if one.updated_at < until or (one.updated_at == until and one.key in bookmark.get("known", {})):
+            missing |= one.events - arrived
+    return [f"the state is ahead of PostHog: {text}" for text in _summed("missing", missing)]
+
+
+def said(logs: Mapping[str, str], personal: Iterable[str]) -> list[str]:
+    """Say which logs hold a traceback, a credential, or something personal; and who failed without a word."""
+    found = []
+    for name, log in logs.items():
+        lower = log.lower()
+        if "traceback (most recent call last)" in lower:
+            found.append(f"{name} logs a traceback")
+        found += [f"{name} logs a credential ({len(one)} characters)" for one in set(re.findall(SECRETS, log))]
+        found += [f"{name} logs something personal ({len(one)} characters)" for one in personal if one.lower() in lower]
+    return found
+
+
+def silent(codes: Mapping[str, int], logs: Mapping[str, str]) -> list[str]:
+    """Say which processes failed without an error in their log; one that a signal ended needs none."""
+    return [
+        f"{name} ends with 1 and no word" for name, code in codes.items() if code == 1 and not _failed_aloud(logs[name])
+    ]
+
+
+def personal(store: Store) -> set[str]:
+    """Return the e-mails, phone numbers, names and streets of a store's customers, as they stand in it."""
+    texts: set[str | None] = set()
+    for one in [*store.customers, *store.orders]:
+        addresses = [one.get(name) or {} for name in ("defaultAddress", "billingAddress", "shippingAddress")]
+        texts |= {one.get("email"), one.get("phone"), one.get("displayName")}
+        texts |= {address.get(name) for address in addresses for name in ("address1", "phone", "name")}
+    return {one for one in texts if one and len(one) >= SHORTEST_NAME}
+
+
+def _failed_aloud(log: str) -> bool:
+    return "ERROR" in log or "error" in log or "Aborted!" in log
+
+
+def _unequal(found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Iterable[Any]:
+    return [one for one in found.keys() & expected.keys() if found[one] != expected[one]]
+
+
+def _summed(
+    what: str,
+    identities: Iterable[Identity],
+    found: Mapping[Identity, Mapping[str, Any]] | None = None,
+    expected: Mapping[Identity, Mapping[str, Any]] | None = None,
+) -> list[str]:
+    """Return a sentence per event name, with one uuid of it, and in which properties it differs."""
+    by_name = {identity[1]: identity for identity in sorted(identities)}
+    counts = Counter(identity[1] for identity in identities)
+    sentences = []
+    for name, example in by_name.items():
+        which = ""
+        if found and expected:
+            one, other = found[example], expected[example]
+            which = ", in " + ", ".join(sorted(key for key in {*one, *other} if one.get(key) != other.get(key)))
+        sentences.append(f"{counts[name]} {name} {what}, such as {example[0]}{which}")
+    return sentences
+
+
+def _persons(what: str, number: int) -> list[str]:
+    return [f"{number} persons {what}"] if number else []

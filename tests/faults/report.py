@@ -1,0 +1,112 @@
+"""What was run becomes a document, in: verdicts; out: docs/reliability.md.
+
+Knows neither processes nor how a verdict comes about.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from tests.faults.kinds import KINDS, Side
+from tests.pipeline.meltano_project import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.faults.runs import Verdict
+
+PAGE = ROOT / "docs/reliability.md"
+HEAD = """# Reliability
+
+What is promised when things go wrong, and seeded runs in which they did. Written by
+`python -m tests.faults --runs {runs} --seed {seed} --write`; a bounded part of it belongs to `make test`.
+
+## What is promised
+
+Whatever goes wrong, at any moment, after the next runs that nothing disturbs:
+
+1. **Complete and once.** PostHog's events and persons equal, to the property, those of an undisturbed run over the same
+   store; no event is counted twice.
+2. **State never runs ahead.** After every run, however it ended, each event of the records for which the last STATE
+   vouches is in PostHog.
+3. **Success means complete.** A run with exit code 0 has left nothing out of what was there when it began.
+4. **Failure is a sentence.** No log has a traceback; a process that fails says why.
+5. **Nothing leaks.** No log has a customer's e-mail, phone number, name or street, or a credential.
+
+## How it is tested
+
+The real commands (`tap-shopify-orders | target-posthog`, and `meltano run sync`) run between the sandbox's Shopify and
+PostHog over real HTTP. A seed decides the store's size, the way of reading (pages or bulk operations) and which faults
+strike, each when a side has seen a certain number of requests. Each plan has one or two disturbed runs, then at most
+three without faults, which must succeed. `commands` are as users run them; `frequent` are the same with a STATE every
+seven records instead of every 1,000 (and bulk operations of 25 records), because a small store is over before the first
+STATE otherwise; `meltano` is `meltano run`.
+
+If the shop changes while it is read, the comparison is with an undisturbed run over the final store. Beside it, only
+an `$identify` of a customer's earlier state may be there, exactly as an undisturbed run over the earlier store has
+it: its uuid holds the time of the state, so PostHog rightly keeps both. Not compared are `$lib` and `$lib_version`,
+which follow from the protocol (capture V1 or `/batch/`).
+
+Not covered: clock jumps, a machine that crashes, operations that hang for an hour, orders deleted and e-mails changed
+while they are read (there an incremental run rightly has other events than a first one).
+
+Known and open: Ctrl-C in the second in which a process still loads its modules is answered by Python's own traceback;
+nothing has been read then. In `commands` and `frequent`, a SIGINT waits for the first line of a process's log;
+through Meltano it doesn't, and shows it."""
+
+
+def write(verdicts: Sequence[Verdict]) -> None:
+    """Write the document."""
+    PAGE.write_text("\n".join(_lines(verdicts)) + "\n")
+
+
+def _lines(verdicts: Sequence[Verdict]) -> list[str]:
+    reruns = Counter(one.reruns for one in verdicts)
+    broken = sum(bool(one.broken) for one in verdicts)
+    struck = Counter(fault.kind for one in verdicts for fault in one.struck)
+    needed = ", ".join(f"{count} for {number} seeds" for count, number in sorted(reruns.items()))
+    seconds = sum(one.seconds for one in verdicts)
+    return [
+        HEAD.format(runs=len(verdicts), seed=verdicts[0].plan.seed),
+        "",
+        "## Faults",
+        "",
+        "| fault | where its moment is counted | how often it struck |",
+        "| --- | --- | ---: |",
+        *(f"| {name} | {_side(name)} | {struck[name]} |" for name in KINDS),
+        "",
+        "## Runs",
+        "",
+        f"{datetime.now(timezone.utc):%Y-%m-%d}, {_machine()}, {seconds / 60:.0f} minutes.",
+        f"{len(verdicts)} seeds, {struck.total()} faults that struck, **{broken} seeds with a broken promise**.",
+        f"Reruns until everything was there: {needed}.",
+        "",
+        "| seed | customers | pipe | reading | faults that struck | exit codes, run by run | reruns | promises |",
+        "| ---: | ---: | --- | --- | --- | --- | ---: | --- |",
+        *map(_row, verdicts),
+    ]
+
+
+def _row(verdict: Verdict) -> str:
+    plan = verdict.plan
+    struck = "; ".join(map(str, verdict.struck)) or "none: the run was over before"
+    ends = " ".join("/".join(map(str, codes.values())) for codes in verdict.codes)
+    reading = {"auto": "pages"}.get(plan.method, plan.method)
+    promises = "; ".join(verdict.broken) or "kept"
+    return (
+        f"| {plan.seed} | {plan.customers} | {plan.pipe} | {reading} | {struck} | {ends} "
+        f"| {verdict.reruns} | {promises} |"
+    )
+
+
+def _side(name: str) -> str:
+    side = KINDS[name].side
+    return side.value if side else " or ".join(one.value for one in Side)
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"

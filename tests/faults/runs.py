@@ -1,0 +1,116 @@
+"""A plan is played and judged, in: a plan; out: how many reruns it needed, and every promise that was broken.
+
+Knows what must hold after which run; how it is found out is `checks`'.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.faults import checks, undisturbed
+from tests.faults.kinds import KINDS, Fault
+from tests.faults.plan import Leg, Plan
+from tests.faults.world import Left, World, next_second
+
+if TYPE_CHECKING:
+    from tests.faults.undisturbed import Undisturbed
+
+MOST_RERUNS = 3
+UNTROUBLED = Leg(())
+
+
+@dataclass
+class Verdict:
+    """What came of a plan: `broken` has a sentence for each broken promise.
+
+    `reruns` is how many runs without faults it took until everything was there, `struck` are the faults that came
+    about before their run was over, `codes` the exit codes of each run's processes.
+    """
+
+    plan: Plan
+    reruns: int = 0
+    broken: list[str] = field(default_factory=list)
+    struck: list[Fault] = field(default_factory=list)
+    codes: list[dict[str, int]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def lines(self) -> list[str]:
+        """Return the verdict for people: plan, ends of the runs, and what is broken."""
+        ends = " ".join("/".join(map(str, codes.values())) for codes in self.codes)
+        met = f"{len(self.struck)} of {len(self.plan.kinds)} faults struck"
+        outcome = f"exits {ends}, reruns {self.reruns}, {met}, {self.seconds:.1f} s"
+        head = f"seed {self.plan.seed}: {'BROKEN' if self.broken else 'kept'} ({outcome}) {self.plan}"
+        return [head, *(f"    ! {one}" for one in self.broken)]
+
+
+def play(plan: Plan, keep: Path | None = None) -> Verdict:
+    """Play a plan and judge what it leaves; `keep` is a folder for logs and states, a temporary one by default."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.monotonic()
+        with World(plan, Path(keep or folder)) as world:
+            verdict = _Judge(plan, world).verdict()
+        verdict.seconds = time.monotonic() - started
+    return verdict
+
+
+class _Judge:
+    """Plays one plan in a world."""
+
+    def __init__(self, plan: Plan, world: World) -> None:
+        self._plan, self._world, self._result = plan, world, Verdict(plan)
+        self._left: list[Left] = []
+
+    def verdict(self) -> Verdict:
+        """Run the disturbed legs, then run on until all is there, and look at everything on the way."""
+        try:
+            for leg in self._plan.legs:
+                self._run(leg)
+            self._settle()
+        except (TimeoutError, AssertionError) as error:
+            self._result.broken.append(str(error))
+        self._result.broken = list(dict.fromkeys(self._result.broken))
+        return self._result
+
+    def _run(self, leg: Leg) -> Left:
+        left = self._world.run(leg)
+        self._left.append(left)
+        result = self._result
+        result.struck += left.struck
+        result.codes.append(left.codes)
+        result.broken += checks.said(left.logs, checks.personal(self._world.shop.store))
+        result.broken += checks.silent(left.codes, left.logs)
+        return left
+
+    def _settle(self) -> None:
+        """Run without faults until nothing differs; at most three times, and each must succeed."""
+        expected, earlier = self._expected()
+        while True:
+            differences = checks.differences(checks.Facts.of(self._world.posthog), expected.facts, earlier)
+            succeeded = not any(self._left[-1].codes.values())
+            if not differences or self._result.reruns == MOST_RERUNS:
+                break
+            if succeeded and not self._changed_in_last_run():
+                self._result.broken.append("a run that says it succeeded has left something out")
+                break
+            self._result.reruns += 1
+            self._run(UNTROUBLED)
+            if any(self._left[-1].codes.values()):
+                self._result.broken.append(f"a run without faults fails: {self._left[-1].codes}")
+        self._result.broken += differences + checks.doubles(self._world.posthog)
+        for left in self._left:
+            self._result.broken += checks.ahead(left.bookmarks, expected.written, left.arrived)
+
+    def _changed_in_last_run(self) -> bool:
+        return any(KINDS[one.kind].changes for one in self._left[-1].struck)
+
+    def _expected(self) -> tuple[Undisturbed, checks.Facts | None]:
+        """Return what an undisturbed run makes of the store as it is now, and if it has changed, as it was before."""
+        untouched = undisturbed.of_untouched(self._plan.customers)
+        if not self._world.touched:
+            return untouched, None
+        next_second()
+        return undisturbed.of(self._world.shop.store), untouched.facts

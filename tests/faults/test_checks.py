@@ -1,0 +1,82 @@
+"""The harness's own checks find what they are for: each of these broken promises gives its sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.shop.cdnow import cdnow_store
+from tests.faults import checks
+from tests.faults.checks import Facts, Written
+from tests.faults.world import LAST_DAY
+
+ORDER = ("u1", "Order Completed", "a@example.com", "2026-10-01T00:00:00Z")
+FIRST = ("u2", "$identify", "a@example.com", "2026-10-02T00:00:00Z")
+LATER = ("u3", "$identify", "a@example.com", "2026-10-03T00:00:00Z")
+ANNA = {("a@example.com", "shopify:customer:1"): {"name": "Anna", "is identified": True}}
+
+
+def facts(*identities: tuple[str, ...], persons: Any = ANNA, **properties: Any) -> Facts:
+    return Facts({identity: {"total": 1, **properties} for identity in identities}, persons)
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (facts(ORDER), "1 $identify missing, such as u2"),
+        (facts(ORDER, FIRST, LATER), "1 $identify too many, such as u3"),
+        (facts(ORDER, FIRST, total=2), "1 $identify other than it should be, such as u2, in total"),
+        (facts(ORDER, FIRST, persons={}), "1 persons missing"),
+        (facts(ORDER, FIRST, persons={**ANNA, ("b",): {}}), "1 persons too many"),
+        (facts(ORDER, FIRST, persons=dict.fromkeys(ANNA)), "1 persons other than they should be"),
+    ],
+)
+def test_a_difference_is_named(found: Facts, sentence: str) -> None:
+    assert sentence in checks.differences(found, facts(ORDER, FIRST))
+
+
+def test_equal_facts_have_no_difference() -> None:
+    assert checks.differences(facts(ORDER, FIRST), facts(ORDER, FIRST)) == []
+
+
+def test_an_earlier_state_of_a_customer_may_stay_and_nothing_else() -> None:
+    final = facts(ORDER, LATER)
+    assert checks.differences(facts(ORDER, FIRST, LATER), final, facts(ORDER, FIRST)) == []
+    assert checks.differences(facts(ORDER, FIRST, LATER), final, facts(ORDER, FIRST, total=2)) != []
+    assert checks.differences(facts(ORDER, FIRST, LATER), facts(LATER), facts(ORDER, FIRST)) != [], "an order may not"
+
+
+@pytest.mark.parametrize(
+    ("bookmark", "ahead"),
+    [
+        ({}, False),
+        ({"replication_key_value": "2026-10-01T00:00:00Z"}, False),
+        ({"replication_key_value": "2026-10-02T00:00:00Z"}, False),
+        ({"replication_key_value": "2026-10-02T00:00:00Z", "known": {"Order/1": "f"}}, True),
+        ({"replication_key_value": "2026-10-02T00:00:01Z"}, True),
+    ],
+)
+def test_a_state_vouches_for_what_no_later_run_reads(bookmark: dict[str, Any], *, ahead: bool) -> None:
+    written = [Written("orders", "Order/1", "2026-10-02T00:00:00Z", frozenset({ORDER}))]
+    assert bool(checks.ahead({"orders": bookmark}, written, set())) is ahead
+    assert checks.ahead({"orders": bookmark}, written, {ORDER}) == []
+
+
+def test_what_a_log_may_not_say_is_found() -> None:
+    store = cdnow_store(LAST_DAY, customers=10)
+    texts = checks.personal(store)
+    customer = store.customers[0]
+    for text in (customer["email"], customer["displayName"], customer["defaultAddress"]["address1"]):
+        assert checks.said({"tap": f"... {text.upper()} ..."}, texts) == [
+            f"tap logs something personal ({len(text)} characters)"
+        ]
+    for text in ("shpat_sandbox", "phc_sandbox", "shpss_sandbox", f"shpat_{'0a' * 16}", "x?Signature=ab-cd"):
+        assert len(checks.said({"tap": text}, texts)) == 1
+    assert checks.said({"tap": "Traceback (most recent call last):"}, texts) == ["tap logs a traceback"]
+    assert checks.said({"tap": "read 3 orders of sandbox.myshopify.com, with shpat_..."}, texts) == []
+
+
+def test_a_failure_without_a_word_is_found() -> None:
+    assert checks.silent({"tap": 1, "target": 0}, {"tap": "INFO", "target": ""}) == ["tap ends with 1 and no word"]
+    assert checks.silent({"tap": 1, "target": -9}, {"tap": "ERROR | it can't", "target": ""}) == []

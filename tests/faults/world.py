@@ -1,0 +1,202 @@
+"""A shop, a PostHog and a pipe between them, in: a plan; out: runs of it, with each fault at its moment.
+
+Knows how faults are timed and what a run leaves behind, but not what is right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sandbox.posthog import PostHog
+from sandbox.shop import Shop
+from sandbox.shop.cdnow import cdnow_store
+from tests.faults.kinds import KINDS, Fault, Side
+from tests.faults.pipes import CommandPipe, MeltanoPipe
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+    from sandbox.controls import Controls
+    from sandbox.shop.store import Store
+    from tests.faults.pipes import Codes, Pipe
+    from tests.faults.plan import Leg, Plan
+
+LAST_DAY = date(2026, 10, 31)
+LOOK_EVERY_SECONDS = 0.004
+FULL_DISK = "/dev/full"
+BUCKET_POINTS, BUCKET_POINTS_A_SECOND = 2_000_000.0, 100_000.0  # as the sandbox's shop has it by default
+
+
+def store_of(customers: int) -> Store:
+    """Return the store of so many buyers, the same each time."""
+    return cdnow_store(LAST_DAY, customers=customers)
+
+
+def next_second() -> None:
+    """Wait for the next second: a run reads what changed before the second in which it begins, by the shop's clock."""
+    time.sleep(1.0 - time.time() % 1.0)
+
+
+@dataclass
+class Left:
+    """What a run leaves: exit codes, state, which events PostHog has by now, logs, the faults that came about."""
+
+    codes: Codes
+    bookmarks: dict[str, Any]
+    arrived: set[tuple[str, ...]]
+    logs: dict[str, str]
+    struck: list[Fault]
+
+
+@dataclass
+class World:
+    """Everything of one plan; `touched` are the ids of customers who have changed."""
+
+    plan: Plan
+    folder: Path
+    touched: set[str] = field(default_factory=set)
+    shop: Shop = field(init=False)
+    posthog: PostHog = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Fill the store; nothing is served yet."""
+        self.shop = Shop(store_of(self.plan.customers))
+        self.posthog = PostHog()
+        self._servers = {Side.SHOP: ExitStack(), Side.POSTHOG: ExitStack()}
+        self.pipe: Pipe = (
+            MeltanoPipe(self.folder)
+            if self.plan.pipe == "meltano"
+            else CommandPipe(self.folder, frequent=self.plan.pipe == "frequent")
+        )
+
+    def __enter__(self) -> Self:
+        """Open shop and PostHog."""
+        for side in Side:
+            self._open(side, 0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close both."""
+        for server in self._servers.values():
+            server.close()
+
+    def controls(self, side: Side) -> Controls:
+        """Return a side's controls."""
+        return self._served(side).controls
+
+    def down(self, side: Side, seconds: float) -> None:
+        """Let a side refuse connections for so long."""
+        port = urlsplit(self._served(side).url).port or 0
+        self._servers[side].close()
+        time.sleep(seconds)
+        self._open(side, port)
+
+    def pid(self, name: str) -> int | None:
+        """Return a running process's id, when it is ready for signals."""
+        while self.pipe.is_coming(name):
+            time.sleep(LOOK_EVERY_SECONDS)
+        return self.pipe.pid(name)
+
+    @staticmethod
+    def signal(pid: int, sent: signal.Signals) -> None:
+        """Send a signal to a process that may have ended meanwhile."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sent)
+
+    def run(self, leg: Leg) -> Left:
+        """Run the pipe to its end while the leg's faults strike; afterwards both sides are well again."""
+        for side in Side:
+            self.controls(side).reset()
+        if self.touched:
+            next_second()
+        self.pipe.start(*self._settings(leg))
+        with ThreadPoolExecutor(1) as conductor:
+            struck = conductor.submit(self._conduct, leg.faults)
+            try:
+                codes = self.pipe.wait()
+            finally:
+                faults = struck.result()
+                self._heal()
+        logs = self.pipe.logs()
+        if leg.dead_letters == "file":
+            logs |= self._replay(leg)
+        return Left(codes, self.pipe.state(), self.arrived(), logs, faults)
+
+    def arrived(self) -> set[tuple[str, ...]]:
+        """Return the events that PostHog has, each by what PostHog counts it by."""
+        return {(one["uuid"], one["event"], one["distinct_id"], one["timestamp"]) for one in self.posthog.events()}
+
+    def _served(self, side: Side) -> Shop | PostHog:
+        return self.shop if side is Side.SHOP else self.posthog
+
+    def _open(self, side: Side, port: int) -> None:
+        self._servers[side].enter_context(self._served(side).serve(port))
+
+    def _settings(self, leg: Leg) -> tuple[dict[str, Any], dict[str, Any]]:
+        tap: dict[str, Any] = {"store": "sandbox", "admin_url": f"{self.shop.url}/admin", "method": self.plan.method}
+        if any(KINDS[one.kind].pipe == "commands" for one in leg.faults):
+            tap |= {"client_id": self.shop.settings.client_id, "client_secret": self.shop.settings.client_secret}
+        else:
+            tap |= {"access_token": self.shop.settings.access_token}
+        target: dict[str, Any] = {"api_key": self.posthog.api_key, "host": self.posthog.url}
+        if leg.dead_letters:
+            target["dead_letter_path"] = str(self._dead_letters) if leg.dead_letters == "file" else FULL_DISK
+        return tap, target
+
+    def _conduct(self, faults: Iterable[Fault]) -> list[Fault]:
+        """Let each fault strike when its moment has come, for as long as the run goes on; return those that did."""
+        struck = []
+        coming = sorted(faults, key=lambda one: (one.after_requests, one.seconds))
+        while coming and self.pipe.running:
+            seen = {side: len(self.controls(side).requests) for side in Side}
+            due = next((one for one in coming if seen[one.side] >= one.after_requests), None)
+            if due is None:
+                time.sleep(LOOK_EVERY_SECONDS)
+                continue
+            coming.remove(due)
+            time.sleep(due.seconds)
+            if self.pipe.running:
+                KINDS[due.kind].strike(self, due)
+                struck.append(due)
+        return struck
+
+    def _heal(self) -> None:
+        """Take every fault away that nothing has met, but for the ends of bulk operations that are still to come."""
+        for side in Side:
+            self.controls(side).reset()
+        self.shop.breaks.clear()
+        self.shop.bulk.reach_limit(0)
+        self.shop.bucket.maximum_available = BUCKET_POINTS
+        self.shop.bucket.restore_rate = BUCKET_POINTS_A_SECOND
+        self.posthog.v1 = "on"
+        self.posthog.verdicts.clear()
+
+    def _replay(self, leg: Leg) -> dict[str, str]:
+        """Let the dead letters in again, as docs/operating.md says, and put them away."""
+        if not self._dead_letters.exists():
+            return {}
+        assert stat.S_IMODE(self._dead_letters.stat().st_mode) == 0o600, "dead letters are their owner's alone"
+        sender = CommandPipe(self.folder / "replay", frequent=False)
+        (self.folder / "replay").mkdir(exist_ok=True)
+        _, target = self._settings(leg)
+        code = sender.feed(self._dead_letters, {**target, "dead_letter_path": f"{self._dead_letters}.again"})
+        assert code == 0, "dead letters can be sent again"
+        self._dead_letters.unlink()
+        return {"replay": sender.logs()["target"]}
+
+    @property
+    def _dead_letters(self) -> Path:
+        return self.folder / "dead.jsonl"
