@@ -39,9 +39,8 @@ if TYPE_CHECKING:
 
 _KNOWN, _TASKS = "known", "bulk"  # the state's keys for what was emitted, and for what bulk operations are to read
 FEW_RECORDS = 100  # so many are always read by pages
-PAGES_SECONDS = (
-    120.0  # longer than that, by the store's rate limit, and bulk operations pay: a small one takes a minute
-)
+# Where pages take longer than this, by the store's rate limit, bulk operations pay: a small one takes a minute.
+PAGES_SECONDS = 120.0
 NODES_AT_ONCE = 400  # some 25 MB once decoded
 
 
@@ -96,11 +95,6 @@ class ShopStream(Stream):
     def window(self) -> Window:
         """What there is to read."""
         return Window(self.since, self._tap.until)
-
-    @property
-    def search(self) -> str:
-        """The window as Shopify's search writes it."""
-        return self.window.search
 
     @cached_property
     def _plan(self) -> Plan:

@@ -156,7 +156,7 @@ class TapShopifyOrders(Tap):
     @cached_property
     def counts(self) -> dict[str, store.Count]:
         """How many records each selected stream has in its window."""
-        return store.count(self.client, {one.name: one.search for one in self.selected_streams})
+        return store.count(self.client, {one.name: one.window.search for one in self.selected_streams})
 
     @cached_property
     def bulk(self) -> BulkOperations:
