@@ -26,7 +26,7 @@ sandbox: setup ## Open the sandbox again, as the demo left it
 	@python -m sandbox start
 
 test: setup ## Pass all tests
-	pytest --numprocesses 2 --cov
+	pytest --numprocesses 2
 
 faults: setup ## Break everything on purpose and look what arrives; RUNS=20 SEED=1
 	python -m tests.faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)
@@ -44,6 +44,6 @@ benchmark: setup ## Measure tap, target and both; ORDERS=10000 sets the size of 
 
 clean: ## Remove what set-up, sandbox and runs have left
 	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
-	rm -rf .venv .sandbox .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 .PHONY: help setup demo sandbox test faults lint docs benchmark clean

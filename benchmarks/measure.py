@@ -10,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,43 +24,57 @@ RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, see ge
 
 @dataclass(frozen=True)
 class Used:
-    """What a pipe of processes used, children included: CPU is user and system time, peak memory that of the largest.
+    """What a pipe of processes used, children included: CPU is user and system time.
 
-    `started_at` is in monotonic seconds, which are the same in all processes of a machine.
+    `peaks_bytes` is the peak memory of each process, or of the largest of its children. `started_at` is in monotonic
+    seconds, which are the same in all processes of a machine.
     """
 
     started_at: float
     wall_seconds: float
     cpu_seconds: float
-    peak_bytes: int
+    peaks_bytes: tuple[int, ...]
 
 
 def run(
     commands: Sequence[list[str | Path]],
-    read: Path | None = None,
-    write: Path | None = None,
     *,
+    feed: list[str | Path] | None = None,
+    write: Path | None = None,
     folder: Path | None = None,
     environment: dict[str, str] | None = None,
 ) -> Used:
-    """Run the commands as a shell would with `|`; raises RuntimeError for one that fails, with its last words."""
+    """Run the commands as a shell would with `|`; raises RuntimeError for one that fails, with its last words.
+
+    What `feed` writes is what the first one reads; it isn't counted.
+    """
     started = time.monotonic()
     processes: list[subprocess.Popen[bytes]] = []
+    pipe = [*([feed] if feed else []), *commands]
     with ExitStack() as stack:
-        source = stack.enter_context(open(read or os.devnull, "rb"))  # noqa: PTH123  # or /dev/null
-        sink = stack.enter_context(open(write or os.devnull, "wb"))  # noqa: PTH123  # the same
-        words = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands]
-        for number, (command, stderr) in enumerate(zip(commands, words, strict=True), 1):
-            before = processes[-1].stdout if processes else source
-            after = sink if number == len(commands) else subprocess.PIPE
+        nothing = stack.enter_context(open(os.devnull, "rb"))  # noqa: PTH123  # not a file
+        sink = stack.enter_context(open(write or os.devnull, "wb"))  # noqa: PTH123  # or /dev/null
+        words = [stack.enter_context(tempfile.TemporaryFile()) for _ in pipe]
+        for number, (command, stderr) in enumerate(zip(pipe, words, strict=True), 1):
+            before = processes[-1].stdout if processes else nothing
+            after = sink if number == len(pipe) else subprocess.PIPE
             processes.append(
                 subprocess.Popen(command, stdin=before, stdout=after, stderr=stderr, cwd=folder, env=environment)
             )
-            if before and before is not source:
+            if before and before is not nothing:
                 before.close()  # the reader has it now
-        usages = [_wait(process, stderr) for process, stderr in zip(processes, words, strict=True)]
+        used = [_wait(process, stderr) for process, stderr in zip(processes, words, strict=True)][-len(commands) :]
     wall = time.monotonic() - started
-    return Used(started, wall, sum(cpu for cpu, _ in usages), max(peak for _, peak in usages))
+    return Used(started, wall, sum(cpu for cpu, _ in used), tuple(peak for _, peak in used))
+
+
+def run_side_by_side(pipes: Sequence[Sequence[list[str | Path]]], **options: Any) -> Used:  # noqa: ANN401  # those of `run`
+    """Run pipes at the same time; the peak memory is that of all their processes together."""
+    with ThreadPoolExecutor(len(pipes)) as threads:
+        used = list(threads.map(lambda pipe: run(pipe, **options), pipes))
+    started = min(one.started_at for one in used)
+    wall = max(one.started_at + one.wall_seconds for one in used) - started
+    return Used(started, wall, sum(one.cpu_seconds for one in used), (sum(sum(one.peaks_bytes) for one in used),))
 
 
 def _wait(process: subprocess.Popen[bytes], stderr: IO[bytes]) -> tuple[float, int]:

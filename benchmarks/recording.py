@@ -1,6 +1,6 @@
-"""A tap's messages in a file, in: a recording; out: a larger one, and the events that it means.
+"""What a tap wrote becomes templates, in: a recording; out: its messages, and the events that they mean, with marks.
 
-The copies differ in the numbers and e-mails of their customers and orders, and in nothing else.
+Knows what the target makes of a record, not how many copies there will be.
 """
 
 from __future__ import annotations
@@ -11,42 +11,36 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from benchmarks.copies import marked
+from benchmarks.feed import WIDE_MARK
 from target_posthog.mapping import StreamMapping
 from target_posthog.rules import active, load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-NUMBER = re.compile(rb'"id":(\d+)')
-EMAIL = re.compile(rb'"(email|contact_email)":"')
-NUMBERS_APART = 10**13  # above all numbers of the sandbox's shop; a thousand copies stay below 2**53
+UUID = re.compile(rb'("uuid":")[0-9a-f]{3}')
 
 
-def multiply(recording: Path, copies: int, larger: Path) -> None:
-    """Write so many copies of a recording, one after another."""
-    with larger.open("wb") as file:
-        for copy in range(copies):
-            prefix = rb'"\1":"%d.' % copy if copy else rb'"\1":"'
-            apart = copy * NUMBERS_APART
-            with recording.open("rb") as lines:
-                for line in lines:
-                    shifted = NUMBER.sub(lambda found: b'"id":%d' % (int(found[1]) + apart), line)  # noqa: B023  # called here
-                    file.write(EMAIL.sub(prefix, shifted))
+def write_messages(recording: Path, template: Path) -> dict[str, int]:
+    """Write a tap's messages with marks in the records; return how many records each stream has."""
+    records: Counter[str] = Counter()
+    with template.open("wb") as file:
+        for line, message in _messages(recording):
+            is_record = message["type"] == "RECORD"
+            file.write(marked(line) if is_record else line)
+            records.update([message["stream"]] if is_record else [])
+    return dict(records)
 
 
-def count(recording: Path) -> Counter[str]:
-    """Return how many records each stream has."""
-    with recording.open("rb") as lines:
-        return Counter(one["stream"] for one in map(msgspec.json.decode, lines) if one["type"] == "RECORD")
-
-
-def write_events(recording: Path, events: Path) -> int:
-    """Write the events that the target makes of a recording, one a line; return how many different ones they are."""
+def write_events(recording: Path, template: Path) -> int:
+    """Write the events that the target makes of the records, with marks too; return how many different ones."""
     rules = load("ecommerce")["streams"]
     streams: dict[str, StreamMapping] = {}
     written: set[str] = set()
-    with recording.open("rb") as lines, events.open("wb") as file:
-        for message in map(msgspec.json.decode, lines):
+    with template.open("wb") as file:
+        for _, message in _messages(recording):
             stream: Any = message.get("stream")
             if message["type"] == "SCHEMA" and stream not in streams:
                 streams[stream] = StreamMapping(
@@ -54,6 +48,12 @@ def write_events(recording: Path, events: Path) -> int:
                 )
             elif message["type"] == "RECORD" and not streams[stream].reason_to_leave_out(message["record"]):
                 for event in streams[stream].events(message["record"]):
-                    file.write(msgspec.json.encode(event) + b"\n")
+                    file.write(UUID.sub(rb"\1" + WIDE_MARK, marked(msgspec.json.encode(event) + b"\n")))
                     written.add(event["uuid"])
     return len(written)
+
+
+def _messages(recording: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    with recording.open("rb") as lines:
+        for line in lines:
+            yield line, msgspec.json.decode(line)

@@ -23,9 +23,10 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Row:
-    """One run: how many records went through, how many events should have arrived, and what was seen of it."""
+    """One run: the store's orders, the records that went through, the events that should have come, what was seen."""
 
     name: str
+    orders: int
     records: int
     expected_events: int
     used: Used
@@ -38,15 +39,18 @@ class Row:
         first = self.seen["first_event_at"]
         cells = {
             "run": self.name,
+            "orders": f"{self.orders:,}",
             "wall s": f"{used.wall_seconds:.1f}",
+            "orders/s": f"{self.orders / used.wall_seconds:,.0f}" if self.records else "",
             "records/s": f"{self.records / used.wall_seconds:,.0f}",
             "CPU s": f"{used.cpu_seconds:.1f}",
             "records/CPU s": f"{self.records / used.cpu_seconds:,.0f}",
-            "peak MiB": f"{used.peak_bytes / MIB:.0f}",
+            "CPU s/1,000 orders": self._per_thousand_orders(used.cpu_seconds, 2),
+            "peak MiB": " + ".join(f"{peak / MIB:.0f}" for peak in used.peaks_bytes),
             "requests": f"{requests:,}",
-            "requests/1,000": self._per_thousand(requests),
+            "requests/1,000 orders": self._per_thousand_orders(requests, 1),
             "points": f"{servers[0]['points']:,}",
-            "points/1,000": self._per_thousand(servers[0]["points"]),
+            "points/1,000 orders": self._per_thousand_orders(servers[0]["points"], 0),
             "MiB moved": f"{sum(one['received_bytes'] + one['sent_bytes'] for one in servers) / MIB:.1f}",
             "events": f"{self.seen['events']:,}",
             "lost": f"{self.expected_events - self.seen['events']:,}",
@@ -58,25 +62,37 @@ class Row:
             cells["CPU, ours = 1"] = f"{used.cpu_seconds / ours.used.cpu_seconds:.2f}"
         return cells
 
-    def _per_thousand(self, number: int) -> str:
-        return f"{number / self.records * 1000:,.1f}" if self.records else ""
+    def _per_thousand_orders(self, number: float, digits: int) -> str:
+        return f"{number / self.orders * 1000:,.{digits}f}" if self.records else ""
 
 
 def table(rows: Sequence[Row], titles: Sequence[str], *, compared: bool = False) -> str:
-    """Lay out the figures of those titles as Markdown, right-aligned; the first row is ours if they are compared."""
+    """Lay out the figures of those titles as Markdown; the first row is ours if they are compared."""
     ours = rows[0] if compared else None
     lines = [list(titles), *([row.cells(ours)[title] for title in titles] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
-    ruled = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    ruled = [
+        "-" * width if title == "run" else "-" * (width - 1) + ":" for title, width in zip(titles, widths, strict=True)
+    ]
     return "\n".join(
         "| "
         + " | ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(width) if title == "run" else cell.rjust(width)
+            for title, cell, width in zip(titles, line, widths, strict=True)
         )
         + " |"
         for line in [lines[0], ruled, *lines[1:]]
     )
+
+
+def placed(document: str, name: str, part: str) -> str:
+    """Return a document with the text between the comments of that name replaced; raises ValueError if it has none."""
+    head, begins, rest = document.partition(f"<!-- {name}, written by ")
+    rule, _, rest = rest.partition("\n")
+    _, ends, tail = rest.partition(f"<!-- end of {name} -->")
+    if not ends:
+        raise ValueError(f"there is no place for {name!r}")
+    return f"{head}{begins}{rule}\n\n{part}\n\n{ends}{tail}"
 
 
 def machine() -> str:

@@ -1,7 +1,6 @@
-"""A recorded shop and a taker of events in a process of their own, in: how many orders; out: addresses, and figures.
+"""A shop and a taker of events in a process of their own, in: how many orders; out: addresses, and figures.
 
-The shop executes real GraphQL the first time it is asked something and sends the same bytes when it is asked again,
-because its own work would else be what is measured. Knows neither tap nor target.
+Both answer at once, because their own work would else be what is measured. Knows neither tap nor target.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import math
 import re
 import sys
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from io import BytesIO
@@ -19,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from benchmarks.copied_shop import CopiedShop
 from benchmarks.taker import Taker
-from sandbox.shop import Shop
 from sandbox.shop.cdnow import BUYERS, cdnow_store, purchases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -33,7 +31,10 @@ if TYPE_CHECKING:
 LAST_DAY = date(2026, 10, 31)
 SINCE = "2016-01-01"  # before the first purchase
 DISTANCE_SECONDS = {"near": 0.0, "far": 0.04}  # to PostHog: on this machine, or in a cloud of the same continent
+STORE = re.compile(r"/(store-\d)(/.*)")
+NAME, DOMAIN = b"sandbox", b".myshopify.com"
 POINTS = re.compile(rb'"actualQueryCost":\s*(\d+)')
+MOST_QUESTIONS = 2_000  # as many as a tap asks for 10,000 orders by pages, and some more
 
 
 class Handler(WSGIRequestHandler):
@@ -49,60 +50,58 @@ class Handler(WSGIRequestHandler):
         """Stay quiet."""
 
 
+class Stores:
+    """A shop that is also below `/store-1` to `/store-9`, as stores with domains of their own and the same data."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        """Let the shop answer in the store's name, which is as long as its own."""
+        found = STORE.fullmatch(environ["PATH_INFO"])
+        name = found[1].encode() if found else NAME
+        for part in self._app({**environ, "PATH_INFO": found[2]} if found else environ, start_response):
+            yield part.replace(NAME + DOMAIN, name + DOMAIN) if found else part
+
+
 class Counted:
-    """An app between counters: requests, the bytes of bodies both ways, and the points that a shop charged."""
+    """An app between counters: requests, the bytes of bodies both ways, and the points that a shop charged.
+
+    `questions` are paths and bodies of the first requests to a GraphQL API.
+    """
 
     def __init__(self, app: WSGIApplication) -> None:
         self._app = app
         self._lock = threading.Lock()
         self.reset()
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
         """Let the app answer, and count."""
-        body = b"".join(self._app(environ, start_response))
+        size, path = int(environ.get("CONTENT_LENGTH") or 0), environ["PATH_INFO"]
+        asks = path.endswith("/graphql.json")
+        if asks and len(self.questions) < MOST_QUESTIONS:
+            body = environ["wsgi.input"].read(size)
+            self.questions.append((path, body))
+            environ = {**environ, "wsgi.input": BytesIO(body)}
         with self._lock:
             self.requests += 1
-            self.received_bytes += int(environ.get("CONTENT_LENGTH") or 0)
-            self.sent_bytes += len(body)
-            self.points += sum(map(int, POINTS.findall(body)))
-        return [body]
+            self.received_bytes += size
+        for part in self._app(environ, start_response):
+            with self._lock:
+                self.sent_bytes += len(part)
+                self.points += sum(map(int, POINTS.findall(part))) if asks else 0
+            yield part
 
     def reset(self) -> None:
         """Count from zero."""
         self.requests = self.received_bytes = self.sent_bytes = self.points = 0
-
-
-class Recorded:
-    """An app whose answer to a request is kept and given again."""
-
-    def __init__(self, app: WSGIApplication) -> None:
-        self._app = app
-        self._answers: dict[tuple[str, bytes], tuple[str, list[tuple[str, str]], bytes]] = {}
+        self.questions: list[tuple[str, bytes]] = []
 
     @property
-    def questions(self) -> list[tuple[str, bytes]]:
-        """What was asked so far, once each: path and body."""
-        return list(self._answers)
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer as the first time."""
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        question = (environ["PATH_INFO"], body)
-        if question not in self._answers:
-            self._answers[question] = self._ask({**environ, "wsgi.input": BytesIO(body)})
-        status, headers, answer = self._answers[question]
-        start_response(status, headers)
-        return [answer]
-
-    def _ask(self, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
-        begun: list[Any] = []
-
-        def start(status: str, headers: list[tuple[str, str]], *_: object) -> Callable[[bytes], object]:
-            begun.extend((status, headers))
-            return begun.append
-
-        answer = b"".join(self._app(environ, start))
-        return begun[0], begun[1], answer
+    def counts(self) -> dict[str, int]:
+        """What was counted."""
+        names = ("requests", "received_bytes", "sent_bytes", "points")
+        return {name: getattr(self, name) for name in names}
 
 
 def store_of(orders: int) -> Store:
@@ -112,30 +111,36 @@ def store_of(orders: int) -> Store:
     return cdnow_store(LAST_DAY, customers=buyers[orders - 1], copies=copies)
 
 
+class Servers:
+    """What a line on stdin asks for; each verb's answer is an object."""
+
+    def __init__(self, orders: int) -> None:
+        self._shop, self._taker = CopiedShop(store_of(orders)), Taker()
+        self.counted = {"shop": Counted(Stores(self._shop)), "posthog": Counted(self._taker)}
+
+    def answer(self, verb: str, *arguments: str) -> dict[str, Any]:
+        """Return the answer to a verb."""
+        if verb == "reset":
+            distance, copies = arguments
+            self._taker.reset()
+            self._taker.distance_seconds, self._shop.copies = DISTANCE_SECONDS[distance], int(copies)
+            for one in self.counted.values():
+                one.reset()
+            return {}
+        if verb == "questions":
+            return {"questions": [(path, body.decode()) for path, body in self.counted["shop"].questions]}
+        events = {"events": len(self._taker.uuids), "first_event_at": self._taker.first_at}
+        return {**{name: one.counts for name, one in self.counted.items()}, **events}
+
+
 def main(orders: int) -> None:
-    """Serve, print the addresses, then answer lines on stdin (`near`, `far`, `counts`, `questions`) with JSON."""
+    """Serve, print the addresses, then answer the lines of stdin with JSON."""
+    servers = Servers(orders)
     with ExitStack() as stack:
-        recorded, taker = Recorded(Shop(store_of(orders)).app), Taker()
-        counted = {"shop": Counted(recorded), "posthog": Counted(taker)}
-        answer({**{name: stack.enter_context(served(app)) for name, app in counted.items()}, "since": SINCE})
-        started = time.process_time()
-        for verb in map(str.strip, sys.stdin):
-            if verb in DISTANCE_SECONDS:
-                taker.reset()
-                taker.distance_seconds = DISTANCE_SECONDS[verb]
-                for one in counted.values():
-                    one.reset()
-                started = time.process_time()
-                answer({})
-            elif verb == "questions":
-                answer({"questions": [(path, body.decode()) for path, body in recorded.questions]})
-            else:
-                numbers = ("requests", "received_bytes", "sent_bytes", "points")
-                counts: dict[str, Any] = {
-                    name: {one: getattr(app, one) for one in numbers} for name, app in counted.items()
-                }
-                events = {"events": len(taker.uuids), "arrived": taker.arrived, "first_event_at": taker.first_at}
-                answer({**counts, **events, "cpu_seconds": time.process_time() - started})
+        addresses = {name: stack.enter_context(served(app)) for name, app in servers.counted.items()}
+        say({**addresses, "since": SINCE})
+        for line in sys.stdin:
+            say(servers.answer(*line.split()))
 
 
 @contextmanager
@@ -149,7 +154,7 @@ def served(app: WSGIApplication) -> Iterator[str]:
     server.server_close()
 
 
-def answer(value: object) -> None:
+def say(value: object) -> None:
     """Print one line of JSON."""
     sys.stdout.write(json.dumps(value) + "\n")
     sys.stdout.flush()

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from tap_shopify_orders.tap import TapShopifyOrders
-from target_posthog.functions import FUNCTIONS
+from target_posthog.language.functions import FUNCTIONS
 from target_posthog.rules import load, name_of, shipped_names
 from target_posthog.target import TargetPostHog
 

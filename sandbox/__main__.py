@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sandbox.home import POSTHOG_PORT, SHOP_PORT, Home
+from sandbox.home import POSTHOG_PORT, PREVIEW_PORT, SHOP_PORT, Home
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from sandbox.controls import Controls
 
 IDLE_MINUTES = 60  # a forgotten sandbox ends by itself
 
@@ -73,6 +75,23 @@ def demo(home: Home) -> None:
     run_demo(home, echo=click.echo)
 
 
+@sandbox.command
+@click.argument("file", type=click.Path(path_type=Path), default=Path(".preview/preview.sqlite"))
+@click.option("--port", default=PREVIEW_PORT, show_default=True, envvar="SANDBOX_PREVIEW_PORT")
+def preview(file: Path, port: int) -> None:
+    """Show the page of a preview FILE until told to stop, or idle for an hour."""
+    from sandbox.posthog.preview import Preview  # noqa: PLC0415  # so that the other commands stay quick
+    from sandbox.posthog.preview_file import NotAPreviewError, PreviewFile  # noqa: PLC0415  # the same
+
+    try:
+        opened = PreviewFile(file)
+    except NotAPreviewError as error:
+        raise click.ClickException(str(error)) from None
+    with Preview(opened).serve(port) as page:
+        click.echo(f"{page.url}/   (Ctrl+C ends it)")
+        _serve_until_told([page.controls])
+
+
 @sandbox.command(hidden=True)
 @click.pass_obj
 def serve(home: Home) -> None:
@@ -81,6 +100,17 @@ def serve(home: Home) -> None:
     from sandbox.shop import Shop  # noqa: PLC0415  # the same
     from sandbox.shop.cdnow import cdnow_store  # noqa: PLC0415  # so that the other commands stay quick
 
+    home.make(fresh=False)
+    shop = Shop(cdnow_store(home.last_day()), journal=home.journal)
+    posthog = PostHog(database=str(home.database), shop_url=home.shop_url)
+    posthog.app.add_url_rule("/_sandbox/process", view_func=lambda: {"pid": os.getpid()})
+    with shop.serve(home.shop_port), posthog.serve(home.posthog_port):
+        home.write_pid()
+        _serve_until_told([shop.controls, posthog.controls])
+
+
+def _serve_until_told(controls: list[Controls]) -> None:
+    """Wait for a signal, or for an hour without a request."""
     told = threading.Event()
 
     def stop_serving(_signum: int, _frame: FrameType | None) -> None:
@@ -88,17 +118,11 @@ def serve(home: Home) -> None:
 
     signal.signal(signal.SIGTERM, stop_serving)
     signal.signal(signal.SIGINT, stop_serving)
-    home.make(fresh=False)
-    shop = Shop(cdnow_store(home.last_day()), journal=home.journal)
-    posthog = PostHog(database=str(home.database), shop_url=home.shop_url)
-    posthog.app.add_url_rule("/_sandbox/process", view_func=lambda: {"pid": os.getpid()})
-    with shop.serve(home.shop_port), posthog.serve(home.posthog_port):
-        home.write_pid()
-        started = time.monotonic()
-        while not told.wait(timeout=5):
-            last = max([started, *(seen.at for seen in shop.controls.requests[-1:] + posthog.controls.requests[-1:])])
-            if time.monotonic() - last > IDLE_MINUTES * 60:
-                return
+    started = time.monotonic()
+    while not told.wait(timeout=5):
+        last = max([started, *(seen.at for one in controls for seen in one.requests[-1:])])
+        if time.monotonic() - last > IDLE_MINUTES * 60:
+            return
 
 
 if __name__ == "__main__":

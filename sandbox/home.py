@@ -22,6 +22,7 @@ import requests
 
 SHOP_PORT = 8461
 POSTHOG_PORT = 8462
+PREVIEW_PORT = 8463
 START_SECONDS = 60.0  # a store of 7,000 orders is made up in a few
 STOP_SECONDS = 10.0
 

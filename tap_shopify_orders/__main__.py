@@ -1,5 +1,19 @@
-"""`python -m tap_shopify_orders`, in: the command line; out: Singer messages. Knows only where the command is."""
+"""The command's entry, in: the command line; out: Singer messages.
 
-from tap_shopify_orders.tap import TapShopifyOrders
+Knows only where the command is, and how to end while it isn't there yet.
+"""
 
-TapShopifyOrders.cli()
+import signal
+
+
+def main() -> None:
+    """Run the command; until its own handler stands, Ctrl-C ends the process as it ends others, without a traceback."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from tap_shopify_orders.tap import TapShopifyOrders  # noqa: PLC0415  # it takes half a second
+
+    TapShopifyOrders.cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -13,11 +13,12 @@ Knows Shopify's statuses, errors and limits, but sends nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 COST_EXPONENT = 1.7  # pages shrink by more than the cost is too high, as cost grows slower than the page
+NO_CERTIFICATES = (
+    "The certificates to trust can't be read: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment names a file that"
+    " isn't there. Name the right one, or neither."
+)
+LONGEST_WAIT_SECONDS = 300.0  # a bucket of points is full again within a minute; more is an error of something between
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+T = TypeVar("T")
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0  # Shopify itself gives up after 10 s (504), then sends a page of some MB
 
 
@@ -120,7 +129,7 @@ def judge(response: requests.Response, root: str, *, version: str, any_version: 
     judge_status(response, root)
     try:
         body = _body.decode(response.content)
-    except msgspec.DecodeError as error:  # an HTML page with status 200, or half a body
+    except UNREADABLE as error:  # an HTML page with status 200, or half a body
         raise Busy(f"Shopify's answer isn't the JSON that it should be{_request(response)}.", share=0.5) from error
     served = response.headers.get("X-Shopify-API-Version", version)
     if served != version and not any_version:
@@ -137,6 +146,15 @@ def judge(response: requests.Response, root: str, *, version: str, any_version: 
     return Answer(
         body.data, served, clock(response.headers), cost, response.headers.get("X-Shopify-API-Deprecated-Reason", "")
     )
+
+
+def decoded(raw: msgspec.Raw | bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Return what JSON says; raises Refused where it isn't of the promised form."""
+    try:
+        return decoder.decode(raw)
+    except UNREADABLE as error:
+        why = str(error) if isinstance(error, msgspec.ValidationError) else "it is no text"
+        raise Refused(f"Shopify's answer isn't of the form that this API version promises: {why}.") from None
 
 
 def unreachable(url: str, error: Exception) -> Busy:
@@ -181,7 +199,7 @@ def judge_link(response: requests.Response) -> bool:
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Busy(f"The result of a bulk operation can't be had yet ({status}).", seconds=_retry_after(response))
     if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-        raise Gone(f"its result isn't there any more (status {status})")
+        raise Gone(f"left a result that isn't there any more (status {status})")
     return status == HTTPStatus.PARTIAL_CONTENT
 
 
@@ -201,8 +219,10 @@ def _failure(errors: Iterable[_Error], cost: Cost | None, response: requests.Res
     if "THROTTLED" in by_code:
         return throttled(cost)
     if too_much := by_code.get("MAX_COST_EXCEEDED"):
-        asked, most = too_much.extensions.get("cost", 2), too_much.extensions.get("maxCost", 1)
-        return TooDear("The query costs too much.", seconds=0.0, share=min(0.9, (most / asked) ** COST_EXPONENT))
+        asked, most = too_much.extensions.get("cost"), too_much.extensions.get("maxCost")
+        known = isinstance(asked, (int, float)) and isinstance(most, (int, float)) and 0 < most < asked
+        share = (most / asked) ** COST_EXPONENT if known else 0.5  # type: ignore[operator]  # numbers, as known
+        return TooDear("The query costs too much.", seconds=0.0, share=min(0.9, share))
     if "INTERNAL_SERVER_ERROR" in by_code or "TIMEOUT" in by_code:
         return Busy(f"Shopify has a problem of its own{_request(response)}.", share=0.5)
     if "ACCESS_DENIED" in by_code:
@@ -210,7 +230,7 @@ def _failure(errors: Iterable[_Error], cost: Cost | None, response: requests.Res
         return Denied(
             {(tuple(step for step in one.path or () if isinstance(step, str)), one.message) for one in denied}
         )
-    messages = "; ".join(dict.fromkeys(one.message for one in errors))
+    messages = "; ".join(dict.fromkeys(one.message or "it doesn't say why" for one in errors))
     return Refused(f"Shopify refused the query: {messages}{_request(response)}")
 
 
@@ -221,14 +241,14 @@ def throttled(cost: Cost | None) -> Busy:
         return Busy("Shopify throttles.")
     share = min(1.0, throttle.maximum_available / max(cost.requested_query_cost, 1.0))
     points = min(cost.requested_query_cost, throttle.maximum_available) - throttle.currently_available
-    return Busy("Shopify throttles.", seconds=max(0.1, points / throttle.restore_rate), share=share)
+    seconds = min(max(0.1, points / throttle.restore_rate), LONGEST_WAIT_SECONDS)
+    return Busy("Shopify throttles.", seconds=seconds, share=share)
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    try:
-        return float(response.headers["Retry-After"])
-    except (KeyError, ValueError):
-        return None
+    """Return how long Shopify asks to wait, in seconds; None for what isn't a number of them, such as a date."""
+    seconds = response.headers.get("Retry-After", "")
+    return min(float(seconds), LONGEST_WAIT_SECONDS) if _SECONDS.fullmatch(seconds) else None
 
 
 def clock(headers: Mapping[str, str]) -> datetime:

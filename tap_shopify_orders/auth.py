@@ -13,7 +13,15 @@ from http import HTTPStatus
 import msgspec
 import requests
 
-from tap_shopify_orders.answers import CONNECT_SECONDS, READ_SECONDS, Busy, Refused, judge_status, unreachable
+from tap_shopify_orders.answers import (
+    CONNECT_SECONDS,
+    NO_CERTIFICATES,
+    READ_SECONDS,
+    Busy,
+    Refused,
+    judge_status,
+    unreachable,
+)
 
 RENEWED_BEFORE_EXPIRY_SECONDS = 300.0
 
@@ -77,6 +85,8 @@ class ClientCredentials:
             response = requests.post(url, data=form, timeout=(CONNECT_SECONDS, READ_SECONDS), allow_redirects=False)
         except requests.RequestException as error:
             raise unreachable(url, error) from error
+        except OSError:
+            raise Refused(NO_CERTIFICATES) from None
         if response.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise _refusal(response)
         judge_status(response, self.admin_url)

@@ -6,6 +6,7 @@ https://shopify.dev/docs/api/usage/bulk-operations/queries
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import partial
 from typing import IO, TYPE_CHECKING
@@ -13,8 +14,9 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from tap_shopify_orders import query
-from tap_shopify_orders.answers import Busy, Refused
+from tap_shopify_orders.answers import Busy, Refused, decoded
 from tap_shopify_orders.pages import WAIT_SECONDS, patiently
+from tap_shopify_orders.progress import SECONDS_A_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ FIRST_LOOK_SECONDS = 0.25  # small operations end within seconds, so look soon, 
 LONGEST_LOOK_SECONDS = 30.0
 STILL_SECONDS = 3_600.0  # Shopify lets an operation run for ten days; one that counts nothing for an hour is stuck
 _ENDED = ("CANCELED", "COMPLETED", "EXPIRED", "FAILED")
+_logger = logging.getLogger("tap-shopify-orders.bulk")
 _NO_SLOT = ("OPERATION_IN_PROGRESS", "LIMIT_REACHED")
 
 
@@ -91,6 +94,11 @@ class _Newest(msgspec.Struct):
     newest: _Nodes
 
 
+_submission = msgspec.json.Decoder(_Submission)
+_look = msgspec.json.Decoder(_Look)
+_newest = msgspec.json.Decoder(_Newest)
+
+
 class BulkOperations:
     """The bulk operations of one app on one store; `clock` and `sleep` are those of `time`, in seconds."""
 
@@ -122,13 +130,13 @@ class BulkOperations:
                 except Busy:
                     lost = True
                     raise
-                return _started(msgspec.json.decode(answer.data, type=_Submission).submitted)
+                return _started(decoded(answer.data, _submission).submitted)
         raise AssertionError  # the attempts end by returning or raising
 
     def look(self, operation_id: str) -> Operation | None:
         """Return an operation as it is now; None for one that Shopify doesn't know."""
         answer = self._client.ask(query.read("bulk_look"), {"id": operation_id})
-        return msgspec.json.decode(answer.data, type=_Look).operation
+        return decoded(answer.data, _look).operation
 
     def cancel(self, operation_id: str) -> None:
         """Have an operation end, if it hasn't."""
@@ -139,7 +147,7 @@ class BulkOperations:
 
         `pause` is called several times a second meanwhile.
         """
-        progress, since = "", self.clock()
+        progress, since, said = "", self.clock(), self.clock()
         for seconds in _waits():
             operation = patiently(partial(self.look, operation_id), pause)
             if operation is None or operation.ended:
@@ -149,12 +157,15 @@ class BulkOperations:
             elif self.clock() - since > STILL_SECONDS:
                 self.cancel(operation_id)
                 return msgspec.structs.replace(operation, status="STUCK")
+            if self.clock() - said >= SECONDS_A_LINE:
+                _logger.info("Shopify is still at it: a bulk operation has %s objects so far.", operation.object_count)
+                said = self.clock()
             self.wait(seconds, pause)
         raise AssertionError  # the waits never end
 
-    def save(self, link: str, file: IO[bytes], pause: Callable[[], None]) -> None:
+    def save(self, link: str, file: IO[bytes]) -> None:
         """Put a result into an empty file; raises Gone when its link leads nowhere."""
-        patiently(partial(self._client.save, link, file), pause)
+        self._client.save(link, file)
 
     def wait(self, seconds: float, pause: Callable[[], None]) -> None:
         """Let time pass, while `pause` is called."""
@@ -165,7 +176,7 @@ class BulkOperations:
 
     def _submitted(self, text: str, since: str) -> str | None:
         answer = self._client.ask(query.read("bulk_newest"))
-        newest = msgspec.json.decode(answer.data, type=_Newest).newest.nodes
+        newest = decoded(answer.data, _newest).newest.nodes
         return next((one.id for one in newest if one.query == text and one.created_at >= since), None)
 
 

@@ -17,6 +17,7 @@ import stamina
 
 from tap_shopify_orders.answers import (
     CONNECT_SECONDS,
+    NO_CERTIFICATES,
     READ_SECONDS,
     Answer,
     Busy,
@@ -85,7 +86,8 @@ class PageSize:
 class Client:
     """Asks one store's Admin API, at one version.
 
-    `answers` and `points` count what it took so far; `at` is when the last answer was given, by Shopify's clock.
+    `answers` and `points` count what it took so far; `points_left` is what the bucket held after the last answer, and
+    `at` when that was given, by Shopify's clock.
     """
 
     def __init__(self, admin_url: str, credentials: Credentials, *, accept: Collection[str] = ()) -> None:
@@ -96,9 +98,12 @@ class Client:
         self._accept = frozenset(accept)
         self._session = _session_for(admin_url)
         self._said: set[str] = set()
+        # It logs addresses at DEBUG, and a signed link is its own key. What it has to say reaches us as exceptions.
+        logging.getLogger("urllib3.connectionpool").disabled = True
         self._renewed = False
         self.answers = 0
         self.points = 0.0
+        self.points_left: float | None = None
         self.at = datetime.now(timezone.utc)
 
     def ask(
@@ -164,6 +169,8 @@ class Client:
         self.at = answer.at
         if answer.cost:
             self.points += answer.cost.actual_query_cost or 0.0
+            throttle = answer.cost.throttle_status
+            self.points_left = throttle.currently_available if throttle else None
         if size:
             size.grow(answer.cost.requested_query_cost if answer.cost else LARGEST_QUERY_POINTS)
 
@@ -180,6 +187,8 @@ class Client:
             raise unreachable(self._url, error) from error
         except requests.RequestException as error:  # a body that was cut short, or can't be unpacked
             raise Busy(f"Shopify's answer broke off ({type(error).__name__}).", share=0.5) from error
+        except OSError:
+            raise Refused(NO_CERTIFICATES) from None
         any_version = "api_version" in self._accept
         answer = judge(response, self._root, version=API_VERSION, any_version=any_version)
         self._say_deprecated(answer.deprecated)

@@ -1,4 +1,4 @@
-"""What a field is, in: its name, meaning and place in a GraphQL node; out: JSON schema, paths to ask for, records.
+"""What a field is, in: its name, meaning and place in a GraphQL node; out: JSON schema, paths to ask for.
 
 Knows no stream, no HTTP and no Singer; which fields there are stands in `schema.py`.
 """
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    Node = dict[str, Any]
     Path = tuple[str | int, ...]
     Names = tuple[str, ...]
 
@@ -165,44 +164,6 @@ def paths(fields: tuple[Field, ...], node: Names = ()) -> Iterator[Names]:
             yield from _places(field, node)
 
 
-def reader(fields: tuple[Field, ...]) -> Callable[[Node], None]:
-    """Return a function that makes a node a record, in place: what the query's aliases leave to do, and no more.
-
-    It is written out as Python source, a straight line without a look at the fields, as records come by the million. A
-    node that comes from elsewhere than a query with these aliases makes it raise KeyError or TypeError.
-    """
-    names: dict[str, Any] = {}
-    lines = ["def read(node):", "    pass", *_reading(fields, "node", 1, names)]
-    exec("\n".join(lines), names)  # noqa: S102  # its text is made of this module's own words and schema.py's names
-    return names["read"]  # type: ignore[no-any-return]  # the function just written
-
-
-def _reading(fields: tuple[Field, ...], node: str, depth: int, names: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines that read the fields of the node in a variable: lift, drop, convert, then go down."""
-    indent, inner = "    " * depth, f"node{depth}"
-    for one in fields:
-        if one.source != (one.name,):
-            yield f"{indent}value = {node}[{one.source[0]!r}]"
-            yield from (f"{indent}value = value[{step!r}] if value else None" for step in one.source[1:])
-            yield f"{indent}{node}[{one.name!r}] = value"
-    for key in sorted({str(one.source[0]) for one in fields} - {one.name for one in fields}):
-        yield f"{indent}del {node}[{key!r}]"
-    for one in fields:
-        here = f"{node}[{one.name!r}]"
-        if one.convert:
-            convert = f"convert{len(names)}"
-            names[convert] = one.convert
-            yield f"{indent}value = {here}"
-            yield f"{indent}if value is not None: {here} = {convert}(value)"
-        if one.connection:
-            yield f"{indent}{here} = {here}['nodes']"
-        below = list(_reading(one.fields, inner, depth + 1, names))
-        if below:
-            yield f"{indent}for {inner} in {here if one.many else f'({here},)'} or ():"
-            yield from ([] if one.many else [f"{indent}    if {inner} is None: break"])
-            yield from below
-
-
 def _places(field: Field, node: Names) -> tuple[Names, ...]:
     return tuple((*node, *place) for place in (field.needs or (field.place,)))
 
@@ -213,10 +174,6 @@ def _flat(fields: tuple[Field | tuple[Field, ...], ...]) -> tuple[Field, ...]:
 
 def _nullable(kind: str, description: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # any JSON schema keyword
     return {"type": ["null", kind], "description": description, **more}
-
-
-def _amount_in(bag: str) -> Path:
-    return (bag, "shop_money", "amount")
 
 
 def exact(value: str | float) -> str:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 from tap_shopify_orders.answers import Denied, Gone
 from tap_shopify_orders.bulk import AT_ONCE, BulkOperations, Operation, Unsuited
 from tap_shopify_orders.join import Counted, Incomplete, Rows
-from tap_shopify_orders.pages import patiently
+from tap_shopify_orders.pages import in_background, patiently, result
 from tap_shopify_orders.settings import instant
 from tap_shopify_orders.windows import Window, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from datetime import datetime
 
     from tap_shopify_orders.query import PageQuery
@@ -114,11 +115,12 @@ class History:
         self._tasks: deque[Task] = deque()
         self._unsuited: set[tuple[str, ...]] = set()
         self._unable = False
+        self._coming: dict[str, Future[Rows | None]] = {}  # by operation; one at most, as each is a file
 
     def read(self, resumed: Iterable[Task], windows: Iterator[Window]) -> Iterator[tuple[Window, Rows | None]]:
         """Yield windows with their rows, which are closed afterwards, or with None where pages have to do it.
 
-        A window counts as done when the next one is asked for.
+        A window counts as done when the next one is asked for. The next one's rows are fetched meanwhile.
         """
         self._tasks.extend(resumed)
         while self._fill(windows):
@@ -135,6 +137,7 @@ class History:
                     self._again(task, failed)
                     continue
                 with closing(rows):
+                    self._fetch_next()
                     yield task.window, rows
             self._tasks.popleft()
             self._note(self._tasks)
@@ -189,7 +192,11 @@ class History:
 
     def _rows(self, task: Task) -> Rows:
         """Return the rows of the oldest task; raises _Failed if they can't be had."""
-        form = next((one for one in self._forms() if one.asks(task.window) == task.asks), None)
+        coming = self._coming.pop(task.operation, None)
+        rows = result(coming, self._pause) if coming else None
+        if rows:
+            return rows
+        form = self._form_of(task)
         if form is None:
             self._bulk.cancel(task.operation)
             raise _Failed("asks for other fields than are wanted now")
@@ -198,19 +205,34 @@ class History:
             raise _Failed("isn't known to Shopify")
         if operation.trouble:
             raise _Failed(operation.trouble, operation)
-        try:
-            return self._joined(operation, form.nested)
-        except (Gone, Incomplete) as reason:
-            raise _Failed(str(reason)) from reason
+        return patiently(partial(self._joined, operation, form.nested), self._pause)
+
+    def _fetch_next(self) -> None:
+        """Begin to fetch the second task's rows, if its operation has ended."""
+        if len(self._tasks) > 1 and self._tasks[1].operation and not self._coming:
+            task = self._tasks[1]
+            self._coming[task.operation] = in_background(partial(self._rows_there, task))
+
+    def _rows_there(self, task: Task) -> Rows | None:
+        """Return a task's rows; None if its operation hasn't ended, or not as it should."""
+        form, operation = self._form_of(task), self._bulk.look(task.operation)
+        good = form and operation and operation.ended and not operation.trouble
+        return self._joined(operation, form.nested) if form and operation and good else None
+
+    def _form_of(self, task: Task) -> Form | None:
+        """Return how the task's operation asks, if that is still what is wanted."""
+        return next((one for one in self._forms() if one.asks(task.window) == task.asks), None)
 
     def _joined(self, operation: Operation, nested: Sequence[str]) -> Rows:
-        """Return the rows of a whole result."""
+        """Return the rows of a whole result; raises _Failed if there is none."""
         file = TemporaryFile(buffering=BUFFER_BYTES)  # noqa: SIM115  # the rows close it
         try:
             if operation.url:
-                self._bulk.save(operation.url, file, self._pause)
-            counted = Counted(int(operation.object_count), int(operation.root_object_count))
-            return patiently(partial(Rows, file, nested, counted), self._pause)
+                self._bulk.save(operation.url, file)
+            return Rows(file, nested, Counted(int(operation.object_count), int(operation.root_object_count)))
+        except (Gone, Incomplete) as reason:
+            file.close()
+            raise _Failed(str(reason)) from reason
         except BaseException:
             file.close()
             raise

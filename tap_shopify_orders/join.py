@@ -1,4 +1,4 @@
-"""A bulk operation's rows, in: a file of JSON lines in any order; out: nodes with their children, oldest change first.
+"""A bulk operation's rows, in: a file of JSON lines in any order; out: roots with their children, oldest change first.
 
 Knows the form of the file, not what a node is about. Memory stays flat however long the file: places in it are kept in
 a temporary database, and both are gone with the process.
@@ -10,14 +10,12 @@ import sqlite3
 from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    Node = dict[str, Any]
 
 ROWS_AT_ONCE = 1_000
 NODES_AT_ONCE = 200
@@ -56,17 +54,23 @@ class Counted:
     roots: int
 
 
+class Joined(NamedTuple):
+    """A row that is no child, as JSON, with its children by connection, in the order of the file."""
+
+    root: bytes
+    children: dict[str, list[bytes]]
+
+
 class Rows:
     """The rows of a file of JSON lines, joined.
 
-    `nested` are the response keys of the connections inside the nodes.
-    Roots have `id` and `updated_at`, children `__parentId` and `in_<connection>`. Raises Incomplete if they aren't as
-    many as were `counted`.
+    `nested` are the response keys of the connections inside the nodes. Roots have `id` and `updated_at`, children
+    `__parentId` and `in_<connection>`. Raises Incomplete if they aren't as many as were `counted`.
     """
 
     def __init__(self, file: IO[bytes], nested: Sequence[str], counted: Counted) -> None:
         """Look through the file once, and keep where each row stands."""
-        self._file, self._nested = file, tuple(nested)
+        self._file, self._nested, self.counted = file, tuple(nested), counted
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)  # one thread at a time
         try:
             self._prepare(counted)
@@ -74,25 +78,17 @@ class Rows:
             self._database.close()
             raise
 
-    def nodes(self, since: str, until: str) -> Iterator[Node]:
-        """Yield the nodes that changed in [since, until), written as Shopify writes time, oldest change first.
-
-        Each has all of its children in the order of the file, as the one page of their connection.
-        """
+    def joined(self, since: str, until: str) -> Iterator[Joined]:
+        """Yield the roots that changed in [since, until), written as Shopify writes time, oldest change first."""
         joined = groupby(self._database.execute(_JOINED, (since, until)), key=itemgetter(0, 1))
         while batch := [(root, list(rows)) for root, rows in islice(joined, NODES_AT_ONCE)]:
-            objects = self._decoded(batch)
+            lines = self._read(batch)
             for (place, _), rows in batch:
-                node = objects[place]
-                inside: list[list[Node]] = [[] for _ in self._nested]
+                children: dict[str, list[bytes]] = {key: [] for key in self._nested}
                 for _, _, kind, child_place, _ in rows:
                     if kind is not None:
-                        child = objects[child_place]
-                        del child[PARENT], child[f"in_{self._nested[kind]}"]
-                        inside[kind].append(child)
-                for key, nodes in zip(self._nested, inside, strict=True):
-                    node[key] = {"pageInfo": {"hasNextPage": False}, "nodes": nodes}
-                yield node
+                        children[self._nested[kind]].append(lines[child_place])
+                yield Joined(lines[place], children)
 
     def close(self) -> None:
         """Let go of file and database."""
@@ -103,21 +99,21 @@ class Rows:
         self._database.executescript(_TABLES)
         found = self._index()
         if found != counted:
-            raise Incomplete(f"its result has {found.objects} of {counted.objects} rows")
+            raise Incomplete(f"left a result that has {found.objects} of {counted.objects} rows")
         self._database.executescript(_INDEXES)
         for check, fault in ((_LOST, "rows without their parent"), (_TWICE, "a row twice")):
             if self._database.execute(check).fetchone()[0]:
-                raise Incomplete(f"its result has {fault}")
+                raise Incomplete(f"left a result that has {fault}")
 
-    def _decoded(self, batch: list[tuple[tuple[int, int], list[Any]]]) -> dict[int, Node]:
-        """Return the objects of a batch by their places, read in the order of the file: that is one way through it."""
+    def _read(self, batch: list[tuple[tuple[int, int], list[Any]]]) -> dict[int, bytes]:
+        """Return the rows of a batch by their places, read in the order of the file: that is one way through it."""
         sizes = dict(root for root, _ in batch)
         sizes.update((place, size) for _, rows in batch for _, _, _, place, size in rows if place is not None)
-        objects, decode = {}, msgspec.json.Decoder().decode
+        lines = {}
         for place in sorted(sizes):
             self._file.seek(place)
-            objects[place] = decode(self._file.read(sizes[place]))
-        return objects
+            lines[place] = self._file.read(sizes[place])
+        return lines
 
     def _index(self) -> Counted:
         """Note each row's place; returns how many there are."""
@@ -135,31 +131,36 @@ class Rows:
 
     def _places(self) -> Iterator[tuple[Any, ...]]:
         """Yield (None, changed, number, place, size) of roots, and (parent, kind, place, size) of children."""
+        keys = [f"in_{key}" for key in self._nested]
         row_type = msgspec.defstruct(
             "Row",
             [
                 ("id", str | None, None),
                 ("updated_at", str | None, None),
                 ("parent", str | None, msgspec.field(default=None, name=PARENT)),
-                *((f"in_{key}", str | None, None) for key in self._nested),
+                *((key, str | None, None) for key in keys),
             ],
         )
         decode = msgspec.json.Decoder(row_type).decode
-        kinds = list(enumerate(f"in_{key}" for key in self._nested))
         place = self._file.seek(0)
         for line in self._file:
             try:
                 row: Any = decode(line)
             except msgspec.DecodeError as error:
-                raise Incomplete("its result has a row that isn't JSON") from error
+                raise Incomplete("left a result that has a row that isn't JSON") from error
             if row.parent is None:
                 yield None, row.updated_at, _number(row.id), place, len(line)
             else:
-                kind = next((kind for kind, key in kinds if getattr(row, key) is not None), None)
-                if kind is None:
-                    raise Incomplete("its result has rows of another query")
-                yield _number(row.parent), kind, place, len(line)
+                yield _number(row.parent), _kind(row, keys), place, len(line)
             place += len(line)
+
+
+def _kind(row: object, keys: Sequence[str]) -> int:
+    """Return which of the keys tells where a row belongs."""
+    for kind, key in enumerate(keys):
+        if getattr(row, key) is not None:
+            return kind
+    raise Incomplete("left a result that has rows of another query")
 
 
 def _number(global_id: str) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tap_shopify_orders.settings import instant
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     import msgspec
+
+    from tap_shopify_orders.records import Node
 
 MOST_KNOWN_RECORDS = 10_000  # they stand in the state, with some 30 bytes each; of a busier hour the newest
 
@@ -28,7 +30,7 @@ class Mark(NamedTuple):
     updated_at: datetime
 
     @classmethod
-    def of(cls, node: Mapping[str, Any], raw: msgspec.Raw) -> Mark:
+    def of(cls, node: Node, raw: msgspec.Raw) -> Mark:
         """Return the mark of a node that has `id` and `updated_at`."""
         fingerprint = blake2b(raw, digest_size=8).hexdigest()
         return cls(node["id"].removeprefix("gid://shopify/"), fingerprint, instant(node["updated_at"]))

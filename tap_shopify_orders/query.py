@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Names = tuple[str, ...]
 
 _NODES = ("page", "nodes")
+_SEARCH = StringValueNode(value="the search")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class PageQuery:
         self._wanted = frozenset(wanted)
         self._ways = {path[:length] for path in wanted for length in range(len(path))}
         self._connections: dict[Names, FieldNode] = {}
+        self._bulks: dict[Names, str] = {}
         operation = next(one for one in definitions if isinstance(one, OperationDefinitionNode))
         pruned = OperationDefinitionNode(
             operation=operation.operation,
@@ -78,9 +80,16 @@ class PageQuery:
         rows of a nested connection tell by the key `in_<connection>` where they belong.
         https://shopify.dev/docs/api/usage/bulk-operations/queries#operation-restrictions
         """
+        key = tuple(nested)
+        if key not in self._bulks:  # to print it takes as long as to read a hundred records
+            self._bulks[key] = self._bulk(key)
+        return self._bulks[key].replace(print_ast(_SEARCH), print_ast(StringValueNode(value=search)))
+
+    def _bulk(self, nested: Names) -> str:
+        """Return the query of a bulk operation, with _SEARCH for the search."""
         nodes = next(one for one in _selections(self._page) if _key(one) == "nodes")
         arguments = tuple(
-            ArgumentNode(name=one.name, value=StringValueNode(value=search)) if one.name.value == "query" else one
+            ArgumentNode(name=one.name, value=_SEARCH) if one.name.value == "query" else one
             for one in self._page.arguments or ()
             if one.name.value == "query" or not isinstance(one.value, VariableNode)
         )

@@ -293,6 +293,7 @@ _TIMES_AND_NAMES = (
     enum("cancel_reason", "Why: customer, declined, fraud, inventory, staff or other."),
     boolean("test", "Whether it is a test order."),
     boolean("confirmed", "Whether inventory is reserved for it."),
+    boolean("edited", "Whether it was edited after it was placed."),
 )
 
 _STATES_AND_SOURCES = (

@@ -16,7 +16,7 @@ from singer_sdk import typing as th
 from tap_shopify_orders.answers import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 ACCEPTABLE = {
     "partial_history": "orders of the last 60 days only, for want of the scope read_all_orders",
@@ -33,14 +33,59 @@ METHODS = {
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]*")
 FORMS = "my-store, my-store.myshopify.com, https://my-store.myshopify.com or https://admin.shopify.com/store/my-store"
 
+_START_DATE = th.Property(
+    "start_date",
+    th.StringType,
+    title="Start date",
+    description="Read what changed since then: 2026-01-01 or 2026-01-01T12:00:00Z. All by default.",
+)
+_END_DATE = th.Property(
+    "end_date",
+    th.StringType,
+    title="End date",
+    description="Read what changed before then, for a backfill in parts; up to now by default.",
+)
+_ACCEPT = th.Property(
+    "accept",
+    th.ArrayType(th.StringType(allowed_values=[*ACCEPTABLE])),
+    default=[],
+    title="Accepted gaps",
+    description="Gaps that you know of and take: "
+    + "; ".join(f"{name} ({meaning})" for name, meaning in ACCEPTABLE.items())
+    + ".",
+)
+_ADMIN_URL = th.Property(
+    "admin_url",
+    th.StringType,
+    title="Admin URL",
+    description="Root of the Admin API without /api; by default https://<store>.myshopify.com/admin.",
+)
+_STORE = th.Property("store", th.StringType, title="Store", description=f"The store: {FORMS}.")
+
+# An entry of `stores`: a store, the names of environment variables with its credentials, and what differs for it.
+ENTRY = th.ObjectType(
+    _STORE,
+    *(th.Property(f"{name}_env", th.StringType) for name in ("access_token", "client_id", "client_secret")),
+    *(th.Property(one.name, one.wrapped) for one in (_START_DATE, _END_DATE, _ACCEPT, _ADMIN_URL)),
+)
 
 SETTINGS: dict[str, Any] = th.PropertiesList(
+    _STORE,
     th.Property(
-        "store",
-        th.StringType,
-        required=True,
-        title="Store",
-        description=f"The store: {FORMS}.",
+        "stores",
+        th.ArrayType(ENTRY),
+        title="Stores",
+        description="Several stores in one run, instead of `store`: a list of entries. Each has `store`, the names of"
+        " the environment variables that hold its credentials (`access_token_env`, or `client_id_env` and"
+        " `client_secret_env`; without them `client_id` and `client_secret` are those of all stores), and what differs"
+        " for it of `start_date`, `end_date`, `accept` and `admin_url`.",
+    ),
+    th.Property(
+        "stores_at_once",
+        th.IntegerType(minimum=1),
+        default=4,
+        title="Stores at once",
+        description="How many of the `stores` are read side by side.",
     ),
     th.Property(
         "access_token",
@@ -62,18 +107,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         title="Client secret",
         description="Client secret of the Dev Dashboard app.",
     ),
-    th.Property(
-        "start_date",
-        th.StringType,
-        title="Start date",
-        description="Read what changed since then: 2026-01-01 or 2026-01-01T12:00:00Z. All by default.",
-    ),
-    th.Property(
-        "end_date",
-        th.StringType,
-        title="End date",
-        description="Read what changed before then, for a backfill in parts; up to now by default.",
-    ),
+    _START_DATE,
+    _END_DATE,
     th.Property(
         "lookback_seconds",
         th.IntegerType(minimum=0),
@@ -91,28 +126,18 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         + "; ".join(f"{name} ({meaning})" for name, meaning in METHODS.items())
         + ".",
     ),
-    th.Property(
-        "accept",
-        th.ArrayType(th.StringType(allowed_values=[*ACCEPTABLE])),
-        default=[],
-        title="Accepted gaps",
-        description="Gaps that you know of and take: "
-        + "; ".join(f"{name} ({meaning})" for name, meaning in ACCEPTABLE.items())
-        + ".",
-    ),
-    th.Property(
-        "admin_url",
-        th.StringType,
-        title="Admin URL",
-        description="Root of the Admin API without /api; by default https://<store>.myshopify.com/admin.",
-    ),
+    _ACCEPT,
+    _ADMIN_URL,
 ).to_dict()
 
 
 def handle_of(store: str) -> str:
     """Return the store's handle, such as my-store; raises Refused for what is none, with the accepted forms."""
     typed = store.strip().lower()
-    place = urlsplit(typed if "://" in typed else f"https://{typed}")
+    try:
+        place = urlsplit(typed if "://" in typed else f"https://{typed}")
+    except ValueError:  # such as http://[none]
+        place = urlsplit("")
     host, steps = place.netloc, [step for step in place.path.split("/") if step]
     if host == "admin.shopify.com":
         handle = steps[1] if steps[:1] == ["store"] and len(steps) > 1 else ""
@@ -128,7 +153,10 @@ def admin_url_of(store: str, admin_url: str | None) -> str:
     handle = handle_of(store)
     if not admin_url:
         return f"https://{handle}.myshopify.com/admin"
-    place = urlsplit(admin_url)
+    try:
+        place = urlsplit(admin_url)
+    except ValueError:
+        place = urlsplit("")
     if place.scheme == "https" or (place.scheme == "http" and place.hostname in ("127.0.0.1", "::1", "localhost")):
         return admin_url.rstrip("/")
     raise Refused("The setting `admin_url` has to begin with https://, or with http:// and an address of this machine.")
@@ -137,25 +165,52 @@ def admin_url_of(store: str, admin_url: str | None) -> str:
 def instant(text: str) -> datetime:
     """Return a moment in UTC; a text without a zone is UTC. Raises ValueError for a text that is no time."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-
-def mistakes(config: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each mistake that JSON schema can't tell; `known` are the names that are settings."""
-    for name in set(config) - set(known):
-        near = get_close_matches(name, known, n=1)
-        meant = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(f'`{one}`' for one in known)}."
-        yield f"There is no setting `{name}`: {meant}"
-    given = {name for name, value in config.items() if value}
-    if not ("access_token" in given or {"client_id", "client_secret"} <= given):
-        yield "The credentials are missing: set `access_token`, or `client_id` and `client_secret`."
-    for name in ("start_date", "end_date"):
-        if not _is_time(config.get(name) or "2026-01-01"):
-            yield f"The setting `{name}` isn't a time: write it as 2026-01-01 or 2026-01-01T12:00:00Z."
     try:
-        admin_url_of(str(config.get("store", "my-store")), config.get("admin_url"))
+        return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    except OverflowError as error:  # the first or last hours of the calendar
+        raise ValueError(str(error)) from None
+
+
+def mistakes(config: Mapping[str, Any], known: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each mistake that JSON schema can't tell; `known` are the names that are settings.
+
+    Those in the entries of `stores` are told by `stores.py`.
+    """
+    yield from unknown("There is no setting", config, known)
+    yield from wrong_times("The setting", config)
+    if config.get("stores"):
+        return
+    if not config.get("store"):
+        yield "The setting `store` is missing: name your store there, or several in `stores`."
+    if not (config.get("access_token") or (config.get("client_id") and config.get("client_secret"))):
+        yield "The credentials are missing: set `access_token`, or `client_id` and `client_secret`."
+    try:
+        admin_url_of(str(config.get("store") or "my-store"), config.get("admin_url"))
     except Refused as refused:
         yield str(refused)
+
+
+def without_secrets(sentence: str, config: Mapping[str, Any]) -> str:
+    """Return what JSON schema says of a setting, which quotes the value, without the value of a secret one."""
+    secrets = [config[name] for name, one in SETTINGS["properties"].items() if one.get("secret") and config.get(name)]
+    for value in secrets:
+        sentence = sentence.replace(repr(value), "what is set")
+    return sentence
+
+
+def unknown(beginning: str, names: Collection[str], known: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each name that isn't known, with the one that may be meant."""
+    for name in set(names) - set(known):
+        near = get_close_matches(name, known, n=1)
+        meant = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(f'`{one}`' for one in known)}."
+        yield f"{beginning} `{name}`: {meant}"
+
+
+def wrong_times(beginning: str, config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each date that is none."""
+    for name in ("start_date", "end_date"):
+        if not _is_time(config.get(name) or "2026-01-01"):
+            yield f"{beginning} `{name}` isn't a time: write it as 2026-01-01 or 2026-01-01T12:00:00Z."
 
 
 def _is_time(value: object) -> bool:
@@ -164,11 +219,3 @@ def _is_time(value: object) -> bool:
     except ValueError:
         return False
     return True
-
-
-def in_words(error: str) -> str:
-    """Return a message of JSON schema with the setting's name set off, and the remedy for a missing one."""
-    if error.endswith("is a required property"):
-        _, name, _ = error.split("'")
-        return f"The setting `{name}` is missing: set it in the config."
-    return error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tap_shopify_orders import query
-from tap_shopify_orders.answers import Denied, Refused
+from tap_shopify_orders.answers import Denied, Refused, decoded
 from tap_shopify_orders.client import API_VERSION
 
 if TYPE_CHECKING:
@@ -94,10 +94,13 @@ class _Store(msgspec.Struct):
     app: _App
 
 
+_store = msgspec.json.Decoder(_Store)
+
+
 def look(client: Client) -> Granted:
     """Ask what was granted; raises Refused or Busy."""
     answer = client.ask(query.read("store"))
-    store = msgspec.json.decode(answer.data, type=_Store)
+    store = decoded(answer.data, _store)
     shop = store.shop
     scopes = frozenset(one.handle for one in store.app.scopes)
     return Granted(
@@ -116,6 +119,9 @@ class Count(msgspec.Struct):
         return f"{'' if self.precision == 'EXACT' else 'at least '}{self.count:,}"
 
 
+_counts = msgspec.json.Decoder(dict[str, Count])
+
+
 def count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
     """Return how many records each stream's search has; asks once for all."""
     if not searches:
@@ -126,7 +132,10 @@ def count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
         "customersQuery": searches.get("customers", ""),
         "ordersQuery": searches.get("orders", ""),
     }
-    return msgspec.json.decode(client.ask(query.read("counts"), variables).data, type=dict[str, Count])
+    counts = decoded(client.ask(query.read("counts"), variables).data, _counts)
+    if not searches.keys() <= counts.keys():
+        raise Refused("Shopify's answer isn't of the form that this API version promises: it lacks a count.")
+    return counts
 
 
 def explain(stream: str, gaps: Denied) -> str:

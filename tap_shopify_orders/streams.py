@@ -1,64 +1,51 @@
-"""The streams, in: pages of nodes; out: records of one window, and a bookmark that never runs ahead of them.
+"""The streams, in: what reading finds; out: records of one window, and a bookmark that never runs ahead of them.
 
-Knows Singer's state, but neither HTTP nor which fields there are.
+Knows Singer's state, and what is for bulk operations, but neither HTTP nor which fields there are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain, islice
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
 
-from tap_shopify_orders import query, schema
-from tap_shopify_orders.answers import Denied, Refused
-from tap_shopify_orders.client import LARGEST_PAGE, PageSize
-from tap_shopify_orders.fields import paths, reader, select
+from tap_shopify_orders import schema
+from tap_shopify_orders.fields import select
 from tap_shopify_orders.history import Form, History, Task
 from tap_shopify_orders.known import Known, Mark
-from tap_shopify_orders.pages import ahead, complete, finish, nodes_of, pages, patiently, seconds_of, unfinished
+from tap_shopify_orders.pages import nodes_of, seconds_of
+from tap_shopify_orders.progress import SECONDS_A_LINE, Progress
+from tap_shopify_orders.reading import Reading
 from tap_shopify_orders.settings import instant
-from tap_shopify_orders.store import count, explain
+from tap_shopify_orders.store import count
 from tap_shopify_orders.windows import EARLIEST, RECORDS_PER_OPERATION, SECOND, Window, split, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
-    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.helpers.types import Context
 
-    from tap_shopify_orders.answers import Answer
     from tap_shopify_orders.fields import Field, Names
     from tap_shopify_orders.join import Rows
+    from tap_shopify_orders.records import Record
     from tap_shopify_orders.tap import TapShopifyOrders
 
 _KNOWN, _TASKS = "known", "bulk"  # the state's keys for what was emitted, and for what bulk operations are to read
 FEW_RECORDS = 100  # so many are always read by pages
 # Where pages take longer than this, by the store's rate limit, bulk operations pay: a small one takes a minute.
 PAGES_SECONDS = 120.0
-NODES_AT_ONCE = 400  # some 25 MB once decoded
+NODES_AT_ONCE = 400  # some 4 MB; what they lack is asked for in as few calls as can be
 
 
 class _Changed(msgspec.Struct):
     updated_at: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the fields that are selected and granted are asked for, and what makes records of the answer."""
-
-    query: query.PageQuery
-    read: Callable[[Record], None]
-
-    @classmethod
-    def of(cls, name: str, fields: tuple[Field, ...]) -> Plan:
-        """Return the plan of a stream's fields; `id` and `updated_at` are always asked for."""
-        return cls(query.PageQuery(query.read(name), {("id",), (schema.BOOKMARK,), *paths(fields)}), reader(fields))
 
 
 class ShopStream(Stream):
@@ -74,6 +61,7 @@ class ShopStream(Stream):
     fields: ClassVar[tuple[Field, ...]]
     subject: ClassVar[str]  # the records' type, as events name it
     operation_records = RECORDS_PER_OPERATION
+    progress_seconds = SECONDS_A_LINE
     connections_of_nodes: ClassVar[tuple[str, ...]] = ()  # connections of a record to objects that implement Node
     _tap: TapShopifyOrders
 
@@ -81,8 +69,6 @@ class ShopStream(Stream):
         """Declare the stream; nothing is asked yet."""
         super().__init__(tap, schema=schema.stream_schema(self.fields))
         self.emitted = 0
-        self._denied: set[Names] = set()
-        self._size, self._owners_size, self._rest_size = PageSize(), PageSize(), PageSize(first=LARGEST_PAGE)
 
     @property
     def since(self) -> datetime | None:
@@ -97,22 +83,30 @@ class ShopStream(Stream):
         return Window(self.since, self._tap.until)
 
     @cached_property
-    def _plan(self) -> Plan:
-        """The plan without what turned out to be denied."""
-        return Plan.of(self.name, select(self.fields, self._wants, self._denied))
+    def _reading(self) -> Reading:
+        return Reading(
+            self.name,
+            select(self.fields, self._wants),
+            self._tap.client,
+            shop=self._tap.granted.domain,
+            accept=self._tap.accept,
+            pause=self._pause,
+            logger=self.logger,
+        )
+
+    @cached_property
+    def _progress(self) -> Progress:
+        client, counts = self._tap.client, lambda: self._tap.counts[self.name].count
+        return Progress(self.logger, self.name, counts, lambda: client.points_left, seconds=self.progress_seconds)
 
     def _wants(self, path: Names) -> bool:
         return bool(self.mask[tuple(step for name in path for step in ("properties", name))])
 
-    @cached_property
-    def _domain(self) -> str:
-        return self._tap.granted.domain
-
     def probe(self) -> None:
         """Find out what is denied, with a page of the oldest records; raises Refused unless the gaps are accepted."""
-        self._ask("", None)
+        self._reading.ask("")
 
-    def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002  # the SDK's signature
+    def get_records(self, context: Context | None) -> Iterator[Record]:  # type: ignore[override]  # noqa: ARG002  # the SDK's signature, and all that it asks of a record is its bookmark
         """Yield the window's records that are new or changed, oldest change first; then tombstones of deleted ones.
 
         Raises Refused, and Busy when patience ran out; either way the state covers what was yielded, and no more.
@@ -122,8 +116,8 @@ class ShopStream(Stream):
         known = Known(state.get(_KNOWN) or {}, self._tap.lookback)
         window, highest = self.window, instant(state.get("replication_key_value", "0001-01-01"))
         began = state.get("replication_key_value")  # else nothing was read that can have been deleted
-        deletions = self._deletions(window.search) if began else iter(())
-        for mark, record in chain(self._changes(known), self._from(deletions, known)):
+        deletions = self._reading.deletions(window.search, self.subject, known) if began else iter(())
+        for mark, record in chain(self._changes(known), deletions):
             if mark.updated_at >= window.until:
                 continue  # it changed while it was read: the next run's, and a bookmark must not go so far
             self.emitted += 1
@@ -134,8 +128,13 @@ class ShopStream(Stream):
             if mark.fingerprint:
                 known.add(mark)
                 state[_KNOWN] = known.prints
-            self._tap.stop_if_asked()
+            self._pause()
         state[_KNOWN] = known.prints
+
+    def _pause(self) -> None:
+        """Say how far it is if it is time to, and end the run if a signal asked for it."""
+        self._progress.tick(self.emitted)
+        self._tap.stop_if_asked()
 
     def _changes(self, known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the window's records: by bulk operations where that pays, and as far as no later run reads it again."""
@@ -144,12 +143,12 @@ class ShopStream(Stream):
             rest = Window(tasks[-1].window.until, rest.until)
         bulk = self._for_bulk(rest)
         if bulk and bulk.since and bulk.since != rest.since:
-            yield from self._from(self._pages(Window(rest.since, bulk.since).search), known)
+            yield from self._reading.changes(Window(rest.since, bulk.since).search, known)
         windows = split(bulk, self._count(rest), self._count, self.operation_records) if bulk else iter(())
         yield from self._by_bulk(tasks, windows, known)
         last = Window(bulk.until, rest.until) if bulk else rest
         if not last.empty:
-            yield from self._from(self._pages(last.search), known)
+            yield from self._reading.changes(last.search, known)
 
     def _resumed(self) -> list[Task]:
         """Return the windows of bulk operations that an earlier run left behind."""
@@ -177,7 +176,7 @@ class ShopStream(Stream):
         records = self._count(whole)
         if method == "auto" and records <= FEW_RECORDS:
             return None
-        answer = self._ask(whole.search, None, newest_first=True)
+        answer = self._reading.ask(whole.search, newest_first=True)
         newest = [msgspec.json.decode(raw, type=_Changed).updated_at for raw in nodes_of(answer)]
         if not newest or (method == "auto" and seconds_of(records, answer, len(newest)) <= PAGES_SECONDS):
             return None
@@ -193,105 +192,42 @@ class ShopStream(Stream):
 
     def _by_bulk(self, tasks: Sequence[Task], windows: Iterator[Window], known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the windows' records, read by bulk operations, or by pages where these fail."""
-        pause, client = self._tap.stop_if_asked, self._tap.client
+        pause, client = self._pause, self._tap.client
         history = History(self._tap.bulk, self._forms, note=self._note, now=lambda: utc(client.at), pause=pause)
         for window, rows in history.read(tasks, windows):
             if rows is None:
-                yield from self._from(self._pages(window.search), known)
+                yield from self._reading.changes(window.search, known)
             else:
-                for batch in ahead(self._joined(rows, window), pause):
-                    yield from batch
+                self.logger.info("%s %s of %s, by a bulk operation.", f"{rows.counted.roots:,}", self.name, window)
+                yield from self._joined(rows, window)
 
     def _forms(self) -> list[Form]:
         """Return the ways to ask by bulk operations: with all connections of a record, or with those of Nodes only."""
-        plan = self._plan.query
+        plan = self._reading.plan.query
         every = tuple(path[0] for path in plan.connections if len(path) == 1)
         nodes = tuple(one for one in every if one in self.connections_of_nodes)
         return [Form(plan, nested) for nested in dict.fromkeys((every, nodes))]
 
-    def _joined(self, rows: Rows, window: Window) -> Iterator[list[tuple[Mark, Record]]]:
-        """Yield the records of an operation's rows, after those that an interrupted run emitted, some at a time."""
-        plan, client = self._plan, self._tap.client
+    def _joined(self, rows: Rows, window: Window) -> Iterator[tuple[Mark, Record]]:
+        """Yield the records of an operation's rows, after those that an interrupted run emitted."""
+        plan = self._reading.plan
         begins = window.since or EARLIEST
         if bookmark := self.stream_state.get("replication_key_value"):
             begins = max(begins, instant(bookmark))
-        nodes = rows.nodes(utc(begins), utc(window.until))
-        while batch := list(islice(nodes, NODES_AT_ONCE)):
-            whole = complete(batch, plan.query, client, self._owners_size)
-            finish(unfinished(whole, plan.query), plan.query, client, self._rest_size)
-            yield [(Mark("", "", instant(node[schema.BOOKMARK])), self._record(plan, node)) for node in whole]
+        joined = rows.joined(utc(begins), utc(window.until))
+        while batch := list(islice(joined, NODES_AT_ONCE)):
+            for one in self._reading.completion.records((plan.reader.joined(*row) for row in batch), plan):
+                yield Mark("", "", instant(one.updated_at)), one
 
-    def _record(self, plan: Plan, node: Record) -> Record:
-        """Make a complete node a record."""
-        plan.read(node)
-        node["shop"] = self._domain
-        node.setdefault("_sdc_deleted_at", None)
-        return node
-
-    def _from(self, pages: Iterator[tuple[Plan, list[msgspec.Raw]]], known: Known) -> Iterator[tuple[Mark, Record]]:
-        """Yield the pages' records that are new or changed, while the next page is being fetched."""
-        for plan, page in ahead(pages, self._tap.stop_if_asked):
-            yield from self._fresh(plan, page, known)
-            self.stream_state[_KNOWN] = known.prints
-
-    def _fresh(self, plan: Plan, page: list[msgspec.Raw], known: Known) -> Iterator[tuple[Mark, Record]]:
-        """Yield the page's records that weren't emitted in this very state before."""
-        fresh: list[tuple[Mark, Record]] = []
-        for raw in page:
-            node = msgspec.json.decode(raw)
-            mark = Mark.of(node, raw)
-            if known.has(mark):
-                known.add(mark)
-            else:
-                fresh.append((mark, node))
-        more = unfinished([node for _, node in fresh], plan.query)
-        if more:
-            patiently(partial(finish, more, plan.query, self._tap.client, self._rest_size), self._tap.stop_if_asked)
-        for mark, node in fresh:
-            yield mark, self._record(plan, node)
-
-    def generate_child_contexts(self, record: Record, context: Context | None) -> Iterator[Context | None]:  # noqa: ARG002  # the SDK's signature
+    def generate_child_contexts(self, record: object, context: Context | None) -> Iterator[Context | None]:  # noqa: ARG002  # the SDK's signature
         """Yield nothing: there are no child streams, and the SDK would copy each record for them."""
         yield from ()
 
-    def _pages(self, search: str) -> Iterator[tuple[Plan, list[msgspec.Raw]]]:
-        for page in pages(lambda cursor: self._ask(search, cursor)):
-            yield self._plan, page
-
-    def _deletions(self, search: str) -> Iterator[tuple[Plan, list[msgspec.Raw]]]:
-        """Yield pages of what was deleted in the window of a search; Shopify keeps these events for a year.
-
-        https://shopify.dev/docs/api/admin-graphql/2026-10/queries/events
-        """
-        plan, size, client = Plan.of("deletions", schema.DELETIONS), PageSize(), self._tap.client
-        events = f"action:destroy AND subject_type:{self.subject} AND {search.replace(schema.BOOKMARK, 'created_at')}"
-        try:
-            for page in pages(lambda cursor: client.ask(plan.query.text, {"query": events, "after": cursor}, size)):
-                yield plan, page
-        except Denied as gaps:
-            self.logger.warning("No tombstones of deleted %s, as Shopify denies the events: %s", self.name, gaps)
-
-    def _ask(self, search: str, cursor: str | None, *, newest_first: bool = False) -> Answer:
-        """Return a page; without the fields that are denied, if that is accepted."""
-        variables = {"query": search, "after": cursor, "reverse": newest_first}
-        try:
-            return self._tap.client.ask(self._plan.query.text, variables, self._size)
-        except Denied as gaps:
-            self._go_without(gaps)
-        return self._ask(search, cursor, newest_first=newest_first)  # each time for fewer fields
-
-    def _go_without(self, gaps: Denied) -> None:
-        denied = {path[2:] for path, _ in gaps.gaps}  # below page and nodes
-        if "denied_fields" not in self._tap.accept or () in denied or denied <= self._denied:
-            raise Refused(explain(self.name, gaps)) from None
-        self._denied |= denied
-        del self._plan
-        self.logger.warning("Going on without fields that Shopify denies. %s", explain(self.name, gaps))
-
-    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:  # type: ignore[override]  # as that of get_records
         """Make the record's messages as the SDK does, less the search for what is deselected: it wasn't asked for."""
         for stream_map in self.stream_maps:
-            mapped = stream_map.transform(record)
+            as_it_is = isinstance(stream_map, SameRecordTransform) and not stream_map.flattening_enabled
+            mapped: Any = record.json if as_it_is else stream_map.transform(record.to_dict())
             if mapped is not None:
                 yield RecordMessage(
                     stream=stream_map.stream_alias, record=mapped, time_extracted=datetime.now(timezone.utc)

@@ -12,7 +12,7 @@ from target_posthog.rules import active, name_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_posthog.functions import JSON
+    from target_posthog.language.functions import JSON
     from target_posthog.mapping import Spec
 
 PLACES = ("properties", "set", "set_once", "group_set")

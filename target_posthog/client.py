@@ -1,8 +1,8 @@
 """Events reach PostHog, or it is known why not, in: a batch of events; out: which of them PostHog refused, and why.
 
-Knows neither Singer nor records: only PostHog's two capture protocols, spoken by its own library. Whether to try again
-is decided in `Client._wait` alone, because the library's retries count attempts where a user thinks in minutes, and
-sleep between them without an end that we could set.
+Knows neither Singer nor records, and leaves the protocols to capture.py. Whether to try again is decided in
+`Client._wait` alone, because the posthog library's retries count attempts where a user thinks in minutes, and sleep
+between them without an end that we could set.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ import logging
 import re
 import threading
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import requests
 import stamina
-from posthog.capture_compression import CaptureCompression
-from posthog.capture_mode import CaptureMode
-from posthog.capture_v1 import CaptureV1Error
-from posthog.consumer import Consumer
-from posthog.request import APIError, QuotaLimitError, batch_post, determine_server_host, flags
+from posthog.request import APIError, QuotaLimitError, determine_server_host, flags
+
+from target_posthog.capture import CaptureBatch, CaptureV1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from target_posthog.capture import Verdicts
     from target_posthog.mapping import Event
 
 DEFAULT_HOST = "https://us.i.posthog.com"
@@ -40,6 +39,10 @@ PLAIN_REASON = re.compile(r"[a-z][a-z0-9_ ]{0,60}")  # PostHog's own codes; anyt
 BILLING = (
     "PostHog takes no more events: the billing limit of the organisation is reached; raise it in PostHog's billing "
     "settings and run again, nothing is lost"
+)
+NO_CERTIFICATES = (
+    "The certificates to trust can't be read: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment names a file "
+    "that isn't there; name the right one, or neither"
 )
 
 logger = logging.getLogger(__name__)
@@ -61,10 +64,6 @@ class _BatchError(Exception):
     """One or more events made PostHog refuse the whole batch."""
 
 
-class _NoV1Error(Exception):
-    """The server doesn't speak capture V1."""
-
-
 class Client:
     """Delivers batches; safe to use from several threads.
 
@@ -75,6 +74,8 @@ class Client:
     def __init__(self, api_key: str, host: str, *, protocol: str = "auto", max_retry_seconds: float = 900) -> None:
         self._api_key = api_key.strip()
         self.host = determine_server_host(host if "://" in host else f"https://{host}").rstrip("/")
+        self._v1 = CaptureV1(self._api_key, self.host, timeout_seconds=TIMEOUT_SECONDS)
+        self._batch = CaptureBatch(self._api_key, self.host, timeout_seconds=TIMEOUT_SECONDS)
         self._protocol = protocol
         self._max_retry_seconds = max_retry_seconds
         self._lock = threading.Lock()
@@ -105,6 +106,8 @@ class Client:
             raise Refused(
                 f"`host`: {self.host} can't be reached ({_kind(error)}); check it, and this machine's network"
             ) from None
+        except OSError:
+            raise Refused(NO_CERTIFICATES) from None
 
     def _judge_key(self, status: int | str) -> None:
         if status in BAD_KEY:
@@ -146,7 +149,7 @@ class Client:
             wait_max=LONGEST_WAIT_SECONDS,
         ):
             with attempt:
-                self._attempt(pending, refused, historical=historical)
+                self._attempt(attempt.num, pending, refused, historical=historical)
 
     def _wait(self, error: Exception) -> bool | float:
         """Say whether to try again, or after how many seconds."""
@@ -158,81 +161,44 @@ class Client:
             return True
         return min(error.retry_after, LONGEST_RETRY_AFTER_SECONDS, self._max_retry_seconds)
 
-    def _attempt(self, pending: dict[str, Event], refused: dict[str, str], *, historical: bool) -> None:
+    def _attempt(self, number: int, pending: dict[str, Event], refused: dict[str, str], *, historical: bool) -> None:
         """Send what is pending once; move what PostHog refused, keep what it wants again, forget what it took."""
-        self._count()
-        events = list(pending.values())
         try:
-            if self._protocol == "batch":
-                self._post_batch(events, historical=historical)
-            else:
-                self._post_v1(events, historical=historical)
-        except _NoV1Error:
-            logger.info("%s doesn't have PostHog's capture V1; using /batch/", self.host)
-            self._protocol = "batch"
-            self._attempt(pending, refused, historical=historical)
-        except CaptureV1Error as error:
-            self._judge_verdicts(error, pending, refused)
+            verdicts = self._verdicts(list(pending.values()), number, historical=historical)
         except APIError as error:
             self._judge(error)
         except requests.RequestException as error:
             raise Busy(_kind(error)) from None
-        else:
-            pending.clear()
-
-    def _post_v1(self, events: list[Event], *, historical: bool) -> None:
-        consumer = Consumer(
-            None,
-            self._api_key,
-            host=self.host,
-            retries=0,
-            timeout=TIMEOUT_SECONDS,
-            historical_migration=historical,
-            capture_mode=CaptureMode.V1,
-            capture_compression=CaptureCompression.ZSTD,
-        )
-        try:
-            consumer.request(events)  # type: ignore[no-untyped-call]  # the library has no types for it
-        except CaptureV1Error as error:
-            # Servers before June 2026 have no such path, or have it unconfigured: PostHog/posthog#62471.
-            unconfigured = error.status == HTTPStatus.SERVICE_UNAVAILABLE and "not configured" in error.message
-            if self._protocol == "auto" and (error.status in NO_SUCH_PATH or unconfigured):
-                raise _NoV1Error from None
-            raise
-        if self._protocol == "auto":
-            self._protocol = "v1"
-
-    def _post_batch(self, events: list[Event], *, historical: bool) -> None:
-        """Send by `/batch/` with the library's function below `Consumer.request`, which would not show the answer."""
-        answer = batch_post(
-            self._api_key,
-            self.host,
-            gzip=True,
-            timeout=TIMEOUT_SECONDS,
-            batch=events,
-            historical_migration=historical,
-        )
-        try:
-            said = answer.json()
-        except ValueError:
-            said = None
-        if not isinstance(said, dict) or "status" not in said:
-            raise Busy("it answered 200 without saying that it took the events")
-        if said.get("quota_limited"):
-            raise Refused(BILLING)
-
-    def _judge_verdicts(self, error: CaptureV1Error, pending: dict[str, Event], refused: dict[str, str]) -> None:
-        if not (error.drops or error.retry_exhausted):
-            self._judge(error)
-        for uuid, details in error.drops:
-            refused[uuid] = _plain(details)
-        again = {uuid: pending[uuid] for uuid in error.retry_exhausted}
+        except OSError:
+            raise Refused(NO_CERTIFICATES) from None
+        refused |= {uuid: _plain(details) for uuid, details in verdicts.refused.items()}
+        again = {uuid: pending[uuid] for uuid in verdicts.again}
         pending.clear()
         pending.update(again)
         if again:
-            raise Busy(f"it wants {len(again)} of the events again", error.retry_after)
+            raise Busy(f"it wants {len(again)} of the events again", verdicts.retry_after)
 
-    def _judge(self, error: APIError) -> None:
+    def _verdicts(self, events: list[Event], number: int, *, historical: bool) -> Verdicts:
+        """Send events by the protocol that the server speaks."""
+        self._count()
+        protocol = self._protocol  # as it was when this request left; other threads may find out meanwhile
+        if protocol == "batch":
+            return self._batch.post(events, historical=historical, attempt=number)
+        try:
+            verdicts = self._v1.post(events, historical=historical, attempt=number)
+        except APIError as error:
+            # Servers before June 2026 have no such path, or have it unconfigured: PostHog/posthog#62471.
+            unconfigured = error.status == HTTPStatus.SERVICE_UNAVAILABLE and "not configured" in error.message
+            if protocol != "auto" or not (error.status in NO_SUCH_PATH or unconfigured):
+                raise
+            logger.info("%s doesn't have PostHog's capture V1; using /batch/", self.host)
+            self._protocol = "batch"
+            return self._verdicts(events, number, historical=historical)
+        if protocol == "auto":
+            self._protocol = "v1"
+        return verdicts
+
+    def _judge(self, error: APIError) -> NoReturn:
         """Raise what an answer for the whole batch means."""
         status = error.status if isinstance(error.status, int) else 0
         if status in BAD_BATCH:
@@ -243,6 +209,8 @@ class Client:
             raise Refused(BILLING)
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             raise Busy("it answered without a verdict", error.retry_after)
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            raise Refused(f"`host`: {self.host} sends events elsewhere; set it to the address where they end")
         if status in TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise Busy(f"HTTP {status}", error.retry_after)
         raise Refused(

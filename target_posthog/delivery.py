@@ -11,9 +11,10 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.batches import Outgoing, plan, sized
+from target_posthog.admission import Admission
+from target_posthog.batches import Outgoing, plan
 from target_posthog.client import Refused
-from target_posthog.functions import as_timestamp, canonical
+from target_posthog.language.functions import as_timestamp
 from target_posthog.sending import Pace, Sending
 
 if TYPE_CHECKING:
@@ -25,12 +26,9 @@ if TYPE_CHECKING:
     from target_posthog.summary import Summary
 
 HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
-FUTURE_AFTER_HOURS = 23  # PostHog rust/common/types/src/timestamp.rs puts later ones to the time of their arrival
-FUTURE_AFTER = timedelta(hours=FUTURE_AFTER_HOURS)
 MOST_EVENTS_WAITING = 5_000  # enough to sort a back-fill by day, little enough to stay small
 MOST_BYTES_WAITING = 16 * 1024 * 1024
 MANY = 10  # events of a request: if all are refused, dead letters would only hide what is wrong
-GROUP = "$groupidentify"
 SECONDS_BETWEEN_PROGRESS = 10.0
 
 logger = logging.getLogger(__name__)
@@ -43,7 +41,7 @@ class Delivery:
     the run. `historical_per_second` limits the events of a back-fill, `max_events` those of a run.
     """
 
-    def __init__(  # noqa: PLR0913  # each is a setting of the target
+    def __init__(  # noqa: PLR0913  # each is a setting of the target, but for how often it says how far it is
         self,
         client: Client,
         summary: Summary,
@@ -52,6 +50,7 @@ class Delivery:
         senders: int = 4,
         historical_per_second: float | None = None,
         max_events: int | None = None,
+        seconds_between_progress: float = SECONDS_BETWEEN_PROGRESS,
     ) -> None:
         self._client = client
         self._summary = summary
@@ -62,7 +61,8 @@ class Delivery:
         self._waiting: list[Outgoing] = []
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
-        self._groups_said: set[int] = set()
+        self._admission = Admission(self._refuse_event)
+        self._seconds_between_progress = seconds_between_progress
         self._said_at = time.monotonic()
 
     @property
@@ -72,24 +72,13 @@ class Delivery:
 
     def add(self, events: Iterable[Event], origin: object) -> None:
         """Take the events of a record; `origin` comes back with a refusal."""
-        for event in events:
-            if event["event"] == GROUP and not self._is_news(event):
-                continue
-            outgoing = sized(event, origin)
-            if outgoing is None:
-                self._summary.refused[event["event"]] += 1
-                self._refuse(origin, f"its event `{event['event']}` is larger than PostHog takes")
-                continue
+        for outgoing in self._admission.admitted(events, origin):
             self._waiting.append(outgoing)
             self._waiting_bytes += outgoing.size_bytes
 
-    def _is_news(self, event: Event) -> bool:
-        """Say whether a group was not described like this before in this run; every record describes it again."""
-        said = hash((event["uuid"], canonical(event["properties"])))
-        if said in self._groups_said:
-            return False
-        self._groups_said.add(said)
-        return True
+    def _refuse_event(self, event: Event, origin: object, reason: str) -> None:
+        self._summary.refused[event["event"]] += 1
+        self._refuse(origin, reason)
 
     def dispatch(self) -> None:
         """Let everything that waits leave, and return while it is under way; before it, `settle` what left earlier.
@@ -100,9 +89,8 @@ class Delivery:
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if not waiting:
             return
-        now = datetime.now(timezone.utc)
-        waiting = self._without_future(waiting, as_timestamp(now + FUTURE_AFTER))
-        planned = plan(waiting, historical_before=as_timestamp(now - HISTORICAL_AFTER), senders=self._senders)
+        historical_before = as_timestamp(datetime.now(timezone.utc) - HISTORICAL_AFTER)
+        planned = plan(waiting, historical_before=historical_before, senders=self._senders)
         self._check_number(len(waiting) - len(planned.repeated))
         for one in planned.repeated:
             self._summary.repeated[one.event["event"]] += 1
@@ -114,8 +102,12 @@ class Delivery:
         if sending is None:
             return
         answers, error = sending.wait()
+        for batch, refused in answers:  # all that was taken is counted before a refusal ends the run
+            for one in batch.items:
+                if one.event["uuid"] not in refused:
+                    self._summary.accept(one.event)
         for batch, refused in answers:
-            self._account(batch, refused)
+            self._refuse_all(batch, refused)
         if error:
             raise error
         self._say_progress()
@@ -124,19 +116,6 @@ class Delivery:
         """Deliver everything: what waits and what is under way; raises as `settle` does."""
         self.dispatch()
         self.settle()
-
-    def _without_future(self, waiting: list[Outgoing], future_after: str) -> list[Outgoing]:
-        """Refuse what PostHog would move to the time of its arrival, another one in each run."""
-        for one in waiting:
-            if one.event["timestamp"] > future_after:
-                name = one.event["event"]
-                self._summary.refused[name] += 1
-                self._refuse(
-                    one.origin,
-                    f"its event `{name}` is more than {FUTURE_AFTER_HOURS} hours in the future, a time that PostHog "
-                    "doesn't keep",
-                )
-        return [one for one in waiting if one.event["timestamp"] <= future_after]
 
     def _check_number(self, events: int) -> None:
         sent = self._summary.accepted.total()
@@ -159,19 +138,15 @@ class Delivery:
             )
         return refused
 
-    def _account(self, batch: Batch, refused: dict[str, str]) -> None:
-        for one in batch.items:
-            if one.event["uuid"] not in refused:
-                self._summary.accept(one.event)
+    def _refuse_all(self, batch: Batch, refused: dict[str, str]) -> None:
         for one in batch.items:
             if one.event["uuid"] in refused:
                 name, reason = one.event["event"], refused[one.event["uuid"]]
-                self._summary.refused[name] += 1
-                self._refuse(one.origin, f"PostHog refuses its event `{name}` ({reason})")
+                self._refuse_event(one.event, one.origin, f"PostHog refuses its event `{name}` ({reason})")
 
     def _say_progress(self) -> None:
         now = time.monotonic()
-        if now - self._said_at < SECONDS_BETWEEN_PROGRESS:
+        if now - self._said_at < self._seconds_between_progress:
             return
         self._said_at = now
         accepted = self._summary.accepted.total()

@@ -44,3 +44,14 @@ def usable(value: object, *, hash_long: bool = False) -> str | None:
     if len(text.encode()) <= LONGEST_ID_BYTES:
         return text
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}" if hash_long else None
+
+
+def why_not_usable(value: object) -> str:
+    """Return why a value is no distinct id, as words after "it"; an empty text if it is one or could be hashed."""
+    if value is None:
+        return "is null"
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return "is neither a text nor a whole number"
+    if usable(value, hash_long=True) is None:
+        return "is empty, or PostHog takes it for nobody's"
+    return "" if usable(value) else f"is longer than the {LONGEST_ID_BYTES} bytes that PostHog keeps"

@@ -10,16 +10,16 @@ import json
 from typing import TYPE_CHECKING, TypedDict
 from uuid import UUID, uuid5
 
-from target_posthog.compiler import DELETED_AT, Compiler
-from target_posthog.expressions import ANYTHING, Schema
-from target_posthog.functions import JSON, canonical, normal_time, uuid
 from target_posthog.identity import usable
-from target_posthog.interpreter import is_true
+from target_posthog.language.compiler import DELETED_AT, Compiler, RuleError
+from target_posthog.language.expressions import ANYTHING, Schema
+from target_posthog.language.functions import JSON, canonical, normal_time, uuid
+from target_posthog.language.interpreter import is_true
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from target_posthog.compiler import Record
+    from target_posthog.language.compiler import Record
 
 Spec = dict[str, JSON]
 NAMESPACE = UUID("5f0c8a3e-6f0b-5d0f-9c4e-2f6f1f6a7c11")  # of this project's events; never to change
@@ -52,13 +52,13 @@ class StreamMapping:
     """
 
     def __init__(self, stream: str, specs: Sequence[Spec], *, identity: str, schema: Schema = ANYTHING) -> None:
-        rules = [_Rule(stream, spec, identity, schema) for spec in specs]
+        rules = [Rule(stream, spec, identity=identity, schema=schema) for spec in specs]
         self._filters = [rule for rule in rules if rule.is_filter and rule.is_usable]
         self._rules = [rule for rule in rules if not rule.is_filter and rule.is_usable]
         self.left_out = sorted({name for rule in rules for name in rule.left_out})
 
     def reason_to_leave_out(self, record: Record) -> str | None:
-        """Return the name of the first `leave_out` rule that holds for the record, else None."""
+        """Return the name of the first `leave_out` rule that holds for the record, else None; raises `RecordError`."""
         return next((rule.name for rule in self._filters if rule.holds(record)), None)
 
     def events(self, record: Record) -> list[Event]:
@@ -66,10 +66,13 @@ class StreamMapping:
         return [event for rule in self._rules for event in rule.events(record)]
 
 
-class _Rule:
-    """One compiled rule; not usable if it is a shipped one and the stream lacks what it is about."""
+class Rule:
+    """One compiled rule; not usable if it is a shipped one and the stream lacks what it is about.
 
-    def __init__(self, stream: str, spec: Spec, identity: str, schema: Schema) -> None:
+    `left_out` says what of it the stream has no field for, each with the reason.
+    """
+
+    def __init__(self, stream: str, spec: Spec, *, identity: str, schema: Schema) -> None:
         self.is_filter = "leave_out" in spec
         self.name = str(spec.get("name") or spec.get("leave_out") or spec.get("event"))
         self._place = f"rule `{self.name}` of stream `{stream}`"
@@ -91,9 +94,11 @@ class _Rule:
         self._name = compiler.value("event", f"`{json.dumps(event)}`" if is_fixed else event["expression"])
         self._delete = str(spec["delete"]) if spec.get("delete") else None
         self._distinct_id = compiler.candidates("distinct_id", spec["distinct_id"], identity)
-        self._other_id = compiler.candidates("anon_distinct_id", spec.get("anon_distinct_id", ()), identity)
+        if not self._distinct_id and event != "$groupidentify":
+            raise RuleError(f"{self._place}, `distinct_id`: there is no candidate for `identity: {identity}`")
+        self._other_id = compiler.candidates("anon_distinct_id", spec.get("anon_distinct_id"), identity)
         self._timestamp = compiler.value("timestamp", spec["timestamp"])
-        self._key = [compiler.value("key", one) for one in spec["key"]]
+        self._key = compiler.value("key", list(spec["key"]))
         self._properties = compiler.entries("properties", spec.get("properties", {}))
         self._set = compiler.value("set", spec.get("set", {}))
         self._set_once = compiler.value("set_once", spec.get("set_once", {}))
@@ -107,40 +112,55 @@ class _Rule:
         self._person_profile = compiler.value("person_profile", spec.get("person_profile", True))
 
     def holds(self, record: Record) -> bool:
-        """Say whether the rule's `when` holds for a record."""
-        return self._when is None or is_true(self._when(record))
+        """Say whether the rule's `when` holds for a record; raises `RecordError`."""
+        try:
+            return self._when is None or is_true(self._when(record))
+        except ValueError as error:
+            raise RecordError(f"{self._place}: {error}") from None
 
     def events(self, record: Record) -> Iterator[Event]:
         """Yield the events that this rule makes of a record, or of each item of its `for_each`."""
-        deleted_at = record.get(DELETED_AT)
-        if deleted_at and not self._delete:
+        if record.get(DELETED_AT) and not self._delete:
             return
+        for scope in self.scopes(record):
+            event = self.event(scope)
+            if event is not None:
+                yield event
+
+    def scopes(self, record: Record) -> Iterator[Record]:
+        """Yield the record, or it with each item of its `for_each` beside it as `item`; raises `RecordError`."""
+        if self._for_each is None:
+            return iter((record,))
         try:
-            for scope in self._scopes(record):
-                if deleted_at:
-                    yield self._made(self._delete, scope, deleted_at, of_nobody=True)
-                elif self.holds(scope) and not (self._only_links and self._links_nothing(scope)):
-                    event = self._made(self._name(scope), scope, self._timestamp(scope))
-                    if event["event"] != "$identify" or any(one in event["properties"] for one in LINKS_AND_SETS):
-                        yield event  # an `$identify` that neither links nor sets anything would have no effect
+            items = self._for_each(record)
         except ValueError as error:
             raise RecordError(f"{self._place}: {error}") from None
+        if not isinstance(items, (list, type(None))):
+            raise RecordError(f"{self._place}: `for_each` needs a list")
+        return ({**record, "item": item} for item in items or ())
+
+    def event(self, scope: Record) -> Event | None:
+        """Return the event of one of the `scopes`, None if it makes none; raises `RecordError`."""
+        deleted_at = scope.get(DELETED_AT)
+        try:
+            if deleted_at:
+                return self._made(self._delete, scope, deleted_at, of_nobody=True) if self._delete else None
+            if not self.holds(scope) or (self._only_links and self._links_nothing(scope)):
+                return None
+            event = self._made(self._name(scope), scope, self._timestamp(scope))
+        except ValueError as error:
+            raise RecordError(f"{self._place}: {error}") from None
+        # An `$identify` that neither links nor sets anything would have no effect.
+        acts = event["event"] != "$identify" or any(one in event["properties"] for one in LINKS_AND_SETS)
+        return event if acts else None
 
     def _links_nothing(self, scope: Record) -> bool:
         return not any(usable(candidate(scope)) for candidate in self._other_id)
 
-    def _scopes(self, record: Record) -> Iterator[Record]:
-        if self._for_each is None:
-            return iter((record,))
-        items = self._for_each(record)
-        if not isinstance(items, (list, type(None))):
-            raise ValueError("`for_each` needs a list")  # noqa: TRY004  # every wrong value of a record is one here
-        return ({**record, "item": item} for item in items or ())
-
     def _made(self, name: JSON, scope: Record, time: JSON, *, of_nobody: bool = False) -> Event:
         if not isinstance(name, str) or not name:
             raise ValueError("`event` gives no name")
-        key = [one(scope) for one in self._key]
+        key = self._key(scope)
         if all(one is None for one in key):
             raise ValueError("`key` is empty, so the event couldn't be told from others")
         if time is None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import jsonschema_rs
 import msgspec
@@ -16,24 +17,48 @@ from singer_sdk.exceptions import InvalidInputLine, InvalidJSONSchema
 from singer_sdk.singerlib.encoding import GenericSingerReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections import Counter
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import IO
 
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Properties(msgspec.Struct):
+    properties: dict[str, dict[str, Any] | bool]
+
+
+class _Schema(msgspec.Struct):
+    """What a SCHEMA message has to be: https://hub.meltano.com/singer/spec."""
+
+    stream: Name
+    schema: _Properties
+    key_properties: list[Name] | None = None
 
 
 class MessageReader(GenericSingerReader[bytes]):
     """Reads messages with msgspec: numbers become int or float, which read back as they were written.
 
-    Half of a surrogate pair, which is no text but which some programs write, becomes U+FFFD.
+    Half of a surrogate pair, which is no text but which some programs write, becomes U+FFFD. All is read within the
+    context that `around` makes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, around: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         super().__init__()
+        self._around = around
         self._decoder = msgspec.json.Decoder()
         self._lines = 0
+
+    def process_lines(
+        self, file_input: IO[bytes] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
+    ) -> Counter[str]:
+        """Read to the end and return how many messages there were of each type."""
+        with self._around():
+            return super().process_lines(file_input, callbacks)
 
     @property
     def default_input(self) -> IO[bytes]:
@@ -51,7 +76,25 @@ class MessageReader(GenericSingerReader[bytes]):
             raise InvalidInputLine(
                 f"Line {self._lines} of the input is no Singer message; does the tap print something else?"
             )
+        self._check(message)
         return message
+
+    def _check(self, message: dict[str, Any]) -> None:
+        """Raise InvalidInputLine for parts of a wrong type; the SDK would leave a null record out without a word."""
+        kind = message.get("type")
+        if kind == "RECORD":
+            if not isinstance(message.get("stream", ""), str) or not isinstance(message.get("record", {}), dict):
+                raise InvalidInputLine(
+                    f"Line {self._lines} of the input is a RECORD message whose `stream` isn't a text or whose "
+                    "`record` isn't an object"
+                )
+        elif kind == "SCHEMA":
+            try:
+                msgspec.convert(message, _Schema)
+            except msgspec.ValidationError as error:
+                raise InvalidInputLine(f"Line {self._lines} of the input is no right SCHEMA message: {error}") from None
+        elif not isinstance(kind, (str, type(None))):
+            self._process_unknown_message(message)
 
     def _repaired(self, line: bytes | str) -> object:
         """Return the message of a line without its lone surrogates; None if it is no JSON even so."""
@@ -77,7 +120,7 @@ class RecordCheck:
 
     def __init__(self, stream: str, schema: Mapping[str, Any]) -> None:
         try:
-            self._validator = jsonschema_rs.validator_for(dict(schema), validate_formats=False)
+            self._validator = jsonschema_rs.validator_for(dict(schema), validate_formats=False, retriever=_nowhere)
         except (ValueError, jsonschema_rs.ReferencingError):
             raise InvalidJSONSchema(f"The schema of stream `{stream}` is no valid JSON schema") from None
 
@@ -88,6 +131,11 @@ class RecordCheck:
         error = next(iter(self._validator.iter_errors(record)))
         place = ".".join(str(one) for one in error.instance_path) or "the record"
         return f"`{place}` isn't as the stream's schema says (`{error.schema_path[-1]}`)"
+
+
+def _nowhere(address: str) -> NoReturn:
+    """Refuse to fetch what a schema refers to: whoever writes one must not choose what is asked or read from here."""
+    raise ValueError(address)
 
 
 def name_of(record: Mapping[str, Any], keys: Sequence[str]) -> str:

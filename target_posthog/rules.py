@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from target_posthog.compiler import RuleError, Shipped
-from target_posthog.expressions import did_you_mean
+from target_posthog.language.compiler import RuleError, Shipped
+from target_posthog.language.expressions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from target_posthog.functions import JSON
+    from target_posthog.language.functions import JSON
     from target_posthog.mapping import Spec
 
     Streams = dict[str, list[Spec]]
 
-FILE_KEYS = ("about", "extends", "shared", "groups", "streams", "glossary")
+PARTS = ("groups", "records", "money", "books", "glossary")  # objects of a file, each joined with the one of its base
+PARTS_OF_OBJECTS = ("groups", "records", "glossary")
+FILE_KEYS = ("about", "extends", "shared", "streams", *PARTS)
 EVENT_KEYS = (
     *("about", "anon_distinct_id", "delete", "disabled", "distinct_id", "event", "extends", "for_each", "group_set"),
     *("groups", "key", "name", "person_profile", "properties", "session_id", "set", "set_once", "timestamp", "unset"),
@@ -49,7 +51,7 @@ def shipped_names() -> list[str]:
 
 
 def load(name: str) -> dict[str, JSON]:
-    """Return a mapping with its base worked in: `about`, `streams` (the rules) and `glossary` (the properties).
+    """Return a mapping with its base worked in: `about`, `streams` (the rules) and each of `PARTS`.
 
     `name` is a shipped one or a file's path. Raises `RuleError`, naming the setting `mapping`.
     """
@@ -68,12 +70,11 @@ def load(name: str) -> dict[str, JSON]:
         names = ", ".join(shipped)
         hint = did_you_mean(name, shipped) or f"; there are {names}, or give a file's path"
         raise RuleError(f"`mapping`: no mapping called `{name}` comes with the target{hint}")
-    base = load(document["extends"]) if "extends" in document else {"streams": {}, "glossary": {}, "groups": {}}
+    base = load(document["extends"]) if "extends" in document else {}
     return {
         "about": document.get("about", ""),
-        "groups": {**base["groups"], **document.get("groups", {})},
-        "streams": combined(base["streams"], document.get("streams") or {}),
-        "glossary": {**base["glossary"], **document.get("glossary", {})},
+        "streams": combined(base.get("streams", {}), document.get("streams") or {}),
+        **{part: {**base.get(part, {}), **document.get(part, {})} for part in PARTS},
     }
 
 
@@ -221,9 +222,13 @@ def _parsed(name: str, text: str) -> dict[str, JSON]:
         raise RuleError(f"`mapping`: {name} is no YAML") from None
     if not isinstance(document, dict):
         raise RuleError(f"`mapping`: {name} needs an object with `streams`")
-    for key in document:
+    for key, said in document.items():
         if key not in FILE_KEYS:
             raise RuleError(f"`mapping`: {name} has no key `{key}`{did_you_mean(str(key), FILE_KEYS)}")
+        if key in PARTS and not isinstance(said, dict):
+            raise RuleError(f"`mapping`: `{key}` of {name} needs an object")
+        if key in PARTS_OF_OBJECTS and not all(isinstance(one, dict) for one in said.values()):
+            raise RuleError(f"`mapping`: each entry in `{key}` of {name} needs an object")
     return document
 
 

@@ -11,7 +11,7 @@ import jsonschema_rs
 from singer_sdk import typing as th
 
 from target_posthog.client import DEFAULT_HOST
-from target_posthog.expressions import did_you_mean
+from target_posthog.language.expressions import did_you_mean
 from target_posthog.rules import shipped_names
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ UNMAPPED = ["event", "ignore", "refuse"]
 PROTOCOLS = ["auto", "v1", "batch"]
 # "Below a few thousand events per second": https://posthog.com/docs/migrate. PostHog's own importer sends 5,000.
 CLOUD_HISTORICAL_PER_SECOND = 2_000
+CLOUD = ".posthog.com"
 
 SETTINGS: dict[str, Any] = th.PropertiesList(
     th.Property(
@@ -95,6 +96,40 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="File for the summary of the run, as JSON.",
     ),
     th.Property(
+        "preview_path",
+        th.StringType,
+        title="Preview",
+        description=(
+            "Send nothing: write what would be sent to this file (SQLite; it holds personal data) and say the plan. "
+            "Needs no key, and leaves no STATE."
+        ),
+    ),
+    th.Property(
+        "plan_path",
+        th.StringType,
+        title="Plan",
+        description=(
+            "Hold the run to a plan that `target-posthog plan --out` has kept: it stops before it sends an event, a "
+            "property or a number of events that the plan doesn't announce."
+        ),
+    ),
+    th.Property(
+        "personal_api_key",
+        th.StringType,
+        secret=True,
+        title="Personal API key",
+        description=(
+            "PostHog's personal API key (starts with phx_) with the scope query:read, with which `explain` and "
+            "`reconcile` ask PostHog what it has. A run doesn't need it."
+        ),
+    ),
+    th.Property(
+        "project_id",
+        th.StringType,
+        title="Project id",
+        description="The project's number in PostHog, for the same commands.",
+    ),
+    th.Property(
         "max_events",
         th.IntegerType(minimum=0),
         title="Most events",
@@ -134,11 +169,24 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
 ).to_dict()
 
 
+def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that have a default, with it."""
+    return {name: one["default"] for name, one in schema["properties"].items() if "default" in one}
+
+
+def historical_per_second(chosen: int | None, host: str) -> int | None:
+    """Return the most events per second of a back-fill: as chosen, else what PostHog asks for on its cloud.
+
+    None and 0 mean that there is no limit.
+    """
+    return CLOUD_HISTORICAL_PER_SECOND if chosen is None and host.endswith(CLOUD) else chosen
+
+
 def wrong_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each setting that is missing, unknown or of the wrong kind; none quotes a value."""
     known = schema["properties"]
     wrong = [f"There is no setting `{name}`{did_you_mean(name, known)}" for name in config if name not in known]
-    for name in schema.get("required", ()):
+    for name in () if config.get("preview_path") else schema.get("required", ()):
         if not config.get(name):
             says = known[name]["description"]
             wrong.append(

@@ -13,26 +13,30 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.amounts import REVENUE, money_in
+from target_posthog.preview.places import is_identified
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from target_posthog.client import Client
     from target_posthog.mapping import Event
 
 MOST_PERSONS_COUNTED = 1_000_000  # each costs about 100 bytes of memory
-MONEY, CURRENCY = "revenue", "currency"  # https://posthog.com/docs/data/event-spec/ecommerce-events
 
 
 @dataclass
 class Summary:
-    """The figures of one run."""
+    """The figures of one run; `money_names` are the properties with an amount, each with that of its currency."""
 
+    money_names: Mapping[str, str] = field(default_factory=lambda: REVENUE)
     records: Counter[str] = field(default_factory=Counter)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
-    money: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    days: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by day, event, currency (or "")
+    money: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)  # by the same
     oldest: str = ""
     newest: str = ""
     started_at: float = field(default_factory=time.monotonic)
@@ -45,10 +49,12 @@ class Summary:
         self.accepted[name] += 1
         self.oldest = min(self.oldest or timestamp, timestamp)
         self.newest = max(self.newest, timestamp)
-        amount, currency = properties.get(MONEY), properties.get(CURRENCY)
-        if isinstance(amount, (int, float)) and isinstance(currency, str):
-            self.money[name, currency] = self.money.get((name, currency), Decimal()) + Decimal(repr(amount))
-        if len(self._persons) < MOST_PERSONS_COUNTED and "$process_person_profile" not in properties:
+        money = money_in(properties, self.money_names)
+        key = (timestamp[:10], name, money.currency if money else "")
+        self.days[key] += 1
+        if money:
+            self.money[key] = self.money.get(key, Decimal()) + money.amount
+        if len(self._persons) < MOST_PERSONS_COUNTED and is_identified(event):
             self._persons.add(hash(event["distinct_id"]))
             if "$anon_distinct_id" in properties:
                 self._linked.add(hash(properties["$anon_distinct_id"]))
@@ -59,8 +65,14 @@ class Summary:
         return len(self._persons - self._linked)
 
     def figures(self, client: Client) -> dict[str, Any]:
-        """Return everything as JSON values; money as decimal texts, times as RFC 3339, durations in seconds."""
+        """Return everything as JSON values; money as decimal texts, times as RFC 3339, durations in seconds.
+
+        `days` has a row per day, event and currency (or ""): day, event, currency, accepted events, revenue (or null).
+        """
         names = sorted({*self.accepted, *self.repeated, *self.refused})
+        revenue: dict[str, dict[str, Decimal]] = {name: {} for name in names}
+        for (_, name, currency), amount in sorted(self.money.items(), key=lambda one: one[0][2]):
+            revenue[name][currency] = revenue[name].get(currency, Decimal()) + amount
         return {
             "records": dict(sorted(self.records.items())),
             "left_out": [
@@ -72,10 +84,14 @@ class Summary:
                     "accepted": self.accepted[name],
                     "repeated": self.repeated[name],
                     "refused": self.refused[name],
-                    MONEY: {key[1]: str(amount) for key, amount in sorted(self.money.items()) if key[0] == name},
+                    "revenue": {currency: f"{amount:f}" for currency, amount in revenue[name].items()},
                 }
                 for name in names
             },
+            "days": [
+                [*key, count, f"{self.money[key]:f}" if key in self.money else None]
+                for key, count in sorted(self.days.items())
+            ],
             "persons": self.persons,
             "oldest": self.oldest or None,
             "newest": self.newest or None,
@@ -94,7 +110,7 @@ class Summary:
         )
         for name, one in figures["events"].items():
             counts = ", ".join(f"{one[kind]:,} {kind}" for kind in ("accepted", "repeated", "refused"))
-            money = "".join(f", {MONEY} {amount} {currency}" for currency, amount in one[MONEY].items())
+            money = "".join(f", revenue {amount} {currency}" for currency, amount in one["revenue"].items())
             yield f"  {name}: {counts}{money}"
         for one in figures["left_out"]:
             yield f"  left out of {one['stream']}: {one['records']:,} records ({one['reason']})"

@@ -27,3 +27,10 @@ def shop() -> Iterator[Shop]:
 def posthog() -> Iterator[PostHog]:
     with PostHog().serve() as served:
         yield served
+
+
+@pytest.fixture(scope="module")
+def posthog_server() -> Iterator[PostHog]:
+    """A PostHog that serves all tests of a module, each of which empties it first."""
+    with PostHog().serve() as served:
+        yield served

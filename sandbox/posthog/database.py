@@ -19,7 +19,7 @@ from sandbox.posthog.groups import Group
 from sandbox.posthog.persons import Person, person_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sandbox.posthog.groups import Groups
     from sandbox.posthog.persons import Persons
@@ -196,6 +196,16 @@ class Database:
         """Answer a question in SQL."""
         with self.lock:
             return self._connection.execute(sql, values).fetchall()
+
+    def read(
+        self, sql: str, values: Sequence[Any], functions: Mapping[str, tuple[int, Callable[..., Any]]]
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Answer a question with the names of its columns; it may call functions that SQLite lacks."""
+        with self.lock:
+            for name, (arguments, function) in functions.items():
+                self._connection.create_function(name, arguments, function, deterministic=True)
+            found = self._connection.execute(sql, values)
+            return [column[0] for column in found.description], found.fetchall()
 
     def _many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
         self._connection.executemany(sql, rows)

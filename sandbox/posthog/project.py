@@ -17,10 +17,10 @@ from flask import Flask, Response, request
 from sandbox.controls import Controls
 from sandbox.posthog import capture, capture_v0, capture_v1
 from sandbox.posthog.database import Database, PersonRow, Row
-from sandbox.posthog.groups import Groups
+from sandbox.posthog.intake import take
 from sandbox.posthog.pages import pages
 from sandbox.posthog.pages.shop_side import ShopSide
-from sandbox.posthog.persons import Persons, ids_of
+from sandbox.posthog.query_api import SCOPE, query_api
 from sandbox.posthog.totals import totals_of
 from sandbox.posthog.views import as_json, views
 from sandbox.server import serve
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # What `/flags` says of a key that no project has: https://github.com/PostHog/posthog/issues/54670.
 BAD_KEY = "The provided API key is invalid or has expired. Please check your API key and try again."
+PROJECT_ID = 1
 DETAILS = {"warning": "person_processing_disabled", "drop": "rejected", "retry": "not_persisted"}
 
 
@@ -49,6 +50,7 @@ class PostHog:
     `verdicts`: V1 verdicts to give instead of its own, by uuid or event name, each list used up one per arrival
     (`{"Order Completed": ["retry", "ok"]}`; details after a colon: `"drop:event_too_big"`).
     `clock`: now, as a datetime with its zone.
+    `personal_api_key`: the key of the query API for project 1; `key_scopes` is what it may do.
     `shop_url`: the sandbox's shop, to be asked for an order that somebody looks at; nobody is asked by default.
     """
 
@@ -63,6 +65,8 @@ class PostHog:
         largest_event_bytes: int = capture.LARGEST_EVENT_BYTES,
         verdicts: Mapping[str, list[str]] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        personal_api_key: str = "phx_sandbox",
+        key_scopes: frozenset[str] = frozenset((SCOPE,)),
         shop_url: str | None = None,
     ) -> None:
         self.api_key = api_key
@@ -72,6 +76,8 @@ class PostHog:
         self.largest_event_bytes = largest_event_bytes
         self.verdicts = {name: list(queue) for name, queue in (verdicts or {}).items()}
         self.clock = clock
+        self.personal_api_key = personal_api_key
+        self.key_scopes = key_scopes
         self.shop_url = shop_url
         self.url = ""
         self.controls = Controls()
@@ -110,6 +116,7 @@ class PostHog:
         app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]  # no web site may read here under a name of its own
         self.controls.install(app)
         app.register_blueprint(views(self.database))
+        app.register_blueprint(query_api(self.database, PROJECT_ID, self._scopes_of))
         app.register_blueprint(pages(self.database, ShopSide(self.shop_url) if self.shop_url else None))
         for path, answer in {
             capture_v1.PATH: self._capture_v1,
@@ -142,7 +149,7 @@ class PostHog:
         with self.database.lock:
             results, kept = self._overruled(judged)
             if known:
-                self._take(kept)
+                take(self.database, kept)
         return results
 
     def _capture_v0(self) -> Response:
@@ -152,7 +159,7 @@ class PostHog:
                 request.headers, compression, request.get_data(), self.clock(), self.largest_event_bytes
             )
             if self._knows(batch.api_key) and not self.billing_limit_reached:
-                self._take(batch.events, batch.notices)
+                take(self.database, batch.events, batch.notices)
         except capture.Refused as refused:
             return Response(str(refused), refused.status, mimetype="text/plain")
         if batch.oversized:
@@ -182,15 +189,8 @@ class PostHog:
             results[uuid] = verdict
         return results, kept
 
-    def _take(self, events: list[Event], notices: list[Notice] | None = None) -> None:
-        """Let the events change persons and groups in their order, and keep them: one batch after the other."""
-        ids = ids_of(events)
-        with self.database.lock:
-            persons = Persons(self.database.persons_behind(ids), self.database.personless_among(ids))
-            known_groups = self.database.groups() if any(one.event == "$groupidentify" for one in events) else []
-            groups = Groups({(one.type, one.key): one for one in known_groups})
-            kept = [one for one in events if persons.apply(one) and groups.apply(one)]
-            self.database.keep(kept, persons, groups, [*(notices or []), *groups.notices, *persons.notices])
+    def _scopes_of(self, key: str) -> frozenset[str] | None:
+        return self.key_scopes if key == self.personal_api_key else None
 
     def _flags(self) -> Response:
         encoding = request.headers.get("Content-Encoding", "")

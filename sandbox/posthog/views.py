@@ -66,12 +66,18 @@ def views(database: Database) -> Blueprint:
         database.wipe()
         return as_json({})
 
+    views.after_request(_kept_out_of_caches)
     return views
 
 
 def as_json(value: object, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with a value as JSON: decimals as strings, properties as the text that was sent."""
     return Response(msgspec.json.encode(value), mimetype="application/json", headers=dict(headers or {}))
+
+
+def _kept_out_of_caches(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"  # previews of real customers look the same
+    return response
 
 
 def _page() -> tuple[int, int]:

@@ -46,7 +46,24 @@ def requested_cost(operation: Operation) -> int:
 
 def actual_cost(operation: Operation, data: dict[str, Any] | None) -> int:
     """Return the points of what came back: each connection counts as the fullest of its pages."""
-    return _total(operation, lambda path, _args: max((_length(one) for one in _pluck(data, path)), default=0))
+    return _total(operation, lambda path, _args: size(data, path))
+
+
+def connections(operation: Operation) -> list[tuple[str, ...]]:
+    """Return where the connections of an operation are, as response keys."""
+    found: dict[tuple[str, ...], int] = {}
+    _total(operation, lambda path, _args: found.setdefault(path, 0))
+    return list(found)
+
+
+def size(data: object, path: tuple[str, ...]) -> int:
+    """Return how many nodes the fullest page of a connection has."""
+    return max(map(_length, _pluck(data, path)), default=0)
+
+
+def cost_of(operation: Operation, sizes: dict[tuple[str, ...], int]) -> int:
+    """Return the points of connections of such sizes."""
+    return _total(operation, lambda path, _args: sizes[path])
 
 
 def _total(operation: Operation, size_of: SizeOf) -> int:

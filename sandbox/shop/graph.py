@@ -123,8 +123,7 @@ class Graph:
         return connect(rows, args, lambda node: (value(node), number_of(node)), test)
 
     def _count(self, type_name: str, filters: Mapping[str, Filter], args: dict[str, Any], key: str) -> Node:
-        rows = self.store.sorted(type_name, "ID", number_of)
-        count, limit = sum(1 for _ in filter(self._test(type_name, filters, args, key), rows)), args.get("limit")
+        count, limit = self.store.count(type_name, self._test(type_name, filters, args, key)), args.get("limit")
         if limit is not None and count > limit:
             return {"count": limit, "precision": "AT_LEAST"}
         return {"count": count, "precision": "EXACT"}

@@ -60,6 +60,10 @@ class Nodes:
             self._sorted[type_name, key_name] = sorted(nodes, key=lambda node: (key(node), number_of(node)))
         return self._sorted[type_name, key_name]
 
+    def count(self, type_name: str, matches: Callable[[Node], bool] | None) -> int:
+        """Return how many nodes of a type match; all if there is nothing to match."""
+        return sum(1 for _ in filter(matches, self.by_type[type_name].values()))
+
     def orders_of(self, customer: Node) -> list[Node]:
         """Return a customer's orders, oldest first."""
         if not self._by_customer:

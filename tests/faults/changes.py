@@ -1,8 +1,8 @@
 """The shop changes while it is read, in: a world and a source of chance; out: one change of its store, made now.
 
-No customer changes twice in a world: so each has two states, and the first is that of the untouched store. What isn't
-here: a customer's e-mail and orders deleted. There, an incremental run rightly ends with other events than a first run
-over the final shop (an order that was read with the old e-mail isn't read again; what was never read has no tombstone).
+No customer changes twice in a world: so each has two states, and the first is that of the untouched store. After an
+e-mail was changed or an order deleted, an incremental run may rightly end with other events than a first run over the
+final shop: the world notes whose they are.
 """
 
 from __future__ import annotations
@@ -79,6 +79,23 @@ def rename_customer(world: World, random: Random) -> None:
     world.shop.store.change_customer(int(customer["legacyResourceId"]), _now(), firstName=name)
 
 
+def change_email(world: World, random: Random) -> None:
+    """Give a customer with orders another e-mail; these keep the old one."""
+    buyers = [one["customer"] for one in world.shop.store.orders if _is_free(world, one["customer"])]
+    customer = random.choice([one for one in buyers if one["email"]])
+    world.touched.add(customer["id"])
+    world.left_emails.add(customer["email"])
+    email = f"moved.{customer['email']}"
+    world.shop.store.change_customer(int(customer["legacyResourceId"]), _now(), email=email)
+
+
+def delete_order(world: World, random: Random) -> None:
+    """Delete an order that nobody hangs on: not their only one, of no web visitor, with no e-mail of its own."""
+    order = _any_order(world, random, _is_one_of_several)
+    world.deleted.add(order["legacyResourceId"])
+    world.shop.store.delete_order(order["name"], _now())
+
+
 def _any_order(world: World, random: Random, fits: Callable[[Node], bool]) -> Node:
     """Choose an order whose customer has not changed yet, and note the customer."""
     order = random.choice(
@@ -94,6 +111,11 @@ def _is_free(world: World, customer: Node | None) -> bool:
 
 def _is_paid(order: Node) -> bool:
     return order["displayFinancialStatus"] == "PAID" and Decimal(order["totalPriceSet"]["shopMoney"]["amount"]) > 0
+
+
+def _is_one_of_several(order: Node) -> bool:
+    customer = order["customer"]
+    return customer["numberOfOrders"] != "1" and order["email"] == customer["email"] and not order["customAttributes"]
 
 
 def _now() -> str:

@@ -1,14 +1,16 @@
-"""The two commands with a STATE every few records, in: `tap` or `target`, its arguments; out: what the command does.
+"""The two commands for small stores and short tests, in: the commands; out: the same, with a STATE every few records.
 
 A store that tests can afford is read before the first STATE of the real frequency (1,000 records, 5 seconds), and by
-one bulk operation. Knows no faults, and changes nothing else.
+one bulk operation; one that hangs is given up after an hour. Knows no faults, and changes nothing else.
 """
 
 from __future__ import annotations
 
-import sys
+import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from tap_shopify_orders.bulk import BulkOperations
 from tap_shopify_orders.tap import TapShopifyOrders
 from target_posthog.target import TargetPostHog
 
@@ -17,10 +19,16 @@ if TYPE_CHECKING:
 
 RECORDS_BETWEEN_STATES = 7
 RECORDS_PER_OPERATION = 25
+CLOCK_SPEED = 600  # of the wait for a bulk operation: an hour takes six seconds
 
 
 class FrequentTap(TapShopifyOrders):
-    """The tap, with a STATE every few records."""
+    """The tap, with a STATE every few records, and less patience with bulk operations."""
+
+    @cached_property
+    def bulk(self) -> BulkOperations:
+        """The store's bulk operations, by a fast clock."""
+        return BulkOperations(self.client, clock=lambda: time.monotonic() * CLOCK_SPEED)
 
     def discover_streams(self) -> list[ShopStream]:
         """Return the tap's streams."""
@@ -39,5 +47,4 @@ class FrequentTarget(TargetPostHog):
         super().__init__(seconds_between_states=0.0, **options)
 
 
-if __name__ == "__main__":
-    {"tap": FrequentTap, "target": FrequentTarget}[sys.argv.pop(1)].cli()
+COMMANDS = {"tap": FrequentTap, "target": FrequentTarget}

@@ -27,6 +27,8 @@ GRAPHQL = "graphql.json"
 PAGE = "<!DOCTYPE html><html><body><h1>Something went wrong</h1></body></html>"
 PAUSE_SHARE = 5  # of a fault's seconds, so up to 1.5 s: enough to fill a pipe of 64 KiB
 DOWN_SHARE = 8  # of a fault's seconds, so up to 2.4 s
+A_MINUTE_SECONDS = 60.0
+CLOCK_JUMPS = ("-30d", "-5h", "-70s", "+70s", "+5h", "+400d")
 RESTORED_POINTS_A_SECOND = 5_000.0
 DeadLetters = Literal["", "file", "full disk"]  # what the setting `dead_letter_path` is
 EVENTS = ("$identify", "Customer Created", "Order Completed", "Order Paid", "Order Fulfilled")
@@ -62,8 +64,9 @@ class Fault:
 class Kind:
     """A kind of fault: `strike` makes it happen, at most `most` times.
 
-    `side` is where its moment is counted (None: either), `pipe` (`commands` or `meltano`) and `method` (`bulk`) where
-    alone it can be, `dead_letters` the setting that it is about, `changes` says that it changes the shop.
+    `side` is where its moment is counted (None: either), `pipe` (`commands`, of these the `frequent` ones, or
+    `meltano`) and `method` (`bulk`) where alone it can be, `dead_letters` the setting that it is about, `changes` says
+    that it changes the shop, `long` that it takes too long to be joined with others.
     """
 
     strike: Callable[[World, Fault], None]
@@ -73,6 +76,7 @@ class Kind:
     method: str = ""
     dead_letters: DeadLetters = ""
     changes: bool = False
+    long: bool = False
 
     @property
     def about(self) -> Literal["process", "change", "answer"]:
@@ -190,6 +194,11 @@ def _empty(world: World, fault: Fault) -> None:
     world.shop.bucket.maximum_available, world.shop.bucket.restore_rate = 1_000.0, 1_000.0 + fault.choice % 3_000
 
 
+def jump(world: World, fault: Fault) -> None:
+    """Put the clock of the machine on which tap and target run."""
+    world.clock.write_text(Random(fault.choice).choice(CLOCK_JUMPS))
+
+
 def _ends_badly(random: Random) -> Outcome:
     status, code = random.choice(
         (("FAILED", "TIMEOUT"), ("FAILED", "INTERNAL_SERVER_ERROR"), ("CANCELED", None), ("EXPIRED", None))
@@ -225,6 +234,7 @@ KINDS: dict[str, Kind] = {
     "Shopify down": Kind(lambda world, fault: world.down(Side.SHOP, fault.seconds * DOWN_SHARE), Side.SHOP),
     "bulk operation ends badly": operations(_ends_badly, most=3),
     "bulk operation takes its time": operations(lambda random: Outcome(seconds=random.uniform(0.5, 2.0))),
+    "bulk operation hangs": replace(operations(lambda _: Outcome(stalls=True), most=1), pipe="frequent"),
     "bulk slots taken": Kind(lambda world, _: world.shop.bulk.reach_limit(), Side.SHOP, method="bulk"),
     "bulk download truncated": downloads(lambda random: {"truncate_bytes": random.randint(0, 60_000)}),
     "bulk download cut": downloads(lambda _: {"cut": True}),
@@ -236,6 +246,8 @@ KINDS: dict[str, Kind] = {
     "order added": changed(changes.add_order),
     "customer added": changed(changes.add_customer),
     "customer renamed": changed(changes.rename_customer),
+    "customer's e-mail changed": changed(changes.change_email),
+    "order deleted": changed(changes.delete_order),
     "PostHog 429": answers(Side.POSTHOG, troubled(429), most=2),
     "PostHog 429 with Retry-After": answers(Side.POSTHOG, troubled(429, retry_after="1"), most=2),
     "PostHog 503": answers(Side.POSTHOG, troubled(503), most=2),
@@ -250,9 +262,13 @@ KINDS: dict[str, Kind] = {
     "PostHog without V1": Kind(_without_v1("missing"), Side.POSTHOG),
     "PostHog with V1 unconfigured": Kind(_without_v1("unconfigured"), Side.POSTHOG),
     "PostHog down": Kind(lambda world, fault: world.down(Side.POSTHOG, fault.seconds * DOWN_SHARE), Side.POSTHOG),
+    "PostHog down for a minute": Kind(
+        lambda world, _: world.down(Side.POSTHOG, A_MINUTE_SECONDS), Side.POSTHOG, long=True
+    ),
     "poisoned event": verdicts("drop:event_too_big", most=1),
     "poisoned event kept": verdicts("drop:event_too_big", most=1, dead_letters="file"),
     "poisoned event, disk full": verdicts("drop:event_too_big", most=1, dead_letters="full disk"),
+    "the machine's clock jumps": Kind(jump),
     "target stands still": pauses("target"),
     "tap stands still": pauses("tap"),
     "SIGTERM to tap at a full pipe": pauses("target", then=signal.SIGTERM),

@@ -6,6 +6,7 @@ Knows how a pipe is started and what carries its state from run to run, but no f
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import sqlite3
 import subprocess
@@ -30,11 +31,11 @@ Codes = dict[str, int]
 class Pipe(Protocol):
     """A tap, a target, and the state between two runs."""
 
-    def start(self, tap: Settings, target: Settings) -> None:
-        """Start a run from the state that the last one left."""
+    def start(self, tap: Settings, target: Settings, environment: Mapping[str, str]) -> None:
+        """Start a run from the state that the last one left, with these variables besides."""
 
     def is_coming(self, name: str) -> bool:
-        """Say whether a process is still to come, or to get ready for signals."""
+        """Say whether a process is still to come."""
 
     def pid(self, name: str) -> int | None:
         """Return a running process's id; None if it isn't running."""
@@ -58,15 +59,17 @@ class CommandPipe:
 
     def __init__(self, folder: Path, *, frequent: bool) -> None:
         self._folder, self._run, self._processes = folder, 0, dict[str, subprocess.Popen[bytes]]()
+        self._environment = quiet_environment()
         self._commands: dict[str, Sequence[str | Path]] = {
-            name: [sys.executable, "-m", "tests.faults.frequent", name] if frequent else [SCRIPTS / command]
+            name: [sys.executable, "-m", "tests.faults.start", name] if frequent else [SCRIPTS / command]
             for name, command in PLUGINS.items()
         }
 
-    def start(self, tap: Settings, target: Settings) -> None:
+    def start(self, tap: Settings, target: Settings, environment: Mapping[str, str]) -> None:
         """Start both; the last whole line of the target's output is the tap's state."""
         self._run += 1
-        (self._folder / "state.json").write_text(json.dumps({"bookmarks": self.state()}))
+        self._environment = quiet_environment() | environment
+        (self._folder / "state.json").write_text(self._state())
         with (self._folder / "states.jsonl").open("ab") as states:
             reading = self._started("tap", tap, ["--state", self._folder / "state.json"], stdout=subprocess.PIPE)
             self._started("target", target, [], stdin=reading.stdout, stdout=states)
@@ -83,7 +86,7 @@ class CommandPipe:
                 [*self._commands[name], "--config", config, *arguments],
                 stderr=log,
                 cwd=ROOT,
-                env=quiet_environment(),
+                env=self._environment,
                 **streams,
             )
         return self._processes[name]
@@ -95,9 +98,9 @@ class CommandPipe:
             process = self._started("target", target, [], stdin=messages, stdout=subprocess.DEVNULL)
         return process.wait(LONGEST_RUN_SECONDS)
 
-    def is_coming(self, name: str) -> bool:
-        """Say whether a process hasn't logged anything: before that Python itself answers Ctrl-C, by a traceback."""
-        return self.pid(name) is not None and not self._log(name).stat().st_size
+    def is_coming(self, name: str) -> bool:  # noqa: ARG002  # the protocol's
+        """Say no: a process is there as soon as it was started."""
+        return False
 
     def pid(self, name: str) -> int | None:
         """Return a running process's id."""
@@ -121,9 +124,12 @@ class CommandPipe:
 
     def state(self) -> dict[str, Any]:
         """Return the bookmarks of the last STATE that was written whole."""
+        return _of_the_store(json.loads(self._state()))
+
+    def _state(self) -> str:
         states = self._folder / "states.jsonl"
         lines = states.read_text().split("\n")[:-1] if states.exists() else []
-        return dict(json.loads(lines[-1])["bookmarks"]) if lines else {}
+        return lines[-1] if lines else "{}"
 
     def logs(self) -> dict[str, str]:
         """Return both logs of the last run."""
@@ -142,16 +148,16 @@ class MeltanoPipe:
         self._children: list[psutil.Process] = []
         (folder / "meltano.yml").write_text((ROOT / "meltano.yml").read_text())
 
-    def start(self, tap: Settings, target: Settings) -> None:
+    def start(self, tap: Settings, target: Settings, environment: Mapping[str, str]) -> None:
         """Start `meltano run sync`; `--force`, as Meltano refuses to follow one that was killed for five minutes."""
         self._run += 1
         self._children = []
-        environment = _as_variables("TAP_SHOPIFY_ORDERS", tap) | _as_variables("TARGET_POSTHOG", target)
+        settings = _as_variables("TAP_SHOPIFY_ORDERS", tap) | _as_variables("TARGET_POSTHOG", target)
         with self._log.open("wb") as log:
             self._meltano = subprocess.Popen(
                 [SCRIPTS / "meltano", "run", "--force", "sync"],
                 cwd=self._folder,
-                env=quiet_environment() | environment,
+                env=quiet_environment() | settings | environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -211,7 +217,7 @@ class MeltanoPipe:
         with contextlib.closing(sqlite3.connect(path)) as database:
             rows = database.execute("select completed_state, partial_state from state").fetchall()
         states = [json.loads(text or "{}").get("singer_state", {}) for row in rows for text in row]
-        return {stream: mark for state in states for stream, mark in state.get("bookmarks", {}).items()}
+        return {stream: mark for state in states for stream, mark in _of_the_store(state).items()}
 
     def logs(self) -> dict[str, str]:
         """Return the one log."""
@@ -222,5 +228,30 @@ class MeltanoPipe:
         return self._folder / f"meltano-{self._run}.log"
 
 
+def _of_the_store(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the bookmarks of a state, which are by store, of the one store that there is."""
+    return {
+        stream: partition
+        for stream, bookmark in state.get("bookmarks", {}).items()
+        for partition in bookmark.get("partitions", ())
+    }
+
+
 def _as_variables(prefix: str, settings: Mapping[str, Any]) -> dict[str, str]:
     return {f"{prefix}_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def of_clock(path: Path) -> dict[str, str]:
+    """Return the variables that let processes take the time from a clock that a file says is wrong, such as by `-3h`.
+
+    libfaketime steps in between a process and the machine's clock; the one that only counts (monotonic) stays true.
+    """
+    package = importlib.util.find_spec("libfaketime")
+    assert package
+    assert package.origin
+    return {
+        "LD_PRELOAD": str(Path(package.origin).parent / "vendor/libfaketime/src/libfaketime.so.1"),
+        "FAKETIME_TIMESTAMP_FILE": str(path),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }

@@ -17,10 +17,13 @@ LATEST_REQUEST_LATER = {Side.SHOP: 5, Side.POSTHOG: 12}  # of one that has less 
 MOST_FAULTS_IN_A_LEG = 3
 MELTANO_EVERY = 12  # one run in so many goes through Meltano, whose start alone takes longer than a pipe's whole run
 BULK_SHARE = 0.4
+PIPES = {"commands": ("", "commands"), "frequent": ("", "commands", "frequent"), "meltano": ("", "meltano")}
 WEIGHTS = {"process": 3, "change": 2, "answer": 1}
 
 PipeName = Literal["commands", "frequent", "meltano"]
 Method = Literal["auto", "bulk"]
+Level = Literal["INFO", "DEBUG"]
+DEBUG_EVERY = 3
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,14 @@ class Leg:
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens in one seeded run, before the reruns without faults."""
+    """What happens in one seeded run, before the reruns without faults; `level` is how much is logged."""
 
     seed: int
     customers: int
     pipe: PipeName
     method: Method
     legs: tuple[Leg, ...] = field(default=())
+    level: Level = "INFO"
 
     @property
     def kinds(self) -> list[str]:
@@ -51,7 +55,8 @@ class Plan:
             ", ".join(map(str, leg.faults)) + (f" (dead letters: {leg.dead_letters})" if leg.dead_letters else "")
             for leg in self.legs
         )
-        return f"{self.customers} customers, {self.pipe}, {self.method}: {legs}"
+        level = f", {self.level}" if self.level != "INFO" else ""
+        return f"{self.customers} customers, {self.pipe}, {self.method}{level}: {legs}"
 
 
 def plan_of(seed: int, only: str | None = None) -> Plan:
@@ -64,11 +69,12 @@ def plan_of(seed: int, only: str | None = None) -> Plan:
     first = only or names[seed % len(names)]
     meltano = KINDS[first].pipe == "meltano" or (seed % MELTANO_EVERY == 0 and not KINDS[first].pipe)
     pipe: PipeName = "meltano" if meltano else random.choices(("frequent", "commands"), (3, 1))[0]
+    pipe = "frequent" if KINDS[first].pipe == "frequent" else pipe
     method: Method = "bulk" if KINDS[first].method == "bulk" or random.random() < BULK_SHARE else "auto"
     possible = [
         name
         for name in names
-        if KINDS[name].pipe in ("", "meltano" if meltano else "commands") and KINDS[name].method in ("", method)
+        if KINDS[name].pipe in PIPES[pipe] and KINDS[name].method in ("", method) and not KINDS[name].long
     ]
     weights = [WEIGHTS[KINDS[name].about] for name in possible]
     legs: list[Leg] = []
@@ -76,7 +82,7 @@ def plan_of(seed: int, only: str | None = None) -> Plan:
         more = 0 if only else random.randint(0, MOST_FAULTS_IN_A_LEG - 1)
         chosen = [first] * (number == 0) + random.choices(possible, weights, k=more + (number > 0))
         legs.append(_leg(random, chosen, LATEST_REQUEST_LATER if number else LATEST_REQUEST))
-    return Plan(seed, random.choice(CUSTOMERS), pipe, method, tuple(legs))
+    return Plan(seed, random.choice(CUSTOMERS), pipe, method, tuple(legs), "INFO" if seed % DEBUG_EVERY else "DEBUG")
 
 
 def _leg(random: Random, chosen: list[str], latest: dict[Side, int]) -> Leg:

@@ -89,7 +89,9 @@ class _Judge:
         """Run without faults until nothing differs; at most three times, and each must succeed."""
         expected, earlier = self._expected()
         while True:
-            differences = checks.differences(checks.Facts.of(self._world.posthog), expected.facts, earlier)
+            differences = checks.differences(
+                checks.Facts.of(self._world.posthog), expected.facts, earlier, self._world.gone
+            )
             succeeded = not any(self._left[-1].codes.values())
             if not differences or self._result.reruns == MOST_RERUNS:
                 break
@@ -101,8 +103,9 @@ class _Judge:
             if any(self._left[-1].codes.values()):
                 self._result.broken.append(f"a run without faults fails: {self._left[-1].codes}")
         self._result.broken += differences + checks.doubles(self._world.posthog)
+        needless = {one for one, properties in expected.facts.events.items() if self._world.gone.lacks(properties)}
         for left in self._left:
-            self._result.broken += checks.ahead(left.bookmarks, expected.written, left.arrived)
+            self._result.broken += checks.ahead(left.bookmarks, expected.written, left.arrived | needless)
 
     def _changed_in_last_run(self) -> bool:
         return any(KINDS[one.kind].changes for one in self._left[-1].struck)

@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 from sandbox.posthog import PostHog
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tests.faults.kinds import KINDS, Fault, Side
-from tests.faults.pipes import CommandPipe, MeltanoPipe
+from tests.faults.checks import Gone
+from tests.faults.kinds import KINDS, Fault, Side, jump
+from tests.faults.pipes import CommandPipe, MeltanoPipe, of_clock
 
 if TYPE_CHECKING:
     import signal
@@ -63,16 +64,23 @@ class Left:
 
 @dataclass
 class World:
-    """Everything of one plan; `touched` are the ids of customers who have changed."""
+    """Everything of one plan.
+
+    `touched` are the ids of customers who have changed, `deleted` the numbers of orders, `left_emails` those that
+    customers had before; `clock` is the file that puts the clock of the machine on which the processes run.
+    """
 
     plan: Plan
     folder: Path
     touched: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
+    left_emails: set[str] = field(default_factory=set)
     shop: Shop = field(init=False)
     posthog: PostHog = field(init=False)
 
     def __post_init__(self) -> None:
         """Fill the store; nothing is served yet."""
+        self.clock = self.folder / "clock"
         self.shop = Shop(store_of(self.plan.customers))
         self.posthog = PostHog()
         self._servers = {Side.SHOP: ExitStack(), Side.POSTHOG: ExitStack()}
@@ -122,7 +130,7 @@ class World:
             self.controls(side).reset()
         if self.touched:
             next_second()
-        self.pipe.start(*self._settings(leg))
+        self.pipe.start(*self._settings(leg), self._environment(leg))
         with ThreadPoolExecutor(1) as conductor:
             struck = conductor.submit(self._conduct, leg.faults)
             try:
@@ -130,10 +138,15 @@ class World:
             finally:
                 faults = struck.result()
                 self._heal()
-        logs = self.pipe.logs()
+        logs = self.pipe.logs() | ({"summary": self._summary.read_text()} if self._summary.exists() else {})
         if leg.dead_letters == "file":
             logs |= self._replay(leg)
         return Left(codes, self.pipe.state(), self.arrived(), logs, faults)
+
+    @property
+    def gone(self) -> Gone:
+        """What the shop has no more."""
+        return Gone(self.deleted, self.left_emails)
 
     def arrived(self) -> set[tuple[str, ...]]:
         """Return the events that PostHog has, each by what PostHog counts it by."""
@@ -151,10 +164,21 @@ class World:
             tap |= {"client_id": self.shop.settings.client_id, "client_secret": self.shop.settings.client_secret}
         else:
             tap |= {"access_token": self.shop.settings.access_token}
-        target: dict[str, Any] = {"api_key": self.posthog.api_key, "host": self.posthog.url}
+        target: dict[str, Any] = {
+            "api_key": self.posthog.api_key,
+            "host": self.posthog.url,
+            "summary_path": str(self._summary),
+        }
         if leg.dead_letters:
             target["dead_letter_path"] = str(self._dead_letters) if leg.dead_letters == "file" else FULL_DISK
         return tap, target
+
+    def _environment(self, leg: Leg) -> dict[str, str]:
+        logged = {"LOGLEVEL": self.plan.level}  # of tap and target: at DEBUG, Meltano itself logs every record
+        if not any(KINDS[one.kind].strike is jump for one in leg.faults):
+            return logged
+        self.clock.write_text("+0")
+        return logged | of_clock(self.clock)
 
     def _conduct(self, faults: Iterable[Fault]) -> list[Fault]:
         """Let each fault strike when its moment has come, for as long as the run goes on; return those that did."""
@@ -196,6 +220,10 @@ class World:
         assert code == 0, "dead letters can be sent again"
         self._dead_letters.unlink()
         return {"replay": sender.logs()["target"]}
+
+    @property
+    def _summary(self) -> Path:
+        return self.folder / "summary.json"
 
     @property
     def _dead_letters(self) -> Path:

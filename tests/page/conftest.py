@@ -13,6 +13,8 @@ import pytest
 from selenium import webdriver
 
 from sandbox.posthog import PostHog
+from sandbox.posthog.preview import Preview
+from sandbox.posthog.preview_file import PreviewFile
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tests.conftest import LAST_DAY
@@ -37,29 +39,58 @@ FLAGS = (
 )
 
 
+@pytest.fixture
+def posthog(posthog_server: PostHog) -> PostHog:
+    posthog_server.database.wipe()
+    return posthog_server
+
+
 @pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostHog]:
-    """The small store's events, brought by the tap and the target as processes."""
-    folder = tmp_path_factory.mktemp("pair")
-    with Shop(cdnow_store(LAST_DAY, customers=40)).serve() as shop, PostHog(shop_url=shop.url).serve() as posthog:
+def small_shop() -> Iterator[Shop]:
+    with Shop(cdnow_store(LAST_DAY, customers=40)).serve() as shop:
         paid = next(one for one in shop.store.orders if one["displayFinancialStatus"] == "PAID" and one["customer"])
         shop.store.refund_order(paid["name"], "2026-11-01T12:00:00Z")
-        for plugin, settings in {
-            "tap-shopify-orders": {
-                "store": "sandbox.myshopify.com",
-                "access_token": "shpat_sandbox",
-                "admin_url": f"{shop.url}/admin",
-            },
-            "target-posthog": {"api_key": "phc_sandbox", "host": posthog.url},
-        }.items():
-            (folder / f"{plugin}.json").write_text(json.dumps(settings))
-        messages = run(folder, "tap-shopify-orders")
-        run(folder, "target-posthog", messages)
+        yield shop
+
+
+@pytest.fixture(scope="session")
+def messages(tmp_path_factory: pytest.TempPathFactory, small_shop: Shop) -> bytes:
+    """The small shop's records, read by the tap as a process."""
+    settings = {
+        "store": "sandbox.myshopify.com",
+        "access_token": "shpat_sandbox",
+        "admin_url": f"{small_shop.url}/admin",
+    }
+    return run(tmp_path_factory.mktemp("tap"), "tap-shopify-orders", settings)
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory, small_shop: Shop, messages: bytes) -> Iterator[PostHog]:
+    """The small shop's events, brought by the target as a process."""
+    with PostHog(shop_url=small_shop.url).serve() as posthog:
+        settings = {"api_key": "phc_sandbox", "host": posthog.url}
+        run(tmp_path_factory.mktemp("target"), "target-posthog", settings, messages)
         yield posthog
 
 
-def run(folder: Path, plugin: str, messages: bytes = b"") -> bytes:
-    command = [SCRIPTS / plugin, "--config", folder / f"{plugin}.json"]
+@pytest.fixture(scope="session")
+def previewed(tmp_path_factory: pytest.TempPathFactory, messages: bytes) -> Iterator[Preview]:
+    """The page of a preview of the same records."""
+    with Preview(preview_of(tmp_path_factory.mktemp("preview"), messages)).serve() as preview:
+        yield preview
+
+
+def preview_of(folder: Path, messages: bytes, **settings: object) -> PreviewFile:
+    """Let the target write a preview, as a process."""
+    path = folder / "preview.sqlite"
+    run(folder, "target-posthog", {"preview_path": str(path), **settings}, messages)
+    return PreviewFile(path)
+
+
+def run(folder: Path, plugin: str, settings: dict[str, object], messages: bytes = b"") -> bytes:
+    config = folder / f"{plugin}.json"
+    config.write_text(json.dumps(settings))
+    command = [SCRIPTS / plugin, "--config", config]
     return subprocess.run(command, input=messages, capture_output=True, check=True, cwd=folder, timeout=120).stdout
 
 

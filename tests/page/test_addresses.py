@@ -10,47 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from posthog.consumer import Consumer
 
 from sandbox.posthog import PostHog
+from tests.posthog_events import event, order, send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sandbox.shop import Shop
 
 MINUS = "\N{MINUS SIGN}"
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}/../?a=b#c"
-
-
-def event(number: int, name: str = "seen", distinct_id: str = "ada@x.io", at: str = "", **properties: Any) -> dict:
-    return {
-        "event": name,
-        "uuid": str(uuid.UUID(int=number)),
-        "distinct_id": distinct_id,
-        "timestamp": at or f"2026-11-01T10:00:{number % 60:02}Z",
-        "properties": {"$ignore_sent_at": True, **properties},
-    }
-
-
-def order(number: int, name: str, order_id: str, **properties: Any) -> dict:
-    return event(number, name, order_id=order_id, order_name=f"#{order_id}", currency="USD", **properties)
-
-
-def send(posthog: PostHog, *events: dict[str, Any]) -> None:
-    Consumer(None, "phc_sandbox", host=posthog.url).request(list(events))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostHog]:
-    with PostHog().serve() as served:
-        yield served
-
-
-@pytest.fixture
-def posthog(server: PostHog) -> PostHog:
-    server.database.wipe()
-    return server
 
 
 def get(posthog: PostHog, path: str, **asked: str) -> requests.Response:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
     from sandbox.posthog import PostHog
+    from sandbox.posthog.preview import Preview
 
 LONGEST_WAIT_SECONDS = 20.0
 WIDE, NARROW = 1280, 390  # pixels: a laptop's window, a telephone
@@ -132,13 +133,31 @@ def test_the_keyboard_reaches_everything_in_order_and_skips_to_the_content(brows
     assert outline == "solid"
 
 
+def addresses(site: str, filled: PostHog, previewed: Preview) -> list[str]:
+    """Each kind of page, of what has arrived or of a preview."""
+    if site == "arrived":
+        return [f"{filled.url}{path}" for path in pages(filled)]
+    refund = refunded(filled)
+    record = previewed.file.record_of_event(refund["uuid"])
+    assert record is not None
+    (left_out, *_) = previewed.file.records("", "test orders", refused=False, eventless=False, after=0)
+    own = ["/records", "/records?left_out=test+orders", f"/records/{left_out.number}", "/records/1"]
+    paths = [*pages(filled), *own, f"/records/{record.number}", f"/records/{record.number}?masked=1"]
+    return [f"{previewed.url}{path}" for path in paths]
+
+
+@pytest.mark.parametrize("site", ["arrived", "preview"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_is_too_wide_complains_or_shuts_anybody_out(browser: Chrome, filled: PostHog, scheme: str) -> None:
+def test_no_page_is_too_wide_complains_or_shuts_anybody_out(
+    browser: Chrome, filled: PostHog, previewed: Preview, scheme: str, site: str
+) -> None:
     backgrounds = set()
-    for path in pages(filled):
+    for path in addresses(site, filled, previewed):
         for width in (WIDE, NARROW):
             look(browser, width, scheme)
-            browser.get(f"{filled.url}{path}")
+            browser.get(path)
+            for details in browser.find_elements(By.TAG_NAME, "details"):
+                browser.execute_script("arguments[0].open = true", details)
             assert browser.execute_script(TOO_WIDE) == 0, (path, width)
             backgrounds.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
         violations = Axe().run(browser, options=RULES[scheme])["violations"]
@@ -146,9 +165,37 @@ def test_no_page_is_too_wide_complains_or_shuts_anybody_out(browser: Chrome, fil
     assert backgrounds == {"rgb(247, 247, 245)" if scheme == "light" else "rgb(20, 22, 27)"}
 
 
-def test_the_page_asks_nobody_else(browser: Chrome, filled: PostHog) -> None:
-    for path in pages(filled):
-        browser.get(f"{filled.url}{path}")
+@pytest.mark.parametrize("site", ["arrived", "preview"])
+def test_the_page_asks_nobody_else(browser: Chrome, filled: PostHog, previewed: Preview, site: str) -> None:
+    own = filled.url if site == "arrived" else previewed.url
+    for path in addresses(site, filled, previewed):
+        browser.get(path)
         asked = browser.execute_script("return performance.getEntriesByType('resource').map(one => one.name)")
         assert asked
-        assert all(one.startswith(filled.url) for one in asked)
+        assert all(one.startswith(own) for one in asked)
+
+
+def test_a_person_looks_at_a_plan_and_finds_why_an_order_is_left_out(browser: Chrome, previewed: Preview) -> None:
+    browser.get(previewed.url)
+    assert browser.find_element(By.TAG_NAME, "h1").text == "What a run would send"
+    assert len(browser.find_elements(By.CSS_SELECTOR, "figure svg .bar .rect")) > 10
+    follow(browser, browser.find_element(By.PARTIAL_LINK_TEXT, "Left out: test orders").click)
+    follow(browser, browser.find_element(By.CSS_SELECTOR, "tbody th a").click)
+    said = text_of(browser)
+    assert "It is left out: test orders. Nothing of it is sent." in said
+    assert "✓ test orders" in said
+    assert "When test is true" in said
+
+
+def test_a_person_sees_why_a_refund_became_an_event_and_hides_who_it_was(
+    browser: Chrome, filled: PostHog, previewed: Preview
+) -> None:
+    refund = refunded(filled)
+    browser.get(f"{previewed.url}/orders/{refund['properties']['order_id']}")
+    assert "✓ Refunded" in text_of(browser)
+    follow(browser, browser.find_element(By.LINK_TEXT, "The record and its rules").click)
+    assert "✓ Order Refunded" in text_of(browser)
+    assert refund["distinct_id"] in text_of(browser)
+    follow(browser, browser.find_element(By.LINK_TEXT, "Hide personal data").click)
+    assert refund["uuid"] in text_of(browser)
+    assert refund["distinct_id"] not in browser.page_source

@@ -8,8 +8,9 @@ import random
 import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,19 +22,21 @@ from tests.pipeline.meltano_project import SCRIPTS, quiet_environment
 if TYPE_CHECKING:
     from pathlib import Path
 
+LAST_DAY = date(2026, 10, 31)
+TOKENS = {"EU_TOKEN": "shpat_eu", "US_TOKEN": "shpat_us", "JP_TOKEN": "shpat_jp"}
 RUNS_AFTER_A_KILL = 3
 LONGEST_RUN_SECONDS = 120
 
 
-def start(folder: Path, shop: Shop, posthog: PostHog) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
+def start(
+    folder: Path, tap_settings: dict[str, Any], posthog: PostHog
+) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
     """The tap and the target in a pipe, going on from the last state that the target wrote."""
-    (folder / "tap.json").write_text(
-        json.dumps({"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin"})
-    )
+    (folder / "tap.json").write_text(json.dumps(tap_settings))
     (folder / "target.json").write_text(json.dumps({"api_key": "phc_sandbox", "host": posthog.url}))
     states = (folder / "states.jsonl").read_text().splitlines() if (folder / "states.jsonl").exists() else []
     (folder / "state.json").write_text(states[-1] if states else "{}")
-    environment = quiet_environment()
+    environment = quiet_environment() | TOKENS
     with (folder / "states.jsonl").open("ab") as written, (folder / "log").open("ab") as log:
         tap = subprocess.Popen(
             [SCRIPTS / "tap-shopify-orders", "--config", folder / "tap.json", "--state", folder / "state.json"],
@@ -53,19 +56,23 @@ def start(folder: Path, shop: Shop, posthog: PostHog) -> tuple[subprocess.Popen[
     return tap, target
 
 
-def run_to_the_end(folder: Path, shop: Shop, posthog: PostHog) -> tuple[int, int]:
-    tap, target = start(folder, shop, posthog)
+def run_to_the_end(folder: Path, tap_settings: dict[str, Any], posthog: PostHog) -> tuple[int, int]:
+    tap, target = start(folder, tap_settings, posthog)
     return target.wait(LONGEST_RUN_SECONDS), tap.wait(LONGEST_RUN_SECONDS)
 
 
 def facts(posthog: PostHog) -> tuple[list[str], list[str]]:
-    """Events and persons as PostHog has them, without the moments and numbers that PostHog itself makes up."""
+    """Events and persons as PostHog has them, without the moments and numbers that PostHog itself makes up.
+
+    Which store a person of several was seen in first is left out: it is the one that is read first.
+    """
     events = [
         json.dumps([one["uuid"], one["event"], one["distinct_id"], one["timestamp"], one["properties"]], sort_keys=True)
         for one in posthog.events()
     ]
     persons = [
-        json.dumps([sorted(one["distinct_ids"]), one["properties"]], sort_keys=True) for one in posthog.persons()
+        json.dumps([sorted(one["distinct_ids"]), one["properties"] | {"first_shop": None}], sort_keys=True)
+        for one in posthog.persons()
     ]
     return sorted(events), sorted(persons)
 
@@ -73,16 +80,34 @@ def facts(posthog: PostHog) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda sent: sent.name)
 @pytest.mark.parametrize("victim", ["tap", "target"])
 def test_a_killed_run_is_made_good_by_the_next(tmp_path: Path, victim: str, sent: signal.Signals) -> None:
+    with Shop(cdnow_store(LAST_DAY, customers=120)).serve() as shop:
+        settings = {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin"}
+        kill_and_compare(tmp_path, settings, victim, sent)
+
+
+@pytest.mark.parametrize("victim", ["tap", "target"])
+def test_a_killed_run_of_several_stores_is_made_good_by_the_next(tmp_path: Path, victim: str) -> None:
+    with ExitStack() as open_shops:
+        entries = []
+        for name, variable in zip(("acme-eu", "acme-us", "acme-jp"), TOKENS, strict=True):
+            store = cdnow_store(LAST_DAY, customers=40)
+            store.shop.update(myshopifyDomain=f"{name}.myshopify.com")
+            shop = open_shops.enter_context(Shop(store, access_token=TOKENS[variable]).serve())
+            entries.append({"store": name, "access_token_env": variable, "admin_url": f"{shop.url}/admin"})
+        kill_and_compare(tmp_path, {"stores": entries}, victim, signal.SIGKILL)
+
+
+def kill_and_compare(folder: Path, settings: dict[str, Any], victim: str, sent: signal.Signals) -> None:
+    """Kill a side some times, run to the end, and compare what arrived with an undisturbed run's."""
     chance = random.Random(f"{victim} {sent}")
-    store = cdnow_store(date(2026, 10, 31), customers=120)
-    calm, disturbed = tmp_path / "calm", tmp_path / "disturbed"
+    calm, disturbed = folder / "calm", folder / "disturbed"
     calm.mkdir()
     disturbed.mkdir()
-    with Shop(store).serve() as shop, PostHog().serve() as expected, PostHog().serve() as posthog:
-        assert run_to_the_end(calm, shop, expected) == (0, 0)
+    with PostHog().serve() as expected, PostHog().serve() as posthog:
+        assert run_to_the_end(calm, settings, expected) == (0, 0)
         for _ in range(RUNS_AFTER_A_KILL):
             seen = len(posthog.controls.requests)
-            tap, target = start(disturbed, shop, posthog)
+            tap, target = start(disturbed, settings, posthog)
             # The kill falls somewhere between the first events' arrival and the end.
             deadline = time.monotonic() + chance.uniform(0.0, 1.5)
             while target.poll() is None and len(posthog.controls.requests) == seen and time.monotonic() < deadline + 10:
@@ -93,5 +118,5 @@ def test_a_killed_run_is_made_good_by_the_next(tmp_path: Path, victim: str, sent
                 os.kill(process.pid, sent)
             target.wait(LONGEST_RUN_SECONDS)
             tap.wait(LONGEST_RUN_SECONDS)
-        assert run_to_the_end(disturbed, shop, posthog) == (0, 0)
+        assert run_to_the_end(disturbed, settings, posthog) == (0, 0)
         assert facts(posthog) == facts(expected)

@@ -1,4 +1,4 @@
-"""What the tests of the sandbox's shop share: a clock that is set by hand, and a way to ask."""
+"""What the sandbox's tests share: a clock that is set by hand, a way to ask the shop, and an empty PostHog."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sandbox.shop.cdnow import cdnow_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sandbox.posthog import PostHog
     from sandbox.shop.store import Store
 
 
@@ -33,6 +34,13 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def posthog(posthog_server: PostHog) -> PostHog:
+    posthog_server.database.wipe()
+    posthog_server.controls.reset()
+    return posthog_server
 
 
 @pytest.fixture

@@ -9,43 +9,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from posthog.consumer import Consumer
 
-from sandbox.posthog import PostHog
 from sandbox.posthog.persons import is_illegal
+from tests.posthog_events import event as numbered_event
+from tests.posthog_events import send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostHog]:
-    with PostHog().serve() as served:
-        yield served
-
-
-@pytest.fixture
-def posthog(server: PostHog) -> PostHog:
-    server.database.wipe()
-    return server
-
+    from sandbox.posthog import PostHog
 
 numbers = itertools.count(1)
 
 
-def send(posthog: PostHog, *events: dict[str, Any]) -> None:
-    """Deliver the events in one batch."""
-    Consumer(None, "phc_sandbox", host=posthog.url).request(list(events))
-
-
 def event(distinct_id: str, name: str = "seen", day: int = 1, **properties: object) -> dict[str, Any]:
-    return {
-        "event": name,
-        "uuid": str(uuid.UUID(int=next(numbers))),
-        "distinct_id": distinct_id,
-        "timestamp": f"2026-11-{day:02}T10:00:00Z",
-        "properties": {"$ignore_sent_at": True, **properties},
-    }
+    return numbered_event(next(numbers), name, distinct_id, f"2026-11-{day:02}T10:00:00Z", **properties)
 
 
 def identify(distinct_id: str, other_id: str | None = None, **properties: object) -> dict[str, Any]:

@@ -12,28 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from posthog.capture_mode import CaptureMode
 from posthog.consumer import Consumer
 
 from sandbox.controls import Reply
 from sandbox.posthog import PostHog
+from tests.posthog_events import send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostHog]:
-    with PostHog().serve() as served:
-        yield served
-
-
-@pytest.fixture
-def posthog(server: PostHog) -> PostHog:
-    server.database.wipe()
-    server.controls.reset()
-    return server
 
 
 def event(number: int = 1, **changes: object) -> dict[str, Any]:
@@ -46,10 +32,6 @@ def event(number: int = 1, **changes: object) -> dict[str, Any]:
         **changes,
     }
     return {**one, "properties": {"$ignore_sent_at": True, **one["properties"]}}
-
-
-def send(posthog: PostHog, *events: dict[str, Any]) -> None:
-    Consumer(None, "phc_sandbox", host=posthog.url, capture_mode=CaptureMode.V1).request(list(events))
 
 
 def get(posthog: PostHog, path: str) -> dict[str, Any]:
@@ -129,6 +111,11 @@ def test_the_overview_leads_to_each_view(posthog: PostHog) -> None:
     overview = get(posthog, "/api/")
     assert overview["totals"]["received"] == 0
     assert [type(get(posthog, path)) for path in overview["views"].values()] == [list, list, list, dict, list]
+
+
+def test_no_view_stays_in_a_cache(posthog: PostHog) -> None:
+    for path in ("/api/", "/api/events", "/api/persons", "/api/totals", "/api/groups", "/api/warnings"):
+        assert requests.get(f"{posthog.url}{path}", timeout=5).headers["Cache-Control"] == "no-store", path
 
 
 def test_a_reset_forgets_everything(posthog: PostHog) -> None:

@@ -12,7 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_sdk.singerlib.encoding.base import GenericSingerWriter
+from singer_sdk.contrib.msgspec import MsgSpecWriter
 
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
@@ -47,14 +47,11 @@ class Run:
         return {one["name"]: one for one in self.records["orders"]}
 
 
-class Collected(GenericSingerWriter[str, Any]):
+class Collected(MsgSpecWriter):
     """Keeps messages as they would stand on the wire."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-
-    def serialize_message(self, message: Any) -> str:
-        return json.dumps(message.to_dict(), default=str)
 
     def write_message(self, message: Any) -> None:
         self.messages.append(json.loads(self.format_message(message)))

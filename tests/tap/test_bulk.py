@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from sandbox.shop.bulk_rules import complaints
 from sandbox.shop.cdnow import cdnow_store
 from sandbox.shop.schemas import read_document
 from sandbox.shop.schemas import schema as schema_of
+from tap_shopify_orders.answers import Refused
 from tap_shopify_orders.bulk import BulkOperations
 from tap_shopify_orders.client import API_VERSION
 from tap_shopify_orders.settings import instant
@@ -102,8 +105,8 @@ class Watched(BulkOperations):
         self.meanwhile.waiting()
         super().wait(seconds, pause)
 
-    def save(self, link: str, file: IO[bytes], pause: Callable[[], None]) -> None:
-        super().save(link, file, pause)
+    def save(self, link: str, file: IO[bytes]) -> None:
+        super().save(link, file)
         self.meanwhile.saved()
 
 
@@ -382,6 +385,52 @@ def test_a_result_that_is_not_whole_is_asked_for_again(
     assert once(small, bulk_read(small, clock))
     assert f"{sentence}" in caplog.text
     assert len(asked(small, "Submit")) == 2
+
+
+def test_the_next_result_is_fetched_while_one_is_written_and_no_more_than_that(small: Shop, clock: Clock) -> None:
+    tap = bulk_tap(small, clock, records=5)
+    records: Any = tap.streams["orders"].get_records(None)
+    emitted = [next(records)]
+    for _ in range(300):  # the one ahead comes by a thread
+        if len(downloads(small)) > 1:
+            break
+        time.sleep(0.02)
+    assert len(asked(small, "Submit")) == 5
+    assert len(downloads(small)) == 2
+    emitted.extend(records)
+    assert sorted(one.to_dict()["name"] for one in emitted) == sorted(names(small))
+    assert len({one.path for one in downloads(small)}) == len(downloads(small)) > 2
+
+
+def test_a_result_that_is_not_whole_when_it_is_fetched_ahead_is_asked_for_again(small: Shop, clock: Clock) -> None:
+    small.controls.reply_next(Reply(path=BULK_FILE), Reply(path=BULK_FILE, status=403))
+    run = bulk_read(small, clock, records=5)
+    assert once(small, run)
+    assert len(asked(small, "Submit")) == 6
+
+
+def test_a_search_that_shopify_ignores_in_part_gets_no_bulk_operation(small: Shop, clock: Clock) -> None:
+    tap = bulk_tap(small, clock)
+    _ = tap.counts
+    page = {"pageInfo": {"hasNextPage": False}, "nodes": []}
+    warning = {
+        "path": ["page"],
+        "query": "updated_at:<'x'",
+        "warnings": [{"field": "updated_at", "message": "Invalid"}],
+    }
+    body = {"data": {"page": page}, "extensions": {"search": [warning]}}
+    small.controls.reply_next(Reply(status=200, body=json.dumps(body)))
+    with pytest.raises(Refused, match="ignored a part of the search"):
+        tap.sync_all()
+    assert asked(small, "Submit") == []
+
+
+def test_a_long_wait_says_how_far_shopify_is(small: Shop, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    small.bulk.next(Outcome(seconds=60))
+    bulk_read(small, clock)
+    assert "a bulk operation has 0 objects so far" in caplog.text
+    assert re.search(r"\d+ orders of the beginning to \S+, by a bulk operation", caplog.text)
 
 
 def test_no_token_goes_to_the_address_of_a_result(small: Shop, clock: Clock) -> None:

@@ -165,6 +165,24 @@ def test_an_ended_process_leaves_whole_lines_and_a_state_to_go_on_from(
     assert not set(first.orders) & set(rest.orders)
 
 
+def test_the_second_signal_ends_a_run_that_the_target_holds_up(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(settings(shop)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tap_shopify_orders", "--config", str(tmp_path / "config.json")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        assert process.stdout
+        process.stdout.readline()
+        wait_until_the_pipe_is_full(process)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert process.poll() is None, "it finishes its line, if it can"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=15) == 128 + signal.SIGTERM
+
+
 def test_a_target_that_goes_away_gets_a_sentence(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(settings(shop)))
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Rows of a bulk operation become nodes, whatever their order; a file that isn't whole is no result."""
+"""Rows of a bulk operation find their parents, whatever their order; a file that isn't whole is no result."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def joined(rows: list[Row], *, window: tuple[str, str] = ALWAYS) -> list[tuple[i
     with closing(Rows(file, NESTED, counted)) as found:
         return [
             (
-                number_of(node),
-                [number_of(one) for one in node["line_items"]["nodes"]],
-                [one["code"] for one in node["discounts"]["nodes"]],
+                number_of(json.loads(root)),
+                [number_of(json.loads(one)) for one in children["line_items"]],
+                [json.loads(one)["code"] for one in children["discounts"]],
             )
-            for node in found.nodes(*window)
+            for root, children in found.joined(*window)
         ]
 
 
@@ -147,7 +147,7 @@ def highest_memory(orders: int, file: IO[bytes]) -> int:
     file.seek(0)
     tracemalloc.start()
     with closing(Rows(file, NESTED, Counted(3 * orders, orders))) as found:
-        assert sum(len(node["line_items"]["nodes"]) for node in found.nodes(*ALWAYS)) == 2 * orders
+        assert sum(len(children["line_items"]) for _, children in found.joined(*ALWAYS)) == 2 * orders
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak

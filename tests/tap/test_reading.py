@@ -10,12 +10,8 @@ import pytest
 
 from sandbox.controls import Reply
 from sandbox.shop import Shop
-from tap_shopify_orders import query
 from tap_shopify_orders.answers import Refused
-from tap_shopify_orders.client import PageSize
 from tap_shopify_orders.known import MOST_KNOWN_RECORDS, Known, Mark
-from tap_shopify_orders.pages import finish, unfinished
-from tap_shopify_orders.query import PageQuery
 from tap_shopify_orders.settings import instant
 from tap_shopify_orders.tap import TapShopifyOrders
 
@@ -46,6 +42,13 @@ def test_a_run_without_changes_emits_nothing_and_keeps_its_state(shop: Shop) -> 
     assert dict(second.records) == {}
     assert second.state == first.state
     assert len(queries(shop)) == 6  # what is granted, how much, and for each stream a page of records and of deletions
+
+
+def test_a_run_without_changes_costs_a_handful_of_points(shop: Shop) -> None:
+    shop.store.change_order("#1003", NOON, note="the last change for hours")
+    tap = tap_for(shop, read(shop).state)
+    tap.sync_all()
+    assert tap.client.points < 200  # an order with all that belongs to it costs about 58
 
 
 def test_the_window_is_quoted_utc_inclusive_below_and_exclusive_above(shop: Shop) -> None:
@@ -245,23 +248,6 @@ def test_a_signal_is_heard_while_shopify_is_slow(shop: Shop) -> None:
     with pytest.raises(SystemExit):
         tap.sync_all()
     assert tap.client.answers == 2  # what is granted, and how much there is
-
-
-@pytest.mark.parametrize(
-    ("rest", "sentence"),
-    [
-        ("null", "was deleted while it was read"),
-        ('{"line_items": {"pageInfo": {"hasNextPage": true, "endCursor": "c"}, "nodes": []}}', "lead nowhere"),
-    ],
-)
-def test_line_items_that_cannot_be_read_to_the_end_are_no_success(shop: Shop, rest: str, sentence: str) -> None:
-    tap = tap_for(shop)
-    plan = PageQuery(query.read("orders"), {("id",), ("line_items", "nodes", "id")})
-    lines: dict[str, Any] = {"pageInfo": {"hasNextPage": True, "endCursor": "c"}, "nodes": []}
-    node = {"id": "gid://shopify/Order/1", "line_items": lines}
-    shop.controls.reply_next(Reply(status=200, body=f'{{"data": {{"rest0": {rest}}}}}'))
-    with pytest.raises(Refused, match=sentence):
-        finish(unfinished([node], plan), plan, tap.client, PageSize())
 
 
 def test_a_run_without_streams_asks_for_what_is_granted_only(shop: Shop) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
+import msgspec
 import pytest
 from graphql import parse
 
 from sandbox.shop.schemas import read_document
 from tap_shopify_orders import query, schema
-from tap_shopify_orders.client import API_VERSION
-from tap_shopify_orders.fields import Field, exact, json_schema, paths, reader, select
+from tap_shopify_orders.client import API_VERSION, PageSize
+from tap_shopify_orders.fields import Field, exact, json_schema, paths, select
+from tap_shopify_orders.pages import nodes_of
+from tap_shopify_orders.plan import Plan
+from tap_shopify_orders.records import WHOLE, Reader
 
 from .conftest import catalog_of, queries, read, tap_for
 
@@ -23,7 +28,17 @@ if TYPE_CHECKING:
     from sandbox.shop import Shop
 
 FILES = [one for one in (files("tap_shopify_orders") / "queries").iterdir() if one.name.endswith(".graphql")]
+UPDATED = select(schema.ORDERS, lambda path: path == ("updated_at",))
+REFUNDED = ("refunds", "refund_line_items")
 STREAMS = {"customers": schema.CUSTOMERS, "orders": schema.ORDERS}
+
+
+def record_of(fields: tuple[Field, ...], node: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a node with some fields."""
+    reader = Reader((*fields, *UPDATED))
+    made = reader.record(reader.node(msgspec.json.encode({**node, "updated_at": "2026-01-01T00:00:00Z"}))).to_dict()
+    del made["updated_at"]
+    return made
 
 
 def leaves(properties: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
@@ -159,8 +174,7 @@ def test_a_decimal_is_written_as_it_came(value: str | float, text: str) -> None:
 def test_a_guest_order_has_no_customer_and_a_missing_object_no_fields() -> None:
     fields = select(schema.ORDERS, lambda path: path[0] in ("customer", "landing_site"))
     node = {"customer": None, "customer_journey": {"first_visit": None}}
-    reader(fields)(node)
-    assert node == {"customer": None, "landing_site": None}
+    assert record_of(fields, node) == {"customer": None, "landing_site": None}
 
 
 def test_discounts_tell_their_kind_and_their_value() -> None:
@@ -177,15 +191,72 @@ def test_discounts_tell_their_kind_and_their_value() -> None:
         },
         {**common, "kind": "NewDiscountApplication", "pricing": {"percentage": 0.0}},
     ]
-    node: dict[str, Any] = {"discount_codes": ["TEN"], "discount_applications": {"pageInfo": {}, "nodes": nodes}}
-    reader(fields)(node)
-    assert node["discount_codes"] == [{"code": "TEN"}]
-    read_ones = [(one["type"], one["value"], one["value_type"]) for one in node["discount_applications"]]
+    node: dict[str, Any] = {"discount_codes": ["TEN"], "discount_applications": {"pageInfo": WHOLE, "nodes": nodes}}
+    record = record_of(fields, node)
+    assert record["discount_codes"] == [{"code": "TEN"}]
+    read_ones = [(one["type"], one["value"], one["value_type"]) for one in record["discount_applications"]]
     assert read_ones == [
         ("discount_code", "10.0", "percentage"),
         ("manual", "5.00", "fixed_amount"),
         ("NewDiscountApplication", "0.0", "percentage"),
     ]
+
+
+def expected(fields: tuple[Field, ...], node: dict[str, Any]) -> dict[str, Any]:
+    """Return what the fields say of a node, without haste."""
+    record = {}
+    for one in fields:
+        value: Any = node
+        for step in one.source:
+            value = value.get(step, msgspec.UNSET) if isinstance(value, dict) else value[step] if value else None
+        if value and one.convert:
+            value = one.convert(value)
+        if value and one.connection:
+            value = value["nodes"]
+        if value and one.fields:
+            value = [expected(one.fields, inner) for inner in value] if one.many else expected(one.fields, value)
+        if value is not msgspec.UNSET:
+            record[one.name] = value
+    return record
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("stream", STREAMS)
+def test_whatever_is_selected_the_compiled_reader_does_what_the_fields_say(shop: Shop, stream: str, seed: int) -> None:
+    random = Random(seed)
+    share = random.random()
+    fields = select(STREAMS[stream], lambda path: path == ("updated_at",) or random.random() < share)
+    plan = Plan.of(stream, fields, "sandbox.myshopify.com")
+    newest = {"query": "", "after": None, "reverse": True}
+    nodes = nodes_of(tap_for(shop).client.ask(plan.query.text, newest, PageSize(first=10)))
+    for raw in nodes:
+        record = plan.reader.record(plan.reader.node(raw)).to_dict()
+        of_all = {"shop": "sandbox.myshopify.com", "_sdc_deleted_at": None}
+        assert record == {**expected(fields, msgspec.json.decode(raw)), **of_all}
+
+
+def test_what_leaves_as_it_came_is_not_looked_into() -> None:
+    reader = Reader(select(schema.ORDERS, lambda path: path[0] in ("updated_at", "note", "shipping_address")))
+    as_it_came = rb'"note":"caf\u00e9","shipping_address":{"latitude":1.10,"new":[]}'
+    record = reader.record(reader.node(b'{"updated_at": "2026-01-01T00:00:00Z", %s}' % as_it_came))
+    assert as_it_came in bytes(record.json)
+
+
+def test_a_record_is_one_line_however_shopify_writes_its_answer() -> None:
+    fields = select(schema.ORDERS, lambda path: path[0] in ("updated_at", "shipping_address"))
+    node = {"updated_at": "2026-01-01T00:00:00Z", "shipping_address": {"zip": "10117", "city": "Berlin"}}
+    reader = Reader(fields)
+    record = reader.record(reader.node(json.dumps(node, indent=2).encode()))
+    assert b"\n" not in bytes(record.json)
+    assert record.to_dict() == node
+
+
+def test_an_id_that_is_asked_for_to_read_on_is_not_in_the_record_unless_it_is_wanted() -> None:
+    wanted = {("refunds",), ("refunds", "note"), REFUNDED, (*REFUNDED, "sku")}
+    fields = select(schema.ORDERS, wanted.__contains__)
+    line = {"line_item": {"sku": "A"}}
+    refund = {"id": "gid://shopify/Refund/1", "note": None, REFUNDED[1]: {"pageInfo": WHOLE, "nodes": [line]}}
+    assert record_of(fields, {"refunds": [refund]}) == {"refunds": [{"note": None, REFUNDED[1]: [{"sku": "A"}]}]}
 
 
 def test_reading_goes_without_what_is_denied() -> None:

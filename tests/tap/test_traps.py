@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import stamina
@@ -13,6 +13,7 @@ import stamina
 from sandbox.controls import Reply
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
+from tap_shopify_orders import schema
 from tap_shopify_orders.answers import Refused
 from tap_shopify_orders.settings import handle_of, instant
 
@@ -93,11 +94,11 @@ def test_trap_3_a_crash_between_pages_loses_nothing(shop: Shop) -> None:
 
 def test_trap_4_an_order_that_changes_while_the_run_reads_is_not_lost(shop: Shop) -> None:
     tap = tap_for(shop)
-    records = tap.streams["orders"].get_records(None)
-    first = next(records)
+    records: Any = tap.streams["orders"].get_records(None)
+    first = next(records).to_dict()
     last = max(shop.store.orders, key=lambda one: one["updatedAt"])["name"]
     shop.store.change_order(last, tap.granted.at + timedelta(hours=1), note="changed in the meantime")
-    seen = {first["name"], *(one["name"] for one in records)}
+    seen = {first["name"], *(one.to_dict()["name"] for one in records)}
     assert seen == names(shop) - {last}
     state = {"bookmarks": {"orders": tap.streams["orders"].stream_state}}
     later = tap_for(shop, state)
@@ -108,10 +109,10 @@ def test_trap_4_an_order_that_changes_while_the_run_reads_is_not_lost(shop: Shop
 
 def test_trap_4_an_order_that_moves_within_the_window_is_read_again(shop: Shop) -> None:
     tap = tap_for(shop)
-    records = tap.streams["orders"].get_records(None)
-    first = next(records)
+    records: Any = tap.streams["orders"].get_records(None)
+    first = next(records).to_dict()
     shop.store.change_order(first["name"], "2026-11-20T00:00:00Z", note="moved")
-    again = [one["note"] for one in records if one["name"] == first["name"]]
+    again = [one["note"] for one in (one.to_dict() for one in records) if one["name"] == first["name"]]
     assert again == ["moved"]
 
 
@@ -173,6 +174,26 @@ def test_trap_11_money_has_the_digits_of_its_currency(shop: Shop) -> None:
     assert found == set(digits)
 
 
+def camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(one.title() for one in rest)
+
+
+def test_trap_11_every_amount_is_the_text_that_shopify_sent(shop: Shop) -> None:
+    names_of_money = [one.name for one in schema.ORDERS if one.name.endswith("_set")]
+    orders = read(shop).records["orders"]
+    assert len(names_of_money) == 17
+    for one in orders:
+        there = shop.store.order(one["name"])
+        for name in names_of_money:
+            sides = there.get(camel(name)) or {}
+            amounts = {
+                camel(side): {camel(key): text for key, text in of.items()} for side, of in (one[name] or {}).items()
+            }
+            assert amounts == sides
+            assert one[name.removesuffix("_set")] == sides.get("shopMoney", {}).get("amount")
+
+
 def test_trap_12_many_line_items_and_many_discount_codes_are_all_there(shop: Shop) -> None:
     codes = [f"CODE{number}" for number in range(120)]
     shop.store.change_order("#1003", "2026-11-02T12:00:00Z", discountCodes=codes)
@@ -184,8 +205,10 @@ def test_trap_12_many_line_items_and_many_discount_codes_are_all_there(shop: Sho
 def test_trap_14_test_orders_and_other_channels_are_told_apart(shop: Shop) -> None:
     shop.store.change_order("#1003", "2026-11-02T12:00:00Z", sourceName="pos")
     shop.store.change_order("#1004", "2026-11-02T12:00:00Z", sourceName="shopify_draft_order")
+    shop.store.change_order("#1005", "2026-11-02T12:00:00Z", sourceName="subscription_contract")
     orders = read(shop).orders
     assert orders["#1003"]["source_name"] == "pos"
+    assert orders["#1005"]["source_name"] == "subscription_contract"
     assert orders["#1004"]["source_name"] == "shopify_draft_order"
     assert {name for name, one in orders.items() if one["test"]} == {
         one["name"] for one in shop.store.orders if one["test"]

@@ -20,7 +20,7 @@ from target_posthog.batches import (
 )
 
 if TYPE_CHECKING:
-    from target_posthog.functions import JSON
+    from target_posthog.language.functions import JSON
     from target_posthog.mapping import Event
 
 CUT = "2026-11-21T00:00:00Z"  # events before it are historical

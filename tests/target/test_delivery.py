@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from uuid import UUID
 
 import pytest
@@ -13,13 +14,14 @@ from sandbox.controls import Reply
 from target_posthog.client import Busy, Client, Refused
 from target_posthog.delivery import MOST_EVENTS_WAITING, Delivery
 from target_posthog.sending import Pace
+from target_posthog.settings import historical_per_second
 from target_posthog.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.posthog import PostHog
-    from target_posthog.functions import JSON
+    from target_posthog.language.functions import JSON
     from target_posthog.mapping import Event
 
 
@@ -219,3 +221,71 @@ def test_live_events_do_not_wait_for_the_pace_of_a_back_fill(posthog: PostHog) -
         delivery.add([event(number, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))], None)
         delivery.flush()
     assert len(posthog.events()) == 3
+
+
+def test_a_refusal_that_ends_the_run_hides_nothing_that_was_delivered_beside_it(posthog: PostHog) -> None:
+    def stop(origin: object, reason: str) -> NoReturn:  # noqa: ARG001  # as the target calls it
+        raise Refused(reason)
+
+    summary = Summary()
+    delivery = Delivery(Client("phc_sandbox", posthog.url), summary, stop, senders=4)
+    events = [event(number, who=f"jane{number}") for number in range(40)]
+    posthog.verdicts = {one["uuid"]: ["drop:event_too_big"] for one in events[::8]}
+    delivery.add(events, None)
+    with pytest.raises(Refused, match="event_too_big"):
+        delivery.flush()
+    assert summary.accepted.total() == len(posthog.events()) == 35
+
+
+def test_senders_that_find_no_v1_at_the_same_time_all_fall_back(posthog: PostHog) -> None:
+    posthog.v1 = "missing"
+    posthog.controls.reply_next(*[Reply(delay_seconds=0.3)] * 4)
+    delivery, summary, refusals = delivery_of(posthog, senders=4)
+    delivery.add([event(number, who=f"jane{number}") for number in range(100)], None)
+    delivery.flush()
+    assert (summary.accepted.total(), refusals) == (100, [])
+    assert sorted(one.path for one in posthog.controls.requests) == [*["/batch/"] * 4, *["/i/v1/analytics/events"] * 4]
+
+
+def test_many_senders_keep_their_connections(posthog: PostHog, caplog: pytest.LogCaptureFixture) -> None:
+    delivery, summary, _ = delivery_of(posthog, senders=24)
+    for number in range(600):
+        delivery.add([event(number, who=f"jane{number}")], None)
+    delivery.flush()
+    assert summary.accepted.total() == 600
+    assert "pool" not in caplog.text
+
+
+def test_progress_is_said_in_a_line_with_the_speed_and_not_too_often(
+    posthog: PostHog, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for seconds, said in ((0.0, 2), (3_600.0, 0)):
+        caplog.clear()
+        delivery, _, _ = delivery_of(posthog, seconds_between_progress=seconds)
+        for number in range(2):
+            delivery.add([event(number)], None)
+            delivery.flush()
+        lines = [
+            line
+            for line in caplog.messages
+            if re.fullmatch(r"\d event.* accepted by PostHog so far, .* a second", line)
+        ]
+        assert len(lines) == said
+
+
+@pytest.mark.parametrize(
+    ("chosen", "host", "limit"),
+    [
+        (None, "https://eu.i.posthog.com", 2_000),
+        (None, "https://posthog.my-shop.com", None),
+        (None, "https://posthog.com.my-shop.com", None),
+        (500, "https://us.i.posthog.com", 500),
+        (0, "https://us.i.posthog.com", 0),
+        (500, "http://127.0.0.1:8000", 500),
+    ],
+)
+def test_a_back_fill_is_as_fast_as_posthog_asks_on_its_cloud_and_unlimited_elsewhere(
+    chosen: int | None, host: str, limit: int | None
+) -> None:
+    assert historical_per_second(chosen, host) == limit

@@ -123,54 +123,6 @@ def test_a_databases_tables_become_groups_events_and_deletions(runs: Runs, posth
     )
 
 
-def test_the_public_singer_tap_for_shopify_can_be_used_as_it_is(runs: Runs, posthog: PostHog) -> None:
-    def money(amount: str) -> dict[str, Any]:
-        return {
-            "shopMoney": {"amount": amount, "currencyCode": "USD"},
-            "presentmentMoney": {"amount": amount, "currencyCode": "USD"},
-        }
-
-    order = {
-        "id": "gid://shopify/Order/5001",
-        "name": "#1001",
-        "email": "jane@example.com",
-        "createdAt": "2026-11-01T12:00:00Z",
-        "updatedAt": "2026-11-02T12:00:00Z",
-        "cancelledAt": None,
-        "customer": {"id": "gid://shopify/Customer/7"},
-        "subtotalPriceSet": money("29.33"),
-        "totalPriceSet": money("36.58"),
-        "currentSubtotalPriceSet": money("29.33"),
-        "lineItems": [{"sku": "S", "title": "Shirt", "quantity": 1, "originalUnitPriceSet": money("29.33")}],
-    }
-    customer = {
-        "id": "gid://shopify/Customer/7",
-        "email": "jane@example.com",
-        "createdAt": "2026-01-01T00:00:00Z",
-        "updatedAt": "2026-11-01T00:00:00Z",
-        "amountSpent": {"amount": "29.33", "currencyCode": "USD"},
-    }
-    refund = {
-        "id": "gid://shopify/Refund/9",
-        "createdAt": "2026-11-03T00:00:00Z",
-        "order": {"id": "gid://shopify/Order/5001"},
-        "totalRefundedSet": money("10.80"),
-        "note": None,
-    }
-    run(
-        runs,
-        "shopify-singer-io",
-        records("customers", customer),
-        records("orders", order),
-        records("order_refunds", refund),
-    )
-    totals = posthog.totals()
-    assert totals["events"] == {"$identify": 1, "Customer Created": 1, "Order Completed": 1, "Order Refunded": 1}
-    assert (str(totals["revenue"]["USD"]), str(totals["refunds"]["USD"])) == ("29.33", "10.8")
-    (person,) = posthog.persons()
-    assert set(person["distinct_ids"]) == {"jane@example.com", "shopify:customer:7"}
-
-
 def test_the_store_can_be_a_group(runs: Runs, posthog: PostHog) -> None:
     schema = {
         "type": "SCHEMA",

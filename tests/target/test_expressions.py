@@ -7,9 +7,9 @@ from typing import Any
 import jmespath
 import pytest
 
-from target_posthog.expressions import Expression, ExpressionError
-from target_posthog.functions import FUNCTIONS, JSON
-from target_posthog.interpreter import library
+from target_posthog.language.expressions import Expression, ExpressionError
+from target_posthog.language.functions import FUNCTIONS, JSON
+from target_posthog.language.interpreter import library
 from target_posthog.rules import load, shipped_names
 
 SCHEMA = {
@@ -147,6 +147,11 @@ def test_a_wrong_expression_is_found_before_any_record(text: str, problem: str) 
 )
 def test_an_expression_that_may_have_a_value_passes(text: str) -> None:
     Expression(text).shape(SCHEMA)
+
+
+def test_an_expression_of_thousands_of_parts_is_refused() -> None:
+    with pytest.raises(ExpressionError, match=r"`id \|\| .*\.\.\.` is nested too deeply"):
+        Expression(" || ".join(["id"] * 2_000))
 
 
 def test_a_wrong_kind_of_value_is_reported_without_the_value() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.functions import FUNCTIONS, JSON, as_datetime, as_number, as_timestamp, canonical
+from target_posthog.language.functions import FUNCTIONS, JSON, as_datetime, as_number, as_timestamp, canonical
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,10 @@ from target_posthog.functions import FUNCTIONS, JSON, as_datetime, as_number, as
         ("hours_between", ["2026-11-01T00:00:00Z", "2026-11-02T01:30:00Z"], 25.5),
         ("hours_between", ["2026-11-01T00:00:00+02:00", "2026-11-01T00:00:00Z"], 2),
         ("hours_between", [None, "2026-11-02T01:30:00Z"], None),
+        ("days_between", ["2026-11-01T12:00:00Z", "2026-11-03T11:59:59Z"], 1),
+        ("days_between", ["2026-11-01T12:00:00Z", "2026-11-03T12:00:00Z"], 2),
+        ("days_between", ["2026-11-03T12:00:00Z", "2026-11-01T12:00:01Z"], -1),
+        ("days_between", [None, "2026-11-02T01:30:00Z"], None),
         ("url_parameter", ["https://x.y/?utm_source=a%20b&c=d", "utm_source"], "a b"),
         ("url_parameter", ["/products/x?utm_source=", "utm_source"], None),
         ("url_parameter", ["https://[broken", "utm_source"], None),

@@ -8,11 +8,11 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from target_posthog.compiler import RuleError, Shipped
+from target_posthog.language.compiler import RuleError, Shipped
 from target_posthog.mapping import NAMESPACE, Event, RecordError, StreamMapping
 
 if TYPE_CHECKING:
-    from target_posthog.functions import JSON
+    from target_posthog.language.functions import JSON
 
 RULE: dict[str, Any] = {
     "event": "Order Completed",
@@ -187,6 +187,12 @@ def test_leave_out_rules_come_first_and_name_their_reason() -> None:
     assert mapping.reason_to_leave_out(RECORD) is None
 
 
+def test_a_leave_out_rule_that_fails_refuses_the_record() -> None:
+    mapping = StreamMapping("orders", [RULE, {"leave_out": "cheap", "when": "number(total) == `0`"}], identity="email")
+    with pytest.raises(RecordError, match=r"^rule `cheap` of stream `orders`: `number\(total\)"):
+        mapping.reason_to_leave_out({**RECORD, "total": "a lot"})
+
+
 @pytest.mark.parametrize(
     ("record", "rule", "problem"),
     [
@@ -222,6 +228,17 @@ def test_a_rule_is_checked_against_the_streams_schema() -> None:
     assert str(wrong.value) == (
         "rule `Order Completed` of stream `orders`, `properties.revenue`: `number(totl)`: there is no field `totl`; "
         "did you mean `total`?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("candidates", "schema"), [({"email": ["email"]}, {}), ([Shipped("emial")], SCHEMA), ([], {}), ({}, {})]
+)
+def test_a_rule_without_a_candidate_is_found_before_any_record(candidates: JSON, schema: dict[str, Any]) -> None:
+    with pytest.raises(RuleError) as wrong:
+        StreamMapping("orders", [{**RULE, "distinct_id": candidates}], identity="customer_id", schema=schema)
+    assert str(wrong.value) == (
+        "rule `Order Completed` of stream `orders`, `distinct_id`: there is no candidate for `identity: customer_id`"
     )
 
 

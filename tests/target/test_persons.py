@@ -12,7 +12,7 @@ from tap_shopify_orders.schema import CUSTOMERS, ORDERS, stream_schema
 if TYPE_CHECKING:
     from conftest import Runs
     from sandbox.posthog import PostHog
-    from target_posthog.functions import JSON
+    from target_posthog.language.functions import JSON
 
 SHOP = "my-store.myshopify.com"
 SCHEMAS = {"customers": stream_schema(CUSTOMERS), "orders": stream_schema(ORDERS)}

@@ -18,7 +18,7 @@ from sandbox.controls import Reply
 if TYPE_CHECKING:
     from conftest import Runs
     from sandbox.posthog import PostHog
-    from target_posthog.functions import JSON
+    from target_posthog.language.functions import JSON
 
 SALE = {"event": "Sale", "distinct_id": "email", "timestamp": "created_at", "key": ["id"]}
 SCHEMA = {
@@ -177,3 +177,11 @@ def test_a_full_disk_ends_the_run_with_a_sentence(runs: Runs, tmp_path: Path) ->
         "and `dead_letter_path`: the file /dev/full can't be written (No space left on device)"
     )
     assert "Traceback" not in done.log
+
+
+def test_the_sdks_metrics_are_in_the_log_for_those_who_collect_them(runs: Runs, tmp_path: Path) -> None:
+    done = runs.process_of(tmp_path, SCHEMA, sale(1), sale(2), mappings={"sales": [SALE]})
+    metrics = [json.loads(line.partition("METRIC: ")[2]) for line in done.log.splitlines() if "METRIC: " in line]
+    (read,) = (one for one in metrics if one["metric"] == "record_count")
+    assert (read["type"], read["value"], read["tags"]["stream"]) == ("counter", 2, "sales")
+    assert any(one["metric"] == "batch_processing_time" for one in metrics)

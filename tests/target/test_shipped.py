@@ -10,7 +10,7 @@ import pytest
 
 from tap_shopify_orders.schema import CUSTOMERS, ORDERS, stream_schema
 from target_posthog.mapping import StreamMapping
-from target_posthog.rules import active, load, shipped_names
+from target_posthog.rules import active, combined, load, shipped_names
 
 if TYPE_CHECKING:
     from target_posthog.mapping import Event
@@ -273,3 +273,14 @@ def test_an_order_of_a_customer_who_opted_out_holds_nothing_personal() -> None:
     assert [one["event"] for one in events("ecommerce", "customers", {**CUSTOMER, "data_sale_opt_out": True})] == [
         "Customer Created"
     ]
+
+
+def test_all_personal_data_can_be_turned_off_in_one_rule_and_one_setting() -> None:
+    mapping = load("ecommerce")
+    without = {"customers": [{"extends": "$identify", "set": None}]}
+    found: list[Event] = []
+    for stream, record in (("customers", CUSTOMER), ("orders", {**ORDER, "customer": {"id": 7, "email": "old@x.com"}})):
+        rules = active(combined(mapping["streams"], without)[stream])
+        found += StreamMapping(stream, rules, identity="email_sha256", schema=SCHEMAS[stream]).events(record)
+    assert {one["event"] for one in found} >= {"$identify", "Order Completed"}
+    assert not any(personal in json.dumps(found).lower() for personal in ("jane", "doe", "old@", "ottawa", "@x.com"))

@@ -18,8 +18,8 @@ from singer_sdk.exceptions import (
 
 from sandbox.controls import Reply
 from target_posthog.client import Refused
-from target_posthog.compiler import RuleError
 from target_posthog.delivery import MOST_EVENTS_WAITING
+from target_posthog.language.compiler import RuleError
 from target_posthog.target import TargetPostHog
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from conftest import Runs
     from sandbox.posthog import PostHog
-    from target_posthog.functions import JSON
+    from target_posthog.language.functions import JSON
 
 SALE = {"event": "Sale", "distinct_id": "email", "timestamp": "created_at", "key": ["id"]}
 TIME = {"type": ["null", "string"], "format": "date-time"}
@@ -138,7 +138,7 @@ def test_a_slow_posthog_slows_the_tap_and_no_more_than_two_parts_are_held(runs: 
     def lines() -> Iterator[str]:
         yield json.dumps(SCHEMA)
         for number in range(records):
-            held.append(number - target.summary.accepted.total())
+            held.append(number - target.road.summary.accepted.total())
             yield json.dumps(sale(number))
 
     target.listen(lines())  # type: ignore[arg-type]  # as lines
@@ -376,6 +376,7 @@ def test_the_summary_says_what_the_run_did(
         "records": {"sales": 4},
         "left_out": [{"stream": "sales", "reason": "gifts", "records": 1}],
         "events": {"Sale": {"accepted": 2, "repeated": 1, "refused": 0, "revenue": {"USD": "0.3"}}},
+        "days": [["2026-11-01", "Sale", "USD", 2, "0.3"]],
         "persons": 2,
         "oldest": "2026-11-01T00:00:00Z",
         "newest": "2026-11-01T00:00:00Z",
@@ -405,6 +406,25 @@ def test_a_record_that_ends_the_run_before_anything_is_delivered_is_followed_by_
         runs.script("a_record_that_breaks_its_schema", summary_path=str(path))
     assert json.loads(path.read_text())["records"] == {"tickets": 2}
     assert caplog.text.count("0 events accepted by PostHog, of 2 records") == 1
+
+
+@pytest.mark.parametrize(
+    ("last", "error"),
+    [
+        ({"type": "RECORDS"}, InvalidInputLine),
+        ({"type": "RECORD", "stream": "unknown", "record": {}}, RecordsWithoutSchemaException),
+        ({**SCHEMA, "schema": {"properties": {"id": {}}}}, RuleError),
+    ],
+)
+def test_input_that_ends_the_run_is_followed_by_the_summary_of_what_was_under_way(
+    runs: Runs, posthog: PostHog, caplog: pytest.LogCaptureFixture, last: dict[str, Any], error: type[Exception]
+) -> None:
+    caplog.set_level(logging.INFO)
+    posthog.controls.reply_next(Reply(delay_seconds=0.2, path="/i/v1"))
+    many = [sale(number) for number in range(MOST_EVENTS_WAITING)]
+    with pytest.raises(error):
+        runs.here(SCHEMA, *many, last, mappings={"sales": [SALE]})
+    assert f"{MOST_EVENTS_WAITING:,} events accepted by PostHog" in caplog.text
 
 
 def test_a_record_that_ends_the_run_does_not_hide_what_was_delivered_before_it(

@@ -17,7 +17,9 @@ from sandbox.posthog.pages.books import books_of
 from sandbox.posthog.pages.lines import Filters, lines_of, orders_named, page_of
 from sandbox.posthog.pages.overview import Figures, View, figures_of, names_of, rows_of
 from sandbox.posthog.pages.periods import DAYS_IN
+from sandbox.posthog.pages.plan import Plan, add_routes
 from sandbox.posthog.pages.profiles import PROFILES_A_PAGE, profile_of, profiles_before, profiles_named
+from sandbox.posthog.pages.shop_side import RecordSide
 
 if TYPE_CHECKING:
     from flask import Response
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from werkzeug.exceptions import HTTPException
 
     from sandbox.posthog.database import Database
-    from sandbox.posthog.pages.shop_side import ShopOrder, ShopSide
+    from sandbox.posthog.pages.shop_side import ShopOrder, Side
+    from sandbox.posthog.preview_file import PreviewFile
 
 MOST_LINES = 200  # of a person's timeline; the rest stands in the list of events
 WARNINGS_A_PAGE = 100
@@ -42,10 +45,14 @@ EVENTS_OF_PERSON = "e.distinct_id in (select distinct_id from distinct_ids where
 WARNINGS = "select number, type, details from warnings where number < ? order by number desc limit ?"
 
 
-def pages(database: Database, shop: ShopSide | None = None) -> Blueprint:
-    """Build the routes of the page; with a shop, an order's page shows what the shop itself has beside its events."""
+def pages(database: Database, shop: Side | None = None, preview: PreviewFile | None = None) -> Blueprint:
+    """Build the routes of the page.
+
+    With a shop, an order's page shows what the shop itself has beside its events. With a preview, the events are those
+    that would be sent, and there are its plan and its records to look at.
+    """
     pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/page")
-    views = _Views(database, shop)
+    views = _Views(database, RecordSide(preview) if preview else shop, preview)
     for name in ("money", "count", "moment", "iso", "plain"):
         pages.add_app_template_filter(getattr(words, name))
     pages.add_app_template_test(words.is_table, "table")
@@ -57,6 +64,9 @@ def pages(database: Database, shop: ShopSide | None = None) -> Blueprint:
     pages.add_url_rule("/orders/<path:wanted>", view_func=views.order)
     pages.add_url_rule("/search", view_func=views.search)
     pages.add_url_rule("/warnings", view_func=views.warnings)
+    if preview:
+        add_routes(pages, preview)
+    pages.context_processor(lambda: {"preview": preview})
     for status in (400, 404):
         pages.register_error_handler(status, _told)
 
@@ -75,8 +85,8 @@ def pages(database: Database, shop: ShopSide | None = None) -> Blueprint:
 class _Views:
     """One method per kind of page."""
 
-    def __init__(self, database: Database, shop: ShopSide | None) -> None:
-        self.database, self.shop = database, shop
+    def __init__(self, database: Database, shop: Side | None, preview: PreviewFile | None) -> None:
+        self.database, self.shop, self.preview = database, shop, preview
         self._figures: tuple[int, Figures] | None = None
 
     def overview(self) -> str:
@@ -86,7 +96,7 @@ class _Views:
         except ValueError as error:
             abort(400, str(error))
         if view is None:
-            return render_template("empty.html")
+            return render_template("empty.html", plan=Plan.of(self.preview) if self.preview else None)
         rows, names = rows_of(figures, view), names_of(figures, view)
         return render_template(
             "overview.html",
@@ -98,6 +108,7 @@ class _Views:
             names=names,
             zoomed=bool(request.args.get("from") or request.args.get("to")),
             into=pictures.into,
+            plan=Plan.of(self.preview) if self.preview else None,
             money_chart=pictures.money_chart(rows, view),
             orders_chart=pictures.orders_chart(rows, view),
             names_chart=pictures.names_chart(names, view),
@@ -118,7 +129,8 @@ class _Views:
         lines = lines_of(self.database, "e.uuid = ?", [uuid])
         if not lines:
             abort(404, f"There is no event {uuid}.")
-        return render_template("event.html", lines=lines, uuid=uuid)
+        record = self.preview.record_of_event(uuid) if self.preview else None
+        return render_template("event.html", lines=lines, uuid=uuid, record=record)
 
     def persons(self) -> str:
         try:
@@ -147,21 +159,31 @@ class _Views:
         ((called, lines),) = orders.items()
         told, silent = self._beside(called)
         return render_template(
-            "order.html", called=called, lines=lines, books=books_of(lines), told=told, silent=silent
+            "order.html",
+            called=called,
+            lines=lines,
+            books=books_of(lines),
+            told=told,
+            silent=silent,
+            when=self.shop.when if self.shop else "",
+            record=self.preview.record_of_event(lines[0].uuid) if self.preview else None,
         )
 
     def search(self) -> str | BaseResponse:
         wanted = request.args.get("q", "").strip()
         if not wanted:
-            return render_template("search.html", wanted="", profiles=[], orders={})
+            return render_template("search.html", wanted="", profiles=[], orders={}, records=[])
         if self.database.ask("select 1 from events where uuid = ? limit 1", [wanted.lower()]):
             return redirect(url_for("pages.event", uuid=wanted.lower()))
         orders, profiles = orders_named(self.database, wanted), profiles_named(self.database, wanted)
+        records = self.preview.named(wanted) if self.preview else []
         if not profiles and len(orders) == 1:
             return redirect(url_for("pages.order", wanted=next(iter(orders))))
         if not orders and len(profiles) == 1:
             return redirect(url_for("pages.person", uuid=profiles[0].uuid))
-        return render_template("search.html", wanted=wanted, profiles=profiles, orders=orders)
+        if not orders and not profiles and len(records) == 1:
+            return redirect(url_for("pages.record", number=records[0].number))
+        return render_template("search.html", wanted=wanted, profiles=profiles, orders=orders, records=records)
 
     def warnings(self) -> str:
         before = request.args.get("before", 2**62, type=int)

@@ -1,4 +1,4 @@
-"""What the shop itself says of an order, in: the shop's address and an order's number; out: its money and its state.
+"""What the shop itself says of an order, in: the shop's address or a preview, and an order's number; out: its money.
 
 The one place of the PostHog side that knows Shopify: the page shows both sides beside each other.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import requests
+
+if TYPE_CHECKING:
+    from sandbox.posthog.preview_file import PreviewFile
 
 PATH = "/admin/api/2026-10/graphql.json"
 TIMEOUT_SECONDS = 5.0
@@ -44,11 +47,37 @@ class ShopOrder:
     left: Decimal
 
 
+class Side(Protocol):
+    """Somebody who knows orders; `when` says of which moment."""
+
+    @property
+    def when(self) -> str:
+        """The moment, in words."""
+
+    def order(self, order_id: str) -> ShopOrder | None:
+        """Return an order by its number, None if there is none."""
+
+
+@dataclass(frozen=True)
+class RecordSide:
+    """The orders of a preview, as they were read."""
+
+    preview: PreviewFile
+    when: str = "as read"
+
+    def order(self, order_id: str) -> ShopOrder | None:
+        """Find an order's record, None if there is none; raises KeyError if it lacks a field."""
+        heads = [one for one in self.preview.named(order_id) if one.stream == "orders"]
+        record = self.preview.record(heads[-1].number) if heads else None
+        return _order_read(record.body) if record else None
+
+
 @dataclass(frozen=True)
 class ShopSide:
     """A shop's Admin API at `url`, such as `http://127.0.0.1:8461`."""
 
     url: str
+    when: str = "now"
     access_token: str = "shpat_sandbox"  # noqa: S105  # the sandbox's well-known token
 
     def order(self, order_id: str) -> ShopOrder | None:
@@ -81,4 +110,18 @@ def _order(node: dict[str, Any]) -> ShopOrder:
         total=Decimal(money["totalPrice"]["amount"]),
         refunded=Decimal(money["totalRefunded"]["amount"]),
         left=Decimal(money["currentTotalPrice"]["amount"]),
+    )
+
+
+def _order_read(record: dict[str, Any]) -> ShopOrder:
+    return ShopOrder(
+        name=record["name"],
+        test=record["test"],
+        cancelled_at=record["cancelled_at"],
+        financial_status=str(record["financial_status"] or ""),
+        fulfillment_status=str(record["fulfillment_status"] or ""),
+        currency=record["currency"],
+        total=Decimal(record["total_price"]),
+        refunded=Decimal(record["total_refunded"]),
+        left=Decimal(record["current_total_price"]),
     )

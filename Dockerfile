@@ -1,0 +1,31 @@
+# The pair and Meltano, for `docker run --env-file .env shopify-posthog`: one run of `meltano run sync`, whose exit code says how it went.
+# Pin the base to what you have looked at: --build-arg PYTHON=python:3.13-slim-bookworm@sha256:...
+ARG PYTHON=python:3.13-slim-bookworm
+
+FROM ${PYTHON} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/pair
+ENV PATH=/opt/pair/bin:$PATH
+WORKDIR /build
+COPY orchestrate/requirements-image.txt .
+RUN pip install --require-hashes --no-deps --requirement requirements-image.txt
+COPY . .
+RUN pip install --no-deps --no-build-isolation .
+
+FROM ${PYTHON}
+COPY --from=build /opt/pair /opt/pair
+WORKDIR /project
+COPY meltano.yml .
+# Nothing is written here: the state goes to the backend, what a run needs for itself to /tmp.
+ENV PATH=/opt/pair/bin:$PATH \
+    HOME=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 \
+    MELTANO_ENVIRONMENT=prod \
+    MELTANO_SYS_DIR_ROOT=/tmp/meltano \
+    MELTANO_CLI_DISABLE_VERSION_CHECK=true \
+    MELTANO_CLI_LOG_FORMAT=uncolored
+USER 10001:10001
+# A run ends by itself: its exit code is its health.
+HEALTHCHECK NONE
+ENTRYPOINT ["meltano"]
+CMD ["run", "sync"]

@@ -1,0 +1,65 @@
+"""A preview becomes a PostHog to look at, in: the preview file; out: the page over what PostHog would hold.
+
+Its events go the way of real ones, so that persons, merges and what PostHog would refuse are as they would be.
+Nothing can be sent to it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from flask import Flask
+from werkzeug.datastructures import Headers
+
+from sandbox.controls import Controls
+from sandbox.posthog import capture_v0
+from sandbox.posthog.database import Database
+from sandbox.posthog.intake import take
+from sandbox.posthog.pages import pages
+from sandbox.posthog.views import views
+from sandbox.server import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.posthog.preview_file import PreviewFile
+
+EVENTS_AT_ONCE = 1_000
+
+
+class Preview:
+    """The page of one preview file; `url` is its address while it is served."""
+
+    def __init__(self, file: PreviewFile) -> None:
+        self.url = ""
+        self.file = file
+        self.controls = Controls()
+        self.database = Database(":memory:")
+        _fill(self.database, file)
+        self.app = Flask("sandbox.preview")
+        self.app.url_map.strict_slashes = False
+        self.app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]  # no web site may read here under its own name
+        self.controls.install(self.app)
+        self.app.register_blueprint(views(self.database))
+        self.app.register_blueprint(pages(self.database, preview=file))
+
+    @contextmanager
+    def serve(self, port: int = 0) -> Iterator[Preview]:
+        """Serve in a thread on loopback."""
+        with serve(self.app, port) as self.url:
+            yield self
+
+
+def _fill(database: Database, file: PreviewFile) -> None:
+    now = datetime.now(timezone.utc)
+    events = file.events()
+    while batch := list(itertools.islice(events, EVENTS_AT_ONCE)):
+        body = b'{"api_key":"phc_preview","batch":[' + b",".join(event for event, _ in batch) + b"]}"
+        read = capture_v0.read(Headers(), "", body, now, sys.maxsize)  # the preview has told what is too large
+        for event, (_, historical) in zip(read.events, batch, strict=True):
+            event.historical = historical
+        take(database, read.events, read.notices)

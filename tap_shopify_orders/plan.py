@@ -1,0 +1,30 @@
+"""The wanted fields of a stream, in; out: the question to ask for them, and what makes records of its answer.
+
+Knows the names of the files in `queries/`, but neither HTTP nor Singer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tap_shopify_orders import query, schema
+from tap_shopify_orders.fields import paths
+from tap_shopify_orders.records import Reader
+
+if TYPE_CHECKING:
+    from tap_shopify_orders.fields import Field
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the fields that are selected and granted are asked for, and what makes records of the answer."""
+
+    query: query.PageQuery
+    reader: Reader
+
+    @classmethod
+    def of(cls, name: str, fields: tuple[Field, ...], shop: str) -> Plan:
+        """Return the plan of a stream's fields, for records of a shop; `id` and `updated_at` are always asked for."""
+        wanted = {("id",), (schema.BOOKMARK,), *paths(fields)}
+        return cls(query.PageQuery(query.read(name), wanted), Reader(fields, {"shop": shop, "_sdc_deleted_at": None}))

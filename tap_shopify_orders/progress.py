@@ -1,0 +1,48 @@
+"""How far the reading is, in: how many records there are so far; out: a line of the log, now and then.
+
+Knows neither Singer nor Shopify.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+SECONDS_A_LINE = 10.0
+
+
+@dataclass
+class Progress:
+    """The progress of one stream: so many of so many of what, and what the rate limit leaves (None: nobody knows)."""
+
+    logger: logging.Logger
+    what: str
+    of: Callable[[], int]
+    points: Callable[[], float | None]
+    seconds: float = SECONDS_A_LINE
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        """Begin to count the seconds."""
+        self._said, self._then = self.clock(), 0
+
+    def tick(self, records: int) -> None:
+        """Say how many records there are so far, and how many came per second since the last line, if it is time to."""
+        passed = self.clock() - self._said
+        if passed < self.seconds:
+            return
+        points = self.points()
+        self.logger.info(
+            "%s of %s %s, %s per second%s.",
+            f"{records:,}",
+            f"{self.of():,}",
+            self.what,
+            f"{(records - self._then) / passed:,.0f}",
+            "" if points is None else f"; {points:,.0f} points left",
+        )
+        self._said, self._then = self._said + passed, records

@@ -1,0 +1,1 @@
+"""What the store has, beside what PostHog has: do the books balance?"""

@@ -1,0 +1,1 @@
+"""A run that sends nothing: what would leave, seen before it does."""

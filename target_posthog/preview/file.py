@@ -1,0 +1,167 @@
+"""The file of a preview, in: its path; out: the records and events that it holds.
+
+Knows neither Singer nor rules. The file is SQLite, holds personal data and is its owner's alone. Other programs read it
+too: a change of its tables needs a new `FORMAT`. What is packed is JSON, compressed by zlib.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from target_posthog.client import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_posthog.language.functions import JSON
+    from target_posthog.mapping import Event
+
+FORMAT = "1"
+DEFAULT_PATH = ".preview/preview.sqlite"
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE record (
+  id INTEGER PRIMARY KEY,  -- in the order of reading
+  stream TEXT NOT NULL,
+  name TEXT NOT NULL,      -- such as id=5001: never personal
+  key TEXT NOT NULL,       -- a JSON list: the values of the key properties
+  label TEXT,              -- as people call it, such as #1001
+  body BLOB NOT NULL,      -- packed: the record as read
+  left_out TEXT,           -- the name of the rule that leaves it out
+  refused TEXT,            -- why a run that sends would refuse it or one of its events
+  explanation BLOB,        -- packed: what each rule did, explanation.py
+  personal BLOB NOT NULL   -- packed: personal values in it and its events, each with its stand-in
+);
+CREATE TABLE lookup (      -- what people may call a record, in lower case
+  value TEXT, record INTEGER, PRIMARY KEY (value, record)
+) WITHOUT ROWID;
+CREATE TABLE event (
+  id INTEGER PRIMARY KEY,
+  uuid TEXT NOT NULL,
+  record INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  event TEXT NOT NULL,
+  distinct_id TEXT NOT NULL,
+  timestamp TEXT NOT NULL,
+  day TEXT NOT NULL,
+  historical INTEGER NOT NULL,
+  identified INTEGER NOT NULL,
+  repeated INTEGER NOT NULL DEFAULT 0,  -- a later one here is the same to PostHog, and counts instead
+  amount TEXT,
+  currency TEXT,
+  body BLOB NOT NULL       -- packed: the event as it would be sent
+);
+CREATE INDEX event_of_uuid ON event (uuid);
+CREATE TABLE plan (body TEXT);
+"""
+INDEXES = """
+CREATE INDEX record_of_stream ON record (stream, id);
+CREATE INDEX record_left_out ON record (left_out, id) WHERE left_out IS NOT NULL;
+CREATE INDEX record_refused ON record (id) WHERE refused IS NOT NULL;
+CREATE INDEX event_of_record ON event (record);
+CREATE INDEX event_of_day ON event (event, timestamp);
+CREATE INDEX event_of_time ON event (timestamp);
+CREATE INDEX event_of_person ON event (distinct_id, timestamp);
+"""
+RECORD = "record.id, stream, name, label, left_out, refused"
+
+
+class KnownRecord(NamedTuple):
+    """A record of the preview, without its content."""
+
+    id: int
+    stream: str
+    name: str
+    label: str | None
+    left_out: str | None
+    refused: str | None
+
+    @property
+    def called(self) -> str:
+        """Return what people know it by; never personal."""
+        return self.label or self.name
+
+
+class PlannedEvent(NamedTuple):
+    """An event of the preview."""
+
+    record: int
+    rule: str
+    event: Event
+    historical: bool
+    repeated: bool
+    amount: str | None
+    currency: str | None
+
+
+class PreviewFile:
+    """A preview to read from, open until `close`; raises `Refused` if there is none."""
+
+    def __init__(self, path: str) -> None:
+        if not Path(path).is_file():
+            raise Refused(
+                f"There is no preview at {path}: `meltano --environment=preview run sync` makes one, as does the "
+                "target with the setting `preview_path`"
+            )
+        self._database = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            self.meta: dict[str, str] = dict(self._database.execute("SELECT key, value FROM meta"))
+        except sqlite3.DatabaseError:
+            self.meta = {}
+        if self.meta.get("format") != FORMAT:
+            self._database.close()
+            raise Refused(f"{path} is no preview that this version can read; make a new one")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def plan(self) -> dict[str, Any]:
+        """Return the plan, as plan.py makes it."""
+        ((body,),) = self._database.execute("SELECT body FROM plan")
+        plan: dict[str, Any] = msgspec.json.decode(body)
+        return plan
+
+    def records(self) -> Iterator[KnownRecord]:
+        """Yield each record in the order of reading."""
+        return map(KnownRecord._make, self._database.execute(f"SELECT {RECORD} FROM record ORDER BY id"))  # noqa: S608  # a constant
+
+    def called(self, words: str) -> list[KnownRecord]:
+        """Return the records that people call so, in the order of reading."""
+        sql = f"SELECT {RECORD} FROM lookup JOIN record ON record.id = record WHERE value = ? ORDER BY record.id"  # noqa: S608  # the same
+        return [KnownRecord._make(row) for row in self._database.execute(sql, [plain(words)])]
+
+    def content(self, record: int) -> tuple[JSON, JSON, dict[str, str]]:
+        """Return a record as read, its explanation, and the stand-ins for its personal values."""
+        sql = "SELECT body, explanation, personal FROM record WHERE id = ?"
+        ((body, explanation, personal),) = self._database.execute(sql, [record])
+        return unpacked(body), unpacked(explanation), unpacked(personal) or {}
+
+    def events(self, record: int | None = None) -> Iterator[PlannedEvent]:
+        """Yield the events of a record or of all, in the order of the records."""
+        which = "" if record is None else "WHERE record = ?"
+        sql = f"SELECT record, rule, body, historical, repeated, amount, currency FROM event {which} ORDER BY id"  # noqa: S608  # the same
+        for of, rule, body, historical, repeated, amount, currency in self._database.execute(
+            sql, [] if record is None else [record]
+        ):
+            yield PlannedEvent(of, rule, unpacked(body), bool(historical), bool(repeated), amount, currency)
+
+
+def plain(words: str) -> str:
+    """Return what is the same however people write it."""
+    return words.strip().casefold()
+
+
+def packed(said: JSON) -> bytes:
+    """Return JSON, compressed."""
+    return zlib.compress(msgspec.json.encode(said), 1)
+
+
+def unpacked(body: bytes | None) -> JSON:
+    """Return the JSON value again; null for none."""
+    return None if body is None else msgspec.json.decode(zlib.decompress(body))

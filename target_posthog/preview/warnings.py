@@ -1,0 +1,95 @@
+"""What in a plan deserves a second look, in: events with their records, figures; out: warnings, as JSON values.
+
+Pure, and knows no property by name but PostHog's own. Examples are names of records, never personal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.preview.places import is_identified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from target_posthog.language.functions import JSON
+    from target_posthog.mapping import Event
+    from target_posthog.preview.file import KnownRecord
+    from target_posthog.preview.persons import Persons
+
+MOST_EXAMPLES = 3
+SELDOM = 0.05  # of an event's occurrences: a property below it is as good as empty
+
+
+class Gaps:
+    """Gaps in who events are of: of nobody, or of several records that are one person by an id they share."""
+
+    def __init__(self, persons: Persons) -> None:
+        self._persons = persons
+        self._nobody: Counter[str] = Counter()
+        self._examples: dict[str, list[str]] = defaultdict(list)
+        self._described: list[
+            tuple[str, str, str]
+        ] = []  # an id, the stream and the name of the record that describes it
+
+    def add(self, record: KnownRecord, event: Event) -> None:
+        """Look at an event."""
+        if not is_identified(event):
+            name = event["event"]
+            self._nobody[name] += 1
+            if len(self._examples[name]) < MOST_EXAMPLES:
+                self._examples[name].append(record.called)
+        elif event["event"] == "$identify" and "$set" in event["properties"]:
+            self._described.append((event["distinct_id"], record.stream, record.called))
+
+    def warnings(self, events: Mapping[str, Mapping[str, JSON]]) -> Iterator[dict[str, Any]]:
+        """Yield the warnings, with the figures of the events by name."""
+        # Where all events of a name are of nobody, the mapping wants it so.
+        gaps = {name: count for name, count in sorted(self._nobody.items()) if events[name]["identified"]}
+        if gaps:
+            listed = ", ".join(f"{count:,} of {events[name]['count']:,} {name}" for name, count in gaps.items())
+            yield {
+                "about": "nobody",
+                "text": f"events of nobody, which count for no person: {listed}",
+                "count": sum(gaps.values()),
+                "examples": list(dict.fromkeys(one for name in gaps for one in self._examples[name]))[:MOST_EXAMPLES],
+            }
+        yield from self._shared()
+
+    def _shared(self) -> Iterator[dict[str, Any]]:
+        describing: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        for one, stream, called in self._described:
+            describing[self._persons.of(one), stream][called] = None
+        shared: dict[str, list[str]] = defaultdict(list)
+        for (_, stream), names in describing.items():
+            if len(names) > 1:
+                more = [f"{len(names) - MOST_EXAMPLES:,} more"] if len(names) > MOST_EXAMPLES else []
+                shared[stream].append(" and ".join([*list(names)[:MOST_EXAMPLES], *more]))
+        for stream, found in sorted(shared.items()):
+            yield {
+                "about": "shared",
+                "text": f"persons who are several {stream} by an id that these share: {len(found):,}",
+                "count": len(found),
+                "examples": found[:MOST_EXAMPLES],
+            }
+
+
+def never_filled(events: Mapping[str, Mapping[str, JSON]]) -> Iterator[dict[str, Any]]:
+    """Yield a warning for each event with properties that are empty, always or nearly so."""
+    for name, one in events.items():
+        filled: dict[str, int] = {**one["properties"], **one["set"], **one["set_once"]}
+        empty = [prop for prop, count in filled.items() if count == 0]
+        seldom = [prop for prop, count in filled.items() if 0 < count < one["count"] * SELDOM]
+        said = [
+            f"{len(names)} of {len(filled)} properties are {how}: {', '.join(names)}"
+            for names, how in ((empty, "always empty"), (seldom, f"in fewer than {SELDOM:.0%} of the events"))
+            if names
+        ]
+        if said:
+            yield {
+                "about": "empty",
+                "text": f"`{name}`: {'; '.join(said)}",
+                "count": len(empty) + len(seldom),
+                "examples": [],
+            }

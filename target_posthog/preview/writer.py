@@ -1,0 +1,93 @@
+"""The file of a preview is written, in: rows; out: a whole file in place of an earlier one, or none.
+
+Knows the tables, and not what the rows mean. Raises `Refused` where the disk says no.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.client import Refused
+from target_posthog.preview.file import FORMAT, INDEXES, TABLES, PreviewFile, packed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from target_posthog.language.functions import JSON
+
+UNFINISHED = ".unfinished"
+
+
+class PreviewWriter:
+    """A preview's file while it is written, beside its place; its owner alone can read it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._unfinished = self.path.with_name(self.path.name + UNFINISHED)
+        try:
+            if not self.path.parent.exists():
+                self.path.parent.mkdir(mode=0o700, parents=True)
+                (self.path.parent / ".gitignore").write_text("*\n")  # no repository wants to know one's customers
+            self._unfinished.unlink(missing_ok=True)
+            os.close(os.open(self._unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except OSError as error:
+            raise self._refused(error.strerror) from None
+        self._tidy = weakref.finalize(self, self._unfinished.unlink, missing_ok=True)  # however the process ends
+        self._database = sqlite3.connect(self._unfinished, isolation_level=None)
+        # Without a journal nothing lies beside the file; one that isn't finished is thrown away anyway.
+        self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {TABLES} BEGIN;")
+
+    def add(self, table: str, row: Mapping[str, Any]) -> None:
+        """Write a row; a value that is an object or a list is packed."""
+        values = [packed(one) if isinstance(one, (dict, list)) else one for one in row.values()]
+        self._write(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", values)  # noqa: S608  # names are the code's
+
+    def add_event(self, row: Mapping[str, Any]) -> None:
+        """Write an event; an earlier one that PostHog would take for the same doesn't count any more."""
+        same = [row[name] for name in ("uuid", "event", "distinct_id", "day")]
+        self._write("UPDATE event SET repeated = 1 WHERE uuid = ? AND event = ? AND distinct_id = ? AND day = ?", same)
+        self.add("event", row)
+
+    def add_words(self, record: int, words: Iterable[str]) -> None:
+        """Write what people may call a record."""
+        for word in words:
+            self._write("INSERT INTO lookup VALUES (?, ?)", [word, record])
+
+    def finish(self, meta: Mapping[str, str]) -> None:
+        """Write what the file is, and the indexes."""
+        for key, value in {"format": FORMAT, **meta}.items():
+            self.add("meta", {"key": key, "value": value})
+        try:
+            self._database.execute("COMMIT")
+            self._database.executescript(INDEXES)
+        except sqlite3.Error as error:
+            raise self._refused(str(error)) from None
+
+    def read(self) -> PreviewFile:
+        """Open the finished file to read from, before it is in its place."""
+        return PreviewFile(str(self._unfinished))
+
+    def publish(self, plan: JSON) -> None:
+        """Write the plan and put the file in its place."""
+        self._write("INSERT INTO plan VALUES (?)", [plan])
+        self._database.close()
+        self._tidy.detach()
+        self._unfinished.replace(self.path)
+
+    def discard(self) -> None:
+        """Throw the unfinished file away; the earlier one stays."""
+        self._database.close()
+        self._tidy()
+
+    def _write(self, sql: str, values: list[Any]) -> None:
+        try:
+            self._database.execute(sql, values)
+        except sqlite3.Error as error:  # a full disk; its words quote no row
+            raise self._refused(str(error)) from None
+
+    def _refused(self, reason: str | None) -> Refused:
+        return Refused(f"`preview_path`: the file {self.path} can't be written ({reason})")

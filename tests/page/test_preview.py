@@ -1,0 +1,211 @@
+"""The page of a preview over HTTP: the same figures as a run, and each record explained."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import signal
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from sandbox.posthog.preview import Preview
+from sandbox.posthog.preview_file import NotAPreviewError, PreviewFile
+from sandbox.posthog.totals import totals_of
+from tests.page.conftest import preview_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.posthog import PostHog
+
+ROOT = Path(__file__).parent.parent.parent
+HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
+
+
+def get(preview: Preview, path: str, **asked: str | int) -> str:
+    answer = requests.get(f"{preview.url}{path}", params=asked, timeout=10)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def words(text: str) -> str:
+    """What a person reads."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+
+def test_a_preview_holds_what_a_run_of_the_same_records_brings(previewed: Preview, filled: PostHog) -> None:
+    would, does = totals_of(previewed.database), totals_of(filled.database)
+    assert (would.events, would.persons, would.revenue, would.refunds) == (
+        does.events,
+        does.persons,
+        does.revenue,
+        does.refunds,
+    )
+    ids = lambda database: sorted(sorted(one.distinct_ids) for one in database.persons())  # noqa: E731  # one expression
+    assert ids(previewed.database) == ids(filled.database)
+
+
+def test_the_plans_figures_are_those_of_the_page(previewed: Preview) -> None:
+    plan, totals = previewed.file.plan, totals_of(previewed.database)
+    assert {name: one["count"] for name, one in plan["events"].items()} == totals.events
+    assert plan["persons"]["persons"] == totals.persons
+    revenue = {currency: Decimal(one["Order Completed"]) for currency, one in plan["money"].items()}
+    assert revenue == totals.revenue
+    assert (plan["historical"], plan["oldest"], plan["newest"]) == (totals.historical, totals.oldest, totals.newest)
+    said = words(get(previewed, "/"))
+    assert f"PostHog would bill {plan['bill']['events']:,}" in said
+    assert f"{plan['bill']['identified']:,} identified, {plan['bill']['anonymous']:,} anonymous" in said
+    for one in plan["left_out"]:
+        assert f"Left out: {one['reason']} {one['stream']} {one['records']:,} {', '.join(one['examples'])}" in said
+    for one in plan["warnings"]:
+        assert one["text"].replace("`", "").split(" ")[0] in said
+    for one in plan["personal"]:
+        assert re.search(rf"\b{re.escape(one['name'])} (in|on) the [a-z, ]+ {one['events']:,}\b", said), one
+
+
+def test_each_sample_leads_to_its_event_and_its_record(previewed: Preview) -> None:
+    text = get(previewed, "/")
+    for name, one in previewed.file.plan["events"].items():
+        uuid = one["sample"]["event"]["uuid"]
+        record = previewed.file.record_of_event(uuid)
+        assert record is not None
+        assert f"/events/{uuid}" in text
+        assert f"/records/{record.number}" in text
+        assert name in words(get(previewed, f"/records/{record.number}"))
+        assert f"/records/{record.number}" in get(previewed, f"/events/{uuid}")
+
+
+def test_records_are_listed_by_what_becomes_of_them_a_page_at_a_time(previewed: Preview) -> None:
+    plan = previewed.file.plan
+    for asked, expected in (
+        ({"stream": "customers"}, plan["records"]["customers"]),
+        ({"left_out": "test orders"}, plan["left_out"][0]["records"]),
+        ({"refused": 1}, 0),
+        ({}, sum(plan["records"].values())),
+    ):
+        found, after = 0, 0
+        while True:
+            text = get(previewed, "/records", after=after, **asked)
+            numbers = [int(one) for one in re.findall(r'rowheader"><a href="/records/(\d+)"', text)]
+            assert numbers == sorted(numbers)
+            found += len(numbers)
+            if 'rel="next"' not in text:
+                break
+            after = numbers[-1]
+        assert found == expected, asked
+
+
+def test_a_record_is_found_by_what_people_call_it(previewed: Preview) -> None:
+    (order, *_) = previewed.file.records("orders", "test orders", refused=False, eventless=False, after=0)
+    for wanted in (order.label or "", (order.label or "").lstrip("#"), order.name):
+        answer = requests.get(f"{previewed.url}/search", params={"q": wanted}, timeout=10)
+        assert answer.url.endswith(f"/records/{order.number}"), wanted
+
+
+def test_no_masked_record_shows_anything_personal(previewed: Preview) -> None:
+    checked = 0
+    for number in range(1, sum(previewed.file.plan["records"].values()) + 1, 7):
+        record = previewed.file.record(number)
+        assert record is not None
+        said = words(get(previewed, f"/records/{number}", masked=1)).casefold()
+        for value in record.personal:
+            checked += 1
+            assert not re.search(rf"(?<!\w){re.escape(value.casefold())}(?!\w)", said), (number, value)
+    assert checked > 50
+
+
+def test_nothing_can_be_sent_to_a_preview(previewed: Preview) -> None:
+    before = totals_of(previewed.database)
+    for path in ("/batch/", "/i/v1/analytics/events", "/flags/"):
+        assert requests.post(f"{previewed.url}{path}", json={}, timeout=10).status_code == 404
+    assert totals_of(previewed.database) == before
+
+
+def test_no_page_of_a_preview_stays_in_a_cache_or_runs_scripts(previewed: Preview) -> None:
+    for path in ("/", "/records", "/records/1", "/records/1?masked=1", "/api/totals", "/api/events"):
+        answer = requests.get(f"{previewed.url}{path}", timeout=10)
+        assert answer.headers["Cache-Control"] == "no-store", path
+        assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=", answer.text) or path.startswith("/api"), path
+
+
+def lines(*messages: dict[str, Any]) -> bytes:
+    return b"".join(json.dumps(one).encode() + b"\n" for one in messages)
+
+
+SCHEMA = {
+    "type": "SCHEMA",
+    "stream": HOSTILE,
+    "schema": {"properties": {"id": {}, HOSTILE: {}}},
+    "key_properties": ["id"],
+}
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Iterator[Preview]:
+    """Records and rules with markup in every name and value."""
+    record = {"id": HOSTILE, HOSTILE: [{HOSTILE: HOSTILE}]}
+    rules = [
+        {"leave_out": HOSTILE, "when": "id == 'never'"},
+        {"event": HOSTILE, "distinct_id": "id", "timestamp": "'2026-11-01'", "key": ["id"], "properties": "@"},
+    ]
+    messages = lines(SCHEMA, {"type": "RECORD", "stream": HOSTILE, "record": record})
+    with Preview(preview_of(tmp_path, messages, mappings={HOSTILE: rules})).serve() as served:
+        yield served
+
+
+def test_hostile_text_is_shown_as_text(hostile: Preview) -> None:
+    for path in ("/", "/records", "/records/1", "/records/1?masked=1", "/search?q=x", "/events"):
+        text = get(hostile, path)
+        assert "<script" not in text, path
+        assert "alert(1)" in text or path == "/search?q=x", path
+
+
+def test_a_preview_without_events_says_so(tmp_path: Path) -> None:
+    messages = lines(SCHEMA, {"type": "RECORD", "stream": HOSTILE, "record": {"id": 1}})
+    with Preview(preview_of(tmp_path, messages, unmapped="ignore")).serve() as served:
+        said = words(get(served, "/"))
+        assert "Nothing would arrive" in said
+        assert "No rule is about this stream" in words(get(served, "/records/1"))
+        assert requests.get(f"{served.url}/records/2", timeout=10).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "there is no preview at"),
+        (b"", "is no preview"),
+        (b"not a database, but long enough to be read", "is no"),
+    ],
+)
+def test_a_file_that_is_no_preview_is_named(tmp_path: Path, content: bytes | None, sentence: str) -> None:
+    path = tmp_path / "preview.sqlite"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(NotAPreviewError, match=sentence):
+        PreviewFile(path)
+
+
+def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, messages: bytes) -> None:
+    preview_of(tmp_path, messages).close()
+    command = [sys.executable, "-m", "sandbox", "preview", str(tmp_path / "preview.sqlite"), "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as served:
+        assert served.stdout is not None
+        address = served.stdout.readline().split()[0]
+        assert "What a run would send" in requests.get(address, timeout=30).text
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(timeout=30) == 0
+
+
+def test_the_command_says_in_a_sentence_that_there_is_no_preview(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sandbox", "preview", str(tmp_path / "none.sqlite")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "there is no preview at" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,87 @@
+"""docs/first-run.md, command by command, from the credentials to books that balance."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, Project
+
+if TYPE_CHECKING:
+    from sandbox.posthog import PostHog
+
+PAGE = (ROOT / "docs/first-run.md").read_text()
+COMMANDS = re.findall(r"^\$ (.+)$", PAGE, re.MULTILINE)
+SHOWN = PAGE.split("<!-- what reconcile prints -->\n```text\n")[1].split("```")[0]
+LOOK = "python -m sandbox preview"
+
+
+@pytest.fixture
+def user(project: Project, posthog: PostHog) -> Project:
+    """Somebody with a shop, a PostHog project, and an editor that knows what to write."""
+    answers = {
+        "SHOPIFY_STORE": "sandbox.myshopify.com",
+        "SHOPIFY_ACCESS_TOKEN": "shpat_sandbox",
+        "POSTHOG_API_KEY": "phc_sandbox",
+        "POSTHOG_HOST": posthog.url,
+        "POSTHOG_PROJECT_ID": "1",
+        "POSTHOG_PERSONAL_API_KEY": "phx_sandbox",
+    }
+    editor = project.folder / "editor"
+    editor.write_text("#!/bin/sh\ncat > \"$1\" <<'END'\n" + "".join(f"{k}={v}\n" for k, v in answers.items()) + "END\n")
+    editor.chmod(0o700)
+    shutil.copy(ROOT / ".env.example", project.folder)
+    project.environment |= {"EDITOR": str(editor), "SANDBOX_PREVIEW_PORT": "0"}
+    project.environment.pop("TARGET_POSTHOG_HOST")
+    return project
+
+
+def said_by(user: Project, command: str) -> str:
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=user.folder,
+        env=user.environment,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_RUN_SECONDS,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def seen(user: Project) -> str:
+    """The page that the command opens."""
+    with subprocess.Popen(
+        LOOK.split(), cwd=user.folder, env=user.environment, stdout=subprocess.PIPE, text=True
+    ) as served:
+        assert served.stdout is not None
+        page = requests.get(served.stdout.readline().split()[0], timeout=30).text
+        served.terminate()
+    return page
+
+
+def test_each_command_of_the_page_does_what_the_page_says(user: Project, posthog: PostHog) -> None:
+    said = {}
+    for command in COMMANDS:
+        if "--environment=prod run" in command:
+            sent = [one.path for one in posthog.controls.requests if not one.path.endswith("/query/")]
+            assert sent == [], "nothing has been sent yet"
+        said[command] = seen(user) if command == LOOK else said_by(user, command)
+    preview, reconcile = (
+        next(text for command, text in said.items() if part in command) for part in ("preview run", ":reconcile")
+    )
+    assert "nothing has been sent" in preview
+    assert "What a run would send" in said[LOOK]
+    assert posthog.totals()["doubles"] == 0
+    assert SHOWN in reconcile
+
+
+def test_the_page_names_every_picture_and_no_other() -> None:
+    named = set(re.findall(r"\(pictures/([\w-]+\.png)\)", PAGE))
+    assert named == {one.name for one in (ROOT / "docs/pictures").glob("*.png")}

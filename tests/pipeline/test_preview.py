@@ -1,0 +1,187 @@
+"""`meltano --environment=preview run sync`: what it shows is what would arrive."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.shop import Shop
+from sandbox.shop.cdnow import cdnow_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.posthog import PostHog
+    from tests.pipeline.meltano_project import Project
+
+LAST_DAY = date(2026, 10, 31)
+PREVIEW = "--environment=preview"
+NOTHING_NEW = "A run would send 0 events"
+STATE_ID = "sandbox:tap-shopify-orders-to-target-posthog"
+
+
+@pytest.fixture
+def user(project: Project) -> Project:
+    """A project whose .env names a shop, as a user's does."""
+    project.environment |= {"SHOPIFY_STORE": "sandbox", "SHOPIFY_ACCESS_TOKEN": "shpat_sandbox"}
+    return project
+
+
+def kept_plan(project: Project) -> dict[str, Any]:
+    project.succeed(PREVIEW, "invoke", "target-posthog:plan", "--out", "plan.json")
+    plan: dict[str, Any] = json.loads((project.folder / "plan.json").read_text())
+    return plan
+
+
+def test_what_a_preview_shows_is_what_arrives_and_a_run_can_be_held_to_it(user: Project, posthog: PostHog) -> None:
+    said = user.succeed(PREVIEW, "run", "sync")
+    assert "nothing has been sent" in said
+    plan = kept_plan(user)
+    shown = user.succeed(PREVIEW, "invoke", "target-posthog:explain", "1001", "--mask")
+    assert "#1001 (orders, shop=sandbox.myshopify.com, id=" in shown
+    assert "+ makes `Order Completed`" in shown
+    assert 'example.com"' not in shown
+    folder = user.folder / ".preview"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "preview.sqlite").stat().st_mode) == 0o600
+    assert posthog.controls.requests == [], "nothing has left the machine"
+
+    less = {name: one for name, one in plan["events"].items() if name != "Order Refunded"}
+    (user.folder / "less.json").write_text(json.dumps({**plan, "events": less}))
+    stopped = user.run("run", "sync", TARGET_POSTHOG_PLAN_PATH="less.json")
+    assert stopped.returncode == 1
+    assert "doesn't announce an event `Order Refunded`" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert "Order Refunded" not in posthog.totals()["events"]
+
+    user.succeed("run", "sync", TARGET_POSTHOG_PLAN_PATH="plan.json")
+    assert_every_figure(plan, posthog)
+
+
+def assert_every_figure(plan: dict[str, Any], posthog: PostHog) -> None:
+    """Compare the plan with what PostHog holds."""
+    events, totals = posthog.events(), posthog.totals()
+    assert {name: one["count"] for name, one in plan["events"].items()} == totals["events"]
+    assert plan["bill"]["events"] == len(events)
+    assert totals["doubles"] == 0
+    assert plan["bill"]["anonymous"] == sum(one["properties"].get("$process_person_profile") is False for one in events)
+    assert (plan["persons"]["persons"], plan["oldest"], plan["newest"]) == (
+        totals["persons"],
+        totals["oldest"],
+        totals["newest"],
+    )
+    assert plan["historical"] == totals["historical"] == len(events)
+    assert {name: Decimal(amount) for name, amount in plan["events"]["Order Completed"]["money"].items()} == {
+        name: Decimal(amount) for name, amount in totals["revenue"].items()
+    }
+    assert {one["day"]: one["events"] for one in plan["days"]} == by_day(events)
+    for name, one in plan["events"].items():
+        arrived = [event["properties"] for event in events if event["event"] == name]
+        carried = Counter(key for properties in arrived for key in properties if not key.startswith("$"))
+        assert {key: count for key, count in one["properties"].items() if count} == carried
+        assert one["set"] == Counter(key for properties in arrived for key in properties.get("$set", {}))
+        assert (one["identified"], one["historical"]) == (
+            sum(properties.get("$process_person_profile") is not False for properties in arrived),
+            len(arrived),
+        )
+    emails = sum("@" in event["distinct_id"] for event in events)
+    assert {"name": "distinct_id", "place": "distinct_id", "events": emails} in plan["personal"]
+
+
+def by_day(events: list[dict[str, Any]]) -> dict[str, Counter[str]]:
+    days: dict[str, Counter[str]] = {}
+    for event in events:
+        days.setdefault(event["timestamp"][:10], Counter())[event["event"]] += 1
+    return days
+
+
+def test_the_plan_of_the_whole_cdnow_store_adds_up_to_the_cent(tmp_path: Path) -> None:
+    preview = tmp_path / "preview.sqlite"
+    store = cdnow_store(LAST_DAY)
+    with Shop(store).serve() as shop:
+        (tmp_path / "tap.json").write_text(
+            json.dumps({"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin"})
+        )
+        (tmp_path / "target.json").write_text(json.dumps({"preview_path": str(preview)}))
+        done = subprocess.run(
+            f"{sys.executable} -m tap_shopify_orders --config tap.json 2>tap.log"
+            f" | {sys.executable} -m target_posthog --config target.json",
+            shell=True,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr + (tmp_path / "tap.log").read_text()
+    with closing(sqlite3.connect(preview)) as database:
+        plan = json.loads(database.execute("SELECT body FROM plan").fetchone()[0])
+    assert plan["records"] == {"customers": len(store.customers), "orders": len(store.orders)}
+    assert plan["money"]["USD"]["Order Completed"] == "244091.94"
+    assert plan["events"]["Order Completed"]["count"] == len(store.orders) - 3
+    assert [(one["reason"], one["records"]) for one in plan["left_out"]] == [("test orders", 3)]
+    assert sum(Decimal(one["money"].get("Order Completed", {}).get("USD", "0")) for one in plan["days"]) == Decimal(
+        "244091.94"
+    )
+    assert plan["refused"] == []
+
+    books = subprocess.run(
+        [sys.executable, "-m", "target_posthog", "reconcile", "--preview-path", preview],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "✓ Each difference is explained" in books.stdout, books.stdout + books.stderr
+    assert re.search(r"^USD  placed +6,921 +244,128\.96 +6,919 +244,091\.94$", books.stdout, re.MULTILINE)
+
+
+def test_a_preview_leaves_the_place_of_other_runs_and_has_none_of_its_own(user: Project, posthog: PostHog) -> None:
+    user.succeed("run", "sync")
+    received = posthog.totals()["received"]
+    before = user.run("state", "get", STATE_ID).stdout
+    for _ in range(2):
+        assert NOTHING_NEW not in user.succeed(PREVIEW, "run", "sync"), "each preview is whole"
+    assert user.run("state", "get", STATE_ID).stdout == before
+    assert user.run("state", "list").stdout.split() == [STATE_ID]
+    assert posthog.totals()["received"] == received
+
+    user.succeed("state", "copy", "--force", STATE_ID, STATE_ID.replace("sandbox", "preview"))
+    for _ in range(2):
+        assert NOTHING_NEW in user.succeed(PREVIEW, "run", "sync"), "the next run alone, as often as one likes"
+
+
+def test_another_taps_records_are_previewed_as_well(user: Project, posthog: PostHog) -> None:
+    people = user.folder / "people.singer"
+    schema = {"properties": {"id": {"type": "integer"}, "mail": {}, "at": {"type": "string", "format": "date-time"}}}
+    messages: list[dict[str, Any]] = [
+        {"type": "SCHEMA", "stream": "people", "key_properties": ["id"], "schema": schema},
+        *(
+            {"type": "RECORD", "stream": "people", "record": {"id": one, "mail": "a@x.com", "at": f"2026-11-0{one}"}}
+            for one in (1, 2)
+        ),
+    ]
+    people.write_text("".join(json.dumps(one) + "\n" for one in messages))
+    done = subprocess.run(
+        f"meltano {PREVIEW} invoke target-posthog < people.singer",
+        shell=True,
+        cwd=user.folder,
+        env=user.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    plan = kept_plan(user)
+    assert plan["events"]["people"]["anonymous"] == 2
+    assert plan["personal"] == [{"name": "mail", "place": "properties", "events": 2}]
+    assert posthog.controls.requests == []
