@@ -46,3 +46,6 @@ class Road(Protocol):
 
     def abandon(self) -> None:
         """Say what the run did before an error ended it; raises nothing."""
+
+    def drop(self) -> None:
+        """Leave nothing unfinished behind, at once: a signal ends the process."""

@@ -6,6 +6,7 @@ Knows neither HTTP nor what an event looks like.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from target_posthog.road import Road
 
+SIGNAL_EXIT = 128  # as a shell reports a process that a signal ended
 SECONDS_BETWEEN_STATES = 5.0  # Meltano writes each to its database, which takes some 30 ms
 MISTAKES = (Refused, Busy, RuleError, SingerSDKError, InvalidInputLine)  # what a user can put right
 
@@ -56,10 +58,11 @@ class TargetPostHog(Target):
         **options: Any,  # noqa: ANN401  # the SDK's arguments
     ) -> None:
         """Read the settings and the mapping; nothing is sent or asked yet."""
-        super().__init__(message_reader=MessageReader(self._abandoning), **options)
-        self.max_parallelism = 1  # the road is one for all sinks; the SDK's threads would only hang on a signal
-        self.meanings = Meanings(self.config)
-        self.road: Road = self._chosen_road()
+        with signals_held():  # the SDK answers signals from here on, and that needs the road
+            super().__init__(message_reader=MessageReader(self._abandoning), **options)
+            self.max_parallelism = 1  # the road is one for all sinks; the SDK's threads would only hang on a signal
+            self.meanings = Meanings(self.config)
+            self.road: Road = self._chosen_road()
         self._seconds_between_states = seconds_between_states
         self._stated_at = time.monotonic()
 
@@ -113,8 +116,12 @@ class TargetPostHog(Target):
         """Pass over ACTIVATE_VERSION: events aren't replaced by a new version of a table."""
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002  # the SDK's hook
-        """Stop at once without a STATE: the SDK would write one for records that are not delivered, or hang."""
-        raise SystemExit(128 + signum)
+        """Stop at once without a STATE: the SDK would write one for records that are not delivered, or hang.
+
+        An exception won't do: raised while Python gives a lock back, it becomes a RuntimeError, and a traceback.
+        """
+        self.road.drop()
+        os._exit(SIGNAL_EXIT + signum)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings, with one sentence for each that is wrong, and fill in the defaults."""

@@ -142,6 +142,10 @@ class Preview:
         self._file.discard()
         logger.warning("The preview isn't finished; %s is as it was before", self._file.path)
 
+    def drop(self) -> None:
+        """Throw the unfinished file away."""
+        self._file.drop()
+
 
 def _note(_event: Event, reasons: list[str], reason: str) -> None:
     reasons.append(reason)

@@ -81,6 +81,10 @@ class PreviewWriter:
     def discard(self) -> None:
         """Throw the unfinished file away; the earlier one stays."""
         self._database.close()
+        self.drop()
+
+    def drop(self) -> None:
+        """Throw the unfinished file away, also in the middle of a write."""
         self._tidy()
 
     def _write(self, sql: str, values: list[Any]) -> None:

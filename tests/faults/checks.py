@@ -28,6 +28,7 @@ PYTHONS_GOODBYE = re.compile(
     r"keyboardinterrupt",
     re.DOTALL,
 )
+KIND_OF_ERROR = r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit|Interrupt))\b"
 SHORTEST_NAME = 6  # a shorter text stands in ordinary words too
 
 
@@ -146,7 +147,8 @@ def said(logs: Mapping[str, str], personal: Iterable[str]) -> list[str]:
     for name, log in logs.items():
         lower = log.lower()
         if "traceback (most recent call last)" in PYTHONS_GOODBYE.sub("", lower):
-            found.append(f"{name} logs a traceback")
+            kinds = ", ".join(sorted(set(re.findall(KIND_OF_ERROR, log, re.MULTILINE))))
+            found.append(f"{name} logs a traceback ({kinds})")
         found += [f"{name} logs a credential ({len(one)} characters)" for one in set(re.findall(SECRETS, log))]
         found += [f"{name} logs something personal ({len(one)} characters)" for one in personal if one.lower() in lower]
     return found

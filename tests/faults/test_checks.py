@@ -93,7 +93,9 @@ def test_what_a_log_may_not_say_is_found() -> None:
         ]
     for text in ("shpat_sandbox", "phc_sandbox", "shpss_sandbox", f"shpat_{'0a' * 16}", "x?Signature=ab-cd"):
         assert len(checks.said({"tap": text}, texts)) == 1
-    assert checks.said({"tap": "Traceback (most recent call last):"}, texts) == ["tap logs a traceback"]
+    assert checks.said({"tap": "Traceback (most recent call last):\nKeyError: 1"}, texts) == [
+        "tap logs a traceback (KeyError)"
+    ]
     for end, broken in (("<frozen site>", False), ("/x/bin/target-posthog", False), ("/x/target_posthog/a.py", True)):
         log = f'Traceback (most recent call last):\n  File "{end}", line 1, in <module>\nKeyboardInterrupt\n'
         assert bool(checks.said({"target": log}, texts)) is broken, "Ctrl-C while Python itself starts is Python's"
