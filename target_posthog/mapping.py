@@ -7,8 +7,9 @@ of the rules is described in docs/mapping.md.
 from __future__ import annotations
 
 import json
+from hashlib import sha1
 from typing import TYPE_CHECKING, TypedDict
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from target_posthog.identity import usable
 from target_posthog.language.compiler import DELETED_AT, Compiler, RuleError
@@ -29,6 +30,15 @@ ALWAYS = {
     "$geoip_disable": True,  # else every customer is placed where the sync runs
 }
 LINKS_AND_SETS = ("$anon_distinct_id", "alias", "$set", "$set_once", "$unset")
+
+
+def uuid_of(key: bytes) -> str:
+    """Return `str(uuid.uuid5(NAMESPACE, key))` at a third of its cost: https://www.rfc-editor.org/rfc/rfc9562#section-5.5."""
+    digest = bytearray(sha1(NAMESPACE.bytes + key, usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50  # version 5
+    digest[8] = digest[8] & 0x3F | 0x80  # the variant of RFC 9562
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Event(TypedDict):
@@ -173,19 +183,20 @@ class Rule:
             said = self._said_of_group(scope, groups)
         else:
             of_nobody = of_nobody or not is_true(self._person_profile(scope))
-            person = {"$process_person_profile": False} if of_nobody else self._said_of_person(scope, distinct_id)
-            said = {**self._properties(scope), **person}
+            said = self._properties(scope)
+            said |= {"$process_person_profile": False} if of_nobody else self._said_of_person(scope, distinct_id)
             session_id = uuid(self._session_id(scope))
             if session_id:
                 said["$session_id"] = session_id
             if groups:
                 said["$groups"] = groups
+        said |= ALWAYS
         return {
             "event": name,
             "distinct_id": distinct_id,
-            "uuid": str(uuid5(NAMESPACE, canonical([name, *key]).decode())),
+            "uuid": uuid_of(canonical([name, *key])),
             "timestamp": normal_time(time),
-            "properties": said | ALWAYS,
+            "properties": said,
         }
 
     def _id(self, name: str, scope: Record, groups: Mapping[str, str]) -> str:

@@ -16,6 +16,8 @@ import msgspec
 from singer_sdk.exceptions import InvalidInputLine, InvalidJSONSchema
 from singer_sdk.singerlib.encoding import GenericSingerReader
 
+from target_posthog.process import BYTES_AT_ONCE
+
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Mapping, Sequence
@@ -62,8 +64,8 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @property
     def default_input(self) -> IO[bytes]:
-        """Return standard input."""
-        return sys.stdin.buffer
+        """Return standard input, read as much at a time as a pipe holds: an eighth of the calls that Python makes."""
+        return open(sys.stdin.fileno(), "rb", buffering=BYTES_AT_ONCE, closefd=False)
 
     def deserialize_json(self, line: bytes | str) -> dict[str, Any]:
         """Return the message of a line; raises InvalidInputLine."""

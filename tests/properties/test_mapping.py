@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from copy import deepcopy
 from typing import Any
+from uuid import uuid5
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from sandbox.shop.cdnow import cdnow_store
 from target_posthog.batches import sized
 from target_posthog.identity import usable
-from target_posthog.mapping import RecordError, StreamMapping
+from target_posthog.mapping import NAMESPACE, RecordError, StreamMapping, uuid_of
 from target_posthog.rules import active, load, shipped_names
 from tests.conftest import LAST_DAY
 from tests.properties.records import records_of
@@ -70,3 +71,8 @@ def test_a_record_of_anything_gives_events_or_a_sentence(value: Any) -> None:
     record = value if isinstance(value, dict) else {"id": value, "email": value, "created_at": value}
     for mapping in MAPPINGS.values():
         meaning(mapping, record)
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_the_uuid_of_a_key_is_that_of_the_standard_library(key: str) -> None:
+    assert uuid_of(key.encode()) == str(uuid5(NAMESPACE, key))
