@@ -6,7 +6,9 @@ Knows what the target makes of a record, not how many copies there will be.
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +20,6 @@ from target_posthog.rules import active, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 UUID = re.compile(rb'("uuid":")[0-9a-f]{3}')
 
@@ -57,3 +58,7 @@ def _messages(recording: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
     with recording.open("rb") as lines:
         for line in lines:
             yield line, msgspec.json.decode(line)
+
+
+if __name__ == "__main__":
+    print(write_events(Path(sys.argv[1]), Path(sys.argv[2])))
