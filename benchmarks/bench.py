@@ -170,13 +170,12 @@ class Bench:
     def profiled(self, what: str) -> Path:
         """Run tap or target below cProfile; return the file with what it found."""
         found = self._folder / "profile"
-        profiler: Command = [sys.executable, "-m", "cProfile", "-o", found, "-m"]
         self._servers.ask("reset", "near", self.copies)
         if what == "target":
-            command = [*profiler, "target_posthog", "--config", self._folder / "target.json"]
-            run([command], feed=self._feed("messages"))
+            profiler: Command = [sys.executable, "-m", "cProfile", "-o", found, "-m", "target_posthog"]
+            run([[*profiler, *self._target[1:]]], feed=self._feed("messages"))
         else:
-            run([[*profiler, "tap_shopify_orders", *self._tap_by(what)[1:]]])
+            run([[sys.executable, "-m", "benchmarks.profiled_tap", found, *self._tap_by(what)[1:]]])
         return found
 
     @property

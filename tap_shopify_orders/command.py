@@ -13,7 +13,7 @@ import stamina.instrumentation
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
 
-from tap_shopify_orders.answers import Busy, Refused
+from tap_shopify_orders.run import SENTENCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Command(SingerCommand):
             return super().main(*args, **kwargs)
         except ConfigValidationError as error:
             reasons: Sequence[str] = error.errors
-        except (Refused, Busy) as error:
+        except SENTENCES as error:
             reasons = [str(error)]
         for reason in reasons:
             _logger.error(reason)

@@ -67,9 +67,8 @@ class Completion:
 
     def _complete(self, nodes: Sequence[Node], plan: Plan) -> list[Node]:
         gone: list[Node] = []
-        for way in dict.fromkeys(path[:-1] for path in plan.query.connections):
-            paths = [path for path in plan.query.connections if path[:-1] == way]
-            gone += self._begin(nodes, way, paths, plan)
+        for way, keys in plan.query.owners.items():
+            gone += self._begin(nodes, way, [(*way, key) for key in keys], plan)
         self._finish([one for node in nodes if node not in gone for one in _unfinished(node, plan)], plan)
         return gone
 
@@ -133,11 +132,12 @@ class _Unfinished:
 
 def whole(node: Node, plan: Plan) -> bool:
     """Say whether every connection inside a node is there, to its end."""
-    for path in plan.query.connections:
-        for owner in _owners(node, path[:-1]):
-            connection = getattr(owner, path[-1])
-            if connection is UNSET or connection.page_info.has_next_page:
-                return False
+    for way, keys in plan.query.owners.items():
+        for owner in _owners(node, way):
+            for key in keys:
+                connection = getattr(owner, key)
+                if connection is UNSET or connection.page_info.has_next_page:
+                    return False
     return True
 
 

@@ -1,6 +1,6 @@
 """What a run writes, in: the messages of one store or several; out: whole lines on stdout, a state always that of all.
 
-Knows Singer's messages, but no stream, and of a store its domain only.
+Knows Singer's messages, but nothing of a stream or a store but its name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
 from singer_sdk.singerlib import RecordMessage, SchemaMessage, StateMessage
+
+from tap_shopify_orders.state import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,12 +61,16 @@ class Output:
     """
 
     def __init__(self, state: Mapping[str, Any]) -> None:
-        """Take the state that the run begins with; shops that the run doesn't read stay in it as they are."""
+        """Take the state that a run begins with; shops and streams that it doesn't read stay as they are."""
         self.turn = RLock()
         self._schemas: dict[str, State] = {}
+        self._of_other_taps: State = {}
         self._of_no_shop: State = {}
         self._by_shop: dict[str, dict[str, msgspec.Raw]] = {}  # for each stream; JSON, which nobody changes
         for stream, bookmark in state.get("bookmarks", {}).items():
+            if stream not in STREAMS:
+                self._of_other_taps[stream] = bookmark
+                continue
             bookmark_alone = dict(bookmark)
             for partition in bookmark_alone.pop("partitions", ()):
                 self._put(stream, partition)
@@ -88,11 +94,16 @@ class Output:
         """Whether the state had bookmarks that of several stores none begins at."""
         return bool(self._of_no_shop)
 
+    def has_bookmarks_of_others_than(self, shop: str) -> bool:
+        """Say whether the state had bookmarks, but none at which a shop can begin."""
+        return bool(self._by_shop) and not self._of_no_shop and not any(shop in one for one in self._by_shop.values())
+
     def state_with(self, shop: str, state: Mapping[str, Any]) -> State:
         """Return the state of all stores, once that of one has moved."""
         for stream, bookmark in state.get("bookmarks", {}).items():
             self._put(stream, {"context": {"shop": shop}, **bookmark})
-        return {"bookmarks": {stream: {"partitions": [*one.values()]} for stream, one in self._by_shop.items()}}
+        ours = {stream: {"partitions": [*one.values()]} for stream, one in self._by_shop.items()}
+        return {"bookmarks": self._of_other_taps | ours}
 
     def is_said(self, schema: SchemaMessage) -> bool:
         """Say whether this was the last schema of its stream; from now on it is."""

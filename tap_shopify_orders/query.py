@@ -6,10 +6,12 @@ Knows neither Shopify's fields nor HTTP.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import msgspec
 from graphql import strip_ignored_characters
 from graphql.language import (
     ArgumentNode,
@@ -30,12 +32,12 @@ from graphql.language import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from graphql.language import SelectionNode
+    from graphql.language import Node, SelectionNode
 
     Names = tuple[str, ...]
 
 _NODES = ("page", "nodes")
-_SEARCH = StringValueNode(value="the search")
+_SEARCH, _CURSOR = "the search", "the cursor"  # where a text is printed once and filled in many times
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class PageQuery:
     """A query whose root field is aliased `page`, pruned to the wanted paths below its nodes.
 
     `text` is the document to send; it has the variables `first`, `after` and `query`. `connections` are the paths of
-    the connections inside a node.
+    the connections inside a node; `owners` are the ways to the objects that have them, with their response keys.
     """
 
     def __init__(self, document: str, wanted: Collection[Names]) -> None:
@@ -61,7 +63,6 @@ class PageQuery:
         self._wanted = frozenset(wanted)
         self._ways = {path[:length] for path in wanted for length in range(len(path))}
         self._connections: dict[Names, FieldNode] = {}
-        self._bulks: dict[Names, str] = {}
         operation = next(one for one in definitions if isinstance(one, OperationDefinitionNode))
         pruned = OperationDefinitionNode(
             operation=operation.operation,
@@ -70,8 +71,13 @@ class PageQuery:
             selection_set=self._pruned(operation.selection_set, ()),
         )
         (self._page,) = (one for one in pruned.selection_set.selections if isinstance(one, FieldNode))
-        self.text = strip_ignored_characters(print_ast(pruned))
+        self.text = _text(pruned)
         self.connections = tuple(self._connections)
+        self.owners: dict[Names, list[str]] = {}
+        for *way, key in self.connections:
+            self.owners.setdefault(tuple(way), []).append(key)
+        # To print takes as long as to read a hundred records, and leaves hundreds of objects that hold each other.
+        self._bulk_text, self._first_text, self._next_text = map(cache, (self._bulk, self._first, self._next))
 
     def bulk(self, search: str, nested: Collection[str]) -> str:
         """Return the query of a bulk operation over the records of a search, with connections of theirs nested.
@@ -80,16 +86,33 @@ class PageQuery:
         rows of a nested connection tell by the key `in_<connection>` where they belong.
         https://shopify.dev/docs/api/usage/bulk-operations/queries#operation-restrictions
         """
-        key = tuple(nested)
-        if key not in self._bulks:  # to print it takes as long as to read a hundred records
-            self._bulks[key] = self._bulk(key)
-        return self._bulks[key].replace(print_ast(_SEARCH), print_ast(StringValueNode(value=search)))
+        return self._bulk_text(tuple(nested)).replace(_quoted(_SEARCH), _quoted(search))
+
+    def beginnings(self, kind: str, paths: Collection[Names]) -> str:
+        """Return a query for first pages of the connections at `paths`, of the objects of a type with the given `ids`.
+
+        The answer holds under `nodes`, in the order of the ids, each with the connections under their response keys.
+        """
+        fields = " ".join(map(self._first_text, paths))
+        return f"query Beginnings($ids:[ID!]!){{nodes(ids:$ids){{...on {kind}{{{fields}}}}}}}"
+
+    def rest_of(self, missing: Sequence[Missing]) -> str:
+        """Return a query for more of the missing connections; it has the variable `first`.
+
+        The answer holds under `rest0`, `rest1`, ... the owner of each, with the connection under its own response key.
+        """
+        parts = []
+        for index, one in enumerate(missing):
+            kind = one.owner.split("/")[3]
+            more = self._next_text(one.path).replace(_quoted(_CURSOR), _quoted(one.cursor))
+            parts.append(f"rest{index}:node(id:{_quoted(one.owner)}){{...on {kind}{{{more}}}}}")
+        return f"query Rest($first:Int!){{{' '.join(parts)}}}"
 
     def _bulk(self, nested: Names) -> str:
         """Return the query of a bulk operation, with _SEARCH for the search."""
         nodes = next(one for one in _selections(self._page) if _key(one) == "nodes")
         arguments = tuple(
-            ArgumentNode(name=one.name, value=_SEARCH) if one.name.value == "query" else one
+            ArgumentNode(name=one.name, value=StringValueNode(value=_SEARCH)) if one.name.value == "query" else one
             for one in self._page.arguments or ()
             if one.name.value == "query" or not isinstance(one.value, VariableNode)
         )
@@ -100,37 +123,25 @@ class PageQuery:
             selection_set=_edges(_without_connections(_selections(nodes), nested)),
         )
         operation = OperationDefinitionNode(operation=OperationType.QUERY, selection_set=_set_of([page]))
-        return strip_ignored_characters(print_ast(operation))
+        return _text(operation)
 
-    def beginnings(self, kind: str, paths: Collection[Names]) -> str:
-        """Return a query for first pages of the connections at `paths`, of the objects of a type with the given `ids`.
+    def _first(self, path: Names) -> str:
+        """Return how to ask for the first page of a connection."""
+        return _text(self._connections[path])
 
-        The answer holds under `nodes`, in the order of the ids, each with the connections under their response keys.
-        """
-        fields = " ".join(print_ast(self._connections[path]) for path in paths)
-        text = f"query Beginnings($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {kind} {{ {fields} }} }} }}"
-        return strip_ignored_characters(text)
-
-    def rest_of(self, missing: Sequence[Missing]) -> str:
-        """Return a query for more of the missing connections; it has the variable `first`.
-
-        The answer holds under `rest0`, `rest1`, ... the owner of each, with the connection under its own response key.
-        """
-        parts = []
-        for index, one in enumerate(missing):
-            field = self._connections[one.path]
-            more = FieldNode(
-                alias=field.alias,
-                name=field.name,
-                arguments=(
-                    ArgumentNode(name=NameNode(value="first"), value=VariableNode(name=NameNode(value="first"))),
-                    ArgumentNode(name=NameNode(value="after"), value=StringValueNode(value=one.cursor)),
-                ),
-                selection_set=field.selection_set,
-            )
-            kind = one.owner.split("/")[3]
-            parts.append(f'rest{index}: node(id: "{one.owner}") {{ ... on {kind} {{ {print_ast(more)} }} }}')
-        return strip_ignored_characters(f"query Rest($first: Int!) {{ {' '.join(parts)} }}")
+    def _next(self, path: Names) -> str:
+        """Return how to ask for the next page of a connection, with _CURSOR for the cursor."""
+        field = self._connections[path]
+        more = FieldNode(
+            alias=field.alias,
+            name=field.name,
+            arguments=(
+                ArgumentNode(name=NameNode(value="first"), value=VariableNode(name=NameNode(value="first"))),
+                ArgumentNode(name=NameNode(value="after"), value=StringValueNode(value=_CURSOR)),
+            ),
+            selection_set=field.selection_set,
+        )
+        return _text(more)
 
     def _pruned(self, selections: SelectionSetNode | None, path: Names) -> SelectionSetNode:
         kept = tuple(self._kept(selections.selections, path)) if selections else ()
@@ -167,6 +178,15 @@ class PageQuery:
 def read(name: str) -> str:
     """Return the text of a file of `queries/`."""
     return (files("tap_shopify_orders") / "queries" / f"{name}.graphql").read_text(encoding="utf-8")
+
+
+def _text(node: Node) -> str:
+    return strip_ignored_characters(print_ast(node))
+
+
+def _quoted(value: str) -> str:
+    """Return a text as GraphQL writes it; JSON's escapes are GraphQL's: https://spec.graphql.org/October2021/#StringValue."""
+    return msgspec.json.encode(value).decode()
 
 
 def _edges(selections: Iterator[SelectionNode]) -> SelectionSetNode:

@@ -1,6 +1,6 @@
 """Stores side by side, in: their taps and what each is to do; out: all done, or an error that says what wasn't.
 
-Knows threads and signals, but neither Singer nor Shopify.
+Knows threads and signals, and whose errors are sentences, but not what they tell.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Any, Protocol
 
+from singer_sdk.exceptions import SingerSDKError
+
 from tap_shopify_orders.answers import Busy, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 LOOK_SECONDS = 0.2  # how late a signal is noticed
+SENTENCES = (Refused, Busy, SingerSDKError)  # what they say is for the user, what led to them may quote a record
 SIGNAL_EXIT = 128  # as a shell reports a process that a signal ended
 
 
@@ -100,7 +103,7 @@ class SideBySide:
     def _failed(self, shop: str, error: BaseException) -> None:
         self._failures[shop] = error
         if len(self._shops) > 1 and not isinstance(error, SystemExit):
-            self._logger.error(error, exc_info=None if isinstance(error, (Refused, Busy)) else error)
+            self._logger.error(error, exc_info=None if isinstance(error, SENTENCES) else error)
 
     def _judge(self) -> None:
         broken = next((one for one in self._failures.values() if isinstance(one, BrokenPipeError)), None)

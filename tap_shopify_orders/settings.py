@@ -30,6 +30,7 @@ METHODS = {
     "bulk": "bulk operations, which Shopify runs in its own time and which cost next to nothing",
 }
 
+LONGEST_LOOKBACK_SECONDS = 10 * 365 * 86_400  # more leads out of the calendar
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]*")
 FORMS = "my-store, my-store.myshopify.com, https://my-store.myshopify.com or https://admin.shopify.com/store/my-store"
 
@@ -111,7 +112,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
     _END_DATE,
     th.Property(
         "lookback_seconds",
-        th.IntegerType(minimum=0),
+        th.IntegerType(minimum=0, maximum=LONGEST_LOOKBACK_SECONDS),
         default=3600,
         title="Lookback",
         description="How far before the bookmark a run begins, to catch what Shopify's search learns late; what"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -17,6 +17,7 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
 
 from tap_shopify_orders import schema
+from tap_shopify_orders.answers import Refused
 from tap_shopify_orders.fields import select
 from tap_shopify_orders.history import Form, History, Task
 from tap_shopify_orders.known import Known, Mark
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from singer_sdk.helpers.types import Context
+    from singer_sdk.mapper import StreamMap
+    from singer_sdk.singerlib import Catalog
 
     from tap_shopify_orders.fields import Field, Names
     from tap_shopify_orders.join import Rows
@@ -41,7 +44,6 @@ _KNOWN, _TASKS = "known", "bulk"  # the state's keys for what was emitted, and f
 FEW_RECORDS = 100  # so many are always read by pages
 # Where pages take longer than this, by the store's rate limit, bulk operations pay: a small one takes a minute.
 PAGES_SECONDS = 120.0
-NODES_AT_ONCE = 400  # some 4 MB; what they lack is asked for in as few calls as can be
 
 
 class _Changed(msgspec.Struct):
@@ -100,7 +102,13 @@ class ShopStream(Stream):
         return Progress(self.logger, self.name, counts, lambda: client.points_left, seconds=self.progress_seconds)
 
     def _wants(self, path: Names) -> bool:
-        return bool(self.mask[tuple(step for name in path for step in ("properties", name))])
+        always = path[0] in (*schema.KEYS, schema.BOOKMARK)
+        return always or bool(self.mask[tuple(step for name in path for step in ("properties", name))])
+
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take what a catalog selects; windows are of the one key that there is, whatever it names."""
+        super().apply_catalog(catalog)
+        self.replication_key = schema.BOOKMARK
 
     def probe(self) -> None:
         """Find out what is denied, with a page of the oldest records; raises Refused unless the gaps are accepted."""
@@ -113,9 +121,9 @@ class ShopStream(Stream):
         """
         self._tap.reading = True
         state = self.stream_state
-        known = Known(state.get(_KNOWN) or {}, self._tap.lookback)
-        window, highest = self.window, instant(state.get("replication_key_value", "0001-01-01"))
-        began = state.get("replication_key_value")  # else nothing was read that can have been deleted
+        began = state.get("replication_key_value")  # else nothing was read that can be known, or have been deleted
+        known = Known(state.get(_KNOWN, {}) if began else {}, self._tap.lookback)
+        window, highest = self.window, instant(began or "0001-01-01")
         deletions = self._reading.deletions(window.search, self.subject, known) if began else iter(())
         for mark, record in chain(self._changes(known), deletions):
             if mark.updated_at >= window.until:
@@ -214,8 +222,7 @@ class ShopStream(Stream):
         begins = window.since or EARLIEST
         if bookmark := self.stream_state.get("replication_key_value"):
             begins = max(begins, instant(bookmark))
-        joined = rows.joined(utc(begins), utc(window.until))
-        while batch := list(islice(joined, NODES_AT_ONCE)):
+        for batch in rows.batches(utc(begins), utc(window.until)):
             for one in self._reading.completion.records((plan.reader.joined(*row) for row in batch), plan):
                 yield Mark("", "", instant(one.updated_at)), one
 
@@ -223,11 +230,23 @@ class ShopStream(Stream):
         """Yield nothing: there are no child streams, and the SDK would copy each record for them."""
         yield from ()
 
+    def _mapped(self, stream_map: StreamMap, record: Record) -> dict[str, Any] | None:
+        """Return what a stream map makes of a record; raises Refused without what Python says, as it quotes values."""
+        values = record.to_dict()
+        number = values["id"]
+        try:
+            return stream_map.transform(values)
+        except Exception as error:  # noqa: BLE001  # an expression of the user's may raise anything
+            raise Refused(
+                f"A stream map of {self.name} can't take the record with the id {number} ({type(error).__name__}):"
+                " check the setting `stream_maps`."
+            ) from None
+
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:  # type: ignore[override]  # as that of get_records
         """Make the record's messages as the SDK does, less the search for what is deselected: it wasn't asked for."""
         for stream_map in self.stream_maps:
             as_it_is = isinstance(stream_map, SameRecordTransform) and not stream_map.flattening_enabled
-            mapped: Any = record.json if as_it_is else stream_map.transform(record.to_dict())
+            mapped: Any = record.json if as_it_is else self._mapped(stream_map, record)
             if mapped is not None:
                 yield RecordMessage(
                     stream=stream_map.stream_alias, record=mapped, time_extracted=datetime.now(timezone.utc)

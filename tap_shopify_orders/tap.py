@@ -6,17 +6,17 @@ Knows which settings there are and what each command does; reading is `streams.p
 from __future__ import annotations
 
 import gc
-import json
 import os
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from tap_shopify_orders import settings, store, stores
+from tap_shopify_orders import given, settings, store, stores
 from tap_shopify_orders.auth import AccessToken, ClientCredentials
 from tap_shopify_orders.bulk import BulkOperations
 from tap_shopify_orders.client import Client
@@ -25,17 +25,18 @@ from tap_shopify_orders.once import once
 from tap_shopify_orders.output import Output, StoreLines, WholeLines
 from tap_shopify_orders.run import SIGNAL_EXIT, SideBySide, Stop
 from tap_shopify_orders.settings import SETTINGS, admin_url_of, instant
+from tap_shopify_orders.state import check_reached, checked
 from tap_shopify_orders.streams import Customers, Orders, ShopStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import FrameType
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.plugin_base import _ConfigInput
 
-GARBAGE_THRESHOLD_OBJECTS = 1_000_000  # more than some pages or batches hold, so that it runs for what is left over
+GARBAGE_THRESHOLD_OBJECTS = 20_000  # as many as a page or batch holds, so that it runs for what is left over
 
 
 class TapShopifyOrders(Tap):
@@ -64,7 +65,9 @@ class TapShopifyOrders(Tap):
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take the store's part of a state, which may be that of a command's run over several."""
-        super().load_state(Output(state).state_of(stores.shop_of(self.config["store"]), alone=True) if state else {})
+        super().load_state(
+            Output(checked(state)).state_of(stores.shop_of(self.config["store"]), alone=True) if state else {}
+        )
 
     def discover_streams(self) -> list[ShopStream]:
         """Return the streams; what they are doesn't depend on the store."""
@@ -97,6 +100,8 @@ class TapShopifyOrders(Tap):
         granted = store.look(self.client)
         selected = {one.name: one for one in self.selected_streams}
         granted.check(selected, selected["orders"].since if "orders" in selected else None, self.accept)
+        for name, one in selected.items():
+            check_reached(name, one.stream_state.get("replication_key_value"), granted.at)
         return granted
 
     @once
@@ -141,13 +146,15 @@ class TapShopifyOrders(Tap):
     def each_store(
         self,
         act: Callable[[TapShopifyOrders], None],
-        state: Mapping[str, Any] | None = None,
+        state: dict[str, Any] | None = None,
         catalog: dict[str, Any] | None = None,
     ) -> None:
         """Have a tap of its own act for each store, so many at once; raises as `SideBySide.each` does."""
-        configs, output = stores.configs(self.config, os.environ), Output(state or {})
+        configs, output = stores.configs(self.config, os.environ), Output(checked(state or {}))
         if len(configs) > 1 and output.has_bookmarks_of_no_shop:
             self.logger.warning("The state has bookmarks that name no shop: of several stores none begins there.")
+        if new := [shop for shop in configs if output.has_bookmarks_of_others_than(shop)]:
+            self.logger.warning("The state has no bookmark of %s, of which all is read.", ", ".join(new))
 
         def tap_of(shop: str) -> TapShopifyOrders:
             tap = type(self)(
@@ -188,7 +195,19 @@ class TapShopifyOrders(Tap):
         )
         gc.freeze()  # what is there now stays, and a page is many small objects without cycles,
         gc.set_threshold(GARBAGE_THRESHOLD_OBJECTS)  # through which the collector would go again and again
-        run.each_store(cls.read, json.load(state) if state else None, json.load(catalog) if catalog else None)
+        run.each_store(
+            cls.read,
+            given.json_object("--state", state.name, state.read) if state else None,
+            given.catalog(given.json_object("--catalog", catalog.name, catalog.read)) if catalog else None,
+        )
+
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+        """Return the settings of the files that `--config` names; raises Refused for one that holds none."""
+        for name in value:
+            if name != "ENV":  # the SDK's word for the environment
+                given.json_object("--config", name, Path(name).read_bytes)
+        return super().cb_config(ctx, param, value)
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:

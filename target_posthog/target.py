@@ -16,6 +16,7 @@ from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, Singe
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 
 from target_posthog.client import Busy, Refused
+from target_posthog.config_file import check_config_file
 from target_posthog.language.compiler import RuleError
 from target_posthog.meanings import Meanings
 from target_posthog.messages import MessageReader
@@ -26,8 +27,11 @@ from target_posthog.sinks import PostHogSink
 from target_posthog.sync import Sync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import FrameType
+
+    import click
+    from singer_sdk.plugin_base import _ConfigInput
 
     from target_posthog.road import Road
 
@@ -151,6 +155,21 @@ class TargetPostHog(Target):
             sentences = [" ".join(str(error).split())]
         else:
             return
+        cls._leave(sentences)
+
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+        """Return the settings of the files that `--config` names; one that holds none is such a mistake, too."""
+        try:
+            for name in value:
+                if name != "ENV":  # the SDK's word for the environment
+                    check_config_file(name)
+        except Refused as error:
+            cls._leave([str(error)])
+        return super().cb_config(ctx, param, value)
+
+    @classmethod
+    def _leave(cls, sentences: Iterable[str]) -> NoReturn:
         for sentence in sentences:
             cls.logger.error(sentence)
         leave_at_a_pause()

@@ -55,6 +55,13 @@ def test_one_command_measures_what_it_is_compared_with_and_stores_of_each_size(t
     assert all(float(row["CPU s"]) > 0 for table in tables for row in table if "CPU s" in row)
 
 
+def test_a_profile_of_the_tap_shows_the_work_for_its_store() -> None:
+    command = [sys.executable, "-m", "benchmarks", SMALL, "--profile", "bulk"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert "query.py" in done.stdout
+
+
 def test_no_event_is_lost(tables) -> None:
     rows = [row for table in tables for row in table if "lost" in row and "default client" not in row["run"]]
     assert {row["lost"] for row in rows} == {"0"}

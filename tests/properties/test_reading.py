@@ -6,6 +6,7 @@ import json
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from io import BytesIO
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -107,7 +108,7 @@ def rows_of(lines: bytes, counted: Counted) -> list[tuple[int, list[int]]]:
     with closing(Rows(BytesIO(lines), ("line_items",), counted)) as found:
         return [
             (_number(json.loads(root)["id"]), [_number(json.loads(one)["id"]) for one in inside["line_items"]])
-            for root, inside in found.joined("", "9999")
+            for root, inside in chain.from_iterable(found.batches("", "9999"))
         ]
 
 

@@ -28,6 +28,13 @@ NAMES = (
 RULES = {
     "sales": [{"event": "Sale", "distinct_id": "email", "timestamp": "at", "key": ["id"], "properties": {"a": "b"}}]
 }
+ENTRY = {
+    "store": "acme-eu",
+    "access_token_env": "PATH",  # is set everywhere
+    "start_date": "2026-01-01",
+    "accept": ["partial_history"],
+    "admin_url": "https://acme-eu.example/admin",
+}
 STORES = st.one_of(
     TEXTS,
     st.sampled_from(NAMES),
@@ -75,6 +82,14 @@ def configs(names: Any) -> st.SearchStrategy[dict[str, Any]]:
 def test_any_settings_of_the_tap_are_right_or_give_sentences(config: dict[str, Any]) -> None:
     try:
         TapShopifyOrders(config={"store": "my-store", "access_token": "shpat_secret", **config}, parse_env_config=False)
+    except (ConfigValidationError, Refused) as wrong:
+        told(wrong)
+
+
+@given(spoilt({"stores": [ENTRY, {**ENTRY, "store": "acme-us"}], "stores_at_once": 2}))
+def test_any_list_of_stores_is_right_or_gives_sentences(config: dict[str, Any]) -> None:
+    try:
+        TapShopifyOrders(config=config, parse_env_config=False)
     except (ConfigValidationError, Refused) as wrong:
         told(wrong)
 

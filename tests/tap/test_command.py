@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
-import termios
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox.controls import Reply
+from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
 from .conftest import Run, queries, read, settings
 
@@ -38,6 +39,7 @@ STATE = {"bookmarks": {"orders": {"replication_key": "updated_at", "replication_
         ({"start_date": "yesterday"}, "The setting `start_date` isn't a time: write it as 2026-01-01"),
         ({"acces_token": "x"}, "There is no setting `acces_token`: did you mean `access_token`?"),
         ({"colour": "x"}, "There is no setting `colour`: there are `store`"),
+        ({"lookback_seconds": 10**12}, "1000000000000 is greater than the maximum of 315360000"),
         ({"accept": ["everything"]}, "'everything' is not one of ['partial_history'"),
     ],
     ids=lambda one: str(one)[:40],
@@ -53,6 +55,24 @@ def test_a_mistake_gets_a_sentence_with_the_setting_and_the_remedy(
     assert len([line for line in run.log.splitlines() if "ERROR" in line and "Config validation" not in line]) == 1
     assert run.messages == []
     assert "shpat_" not in run.log
+
+
+@pytest.mark.parametrize(
+    ("expression", "sentence"),
+    [
+        ("1 +", "Failed to parse expression 1 +."),
+        ("int(email)", "A stream map of customers can't take the record with the id 7"),
+    ],
+)
+def test_a_stream_map_that_fails_gets_a_sentence_that_quotes_no_record(
+    shop: Shop, command: Callable[..., Run], expression: str, sentence: str
+) -> None:
+    run = command(settings(shop, stream_maps={"customers": {"email": expression}}))
+    assert run.code == 1
+    assert sentence in run.log
+    assert "Traceback" not in run.log
+    assert "@example" not in run.log
+    assert dict(run.records) == {}
 
 
 def test_an_unknown_store_gets_a_sentence(shop: Shop, command: Callable[..., Run]) -> None:
@@ -126,16 +146,10 @@ def test_the_schema_test_option_writes_schemas_only(shop: Shop, command: Callabl
     assert [one["type"] for one in run.messages] == ["SCHEMA", "SCHEMA"]
 
 
-def wait_until_the_pipe_is_full(process: subprocess.Popen[bytes]) -> None:
-    """Leave the process in the middle of a line: where an interrupted write would cut it."""
-    held = b""
-    for _ in range(50):
-        assert process.stdout
-        waiting = fcntl.ioctl(process.stdout.fileno(), termios.FIONREAD, b"1234")
-        if waiting == held:
-            return
-        held = waiting
-        time.sleep(0.1)
+def wait_until_full(pipe: int) -> None:
+    """Leave its writer in the middle of a line, where an interrupted write would cut it; `pipe` is its end, copied."""
+    wait_until(lambda: not select.select([], [pipe], [], 0)[1])
+    os.close(pipe)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -143,21 +157,21 @@ def test_an_ended_process_leaves_whole_lines_and_a_state_to_go_on_from(
     shop: Shop, tmp_path: Path, number: signal.Signals
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(settings(shop)))
+    reading, writing = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "tap_shopify_orders", "--config", str(tmp_path / "config.json")],
-        stdout=subprocess.PIPE,
+        stdout=writing,
         stderr=subprocess.DEVNULL,
     )
     lines = []
-    assert process.stdout
-    for line in process.stdout:
-        lines.append(json.loads(line))
-        if len(lines) == 60:
-            wait_until_the_pipe_is_full(process)
-            process.send_signal(number)
-            time.sleep(0.2)
-    process.stdout.close()
-    assert process.wait(timeout=15) == 128 + number
+    with os.fdopen(reading, "rb") as output:
+        for line in output:
+            lines.append(json.loads(line))
+            if len(lines) == 60:
+                wait_until_full(writing)
+                process.send_signal(number)
+                time.sleep(0.2)
+    assert process.wait(LONGEST_WAIT_SECONDS) == 128 + number
     first = Run(lines)
     assert lines[-1]["type"] == "STATE"
     rest = read(shop, first.state)
@@ -167,20 +181,20 @@ def test_an_ended_process_leaves_whole_lines_and_a_state_to_go_on_from(
 
 def test_the_second_signal_ends_a_run_that_the_target_holds_up(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(settings(shop)))
+    reading, writing = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "tap_shopify_orders", "--config", str(tmp_path / "config.json")],
-        stdout=subprocess.PIPE,
+        stdout=writing,
         stderr=subprocess.DEVNULL,
     )
-    with process:
-        assert process.stdout
-        process.stdout.readline()
-        wait_until_the_pipe_is_full(process)
+    with os.fdopen(reading, "rb") as output:
+        output.readline()
+        wait_until_full(writing)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         assert process.poll() is None, "it finishes its line, if it can"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=15) == 128 + signal.SIGTERM
+        assert process.wait(LONGEST_WAIT_SECONDS) == 128 + signal.SIGTERM
 
 
 def test_a_target_that_goes_away_gets_a_sentence(shop: Shop, tmp_path: Path) -> None:
@@ -196,6 +210,6 @@ def test_a_target_that_goes_away_gets_a_sentence(shop: Shop, tmp_path: Path) -> 
     process.stdout.close()
     log = process.stderr.read().decode()
     process.stderr.close()
-    assert process.wait(timeout=15) == 1
+    assert process.wait(LONGEST_WAIT_SECONDS) == 1
     assert "The target stopped reading;" in log
     assert "Traceback" not in log

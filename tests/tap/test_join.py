@@ -7,13 +7,14 @@ import sys
 import tracemalloc
 from contextlib import closing
 from io import BytesIO
+from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_shopify_orders.join import Counted, Incomplete, Rows
+from tap_shopify_orders.join import ROWS_AT_ONCE, Counted, Incomplete, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ def joined(rows: list[Row], *, window: tuple[str, str] = ALWAYS) -> list[tuple[i
                 [number_of(json.loads(one)) for one in children["line_items"]],
                 [json.loads(one)["code"] for one in children["discounts"]],
             )
-            for root, children in found.joined(*window)
+            for root, children in chain.from_iterable(found.batches(*window))
         ]
 
 
@@ -111,6 +112,16 @@ def test_only_the_window_is_read_inclusive_below_and_exclusive_above() -> None:
     assert [number for number, _, _ in joined(rows, window=window)] == [2, 3]
 
 
+def test_a_batch_has_the_fewer_nodes_the_more_children_they_have() -> None:
+    lines = 2 * ROWS_AT_ONCE // 3
+    rows = [order(number) for number in range(1, 6)]
+    rows += [line(number, parent) for parent in range(1, 5) for number in range(lines)]
+    file = BytesIO(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    with closing(Rows(file, NESTED, Counted(len(rows), 5))) as found:
+        batches = [[len(one.children["line_items"]) for one in batch] for batch in found.batches(*ALWAYS)]
+    assert batches == [[lines, lines], [lines, lines], [0]]
+
+
 @pytest.mark.parametrize(
     ("rows", "counted", "reason"),
     [
@@ -147,7 +158,8 @@ def highest_memory(orders: int, file: IO[bytes]) -> int:
     file.seek(0)
     tracemalloc.start()
     with closing(Rows(file, NESTED, Counted(3 * orders, orders))) as found:
-        assert sum(len(children["line_items"]) for _, children in found.joined(*ALWAYS)) == 2 * orders
+        nodes = chain.from_iterable(found.batches(*ALWAYS))
+        assert sum(len(children["line_items"]) for _, children in nodes) == 2 * orders
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak

@@ -1,0 +1,107 @@
+"""A state, in: what a file or Meltano gives as one; out: the same, or a sentence for what this tap can't have written.
+
+Pure. Knows what a bookmark is made of, but not what follows from it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import msgspec
+
+from tap_shopify_orders import schema
+from tap_shopify_orders.answers import Refused
+from tap_shopify_orders.settings import instant
+from tap_shopify_orders.windows import EARLIEST, utc
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+STREAMS = ("customers", "orders")
+CLOCKS_DIFFER = timedelta(days=1)  # by far less; a bookmark is a change in the shop, and never later than its clock
+REMEDY = (
+    "Mend the state, or begin without one (no `--state`; with Meltano, `meltano state clear`): what is read again"
+    " counts once."
+)
+T = TypeVar("T")
+
+
+class _Moment:
+    """A time, as a text."""
+
+
+class _Context(msgspec.Struct):
+    shop: str
+
+
+class _Task(msgspec.Struct):
+    """What is left of a `history.Task`; `since` is null in the first window of all."""
+
+    since: _Moment | None
+    until: _Moment
+    operation: Annotated[str, msgspec.Meta(pattern=r"^(gid://shopify/BulkOperation/\d+)?$")]
+    asks: str
+
+
+class _Bookmark(msgspec.Struct, kw_only=True):
+    """What the tap and the SDK look for in a bookmark; anything else may stand beside it."""
+
+    replication_key: Annotated[str, msgspec.Meta(pattern=f"^{schema.BOOKMARK}$")] = schema.BOOKMARK
+    replication_key_value: _Moment | msgspec.UnsetType = msgspec.UNSET
+    known: dict[str, str] = {}
+    bulk: list[_Task] = []
+    progress_markers: dict[str, Any] = {}
+
+
+class _OfAShop(_Bookmark, kw_only=True):
+    context: _Context
+
+
+class _OfAStream(_Bookmark, kw_only=True):
+    partitions: list[_OfAShop] = []
+
+
+class _State(msgspec.Struct):
+    bookmarks: dict[str, Any]
+
+
+def checked(state: object) -> dict[str, Any]:
+    """Return a state as it is; raises Refused with what is wrong, the stream and the remedy.
+
+    Streams that the tap doesn't have are left as they are, if there is one that it has.
+    """
+    if state == {}:
+        return {}
+    bookmarks = _of_form(state, _State, "The state").bookmarks
+    if bookmarks and not bookmarks.keys() & {*STREAMS}:
+        raise Refused(f"The state is another tap's: it has no bookmark of {' or '.join(STREAMS)}. {REMEDY}")
+    for stream in bookmarks.keys() & {*STREAMS}:
+        where = f"The state's bookmark of {stream}"
+        shops = [one.context.shop for one in _of_form(bookmarks[stream], _OfAStream, where).partitions]
+        if len({*shops}) < len(shops):
+            raise Refused(f"{where} names a shop twice. {REMEDY}")
+    return {"bookmarks": bookmarks}
+
+
+def check_reached(stream: str, bookmark: str | None, at: datetime) -> None:
+    """Raise Refused for a bookmark in the future of the shop: from there nothing would be read, ever again."""
+    if bookmark and instant(bookmark) > at + CLOCKS_DIFFER:
+        raise Refused(f"The state's bookmark of {stream} is {bookmark}, but in the shop it is {utc(at)}. {REMEDY}")
+
+
+def _of_form(value: object, form: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(value, form, dec_hook=_moment)
+    except msgspec.ValidationError as error:
+        raise Refused(f"{where} isn't as this tap writes it: {error}. {REMEDY}") from None
+
+
+def _moment(_: type, value: object) -> _Moment:
+    try:
+        right = isinstance(value, str) and instant(value) >= EARLIEST
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError(f"Expected a time such as 2026-01-01T12:00:00Z, not before {EARLIEST:%Y}")
+    return _Moment()
