@@ -7,10 +7,10 @@ one bulk operation; one that hangs is given up after an hour. Knows no faults, a
 from __future__ import annotations
 
 import time
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tap_shopify_orders.bulk import BulkOperations
+from tap_shopify_orders.once import once
 from tap_shopify_orders.tap import TapShopifyOrders
 from target_posthog.target import TargetPostHog
 
@@ -25,7 +25,7 @@ CLOCK_SPEED = 600  # of the wait for a bulk operation: an hour takes six seconds
 class FrequentTap(TapShopifyOrders):
     """The tap, with a STATE every few records, and less patience with bulk operations."""
 
-    @cached_property
+    @once
     def bulk(self) -> BulkOperations:
         """The store's bulk operations, by a fast clock."""
         return BulkOperations(self.client, clock=lambda: time.monotonic() * CLOCK_SPEED)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sandbox.controls import Reply
 from sandbox.shop.answers import THROTTLED
 from sandbox.shop.bulk import Outcome
+from sandbox.shop.tokens import APPLICATION_CANNOT_BE_FOUND
 from tests.faults import changes
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Kind:
 
     `side` is where its moment is counted (None: either), `pipe` (`commands`, of these the `frequent` ones, or
     `meltano`) and `method` (`bulk`) where alone it can be, `dead_letters` the setting that it is about, `changes` says
-    that it changes the shop, `long` that it takes too long to be joined with others.
+    that it changes the shop, `final` that nothing else can strike a run after it, `long` that it takes too long to be
+    joined with others.
     """
 
     strike: Callable[[World, Fault], None]
@@ -76,6 +78,7 @@ class Kind:
     method: str = ""
     dead_letters: DeadLetters = ""
     changes: bool = False
+    final: bool = False
     long: bool = False
 
     @property
@@ -194,6 +197,13 @@ def _empty(world: World, fault: Fault) -> None:
     world.shop.bucket.maximum_available, world.shop.bucket.restore_rate = 1_000.0, 1_000.0 + fault.choice % 3_000
 
 
+def _revoke(world: World, _fault: Fault) -> None:
+    """Take the app its tokens for the rest of the run, as a merchant does who uninstalls it."""
+    world.shop.tokens.permanent = "shpat_another"
+    world.shop.tokens.revoke()
+    world.shop.tokens.refuse(APPLICATION_CANNOT_BE_FOUND)
+
+
 def jump(world: World, fault: Fault) -> None:
     """Put the clock of the machine on which tap and target run."""
     world.clock.write_text(Random(fault.choice).choice(CLOCK_JUMPS))
@@ -231,6 +241,8 @@ KINDS: dict[str, Kind] = {
     "Shopify truncated": answers(Side.SHOP, lambda random: {"truncate_bytes": random.randint(0, 4_000)}, most=2),
     "Shopify error beside data": Kind(_break, Side.SHOP, 2),
     "Shopify token ends": Kind(lambda world, _: world.shop.tokens.revoke(), Side.SHOP, pipe="commands"),
+    "Shopify token revoked": Kind(_revoke, Side.SHOP, final=True),
+    "shop frozen": Kind(lambda world, _: world.shop.close(), Side.SHOP, final=True),
     "Shopify down": Kind(lambda world, fault: world.down(Side.SHOP, fault.seconds * DOWN_SHARE), Side.SHOP),
     "bulk operation ends badly": operations(_ends_badly, most=3),
     "bulk operation takes its time": operations(lambda random: Outcome(seconds=random.uniform(0.5, 2.0))),

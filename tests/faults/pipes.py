@@ -26,6 +26,7 @@ LONGEST_RUN_SECONDS = 150.0  # a run takes a few, its waits for a busy side some
 PLUGINS = {"tap": "tap-shopify-orders", "target": "target-posthog"}
 Settings = dict[str, Any]
 Codes = dict[str, int]
+Bookmarks = dict[tuple[str, str], Any]
 
 
 class Pipe(Protocol):
@@ -47,8 +48,8 @@ class Pipe(Protocol):
     def wait(self) -> Codes:
         """Return the exit codes when all has ended; raises TimeoutError, and ends what hangs."""
 
-    def state(self) -> dict[str, Any]:
-        """Return the bookmarks with which the next run begins, by stream."""
+    def state(self) -> Bookmarks:
+        """Return the bookmarks with which the next run begins, by shop and stream."""
 
     def logs(self) -> dict[str, str]:
         """Return what the last run's processes logged, by process."""
@@ -122,9 +123,9 @@ class CommandPipe:
                 one.kill()
             raise TimeoutError(f"the run still goes on after {LONGEST_RUN_SECONDS:g} s") from error
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Bookmarks:
         """Return the bookmarks of the last STATE that was written whole."""
-        return _of_the_store(json.loads(self._state()))
+        return _by_store(json.loads(self._state()))
 
     def _state(self) -> str:
         states = self._folder / "states.jsonl"
@@ -209,7 +210,7 @@ class MeltanoPipe:
             with contextlib.suppress(psutil.Error):
                 one.kill()
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Bookmarks:
         """Return the bookmarks as Meltano would give them to the tap: complete ones, then what was partly done."""
         path = self._folder / ".meltano/meltano.db"
         if not path.exists():
@@ -217,7 +218,7 @@ class MeltanoPipe:
         with contextlib.closing(sqlite3.connect(path)) as database:
             rows = database.execute("select completed_state, partial_state from state").fetchall()
         states = [json.loads(text or "{}").get("singer_state", {}) for row in rows for text in row]
-        return {stream: mark for state in states for stream, mark in _of_the_store(state).items()}
+        return {place: mark for state in states for place, mark in _by_store(state).items()}
 
     def logs(self) -> dict[str, str]:
         """Return the one log."""
@@ -228,10 +229,10 @@ class MeltanoPipe:
         return self._folder / f"meltano-{self._run}.log"
 
 
-def _of_the_store(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the bookmarks of a state, which are by store, of the one store that there is."""
+def _by_store(state: dict[str, Any]) -> Bookmarks:
+    """Return the bookmarks of a state."""
     return {
-        stream: partition
+        (partition["context"]["shop"], stream): partition
         for stream, bookmark in state.get("bookmarks", {}).items()
         for partition in bookmark.get("partitions", ())
     }

@@ -17,6 +17,8 @@ LATEST_REQUEST_LATER = {Side.SHOP: 5, Side.POSTHOG: 12}  # of one that has less 
 MOST_FAULTS_IN_A_LEG = 3
 MELTANO_EVERY = 12  # one run in so many goes through Meltano, whose start alone takes longer than a pipe's whole run
 BULK_SHARE = 0.4
+SEVERAL_EVERY = 7  # one run in so many reads several stores, of which one is struck
+SEVERAL_STORES = 3
 PIPES = {"commands": ("", "commands"), "frequent": ("", "commands", "frequent"), "meltano": ("", "meltano")}
 WEIGHTS = {"process": 3, "change": 2, "answer": 1}
 
@@ -36,7 +38,10 @@ class Leg:
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens in one seeded run, before the reruns without faults; `level` is how much is logged."""
+    """What happens in one seeded run, before the reruns without faults; `level` is how much is logged.
+
+    Of several `stores` the first is where the shop's faults strike.
+    """
 
     seed: int
     customers: int
@@ -44,6 +49,7 @@ class Plan:
     method: Method
     legs: tuple[Leg, ...] = field(default=())
     level: Level = "INFO"
+    stores: int = 1
 
     @property
     def kinds(self) -> list[str]:
@@ -56,7 +62,8 @@ class Plan:
             for leg in self.legs
         )
         level = f", {self.level}" if self.level != "INFO" else ""
-        return f"{self.customers} customers, {self.pipe}, {self.method}{level}: {legs}"
+        stores = f"{self.stores} stores of " if self.stores > 1 else ""
+        return f"{stores}{self.customers} customers, {self.pipe}, {self.method}{level}: {legs}"
 
 
 def plan_of(seed: int, only: str | None = None) -> Plan:
@@ -71,10 +78,12 @@ def plan_of(seed: int, only: str | None = None) -> Plan:
     pipe: PipeName = "meltano" if meltano else random.choices(("frequent", "commands"), (3, 1))[0]
     pipe = "frequent" if KINDS[first].pipe == "frequent" else pipe
     method: Method = "bulk" if KINDS[first].method == "bulk" or random.random() < BULK_SHARE else "auto"
+    several = seed % SEVERAL_EVERY == 0 and pipe != "meltano" and not KINDS[first].changes
     possible = [
         name
         for name in names
         if KINDS[name].pipe in PIPES[pipe] and KINDS[name].method in ("", method) and not KINDS[name].long
+        if not (several and KINDS[name].changes)  # whose store a person is like would be a matter of chance
     ]
     weights = [WEIGHTS[KINDS[name].about] for name in possible]
     legs: list[Leg] = []
@@ -82,7 +91,9 @@ def plan_of(seed: int, only: str | None = None) -> Plan:
         more = 0 if only else random.randint(0, MOST_FAULTS_IN_A_LEG - 1)
         chosen = [first] * (number == 0) + random.choices(possible, weights, k=more + (number > 0))
         legs.append(_leg(random, chosen, LATEST_REQUEST_LATER if number else LATEST_REQUEST))
-    return Plan(seed, random.choice(CUSTOMERS), pipe, method, tuple(legs), "INFO" if seed % DEBUG_EVERY else "DEBUG")
+    level: Level = "INFO" if seed % DEBUG_EVERY else "DEBUG"
+    stores = SEVERAL_STORES if several else 1
+    return Plan(seed, random.choice(CUSTOMERS), pipe, method, tuple(legs), level, stores)
 
 
 def _leg(random: Random, chosen: list[str], latest: dict[Side, int]) -> Leg:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.shop import Shop
 from tests.faults import checks, undisturbed
 from tests.faults.kinds import KINDS, Fault
 from tests.faults.plan import Leg, Plan
@@ -89,9 +90,8 @@ class _Judge:
         """Run without faults until nothing differs; at most three times, and each must succeed."""
         expected, earlier = self._expected()
         while True:
-            differences = checks.differences(
-                checks.Facts.of(self._world.posthog), expected.facts, earlier, self._world.gone
-            )
+            found = checks.Facts.of(self._world.posthog, stores=self._plan.stores)
+            differences = checks.differences(found, expected.facts, earlier, self._world.gone)
             succeeded = not any(self._left[-1].codes.values())
             if not differences or self._result.reruns == MOST_RERUNS:
                 break
@@ -112,8 +112,8 @@ class _Judge:
 
     def _expected(self) -> tuple[Undisturbed, checks.Facts | None]:
         """Return what an undisturbed run makes of the store as it is now, and if it has changed, as it was before."""
-        untouched = undisturbed.of_untouched(self._plan.customers)
+        untouched = undisturbed.of_untouched(self._plan.customers, self._plan.stores)
         if not self._world.touched:
             return untouched, None
         next_second()
-        return undisturbed.of(self._world.shop.store), untouched.facts
+        return undisturbed.of([Shop(one.store) for one in self._world.shops]), untouched.facts

@@ -67,6 +67,18 @@ def test_a_link_to_an_e_mail_of_before_may_be_missing_and_no_other() -> None:
     assert checks.differences(facts(), final, None, Gone(emails={"other@example.com"})) != []
 
 
+def test_a_person_may_keep_what_the_e_mail_of_before_brought_and_nothing_else() -> None:
+    ids = ("new@example.com", "old@example.com", "shopify:customer:1")
+    before = Facts({}, {ids[1:]: {"name": "Anna", "consent": "yes"}})
+    now = Facts({}, {ids: {"name": "Anna"}})
+    kept = Facts({}, {ids: {"name": "Anna", "consent": "yes"}})
+    gone = Gone(emails={"old@example.com"})
+    assert checks.differences(kept, now, before, gone) == []
+    assert checks.differences(kept, now, before) != [], "no e-mail has changed"
+    assert checks.differences(Facts({}, {ids: {"name": "Anna", "consent": "no"}}), now, before, gone) != []
+    assert checks.differences(Facts({}, {ids: {"name": "Anne"}}), now, before, gone) != []
+
+
 @pytest.mark.parametrize(
     ("bookmark", "ahead"),
     [
@@ -78,9 +90,11 @@ def test_a_link_to_an_e_mail_of_before_may_be_missing_and_no_other() -> None:
     ],
 )
 def test_a_state_vouches_for_what_no_later_run_reads(bookmark: dict[str, Any], *, ahead: bool) -> None:
-    written = [Written("orders", "Order/1", "2026-10-02T00:00:00Z", frozenset({ORDER}))]
-    assert bool(checks.ahead({"orders": bookmark}, written, set())) is ahead
-    assert checks.ahead({"orders": bookmark}, written, {ORDER}) == []
+    written = [Written("a.myshopify.com", "orders", "Order/1", "2026-10-02T00:00:00Z", frozenset({ORDER}))]
+    bookmarks = {("a.myshopify.com", "orders"): bookmark}
+    assert bool(checks.ahead(bookmarks, written, set())) is ahead
+    assert checks.ahead(bookmarks, written, {ORDER}) == []
+    assert checks.ahead({("b.myshopify.com", "orders"): bookmark}, written, set()) == []
 
 
 def test_what_a_log_may_not_say_is_found() -> None:
@@ -99,9 +113,16 @@ def test_what_a_log_may_not_say_is_found() -> None:
     for end, broken in (("<frozen site>", False), ("/x/bin/target-posthog", False), ("/x/target_posthog/a.py", True)):
         log = f'Traceback (most recent call last):\n  File "{end}", line 1, in <module>\nKeyboardInterrupt\n'
         assert bool(checks.said({"target": log}, texts)) is broken, "Ctrl-C while Python itself starts is Python's"
+    for line, broken in (("import signal", False), ("main()", True)):
+        where = 'File "/x/bin/y"\nFile "/x/target_posthog/__main__.py", line 7, in <module>'
+        log = f"Traceback (most recent call last):\n{where}\n{line}\nKeyboardInterrupt\n"
+        log = "".join(f"2026-11-23T14:12:03Z [info     ] target-posthog {one}\n" for one in log.splitlines())
+        assert bool(checks.said({"meltano": log}, texts)) is broken, "Meltano's log begins each line itself"
     assert checks.said({"tap": "read 3 orders of sandbox.myshopify.com, with shpat_..."}, texts) == []
 
 
 def test_a_failure_without_a_word_is_found() -> None:
     assert checks.silent({"tap": 1, "target": 0}, {"tap": "INFO", "target": ""}) == ["tap ends with 1 and no word"]
     assert checks.silent({"tap": 1, "target": -9}, {"tap": "ERROR | it can't", "target": ""}) == []
+    early = "Could not import runpy module\nTraceback (most recent call last):\nKeyboardInterrupt\n"
+    assert checks.silent({"tap": 1}, {"tap": early}) == []

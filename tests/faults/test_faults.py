@@ -32,6 +32,18 @@ PLANS = {
             Leg((fault("bulk operation ends badly", Side.SHOP, 0), fault("SIGKILL to target", Side.POSTHOG, 5))),
         ),
     ),
+    "one of three stores takes the tap its token, and the tap is killed in the next run": Plan(
+        0,
+        20,
+        "frequent",
+        "auto",
+        (
+            Leg((fault("Shopify token revoked", Side.SHOP, 5),)),
+            Leg((fault("Shopify throttles", Side.SHOP, 1, times=4), fault("SIGKILL to tap", Side.SHOP, 7))),
+        ),
+        "DEBUG",
+        stores=3,
+    ),
     "Ctrl-C in a terminal where Meltano has just started tap and target": Plan(
         58, 20, "meltano", "auto", (Leg((fault("Ctrl-C to all three", Side.SHOP, 0, seconds=0.15),)),)
     ),
@@ -82,3 +94,5 @@ def test_a_plan_is_printed_as_it_is() -> None:
     kill = fault("SIGKILL to tap", Side.POSTHOG, 3)
     assert str(kill) == "SIGKILL to tap after 3 requests to PostHog"
     assert str(Plan(1, 10, "frequent", "auto", (Leg((kill,)),))) == f"10 customers, frequent, auto: {kill}"
+    several = Plan(1, 10, "frequent", "auto", (Leg((kill,)),), stores=3)
+    assert str(several) == f"3 stores of 10 customers, frequent, auto: {kill}"

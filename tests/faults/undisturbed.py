@@ -1,4 +1,4 @@
-"""A run that nothing disturbs, in: a store; out: what PostHog should have, and which events each record becomes.
+"""A run that nothing disturbs, in: stores; out: what PostHog should have, and which events each record becomes.
 
 Knows no faults.
 """
@@ -8,22 +8,22 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.posthog import PostHog
-from sandbox.shop import Shop
 from target_posthog.mapping import StreamMapping
 from target_posthog.rules import active, load
 from tests.faults.checks import Facts, Written
 from tests.faults.pipes import LONGEST_RUN_SECONDS
-from tests.faults.world import store_of
+from tests.faults.world import read_by, shops_of
 from tests.pipeline.meltano_project import SCRIPTS, quiet_environment
 
 if TYPE_CHECKING:
-    from sandbox.shop.store import Store
+    from sandbox.shop import Shop
 
 
 @dataclass(frozen=True)
@@ -35,38 +35,39 @@ class Undisturbed:
 
 
 @cache
-def of_untouched(customers: int) -> Undisturbed:
-    """Return what an undisturbed run makes of the store of so many buyers; it runs once a process."""
-    return of(store_of(customers))
+def of_untouched(customers: int, stores: int) -> Undisturbed:
+    """Return what an undisturbed run makes of so many stores of so many buyers; it runs once a process."""
+    return of(shops_of(customers, stores))
 
 
-def of(store: Store) -> Undisturbed:
-    """Return what an undisturbed run makes of a store as it is now: tap into a file, then the file into the target."""
-    with tempfile.TemporaryDirectory() as name, Shop(store).serve() as shop, PostHog().serve() as posthog:
-        folder = Path(name)
-        tap = {"store": "sandbox", "access_token": shop.settings.access_token, "admin_url": f"{shop.url}/admin"}
-        messages = folder / "messages.jsonl"
-        _run(folder, "tap-shopify-orders", tap, out=messages)
+def of(shops: list[Shop]) -> Undisturbed:
+    """Return what an undisturbed run makes of stores as they are: tap into a file, then the file into the target."""
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        posthog = opened.enter_context(PostHog().serve())
+        tap, keys = read_by([opened.enter_context(shop.serve()) for shop in shops])
+        messages = _run(folder, "tap-shopify-orders", tap, keys)
         _run(folder, "target-posthog", {"api_key": posthog.api_key, "host": posthog.url}, given=messages)
-        return Undisturbed(Facts.of(posthog), tuple(_written(messages)))
+        return Undisturbed(Facts.of(posthog, stores=len(shops)), tuple(_written(messages)))
 
 
 def _run(
-    folder: Path, command: str, settings: dict[str, str], *, given: Path | None = None, out: Path | None = None
-) -> None:
-    config = folder / f"{command}.json"
+    folder: Path, command: str, settings: dict[str, Any], keys: dict[str, str] | None = None, given: Path | None = None
+) -> Path:
+    """Run a command, with `keys` in its environment, on what is given; returns the file with its messages."""
+    config, messages = folder / f"{command}.json", folder / f"{command}.jsonl"
     config.write_text(json.dumps(settings))
-    messages = out or folder / "states.jsonl"
     with (given or config).open("rb") as stdin, messages.open("wb") as stdout:
         subprocess.run(
             [SCRIPTS / command, "--config", config],
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
-            env=quiet_environment(),
+            env=quiet_environment() | (keys or {}),
             timeout=LONGEST_RUN_SECONDS,
             check=True,
         )
+    return messages
 
 
 def _written(messages: Path) -> list[Written]:
@@ -83,5 +84,5 @@ def _written(messages: Path) -> list[Written]:
             events = [] if mapping.reason_to_leave_out(record) else mapping.events(record)
             identities = frozenset((one["uuid"], one["event"], one["distinct_id"], one["timestamp"]) for one in events)
             key = record["admin_graphql_api_id"].removeprefix("gid://shopify/")
-            written.append(Written(message["stream"], key, record["updated_at"], identities))
+            written.append(Written(record["shop"], message["stream"], key, record["updated_at"], identities))
     return written

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sandbox.posthog import PostHog
+from sandbox.server import HOST
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tests.faults.checks import Gone
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from sandbox.controls import Controls
     from sandbox.shop.store import Store
-    from tests.faults.pipes import Codes, Pipe
+    from tests.faults.pipes import Bookmarks, Codes, Pipe
     from tests.faults.plan import Leg, Plan
 
 LAST_DAY = date(2026, 10, 31)
@@ -46,6 +48,41 @@ def store_of(customers: int) -> Store:
     return cdnow_store(LAST_DAY, customers=customers)
 
 
+def shops_of(customers: int, stores: int) -> list[Shop]:
+    """Return the shops of a plan; several differ by name and token alone, so what mixes them up can't go unseen."""
+    if stores == 1:
+        return [Shop(store_of(customers))]
+    shops = []
+    for number in range(1, stores + 1):
+        store = store_of(customers)
+        store.shop.update(myshopifyDomain=f"acme-{number}.myshopify.com")
+        shops.append(Shop(store, access_token=f"shpat_{number:016x}", client_secret=f"shpss_{number:016x}"))
+    return shops
+
+
+def read_by(shops: list[Shop], *, granted: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the tap's settings for the shops, and the variables with several shops' keys.
+
+    The keys are permanent tokens, or, if they are to be `granted`, what a token is granted for.
+    """
+    if len(shops) == 1:
+        entry, variables = _entry_of(shops[0], granted=granted)
+        return entry | variables, {}
+    entries, environment = [], {}
+    for shop in shops:
+        entry, variables = _entry_of(shop, granted=granted)
+        prefix = entry["store"].upper().replace("-", "_")
+        entries.append(entry | {f"{name}_env": f"{prefix}_{name.upper()}" for name in variables})
+        environment |= {f"{prefix}_{name.upper()}": value for name, value in variables.items()}
+    return {"stores": entries}, environment
+
+
+def _entry_of(shop: Shop, *, granted: bool) -> tuple[dict[str, str], dict[str, str]]:
+    settings, name = shop.settings, shop.store.shop["myshopifyDomain"].split(".")[0]
+    keys = ("client_id", "client_secret") if granted else ("access_token",)
+    return {"store": name, "admin_url": f"{shop.url}/admin"}, {key: getattr(settings, key) for key in keys}
+
+
 def next_second() -> None:
     """Wait for the next second: a run reads what changed before the second in which it begins, by the shop's clock."""
     time.sleep(1.0 - time.time() % 1.0)
@@ -56,7 +93,7 @@ class Left:
     """What a run leaves: exit codes, state, which events PostHog has by now, logs, the faults that came about."""
 
     codes: Codes
-    bookmarks: dict[str, Any]
+    bookmarks: Bookmarks
     arrived: set[tuple[str, ...]]
     logs: dict[str, str]
     struck: list[Fault]
@@ -64,7 +101,7 @@ class Left:
 
 @dataclass
 class World:
-    """Everything of one plan.
+    """Everything of one plan; `shop` is the one that is struck, the first of `shops`.
 
     `touched` are the ids of customers who have changed, `deleted` the numbers of orders, `left_emails` those that
     customers had before; `clock` is the file that puts the clock of the machine on which the processes run.
@@ -75,15 +112,15 @@ class World:
     touched: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     left_emails: set[str] = field(default_factory=set)
-    shop: Shop = field(init=False)
+    shops: list[Shop] = field(init=False)
     posthog: PostHog = field(init=False)
 
     def __post_init__(self) -> None:
         """Fill the store; nothing is served yet."""
         self.clock = self.folder / "clock"
-        self.shop = Shop(store_of(self.plan.customers))
+        self.shops = shops_of(self.plan.customers, self.plan.stores)
         self.posthog = PostHog()
-        self._servers = {Side.SHOP: ExitStack(), Side.POSTHOG: ExitStack()}
+        self._servers, self._others = {side: ExitStack() for side in Side}, ExitStack()
         self.pipe: Pipe = (
             MeltanoPipe(self.folder)
             if self.plan.pipe == "meltano"
@@ -94,22 +131,32 @@ class World:
         """Open shop and PostHog."""
         for side in Side:
             self._open(side, 0)
+        for other in self.shops[1:]:
+            self._others.enter_context(other.serve())
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close both."""
-        for server in self._servers.values():
+        """Close all."""
+        for server in (*self._servers.values(), self._others):
             server.close()
+
+    @property
+    def shop(self) -> Shop:
+        """The shop that is struck."""
+        return self.shops[0]
 
     def controls(self, side: Side) -> Controls:
         """Return a side's controls."""
         return self._served(side).controls
 
     def down(self, side: Side, seconds: float) -> None:
-        """Let a side refuse connections for so long."""
+        """Let a side refuse connections for so long; its port stays taken, so that no other test is given it."""
         port = urlsplit(self._served(side).url).port or 0
         self._servers[side].close()
-        time.sleep(seconds)
+        with socket.socket() as kept:
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            kept.bind((HOST, port))
+            time.sleep(seconds)
         self._open(side, port)
 
     def pid(self, name: str) -> int | None:
@@ -130,7 +177,9 @@ class World:
             self.controls(side).reset()
         if self.touched:
             next_second()
-        self.pipe.start(*self._settings(leg), self._environment(leg))
+        granted = any(KINDS[one.kind].pipe == "commands" for one in leg.faults)
+        tap, keys = read_by(self.shops, granted=granted)
+        self.pipe.start(tap | {"method": self.plan.method}, self._target(leg), self._environment(leg) | keys)
         with ThreadPoolExecutor(1) as conductor:
             struck = conductor.submit(self._conduct, leg.faults)
             try:
@@ -158,12 +207,7 @@ class World:
     def _open(self, side: Side, port: int) -> None:
         self._servers[side].enter_context(self._served(side).serve(port))
 
-    def _settings(self, leg: Leg) -> tuple[dict[str, Any], dict[str, Any]]:
-        tap: dict[str, Any] = {"store": "sandbox", "admin_url": f"{self.shop.url}/admin", "method": self.plan.method}
-        if any(KINDS[one.kind].pipe == "commands" for one in leg.faults):
-            tap |= {"client_id": self.shop.settings.client_id, "client_secret": self.shop.settings.client_secret}
-        else:
-            tap |= {"access_token": self.shop.settings.access_token}
+    def _target(self, leg: Leg) -> dict[str, Any]:
         target: dict[str, Any] = {
             "api_key": self.posthog.api_key,
             "host": self.posthog.url,
@@ -171,7 +215,7 @@ class World:
         }
         if leg.dead_letters:
             target["dead_letter_path"] = str(self._dead_letters) if leg.dead_letters == "file" else FULL_DISK
-        return tap, target
+        return target
 
     def _environment(self, leg: Leg) -> dict[str, str]:
         logged = {"LOGLEVEL": self.plan.level}  # of tap and target: at DEBUG, Meltano itself logs every record
@@ -201,6 +245,9 @@ class World:
         """Take every fault away that nothing has met, but for the ends of bulk operations that are still to come."""
         for side in Side:
             self.controls(side).reset()
+        self.shop.close(200)
+        self.shop.tokens.permanent = self.shop.settings.access_token
+        self.shop.tokens.refuse("", times=0)
         self.shop.breaks.clear()
         self.shop.bulk.reach_limit(0)
         self.shop.bucket.maximum_available = BUCKET_POINTS
@@ -215,8 +262,7 @@ class World:
         assert stat.S_IMODE(self._dead_letters.stat().st_mode) == 0o600, "dead letters are their owner's alone"
         sender = CommandPipe(self.folder / "replay", frequent=False)
         (self.folder / "replay").mkdir(exist_ok=True)
-        _, target = self._settings(leg)
-        code = sender.feed(self._dead_letters, {**target, "dead_letter_path": f"{self._dead_letters}.again"})
+        code = sender.feed(self._dead_letters, {**self._target(leg), "dead_letter_path": f"{self._dead_letters}.again"})
         assert code == 0, "dead letters can be sent again"
         self._dead_letters.unlink()
         return {"replay": sender.logs()["target"]}

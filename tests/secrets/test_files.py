@@ -18,7 +18,8 @@ from sandbox.controls import Reply
 from sandbox.home import Home
 from sandbox.posthog import PostHog
 from sandbox.shop.bulk import Outcome
-from tests.pipeline.meltano_project import ROOT, SCRIPTS, quiet_environment
+from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, SCRIPTS, quiet_environment
+from tests.waiting import LONGEST_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 USUAL_UMASK, DOCUMENTED_UMASK = 0o022, 0o077
-LONGEST_WAIT_SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +133,7 @@ def project(shop: Shop, posthog: PostHog, tmp_path: Path) -> tuple[Path, dict[st
 def test_meltano_leaves_neither_a_key_nor_a_customer_for_others(project: tuple[Path, dict[str, str]]) -> None:
     folder, environment = project
     command = [SCRIPTS / "meltano", "run", "sync"]
-    subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True, timeout=LONGEST_WAIT_SECONDS)
+    subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True, timeout=LONGEST_RUN_SECONDS)
     left = readable_by_others(folder) - {"meltano.yml"}
     texts = [b'shpat_sandbox"', b'phc_sandbox"', b"@example."]
     assert [one for one in left if any(text in (folder / one).read_bytes() for text in texts)] == []
@@ -152,7 +152,7 @@ def test_under_the_documented_umask_the_keys_of_a_run_are_its_owners_alone(
         umask=DOCUMENTED_UMASK,
     )
     modes: dict[str, int] = {}
-    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    deadline = time.monotonic() + LONGEST_RUN_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         for path in (folder / ".meltano").glob("run/*/*config.json"):
             with contextlib.suppress(FileNotFoundError):  # it is gone as the run is

@@ -23,11 +23,12 @@ def leg(*kinds: str) -> Leg:
     return Leg(tuple(faults), letters)
 
 
-def of_commands(about: str) -> list[str]:
-    """Return the kinds of faults of a sort that can befall the two commands within seconds."""
+def of_commands(*, ends_the_run: bool) -> list[str]:
+    """Return the kinds of faults that can befall the two commands within seconds: those that end a run, or not."""
 
     def fits(kind: Kind) -> bool:
-        return kind.about == about and kind.pipe != "meltano" and not kind.long
+        ends = kind.final or kind.about == "process"
+        return ends is ends_the_run and kind.pipe != "meltano" and not kind.long
 
     return [name for name, kind in KINDS.items() if fits(kind)]
 
@@ -37,12 +38,12 @@ def together(names: list[str]) -> list[Leg]:
     return [leg(*some) for some in iter(lambda: tuple(islice(rest, FAULTS_AT_ONCE)), ())]
 
 
-# What is answered wrongly and what changes comes in groups; what befalls a process, one after the other.
+# What is answered wrongly and what changes comes in groups; what ends a run, one after the other.
 PLANS = [
     Plan(number, 10, "frequent", "bulk", (one,), "DEBUG")
-    for number, one in enumerate(together([*of_commands("answer"), *of_commands("change")]))
+    for number, one in enumerate(together(of_commands(ends_the_run=False)))
 ] + [
-    Plan(number, 10, "frequent", "auto", tuple(leg(name) for name in of_commands("process")[number::3]), "DEBUG")
+    Plan(number, 10, "frequent", "auto", tuple(map(leg, of_commands(ends_the_run=True)[number::3])), "DEBUG")
     for number in range(3)
 ]
 
