@@ -5,6 +5,8 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # A terminal's own settings must not reach the sandbox: only Meltano's environments decide where data goes.
 unexport MELTANO_ENVIRONMENT
+# The verbs start hundreds of processes: none has to compile what another has compiled, a whole Airflow among it.
+unexport PYTHONDONTWRITEBYTECODE
 SETUP := .venv/.set-up
 
 help: ## List these verbs
@@ -25,8 +27,9 @@ demo: setup ## Bring the sandbox's store into the sandbox's PostHog, and show wh
 sandbox: setup ## Open the sandbox again, as the demo left it
 	@python -m sandbox start
 
+# More workers than cores, as tests also wait; a file stays with one of them, which makes its fixtures once.
 test: setup ## Pass all tests
-	pytest --numprocesses 2
+	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 faults: setup ## Break everything on purpose and look what arrives; RUNS=20 SEED=1
 	python -m tests.faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)

@@ -132,6 +132,7 @@ class Controls:
             request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             return response
         if reply.status is not None:
+            response.close()  # it may hold a file open
             response = Response(reply.body, status=reply.status, headers=reply.headers)
         if reply.truncate_bytes is not None:
             response.direct_passthrough = False  # a file is read here, not by the server

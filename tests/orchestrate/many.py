@@ -62,10 +62,12 @@ class Many:
         """What the runs of a store have said."""
         return (self.project.folder / f"{name}.log").read_text()
 
-    def state(self, name: str) -> dict[str, Any]:
-        """The state that the backend keeps for a store."""
-        done = self.project.run("state", "get", f"prod:tap-shopify-orders-to-target-posthog:{name}")
-        return json.loads(done.stdout or "{}")
+    def states(self) -> dict[str, dict[str, Any]]:
+        """The states that the backend keeps, complete and partial, each by the store or part that is its suffix."""
+        exported = json.loads(self.project.run("state", "export").stdout)
+        prefix = "prod:tap-shopify-orders-to-target-posthog:"
+        assert all(one.startswith(prefix) for one in exported), "no run has a state of another name"
+        return {one.removeprefix(prefix): state for one, state in exported.items()}
 
 
 def token_of(name: str) -> str:
@@ -74,9 +76,10 @@ def token_of(name: str) -> str:
 
 
 def bookmarks(state: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Shop and bookmark per stream, of a state that knows one store."""
+    """Shop and bookmark per stream, of a complete state that knows one store."""
+    assert not state["partial"], "the run came to its end"
     found = {}
-    for stream, kept in state["singer_state"]["bookmarks"].items():
+    for stream, kept in state["completed"]["singer_state"]["bookmarks"].items():
         (partition,) = kept["partitions"]
         found[stream] = (partition["context"]["shop"], partition["replication_key_value"])
     return found

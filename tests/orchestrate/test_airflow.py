@@ -61,14 +61,16 @@ def test_the_dags_bring_a_backfill_and_then_each_store(airflow: Airflow, three: 
     }
     assert brought(three, "store-2") == expected != set()
     assert not brought(three, "store-1")
+    states = three.states()
     for part in ("2026-06-10", "2026-07-01"):
-        kept = three.state(f"store-2.{part}")["singer_state"]["bookmarks"]["orders"]["partitions"]
+        kept = states[f"store-2.{part}"]["completed"]["singer_state"]["bookmarks"]["orders"]["partitions"]
         assert kept[0]["replication_key_value"][:7] == part[:7]
 
     airflow.run("airflow", "dags", "test", "shopify_to_posthog")
+    states = three.states()
     for name, shop in three.shops.items():
         assert brought(three, name) == {order["name"] for order in shop.store.orders if not order["test"]}
-        assert bookmarks(three.state(name))["orders"][0] == f"{name}.myshopify.com"
+        assert bookmarks(states[name])["orders"][0] == f"{name}.myshopify.com"
 
 
 @pytest.mark.skipif("AIRFLOW_STANDALONE" not in os.environ, reason="minutes of a whole Airflow: AIRFLOW_STANDALONE=1")

@@ -18,6 +18,7 @@ from sandbox.posthog.preview_file import PreviewFile
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tests.conftest import LAST_DAY
+from tests.waiting import LONGEST_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,5 +105,6 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     with webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER)) as driver:
-        driver.set_page_load_timeout(30)
+        driver.set_page_load_timeout(LONGEST_WAIT_SECONDS)
+        driver.set_script_timeout(LONGEST_WAIT_SECONDS)
         yield driver

@@ -22,7 +22,7 @@ HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}/../?a=b#c"
 
 
 def get(posthog: PostHog, path: str, **asked: str) -> requests.Response:
-    return requests.get(f"{posthog.url}{path}", params=asked, timeout=10)
+    return requests.get(f"{posthog.url}{path}", params=asked, timeout=30)
 
 
 def page(posthog: PostHog, path: str, **asked: str) -> str:
@@ -236,7 +236,7 @@ def test_the_search_leads_to_the_one_it_finds(posthog: PostHog, wanted: str, fou
         event(3, "Order Completed", order_id="77", order_name="#1001"),
         event(4, "Created Shopify Order", order_number=2001),
     )
-    answer = requests.get(f"{posthog.url}/search", params={"q": wanted}, timeout=10, allow_redirects=False)
+    answer = requests.get(f"{posthog.url}/search", params={"q": wanted}, timeout=30, allow_redirects=False)
     assert (answer.status_code, answer.headers.get("Location", "").startswith(found)) == (302 if found else 200, True)
     if found:
         assert get(posthog, answer.headers["Location"]).status_code == 200
@@ -321,7 +321,7 @@ def test_warnings_lead_to_their_events(posthog: PostHog) -> None:
 
 def test_a_web_site_with_a_name_of_its_own_is_refused(posthog: PostHog) -> None:
     for path in ("/", "/api/persons"):
-        answer = requests.get(f"{posthog.url}{path}", headers={"Host": "evil.example"}, timeout=10)
+        answer = requests.get(f"{posthog.url}{path}", headers={"Host": "evil.example"}, timeout=30)
         assert answer.status_code == 400
 
 

@@ -11,6 +11,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.waiting import LONGEST_WAIT_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from sandbox.posthog import PostHog
     from sandbox.posthog.preview import Preview
 
-LONGEST_WAIT_SECONDS = 20.0
 WIDE, NARROW = 1280, 390  # pixels: a laptop's window, a telephone
 TOO_WIDE = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 FOCUSED = "const one = document.activeElement; return one.innerText || one.value || one.id"

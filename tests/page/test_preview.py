@@ -30,7 +30,7 @@ HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
 
 
 def get(preview: Preview, path: str, **asked: str | int) -> str:
-    answer = requests.get(f"{preview.url}{path}", params=asked, timeout=10)
+    answer = requests.get(f"{preview.url}{path}", params=asked, timeout=30)
     assert answer.status_code == 200, answer.text
     return answer.text
 
@@ -105,7 +105,7 @@ def test_records_are_listed_by_what_becomes_of_them_a_page_at_a_time(previewed: 
 def test_a_record_is_found_by_what_people_call_it(previewed: Preview) -> None:
     (order, *_) = previewed.file.records("orders", "test orders", refused=False, eventless=False, after=0)
     for wanted in (order.label or "", (order.label or "").lstrip("#"), order.name):
-        answer = requests.get(f"{previewed.url}/search", params={"q": wanted}, timeout=10)
+        answer = requests.get(f"{previewed.url}/search", params={"q": wanted}, timeout=30)
         assert answer.url.endswith(f"/records/{order.number}"), wanted
 
 
@@ -124,13 +124,13 @@ def test_no_masked_record_shows_anything_personal(previewed: Preview) -> None:
 def test_nothing_can_be_sent_to_a_preview(previewed: Preview) -> None:
     before = totals_of(previewed.database)
     for path in ("/batch/", "/i/v1/analytics/events", "/flags/"):
-        assert requests.post(f"{previewed.url}{path}", json={}, timeout=10).status_code == 404
+        assert requests.post(f"{previewed.url}{path}", json={}, timeout=30).status_code == 404
     assert totals_of(previewed.database) == before
 
 
 def test_no_page_of_a_preview_stays_in_a_cache_or_runs_scripts(previewed: Preview) -> None:
     for path in ("/", "/records", "/records/1", "/records/1?masked=1", "/api/totals", "/api/events"):
-        answer = requests.get(f"{previewed.url}{path}", timeout=10)
+        answer = requests.get(f"{previewed.url}{path}", timeout=30)
         assert answer.headers["Cache-Control"] == "no-store", path
         assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=", answer.text) or path.startswith("/api"), path
 
@@ -173,7 +173,7 @@ def test_a_preview_without_events_says_so(tmp_path: Path) -> None:
         said = words(get(served, "/"))
         assert "Nothing would arrive" in said
         assert "No rule is about this stream" in words(get(served, "/records/1"))
-        assert requests.get(f"{served.url}/records/2", timeout=10).status_code == 404
+        assert requests.get(f"{served.url}/records/2", timeout=30).status_code == 404
 
 
 @pytest.mark.parametrize(

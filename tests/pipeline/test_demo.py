@@ -7,11 +7,16 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections import Counter
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.posthog import PostHog
 from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, Project, quiet_environment
 
 if TYPE_CHECKING:
@@ -32,18 +37,27 @@ def unvarying(text: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    """A port that no other test is given meanwhile: Linux hands out those from 32,768, other systems from 49,152."""
+    chance = SystemRandom()
+    while True:
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", chance.randrange(10_000, 32_768)))
+            return found.getsockname()[1]
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[list[str]]:
+    """The sandbox's command, for a sandbox of its own, which is closed afterwards."""
+    home = [f"--folder={folder}", f"--shop-port={free_port()}", f"--posthog-port={free_port()}"]
+    command = [sys.executable, "-m", "sandbox", *home]
+    yield command
+    subprocess.run([*command, "stop"], cwd=ROOT, check=True, capture_output=True)
 
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[list[str]]:
-    """The sandbox's command, for a sandbox of this test's own."""
-    home = [f"--folder={tmp_path / 'home'}", f"--shop-port={free_port()}", f"--posthog-port={free_port()}"]
-    command = [sys.executable, "-m", "sandbox", *home]
-    yield command
-    subprocess.run([*command, "stop"], cwd=ROOT, check=True, capture_output=True)
+    with opened(tmp_path / "home") as command:
+        yield command
 
 
 def run(command: list[str], *verb: str) -> subprocess.CompletedProcess[str]:
@@ -57,14 +71,37 @@ def run(command: list[str], *verb: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_demo_prints_what_the_readme_shows(sandbox: list[str]) -> None:
-    done = run(sandbox, "demo")
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "home"
+
+
+@pytest.fixture(scope="module")
+def demo(home: Path) -> Iterator[tuple[list[str], subprocess.CompletedProcess[str]]]:
+    """What the demo printed, and the command for the sandbox that it has left."""
+    with opened(home) as command:
+        done = run(command, "demo")
+        assert done.returncode == 0, done.stderr
+        yield command, done
+
+
+def test_the_demo_prints_what_the_readme_shows(demo: tuple[list[str], subprocess.CompletedProcess[str]]) -> None:
+    sandbox, done = demo
     shown = (ROOT / "README.md").read_text().split("<!-- demo output -->\n```text\n")[1].split("```")[0]
     assert unvarying(done.stdout) == unvarying(shown)
     assert "244,091.94 USD" in done.stdout
     assert run(sandbox, "start").returncode == 0, "what arrived can be opened again"
     assert "Order Refunded" in run(sandbox, "show").stdout
+
+
+@pytest.mark.usefixtures("demo")
+def test_the_whole_cdnow_store_arrives_to_the_cent(home: Path) -> None:
+    with PostHog(str(home / "posthog.db")).serve() as posthog:
+        revenue, events = posthog.totals()["revenue"], posthog.events()
+    assert Decimal(revenue["USD"]) == Decimal("244091.94")
+    currencies = Counter(event["properties"]["currency"] for event in events if event["event"] == "Order Completed")
+    assert currencies["USD"] == 6_919
+    assert currencies.keys() == {"USD", "EUR", "JPY", "KWD"}
 
 
 def test_a_sandbox_is_opened_shown_and_closed(sandbox: list[str]) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from sandbox.shop.cdnow import cdnow_store
 from tests.pipeline.meltano_project import SCRIPTS, quiet_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 LAST_DAY = date(2026, 10, 31)
@@ -77,16 +79,29 @@ def facts(posthog: PostHog) -> tuple[list[str], list[str]]:
     return sorted(events), sorted(persons)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda sent: sent.name)
-@pytest.mark.parametrize("victim", ["tap", "target"])
-def test_a_killed_run_is_made_good_by_the_next(tmp_path: Path, victim: str, sent: signal.Signals) -> None:
+@dataclass(frozen=True)
+class Undisturbed:
+    """Settings of the tap, and the facts that a run leaves which nothing disturbs."""
+
+    settings: dict[str, Any]
+    facts: tuple[list[str], list[str]]
+
+    @classmethod
+    def of(cls, folder: Path, settings: dict[str, Any]) -> Undisturbed:
+        with PostHog().serve() as posthog:
+            assert run_to_the_end(folder, settings, posthog) == (0, 0)
+            return cls(settings, facts(posthog))
+
+
+@pytest.fixture(scope="module")
+def one_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
     with Shop(cdnow_store(LAST_DAY, customers=120)).serve() as shop:
         settings = {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin"}
-        kill_and_compare(tmp_path, settings, victim, sent)
+        yield Undisturbed.of(tmp_path_factory.mktemp("calm"), settings)
 
 
-@pytest.mark.parametrize("victim", ["tap", "target"])
-def test_a_killed_run_of_several_stores_is_made_good_by_the_next(tmp_path: Path, victim: str) -> None:
+@pytest.fixture(scope="module")
+def several_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
     with ExitStack() as open_shops:
         entries = []
         for name, variable in zip(("acme-eu", "acme-us", "acme-jp"), TOKENS, strict=True):
@@ -94,20 +109,31 @@ def test_a_killed_run_of_several_stores_is_made_good_by_the_next(tmp_path: Path,
             store.shop.update(myshopifyDomain=f"{name}.myshopify.com")
             shop = open_shops.enter_context(Shop(store, access_token=TOKENS[variable]).serve())
             entries.append({"store": name, "access_token_env": variable, "admin_url": f"{shop.url}/admin"})
-        kill_and_compare(tmp_path, {"stores": entries}, victim, signal.SIGKILL)
+        yield Undisturbed.of(tmp_path_factory.mktemp("calm"), {"stores": entries})
 
 
-def kill_and_compare(folder: Path, settings: dict[str, Any], victim: str, sent: signal.Signals) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda sent: sent.name)
+@pytest.mark.parametrize("victim", ["tap", "target"])
+def test_a_killed_run_is_made_good_by_the_next(
+    tmp_path: Path, one_store: Undisturbed, victim: str, sent: signal.Signals
+) -> None:
+    kill_and_compare(tmp_path, one_store, victim, sent)
+
+
+@pytest.mark.parametrize("victim", ["tap", "target"])
+def test_a_killed_run_of_several_stores_is_made_good_by_the_next(
+    tmp_path: Path, several_stores: Undisturbed, victim: str
+) -> None:
+    kill_and_compare(tmp_path, several_stores, victim, signal.SIGKILL)
+
+
+def kill_and_compare(folder: Path, undisturbed: Undisturbed, victim: str, sent: signal.Signals) -> None:
     """Kill a side some times, run to the end, and compare what arrived with an undisturbed run's."""
     chance = random.Random(f"{victim} {sent}")
-    calm, disturbed = folder / "calm", folder / "disturbed"
-    calm.mkdir()
-    disturbed.mkdir()
-    with PostHog().serve() as expected, PostHog().serve() as posthog:
-        assert run_to_the_end(calm, settings, expected) == (0, 0)
+    with PostHog().serve() as posthog:
         for _ in range(RUNS_AFTER_A_KILL):
             seen = len(posthog.controls.requests)
-            tap, target = start(disturbed, settings, posthog)
+            tap, target = start(folder, undisturbed.settings, posthog)
             # The kill falls somewhere between the first events' arrival and the end.
             deadline = time.monotonic() + chance.uniform(0.0, 1.5)
             while target.poll() is None and len(posthog.controls.requests) == seen and time.monotonic() < deadline + 10:
@@ -118,5 +144,5 @@ def kill_and_compare(folder: Path, settings: dict[str, Any], victim: str, sent: 
                 os.kill(process.pid, sent)
             target.wait(LONGEST_RUN_SECONDS)
             tap.wait(LONGEST_RUN_SECONDS)
-        assert run_to_the_end(disturbed, settings, posthog) == (0, 0)
-        assert facts(posthog) == facts(expected)
+        assert run_to_the_end(folder, undisturbed.settings, posthog) == (0, 0)
+        assert facts(posthog) == undisturbed.facts

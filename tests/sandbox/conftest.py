@@ -78,7 +78,7 @@ def post() -> Iterator[Callable[..., requests.Response]]:
         ) -> requests.Response:
             url = f"{shop.url}/admin/api/{version}/graphql.json"
             body = {"query": document, "variables": variables}
-            return session.post(url, json=body, headers={"X-Shopify-Access-Token": token}, timeout=10)
+            return session.post(url, json=body, headers={"X-Shopify-Access-Token": token}, timeout=30)
 
         yield post
 

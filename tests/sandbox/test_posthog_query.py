@@ -33,7 +33,7 @@ def ask(posthog: PostHog, hogql: object, key: str = "phx_sandbox", project: int 
         f"{posthog.url}/api/projects/{project}/query/",
         json={"query": {"kind": "HogQLQuery", "query": hogql, **more}},
         headers={"Authorization": f"Bearer {key}"} if key else {},
-        timeout=10,
+        timeout=30,
     )
 
 

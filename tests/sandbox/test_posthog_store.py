@@ -35,7 +35,7 @@ def event(number: int = 1, **changes: object) -> dict[str, Any]:
 
 
 def get(posthog: PostHog, path: str) -> dict[str, Any]:
-    answer = requests.get(f"{posthog.url}{path}", timeout=5)
+    answer = requests.get(f"{posthog.url}{path}", timeout=30)
     answer.raise_for_status()
     return answer.json()
 
@@ -84,7 +84,7 @@ def test_totals_name_the_oldest_and_the_newest_moment(posthog: PostHog) -> None:
 
 def test_the_views_show_numbers_as_they_were_sent(posthog: PostHog) -> None:
     send(posthog, event(properties={"revenue": 12345678901234567890}))
-    assert '"revenue":12345678901234567890' in requests.get(f"{posthog.url}/api/events", timeout=5).text
+    assert '"revenue":12345678901234567890' in requests.get(f"{posthog.url}/api/events", timeout=30).text
 
 
 def test_events_can_be_found_by_name_id_uuid_and_page(posthog: PostHog) -> None:
@@ -94,7 +94,7 @@ def test_events_can_be_found_by_name_id_uuid_and_page(posthog: PostHog) -> None:
     assert uuids("/api/events?event=e1&distinct_id=1@x.io") == [1, 7]
     assert uuids("/api/events?limit=2&offset=3") == [4, 5]
     assert get(posthog, f"/api/events/{uuid.UUID(int=5)}")["event"] == "e2"
-    assert requests.get(f"{posthog.url}/api/events/{uuid.UUID(int=99)}", timeout=5).status_code == 404
+    assert requests.get(f"{posthog.url}/api/events/{uuid.UUID(int=99)}", timeout=30).status_code == 404
 
 
 def test_persons_groups_and_warnings_can_be_read(posthog: PostHog) -> None:
@@ -115,13 +115,13 @@ def test_the_overview_leads_to_each_view(posthog: PostHog) -> None:
 
 def test_no_view_stays_in_a_cache(posthog: PostHog) -> None:
     for path in ("/api/", "/api/events", "/api/persons", "/api/totals", "/api/groups", "/api/warnings"):
-        assert requests.get(f"{posthog.url}{path}", timeout=5).headers["Cache-Control"] == "no-store", path
+        assert requests.get(f"{posthog.url}{path}", timeout=30).headers["Cache-Control"] == "no-store", path
 
 
 def test_a_reset_forgets_everything(posthog: PostHog) -> None:
     send(posthog, event())
-    assert requests.post(f"{posthog.url}/_sandbox/reset", timeout=5).status_code == 415, "no web page's form"
-    requests.post(f"{posthog.url}/_sandbox/reset", json={}, timeout=5).raise_for_status()
+    assert requests.post(f"{posthog.url}/_sandbox/reset", timeout=30).status_code == 415, "no web page's form"
+    requests.post(f"{posthog.url}/_sandbox/reset", json={}, timeout=30).raise_for_status()
     assert (posthog.events(), posthog.persons(), posthog.totals()["received"]) == ([], [], 0)
 
 

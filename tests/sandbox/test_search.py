@@ -115,7 +115,7 @@ def test_a_valid_search_is_reported_only_when_asked_for(shop: Shop, ask: Callabl
         f"{shop.url}/admin/api/2026-10/graphql.json",
         json={"query": query},
         headers={"X-Shopify-Access-Token": "shpat_sandbox", "Shopify-Search-Query-Debug": "1"},
-        timeout=10,
+        timeout=30,
     )
     (report,) = response.json()["extensions"]["search"]
     assert report["warnings"] == []

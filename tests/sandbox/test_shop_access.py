@@ -133,7 +133,7 @@ def test_on_a_basic_plan_an_app_made_in_the_admin_gets_no_names_but_one_of_the_d
     query = "{customers(first: 1){nodes{firstName}}}"
     assert ask(shop, query)["data"]["customers"]["nodes"] == [{"firstName": None}]
     form = {"grant_type": "client_credentials", "client_id": "sandbox-client", "client_secret": "shpss_sandbox"}
-    token = requests.post(f"{shop.url}/admin/oauth/access_token", data=form, timeout=10).json()["access_token"]
+    token = requests.post(f"{shop.url}/admin/oauth/access_token", data=form, timeout=30).json()["access_token"]
     assert ask(shop, query, token=token)["data"]["customers"]["nodes"][0]["firstName"]
 
 

@@ -46,7 +46,7 @@ def finished(ask: Callable[..., Any], shop: Shop, query: str = ORDERS, *, groupe
 
 
 def lines(operation: dict[str, Any], link: str = "url") -> list[dict[str, Any]]:
-    response = requests.get(operation[link], timeout=10)
+    response = requests.get(operation[link], timeout=30)
     response.raise_for_status()
     return [json.loads(line) for line in response.text.splitlines()]
 
@@ -62,7 +62,7 @@ def test_an_operation_is_created_then_completed_with_a_file_that_holds_every_obj
     orders = [one for one in shop.store.orders if not one["test"]]
     assert operation["rootObjectCount"] == str(len(orders))
     assert operation["objectCount"] == str(len(found))
-    assert operation["fileSize"] == str(len(requests.get(operation["url"], timeout=10).content))
+    assert operation["fileSize"] == str(len(requests.get(operation["url"], timeout=30).content))
     assert {one["id"] for one in found if one.get("__typename") == "Order"} == {one["id"] for one in orders}
 
 
@@ -232,18 +232,18 @@ def test_an_ended_operation_cannot_be_canceled(shop: Shop, ask: Callable[..., An
 
 def test_a_link_is_signed_and_expires_after_seven_days(shop: Shop, ask: Callable[..., Any], clock: Clock) -> None:
     operation = finished(ask, shop)
-    assert requests.get(operation["url"] + "x", timeout=10).status_code == 400
+    assert requests.get(operation["url"] + "x", timeout=30).status_code == 400
     clock.tick(days=7, seconds=1)
-    late = requests.get(operation["url"], timeout=10)
+    late = requests.get(operation["url"], timeout=30)
     assert (late.status_code, "ExpiredToken" in late.text) == (400, True)
     assert (poll(ask, shop, operation["id"])["status"], poll(ask, shop, operation["id"])["url"]) == ("EXPIRED", None)
 
 
 def test_a_download_goes_on_where_it_broke_off(shop: Shop, ask: Callable[..., Any]) -> None:
     url = finished(ask, shop)["url"]
-    whole = requests.get(url, timeout=10)
+    whole = requests.get(url, timeout=30)
     assert whole.headers["Accept-Ranges"] == "bytes"
-    rest = requests.get(url, headers={"Range": "bytes=1000-"}, timeout=10)
+    rest = requests.get(url, headers={"Range": "bytes=1000-"}, timeout=30)
     assert (rest.status_code, rest.content) == (206, whole.content[1000:])
     assert rest.headers["Content-Range"] == f"bytes 1000-{len(whole.content) - 1}/{len(whole.content)}"
 

@@ -105,7 +105,7 @@ def test_the_schema_can_be_asked_for(shop: Shop, ask: Callable[..., Any]) -> Non
 
 def test_a_body_without_a_query_is_a_bad_request(shop: Shop) -> None:
     url = f"{shop.url}/admin/api/2026-10/graphql.json"
-    response = requests.post(url, json={}, headers={"X-Shopify-Access-Token": "shpat_sandbox"}, timeout=10)
+    response = requests.post(url, json={}, headers={"X-Shopify-Access-Token": "shpat_sandbox"}, timeout=30)
     assert (response.status_code, response.json()) == (
         400,
         {"errors": {"query": "Required parameter missing or invalid"}},

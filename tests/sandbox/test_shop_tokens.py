@@ -18,7 +18,7 @@ GRANT = {"grant_type": "client_credentials", "client_id": "sandbox-client", "cli
 
 
 def grant(shop: Shop, **changes: str) -> requests.Response:
-    return requests.post(f"{shop.url}/admin/oauth/access_token", data={**GRANT, **changes}, timeout=10)
+    return requests.post(f"{shop.url}/admin/oauth/access_token", data={**GRANT, **changes}, timeout=30)
 
 
 def test_a_token_is_granted_for_a_day_with_the_apps_scopes(shop: Shop, post: Callable[..., Any], clock: Clock) -> None:
@@ -32,7 +32,7 @@ def test_a_token_is_granted_for_a_day_with_the_apps_scopes(shop: Shop, post: Cal
 
 
 def test_the_grant_takes_json_too_and_gives_another_token_each_time(shop: Shop) -> None:
-    found = [requests.post(f"{shop.url}/admin/oauth/access_token", json=GRANT, timeout=10).json() for _ in range(2)]
+    found = [requests.post(f"{shop.url}/admin/oauth/access_token", json=GRANT, timeout=30).json() for _ in range(2)]
     assert found[0]["access_token"] != found[1]["access_token"]
 
 
@@ -74,5 +74,5 @@ def test_a_fresh_app_is_refused_a_few_times_only(shop: Shop) -> None:
 def test_scopes_can_be_asked_with_a_token(shop: Shop) -> None:
     url = f"{shop.url}/admin/oauth/access_scopes.json"
     headers = {"X-Shopify-Access-Token": "shpat_sandbox"}
-    assert {"handle": "read_orders"} in requests.get(url, headers=headers, timeout=10).json()["access_scopes"]
-    assert requests.get(url, timeout=10).status_code == 401
+    assert {"handle": "read_orders"} in requests.get(url, headers=headers, timeout=30).json()["access_scopes"]
+    assert requests.get(url, timeout=30).status_code == 401

@@ -313,11 +313,11 @@ def test_deleted_orders_and_customers_are_found_as_events(shop: Shop, ask: Calla
 
 def test_another_process_changes_an_order_over_http(shop: Shop) -> None:
     url = f"{shop.url}/_control/change"
-    answer = requests.post(url, json={"change": "change_order", "order_id": "#1003", "note": "x"}, timeout=10)
+    answer = requests.post(url, json={"change": "change_order", "order_id": "#1003", "note": "x"}, timeout=30)
     assert (answer.status_code, answer.json()["updatedAt"]) == (200, "2026-11-01T12:00:00.000000Z")
     assert shop.store.order("#1003")["note"] == "x"
     assert requests.post(
-        url, json={"change": "refund_order", "order_id": "#1003", "quantities": {"0": 1}}, timeout=10
+        url, json={"change": "refund_order", "order_id": "#1003", "quantities": {"0": 1}}, timeout=30
     ).ok
     assert shop.controls.requests == []
 
@@ -326,7 +326,7 @@ def test_another_process_changes_an_order_over_http(shop: Shop) -> None:
     "body", [{}, {"change": "fill"}, {"change": "cancel_order", "order_id": "#0"}, {"change": "cancel_order"}]
 )
 def test_a_change_that_makes_no_sense_is_refused_with_the_reason(shop: Shop, body: dict[str, Any]) -> None:
-    answer = requests.post(f"{shop.url}/_control/change", json=body, timeout=10)
+    answer = requests.post(f"{shop.url}/_control/change", json=body, timeout=30)
     assert answer.status_code == 400
     assert answer.json()["error"]
 
@@ -335,8 +335,8 @@ def test_a_journal_brings_changes_back_when_the_shop_is_opened_again(tmp_path):
     day, journal = date(2026, 10, 31), tmp_path / "changes.jsonl"
     with Shop(cdnow_store(day, customers=3), journal=journal).serve() as shop:
         change = {"change": "change_order", "order_id": "#1001", "note": "kept"}
-        requests.post(f"{shop.url}/_control/change", json=change, timeout=10).raise_for_status()
-        requests.post(f"{shop.url}/_control/change", json={"change": "fill"}, timeout=10)
+        requests.post(f"{shop.url}/_control/change", json=change, timeout=30).raise_for_status()
+        requests.post(f"{shop.url}/_control/change", json={"change": "fill"}, timeout=30)
         before = shop.store.order("#1001")
     after = Shop(cdnow_store(day, customers=3), journal=journal).store.order("#1001")
     assert (after["note"], after["updatedAt"]) == ("kept", before["updatedAt"])

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from io import BytesIO
@@ -29,6 +28,7 @@ from tap_shopify_orders.bulk import BulkOperations
 from tap_shopify_orders.client import API_VERSION
 from tap_shopify_orders.settings import instant
 from tap_shopify_orders.tap import TapShopifyOrders
+from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
 from .conftest import Collected, Message, Run, catalog_of, queries, read, settings, tap_for
 
@@ -391,10 +391,7 @@ def test_the_next_result_is_fetched_while_one_is_written_and_no_more_than_that(s
     tap = bulk_tap(small, clock, records=5)
     records: Any = tap.streams["orders"].get_records(None)
     emitted = [next(records)]
-    for _ in range(300):  # the one ahead comes by a thread
-        if len(downloads(small)) > 1:
-            break
-        time.sleep(0.02)
+    wait_until(lambda: len(downloads(small)) > 1)  # the one ahead comes by a thread
     assert len(asked(small, "Submit")) == 5
     assert len(downloads(small)) == 2
     emitted.extend(records)
@@ -647,20 +644,17 @@ def test_an_ended_process_is_picked_up_by_the_next(
         (tmp_path / "config.json").write_text(json.dumps(settings(shop, method="bulk")))
         (tmp_path / "catalog.json").write_text(json.dumps(catalog_of(shop, streams=ORDERS_ONLY)))
         if moment == "downloading":
-            shop.controls.reply_next(Reply(path=BULK_FILE, delay_seconds=2))
+            shop.controls.reply_next(Reply(path=BULK_FILE, delay_seconds=30))
         command = [sys.executable, "-m", "tap_shopify_orders", "--config", "config.json", "--catalog", "catalog.json"]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=tmp_path, env=None
         ) as process:
             lines = wait_for(process, b'"operation":"gid')
-            for _ in range(100):
-                if downloads(shop) or (moment == "polling" and asked(shop, "Look")):
-                    break
-                time.sleep(0.05)
+            wait_until(lambda: downloads(shop) if moment == "downloading" else asked(shop, "Look"))
             process.send_signal(number)
             assert process.stdout
             lines += [json.loads(line) for line in process.stdout]
-            assert process.wait(timeout=15) == (128 + number if number == signal.SIGTERM else -number)
+            assert process.wait(LONGEST_WAIT_SECONDS) == (128 + number if number == signal.SIGTERM else -number)
         first = Run(lines)
         assert not first.orders
         clock.sleep(120)

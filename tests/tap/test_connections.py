@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +13,7 @@ from tap_shopify_orders.answers import Refused
 from tap_shopify_orders.connections import Completion
 from tap_shopify_orders.fields import select
 from tap_shopify_orders.plan import Plan
+from tests.waiting import wait_until
 
 from .conftest import queries, read, tap_for
 
@@ -96,9 +96,6 @@ def test_the_next_page_is_fetched_while_one_is_written_and_no_more_than_that(sho
     def pages() -> int:
         return sum(one["query"].startswith("query Customers") for one in queries(shop))
 
-    for _ in range(300):  # the one ahead comes by a thread
-        if pages() > 1:
-            break
-        time.sleep(0.02)
+    wait_until(lambda: pages() > 1)  # the one ahead comes by a thread
     assert pages() == 2
     assert len({"", *(one.updated_at for one in records)}) > 10

@@ -12,6 +12,7 @@ import pytest
 from tap_shopify_orders.answers import Busy, Refused
 from tap_shopify_orders.once import once
 from tap_shopify_orders.run import SideBySide, Stop
+from tests.waiting import LONGEST_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +111,7 @@ def test_two_objects_find_out_at_the_same_time_and_each_once() -> None:
         @once
         def granted(self) -> int:
             """Wait for the other."""
-            return meeting.wait(timeout=20)
+            return meeting.wait(LONGEST_WAIT_SECONDS)
 
     pair = (Slow(), Slow())
     threads = [threading.Thread(target=lambda one=one: one.granted) for one in pair]

@@ -22,6 +22,7 @@ from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders import stores
 from tap_shopify_orders.output import Output
+from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
 from .conftest import Run, queries, read, settings
 
@@ -395,12 +396,9 @@ def test_a_run_that_waits_for_all_stores_ends_at_once(shops: dict[str, Shop], tm
     for shop in shops.values():
         shop.controls.reply_next(Reply(delay_seconds=60))
     process = started(tmp_path, listed(shops))
-    for _ in range(200):
-        if all(shop.controls.requests for shop in shops.values()):
-            break
-        time.sleep(0.05)
+    wait_until(lambda: all(shop.controls.requests for shop in shops.values()))
     process.send_signal(signal.SIGTERM)
-    out, log = process.communicate(timeout=30)
+    out, log = process.communicate(timeout=LONGEST_WAIT_SECONDS)
     assert (process.returncode, out) == (128 + signal.SIGTERM, b"")
     assert b"Traceback" not in log
 
@@ -434,7 +432,7 @@ class Meeting:
             self.most = max(self.most, len(+self._asked))
         if not before.is_set():
             before.set()
-            self._barrier.wait(timeout=30)
+            self._barrier.wait(LONGEST_WAIT_SECONDS)
 
     def _went(self, name: str, response: Response) -> Response:
         with self._lock:
@@ -463,7 +461,7 @@ def test_a_slow_target_holds_all_stores_back(tmp_path: Path) -> None:
                     break
                 time.sleep(0.5)
             held = {name: len(queries(shop)) for name, shop in shops.items()}
-            out, _ = process.communicate(timeout=60)
+            out, _ = process.communicate(timeout=LONGEST_WAIT_SECONDS)
         finally:
             process.kill()
         assert process.returncode == 0

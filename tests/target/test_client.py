@@ -220,9 +220,9 @@ def test_a_host_that_is_no_posthog_is_named(posthog: PostHog) -> None:
 def test_a_host_that_cannot_be_reached_is_named() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(Refused, match=f"`host`: http://127.0.0.1:{port} can't be reached"):
-        Client("phc_sandbox", f"http://127.0.0.1:{port}").check_key()
+        port = free.getsockname()[1]  # taken, so nobody else is given it, and nobody listens
+        with pytest.raises(Refused, match=f"`host`: http://127.0.0.1:{port} can't be reached"):
+            Client("phc_sandbox", f"http://127.0.0.1:{port}").check_key()
     with pytest.raises(Refused, match=r"`host`: .* can't be reached"):
         Client("phc_sandbox", "http://nowhere.invalid").check_key()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
 from uuid import UUID
 
 import pytest
 import stamina
+from flask import request
 
 from sandbox.controls import Reply
 from target_posthog.client import Busy, Client, Refused
@@ -16,6 +18,7 @@ from target_posthog.delivery import MOST_EVENTS_WAITING, Delivery
 from target_posthog.sending import Pace
 from target_posthog.settings import historical_per_second
 from target_posthog.summary import Summary
+from tests.waiting import LONGEST_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -238,8 +241,13 @@ def test_a_refusal_that_ends_the_run_hides_nothing_that_was_delivered_beside_it(
 
 
 def test_senders_that_find_no_v1_at_the_same_time_all_fall_back(posthog: PostHog) -> None:
-    posthog.v1 = "missing"
-    posthog.controls.reply_next(*[Reply(delay_seconds=0.3)] * 4)
+    posthog.v1, meeting = "missing", threading.Barrier(4)
+
+    def meet() -> None:
+        if request.path.startswith("/i/v1"):
+            meeting.wait(LONGEST_WAIT_SECONDS)
+
+    posthog.app.before_request(meet)
     delivery, summary, refusals = delivery_of(posthog, senders=4)
     delivery.add([event(number, who=f"jane{number}") for number in range(100)], None)
     delivery.flush()

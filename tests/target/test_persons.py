@@ -94,7 +94,7 @@ def web_shop_identifies(posthog: PostHog, email: str, visitor: str = VISITOR) ->
         "timestamp": "2026-09-15T10:00:00Z",
         "uuid": "018f3a3c-0000-7000-8000-00000000000a",
     }
-    answer = requests.post(f"{posthog.url}/batch/", json={"api_key": "phc_sandbox", "batch": [event]}, timeout=10)
+    answer = requests.post(f"{posthog.url}/batch/", json={"api_key": "phc_sandbox", "batch": [event]}, timeout=30)
     assert answer.status_code == 200
 
 

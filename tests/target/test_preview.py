@@ -11,7 +11,6 @@ import resource
 import signal
 import stat
 import subprocess
-import time
 import zlib
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from target_posthog.language.compiler import RuleError
 from target_posthog.target import MISTAKES, TargetPostHog
 from tests.target.conftest import MESSAGES
 from tests.target.previews import RULES, SALE, SCHEMA, Previews, sale
+from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,11 +150,9 @@ def test_a_preview_that_is_told_to_stop_leaves_nothing_behind(runs: Runs, tmp_pa
     assert process.stdin
     process.stdin.write(json.dumps(SCHEMA) + "\n" + json.dumps(sale(1)) + "\n")
     process.stdin.flush()
-    deadline = time.monotonic() + 30
-    while not list(tmp_path.glob("shown/*.unfinished")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: list(tmp_path.glob("shown/*.unfinished")))
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=LONGEST_WAIT_SECONDS)
     assert names_in(path.parent) == [".gitignore"]
 
 
@@ -193,12 +191,15 @@ def test_a_pipe_without_meltano_needs_one_setting(tmp_path: Path) -> None:
         env={**os.environ, "TARGET_POSTHOG_PREVIEW_PATH": str(path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONGEST_WAIT_SECONDS,
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert "A run would send 1 events" in done.stderr
     printed = subprocess.run(
-        ["target-posthog", "plan", "--preview-path", str(path)], capture_output=True, text=True, timeout=60
+        ["target-posthog", "plan", "--preview-path", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_WAIT_SECONDS,
     )
     assert "A run would send 1 events" in printed.stdout
 

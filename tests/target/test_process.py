@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox.controls import Reply
+from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from conftest import Runs
@@ -88,14 +88,6 @@ def test_about_lists_the_settings() -> None:
     assert {"host", "mapping", "mappings", "identity", "unmapped"} <= set(about["settings"]["properties"])
 
 
-def wait_until(true: JSON) -> None:
-    for _ in range(400):
-        if true():
-            return
-        time.sleep(0.05)
-    pytest.fail("it never came")
-
-
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("senders", [1, 4])
 def test_a_signal_ends_the_target_at_once_without_a_state_for_what_is_not_delivered(
@@ -110,7 +102,7 @@ def test_a_signal_ends_the_target_at_once_without_a_state_for_what_is_not_delive
     process.stdin = None
     wait_until(lambda: len(posthog.controls.requests) >= 3)
     process.send_signal(sent)
-    said, _ = process.communicate(timeout=10)
+    said, _ = process.communicate(timeout=LONGEST_WAIT_SECONDS)
     assert (process.returncode, said) == (128 + sent, "")
 
 
@@ -132,7 +124,7 @@ def test_killed_at_any_moment_and_run_again_the_events_are_the_same(
         process.stdin = None
         wait_until(lambda: len(posthog.controls.requests) >= requests_before_the_kill)  # noqa: B023  # called in the loop
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=LONGEST_WAIT_SECONDS)
     done = runs.process_of(tmp_path, *messages, **settings)
     assert (done.code, done.states) == (0, ['{"n": 2999}'])
     assert len({one["uuid"] for one in posthog.events()}) == len(posthog.events()) == 3_000
@@ -158,7 +150,7 @@ def test_a_signal_while_the_pipe_is_full_leaves_no_part_of_a_state(
     process.stdin = None
     begun = os.read(process.stdout.fileno(), 1).decode()
     process.send_signal(signal.SIGTERM)
-    rest, _ = process.communicate(timeout=20)
+    rest, _ = process.communicate(timeout=LONGEST_WAIT_SECONDS)
     assert json.loads(begun + rest) == large["value"]
     assert process.returncode in {0, 128 + signal.SIGTERM}
     assert len(posthog.events()) == 1
