@@ -39,10 +39,11 @@ def unvarying(text: str) -> str:
 def free_port() -> int:
     """A port that no other test is given meanwhile: Linux hands out those from 32,768, other systems from 49,152."""
     chance = SystemRandom()
-    while True:
+    for _ in range(100):
         with socket.socket() as found, suppress(OSError):
             found.bind(("127.0.0.1", chance.randrange(10_000, 32_768)))
             return found.getsockname()[1]
+    raise RuntimeError("no port is free")
 
 
 @contextmanager
