@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amounts import REVENUE, money_in
+from target_posthog.distinct_ids import DistinctIds
 from target_posthog.preview.places import is_identified
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from target_posthog.client import Client
     from target_posthog.mapping import Event
-
-MOST_PERSONS_COUNTED = 1_000_000  # each costs about 100 bytes of memory
 
 
 @dataclass
@@ -40,8 +39,7 @@ class Summary:
     oldest: str = ""
     newest: str = ""
     started_at: float = field(default_factory=time.monotonic)
-    _persons: set[int] = field(default_factory=set)
-    _linked: set[int] = field(default_factory=set)
+    _ids: DistinctIds = field(default_factory=DistinctIds)
 
     def accept(self, event: Event) -> None:
         """Count an event that PostHog has acknowledged."""
@@ -54,15 +52,15 @@ class Summary:
         self.days[key] += 1
         if money:
             self.money[key] = self.money.get(key, Decimal()) + money.amount
-        if len(self._persons) < MOST_PERSONS_COUNTED and is_identified(event):
-            self._persons.add(hash(event["distinct_id"]))
+        if is_identified(event):
+            self._ids.say(event["distinct_id"])
             if "$anon_distinct_id" in properties:
-                self._linked.add(hash(properties["$anon_distinct_id"]))
+                self._ids.link(properties["$anon_distinct_id"])
 
     @property
     def persons(self) -> int:
         """Count the persons that the events speak of: their ids, less those that were linked to another."""
-        return len(self._persons - self._linked)
+        return self._ids.persons
 
     def figures(self, client: Client) -> dict[str, Any]:
         """Return everything as JSON values; money as decimal texts, times as RFC 3339, durations in seconds.
@@ -105,7 +103,7 @@ class Summary:
         figures = self.figures(client)
         yield (
             f"{self.accepted.total():,} events accepted by PostHog, of {self.records.total():,} records and "
-            f"{self.persons:,} persons, in {figures['seconds']:,} s "
+            f"{figures['persons']:,} persons, in {figures['seconds']:,} s "
             f"({client.requests:,} requests, {client.retries:,} retries)"
         )
         for name, one in figures["events"].items():
