@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from flask import Flask
 
 HOST = "127.0.0.1"
+_ANSWER = "sandbox.answer"  # under which a request's environment holds what is being sent
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -29,12 +31,23 @@ class _QuietHandler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing."""
 
+    def connection_dropped(self, error: BaseException, environ: WSGIEnvironment | None = None) -> None:  # noqa: ARG002  # the base class's signature
+        """Close what was being sent, perhaps a file, which Werkzeug leaves open if the client has gone for good."""
+        close = getattr((environ or {}).get(_ANSWER), "close", None)
+        if close:
+            close()
+
 
 @contextmanager
 def serve(app: Flask, port: int = 0) -> Iterator[str]:
     """Serve the app in a thread; yields its address, such as `http://127.0.0.1:40123`. Port 0 takes a free one."""
+
+    def noted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ[_ANSWER] = answer = app(environ, start_response)
+        return answer
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server(HOST, port, app, threaded=True, request_handler=_QuietHandler)
+    server = make_server(HOST, port, noted, threaded=True, request_handler=_QuietHandler)
     server.daemon_threads = True  # type: ignore[attr-defined]  # ThreadedWSGIServer has it, the base class of the hint not
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
