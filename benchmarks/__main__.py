@@ -97,7 +97,7 @@ def both(bench: Bench, sizes: Sequence[int]) -> str:
     for size in _each(bench, sizes):
         rows += [bench.pair("bulk"), bench.pair_again("bulk")]
         if size <= MOST_BY_PAGES:
-            rows += [*bench.meltano("bulk"), bench.meltano("bulk", few_fields=True)[0]]
+            rows += [*bench.meltano("bulk"), *bench.meltano("bulk", few_fields=True)]
     return table(rows, MANY_BOTH)
 
 

@@ -152,17 +152,19 @@ def wait_until_full(pipe: int) -> None:
     os.close(pipe)
 
 
+def started(shop: Shop, folder: Path) -> tuple[subprocess.Popen[bytes], int, int]:
+    """The tap as a process, and both ends of the pipe that it writes to."""
+    (folder / "config.json").write_text(json.dumps(settings(shop)))
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "tap_shopify_orders", "--config", str(folder / "config.json")]
+    return subprocess.Popen(command, stdout=writing, stderr=subprocess.DEVNULL), reading, writing
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_ended_process_leaves_whole_lines_and_a_state_to_go_on_from(
     shop: Shop, tmp_path: Path, number: signal.Signals
 ) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(settings(shop)))
-    reading, writing = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tap_shopify_orders", "--config", str(tmp_path / "config.json")],
-        stdout=writing,
-        stderr=subprocess.DEVNULL,
-    )
+    process, reading, writing = started(shop, tmp_path)
     lines = []
     with os.fdopen(reading, "rb") as output:
         for line in output:
@@ -180,13 +182,7 @@ def test_an_ended_process_leaves_whole_lines_and_a_state_to_go_on_from(
 
 
 def test_the_second_signal_ends_a_run_that_the_target_holds_up(shop: Shop, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(settings(shop)))
-    reading, writing = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tap_shopify_orders", "--config", str(tmp_path / "config.json")],
-        stdout=writing,
-        stderr=subprocess.DEVNULL,
-    )
+    process, reading, writing = started(shop, tmp_path)
     with os.fdopen(reading, "rb") as output:
         output.readline()
         wait_until_full(writing)

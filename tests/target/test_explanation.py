@@ -12,17 +12,11 @@ from target_posthog.language.compiler import Shipped
 from target_posthog.mapping import StreamMapping
 from target_posthog.rules import active, load
 from tests.target.test_for_ever import CUSTOMER, ORDER
+from tests.target.test_mapping import RECORD, RULE
 
 if TYPE_CHECKING:
     from target_posthog.language.functions import JSON
 
-RULE: dict[str, Any] = {
-    "event": "Order Completed",
-    "distinct_id": ["lower(email)", "concat('order:', id)"],
-    "timestamp": "placed_at",
-    "key": ["shop", "id"],
-}
-RECORD = {"shop": "s", "id": 5, "email": "Jane@Example.com", "placed_at": "2026-11-01T12:00:00+01:00", "total": "29.33"}
 SCHEMA = {"type": "object", "properties": {key: {} for key in RECORD}}
 
 
