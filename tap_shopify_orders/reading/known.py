@@ -9,7 +9,7 @@ from collections import deque
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_shopify_orders.settings import instant
+from tap_shopify_orders.settings import as_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ class Mark(NamedTuple):
     def of(cls, node: Node, raw: msgspec.Raw) -> Mark:
         """Return the mark of a node that has `id` and `updated_at`."""
         fingerprint = blake2b(raw, digest_size=8).hexdigest()
-        return cls(node["id"].removeprefix("gid://shopify/"), fingerprint, instant(node["updated_at"]))
+        return cls(node["id"].removeprefix("gid://shopify/"), fingerprint, as_datetime(node["updated_at"]))
 
 
 class Known:

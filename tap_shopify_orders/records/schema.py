@@ -171,7 +171,7 @@ _VISIT = (
     obj(
         "utm_parameters",
         "The UTM parameters of the landing page.",
-        *(text(one, f"utm_{one}.") for one in ("campaign", "content", "medium", "source", "term")),
+        *(text(parameter, f"utm_{parameter}.") for parameter in ("campaign", "content", "medium", "source", "term")),
     ),
 )
 

@@ -13,9 +13,11 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
+from tap_shopify_orders.decoding import decoded
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.progress import SECONDS_A_LINE
 from tap_shopify_orders.shopify import query
-from tap_shopify_orders.shopify.answers import Busy, Refused, decoded
+from tap_shopify_orders.shopify.answers import Busy
 from tap_shopify_orders.shopify.pages import WAIT_SECONDS, patiently
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ _logger = logging.getLogger("tap-shopify-orders.bulk")
 _NO_SLOT = ("OPERATION_IN_PROGRESS", "LIMIT_REACHED")
 
 
-class Unsuited(Refused):
+class Unsuited(RunError):  # noqa: N818  # the class says what to do next
     """Shopify doesn't run this query as a bulk operation."""
 
 
@@ -177,15 +179,17 @@ class BulkOperations:
     def _submitted(self, text: str, since: str) -> str | None:
         answer = self._client.ask(query.read("bulk_newest"))
         newest = decoded(answer.data, _newest).newest.nodes
-        return next((one.id for one in newest if one.query == text and one.created_at >= since), None)
+        return next(
+            (operation.id for operation in newest if operation.query == text and operation.created_at >= since), None
+        )
 
 
 def _started(submitted: _Submitted) -> str | None:
     if submitted.bulk_operation:
         return submitted.bulk_operation.id
-    if any(one.code in _NO_SLOT for one in submitted.user_errors):
+    if any(error.code in _NO_SLOT for error in submitted.user_errors):
         return None
-    raise Unsuited("; ".join(one.message for one in submitted.user_errors) or "no reason given")
+    raise Unsuited("; ".join(error.message for error in submitted.user_errors) or "no reason given")
 
 
 def _waits() -> Iterator[float]:

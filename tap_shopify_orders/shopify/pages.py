@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from tap_shopify_orders.records.records import PageInfo  # noqa: TC001  # msgspec reads the hints of a struct
-from tap_shopify_orders.shopify.answers import Refused, decoded
+from tap_shopify_orders.decoding import PageInfo, decoded
+from tap_shopify_orders.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ def seconds_of(records: int, answer: Answer, nodes: int) -> float:
 
 
 def pages(ask: Callable[[str | None], Answer]) -> Iterator[list[msgspec.Raw]]:
-    """Yield page after page of nodes, each node as JSON; raises Refused when a page leads nowhere."""
+    """Yield page after page of nodes, each node as JSON; raises RunError when a page leads nowhere."""
     cursors: set[str | None] = {None}
     cursor: str | None = None
     while True:
@@ -64,7 +64,7 @@ def pages(ask: Callable[[str | None], Answer]) -> Iterator[list[msgspec.Raw]]:
             return
         cursor = page.page_info.end_cursor
         if cursor in cursors:
-            raise Refused(
+            raise RunError(
                 "Shopify's pages go in a circle: nothing was left out, but the run can't go on. Try it again."
             )
         cursors.add(cursor)
