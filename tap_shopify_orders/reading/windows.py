@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -49,6 +51,7 @@ class Window:
         """Say whether a change at that moment is in it."""
         return (self.since is None or self.since <= moment) and moment < self.until
 
+    @override
     def __str__(self) -> str:
         """Return it for a sentence."""
         return f"{utc(self.since) if self.since else 'the beginning'} to {utc(self.until)}"

@@ -15,7 +15,6 @@ import msgspec
 
 from tap_shopify_orders.decoding import decoded
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.reading.progress import SECONDS_A_LINE
 from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.answers import Busy
 from tap_shopify_orders.shopify.pages import WAIT_SECONDS, patiently
@@ -29,6 +28,7 @@ AT_ONCE = 5  # per app and store, since 2026-01: https://shopify.dev/changelog/f
 FIRST_LOOK_SECONDS = 0.25  # small operations end within seconds, so look soon, then ever less often
 LONGEST_LOOK_SECONDS = 30.0
 STILL_SECONDS = 3_600.0  # Shopify lets an operation run for ten days; one that counts nothing for an hour is stuck
+LOG_SECONDS = 10.0  # how often a long operation is logged
 _ENDED = ("CANCELED", "COMPLETED", "EXPIRED", "FAILED")
 _logger = logging.getLogger("tap-shopify-orders.bulk")
 _NO_SLOT = ("OPERATION_IN_PROGRESS", "LIMIT_REACHED")
@@ -149,7 +149,7 @@ class BulkOperations:
 
         `pause` is called several times a second meanwhile.
         """
-        progress, since, said = "", self.clock(), self.clock()
+        progress, since, logged = "", self.clock(), self.clock()
         for seconds in _waits():
             operation = patiently(partial(self.look, operation_id), pause)
             if operation is None or operation.ended:
@@ -159,9 +159,9 @@ class BulkOperations:
             elif self.clock() - since > STILL_SECONDS:
                 self.cancel(operation_id)
                 return msgspec.structs.replace(operation, status="STUCK")
-            if self.clock() - said >= SECONDS_A_LINE:
+            if self.clock() - logged >= LOG_SECONDS:
                 _logger.info("Shopify is still at it: a bulk operation has %s objects so far.", operation.object_count)
-                said = self.clock()
+                logged = self.clock()
             self.wait(seconds, pause)
         raise AssertionError  # the waits never end
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
+from typing_extensions import override
 
 from tap_shopify_orders.decoding import decoded
 from tap_shopify_orders.errors import RunError
@@ -103,6 +104,7 @@ class Count(msgspec.Struct):
     count: int = 0
     precision: str = "EXACT"
 
+    @override
     def __str__(self) -> str:
         """Return it as people write it, such as 1,234."""
         return f"{'' if self.precision == 'EXACT' else 'at least '}{self.count:,}"

@@ -26,7 +26,7 @@ WRONG = {
     "a text": (b'"shpat_jane"', "Expected `object`, got `str`"),
     "null": (b"null", "Expected `object`, got `null`"),
     "no JSON": (b"access_token: shpat_jane", "JSON is malformed"),
-    "no text": (b'{"access_token": "\xff"}', "it is no text"),
+    "no text": (b'{"access_token": "\xff"}', "it isn't text"),
     "no end": (b"[" * 100_000, "Expected `object`"),
     "no end of objects": (b'{"a":' * 100_000, "nested too deeply"),
 }
@@ -89,7 +89,11 @@ def ended(*arguments: object) -> subprocess.CompletedProcess[str]:
     ("option", "content", "sentence"),
     [
         ("--config", '{"access_token": "shpat_jane', "isn't a JSON object: Input data was truncated."),
-        ("--catalog", '{"streams": ["orders"]}', "The catalog isn't of its form: Expected `object`, got `str`"),
+        (
+            "--catalog",
+            '{"streams": ["orders"]}',
+            "The catalog doesn't have a catalog's form: Expected `object`, got `str`",
+        ),
     ],
 )
 def test_the_command_says_so_once(shop: Shop, tmp_path: Path, option: str, content: str, sentence: str) -> None:
