@@ -1,6 +1,6 @@
-"""A long span, in: windows; out: the rows of each, oldest first, or word that it has to be read by pages.
+"""Reader by bulk operations: takes windows, returns the rows of each, oldest first, or leaves a window to the pages.
 
-Knows what to do when a bulk operation fails, but neither Singer nor GraphQL.
+It knows what to do when a bulk operation fails, but neither Singer nor GraphQL.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Task:
         """Return the task of a state; what lies before the bookmark was emitted, so that pages needn't read it."""
         since = as_datetime(saved["since"]) if saved["since"] else None
         task = cls(Window(since, as_datetime(str(saved["until"]))), saved["operation"] or "", saved["asks"] or "")
-        if task.operation or not bookmark or not task.window.holds(bookmark):
+        if task.operation or not bookmark or not task.window.contains(bookmark):
             return task
         return replace(task, window=Window(bookmark, task.window.until))
 

@@ -1,6 +1,6 @@
-"""Records by pages, in: a client and the fields wanted; out: those that a search finds and nobody has emitted before.
+"""Reader by pages: takes a client and the fields wanted, returns records of a search that nobody has emitted before.
 
-Knows what Shopify may deny, but neither Singer nor a window.
+It knows what Shopify may deny, but neither Singer nor windows.
 """
 
 from __future__ import annotations

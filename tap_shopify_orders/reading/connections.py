@@ -1,6 +1,6 @@
-"""Nodes that aren't whole, in; out: records, with every connection inside read to its end.
+"""Completion of nodes: takes nodes that lack parts of their connections, returns them whole.
 
-Knows how connections are paged and owners asked for by id, but neither Singer nor what a node is about.
+It knows how connections are paged and owners asked for by id, but neither Singer nor what a node is about.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What was emitted, in: marks of records; out: which of them a later run needn't emit again, in bounded memory.
+"""Memory of what was emitted: takes marks of records, returns which of them a run needn't emit again.
 
-Knows neither Singer nor Shopify.
+It is bounded, and knows neither Singer nor Shopify.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The wanted fields of a stream, in; out: the question to ask for them, and what makes records of its answer.
+"""Question of a stream: takes the wanted fields, returns the query that asks for them and the reader of its answers.
 
-Knows the names of the files in `queries/`, but neither HTTP nor Singer.
+It knows the names of the files in `queries/`, but neither HTTP nor Singer.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a field is, in: its name, meaning and place in a GraphQL node; out: JSON schema, paths to ask for.
+"""Field of a record: takes its name, meaning and place in a GraphQL node, returns JSON schema and paths to ask for.
 
-Knows no stream, no HTTP and no Singer; which fields there are stands in `schema.py`.
+Which fields there are stands in `schema.py`. This module knows no stream, no HTTP and no Singer.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The JSON of nodes, in, and the fields wanted of them; out: records, as structs that are written out without a detour.
+"""Maker of records: takes the JSON of nodes and the fields wanted of them, returns records as lines of JSON.
 
-Knows neither HTTP nor Singer, nor which fields there are. What leaves as it came is never looked into: it stays JSON.
+What leaves as it came is never looked into: it stays JSON. This module knows neither HTTP nor Singer, nor which fields
+there are.
 """
 
 from __future__ import annotations

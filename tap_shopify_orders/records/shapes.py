@@ -1,6 +1,6 @@
-"""Fields, in; out: what is used of each object in Shopify's answer, and a function that makes records of them.
+"""Shape of an object: takes fields, returns what is used of the object, and a function that makes records of it.
 
-Knows neither JSON nor which fields there are.
+It knows neither JSON nor which fields there are.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""A token, kept fresh, in: what the user was given; out: a token for the next request.
+"""Credentials: take what the user was given, return a token that is good for the next request.
 
-Knows neither GraphQL nor Singer. Tokens stay in memory: nothing is written back to a config file.
+Tokens stay in memory: nothing is written back to a config file. This module knows neither GraphQL nor Singer, and
+asks once: `client.py` decides whether to ask again.
 """
 
 from __future__ import annotations

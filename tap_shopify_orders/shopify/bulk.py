@@ -1,6 +1,7 @@
-"""Bulk operations, in: a client and a query; out: an operation that has ended, and its result in a file.
+"""Bulk operations: take a client and a query, return an operation that has ended, and its result in a file.
 
-Knows how Shopify runs them, but neither Singer nor what the rows mean.
+They know how Shopify runs such operations, but neither Singer nor what the rows mean. A submission whose answer was
+lost is looked for before it is sent again; `client.py` decides when.
 https://shopify.dev/docs/api/usage/bulk-operations/queries
 """
 

@@ -1,6 +1,7 @@
-"""A GraphQL document becomes data or an error, in: a document, variables; out: the answer, waited for if need be.
+"""GraphQL client of one store: takes a document and its variables, returns the answer, waiting for it if need be.
 
-Knows Shopify's HTTP and its limits, but neither Singer nor what an order is.
+Every retry of the tap is decided here, by `_wait`; `answers.py` says which answers are worth one. The client knows
+Shopify's HTTP and its limits, but neither Singer nor what an order is.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Client:
         self._credentials = credentials
         self._accept = frozenset(accept)
         self._session = _session_for(admin_url)
-        self._said: set[str] = set()
+        self._warned_of: set[str] = set()
         # It logs addresses at DEBUG, and a signed link is its own key. What it has to say reaches us as exceptions.
         logging.getLogger("urllib3.connectionpool").disabled = True
         self._renewed = False
@@ -191,12 +192,12 @@ class Client:
             raise RunError(NO_CERTIFICATES) from None
         any_version = "api_version" in self._accept
         answer = judge(response, self._root, version=API_VERSION, any_version=any_version)
-        self._say_deprecated(answer.deprecated)
+        self._warn_of_deprecated(answer.deprecated)
         return answer
 
-    def _say_deprecated(self, fields: str) -> None:
-        if fields and fields not in self._said:
-            self._said.add(fields)
+    def _warn_of_deprecated(self, fields: str) -> None:
+        if fields and fields not in self._warned_of:
+            self._warned_of.add(fields)
             _logger.warning("Shopify says that the tap uses what is deprecated: %s", fields)
 
 
@@ -227,5 +228,5 @@ def _save_rest(session: requests.Session, link: str, file: IO[bytes]) -> bool:
 
 
 def _wait(error: Exception) -> bool | float:
-    """Decide every retry of this side: no, yes, or after how many seconds."""
+    """Decide every retry of the tap: no, yes (stamina says when), or after how many seconds."""
     return isinstance(error, Busy) and (True if error.seconds is None else error.seconds)

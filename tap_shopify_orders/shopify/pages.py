@@ -1,6 +1,7 @@
-"""A question's pages, in: a function that asks it; out: page after page of nodes, the next one fetched meanwhile.
+"""Pages of a connection: takes a function that asks for a page, returns page after page of nodes.
 
-Knows how GraphQL connections are paged, but neither Singer nor what a node is about.
+The next page is fetched while the last one is worked on. This module knows how GraphQL connections are paged, but
+neither Singer nor what a node is about.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A GraphQL document, in: a file of `queries/` and the response paths wanted; out: a query that asks for no more.
+"""Query builder: takes a GraphQL document of `queries/` and the response paths wanted, returns queries for no more.
 
-Knows neither Shopify's fields nor HTTP.
+It knows neither Shopify's fields nor HTTP.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The store: what it grants, how many records it has, and what is missing; takes a client that asks it.
+"""The store: takes a client, returns what the store grants, how many records it has, and sentences for what is missing.
 
 It knows scopes and history, but neither Singer nor how records are read.
 """
