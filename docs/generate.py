@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from tap_shopify_orders.tap import TapShopifyOrders
-from target_posthog.language.functions import FUNCTIONS
-from target_posthog.rules import load, name_of, shipped_names
+from target_posthog.mapping.language.functions import FUNCTIONS
+from target_posthog.mapping.rules import load, name_of, shipped_names
 from target_posthog.target import TargetPostHog
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +63,7 @@ def settings_table(plugin: type[TapShopifyOrders | TargetPostHog]) -> str:
 EVENTS_INTRODUCTION = """# Events
 
 What arrives in PostHog, by the mapping that the setting `mapping` names. Written by `make docs` from
-`target_posthog/mappings/`; [mapping.md](mapping.md) says how to change it.
+`target_posthog/mapping/shipped/`; [mapping.md](mapping.md) says how to change it.
 
 An event's uuid follows from its name and its key, so it is the same in every run. Money is in the order's currency,
 with the digits that Shopify gives; times are UTC."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_shopify_orders.answers import UNREADABLE, Refused
+from tap_shopify_orders.shopify.answers import UNREADABLE, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from singer_sdk.exceptions import SingerSDKError
 
-from tap_shopify_orders.answers import Busy, Refused
+from tap_shopify_orders.shopify.answers import Busy, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

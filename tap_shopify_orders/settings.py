@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
 
-from tap_shopify_orders.answers import Refused
+from tap_shopify_orders.shopify.answers import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
-from tap_shopify_orders import schema
-from tap_shopify_orders.answers import Refused
+from tap_shopify_orders.reading.windows import EARLIEST, utc
+from tap_shopify_orders.records import schema
 from tap_shopify_orders.settings import instant
-from tap_shopify_orders.windows import EARLIEST, utc
+from tap_shopify_orders.shopify.answers import Refused
 
 if TYPE_CHECKING:
     from datetime import datetime

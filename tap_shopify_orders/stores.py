@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tap_shopify_orders.answers import Refused
 from tap_shopify_orders.settings import ENTRY, admin_url_of, handle_of, unknown, wrong_times
+from tap_shopify_orders.shopify.answers import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,17 +16,17 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
 
-from tap_shopify_orders import schema
-from tap_shopify_orders.answers import Refused
-from tap_shopify_orders.fields import select
-from tap_shopify_orders.history import Form, History, Task
-from tap_shopify_orders.known import Known, Mark
-from tap_shopify_orders.pages import nodes_of, seconds_of
-from tap_shopify_orders.progress import SECONDS_A_LINE, Progress
-from tap_shopify_orders.reading import Reading
+from tap_shopify_orders.reading.by_bulk import Form, History, Task
+from tap_shopify_orders.reading.by_pages import Reading
+from tap_shopify_orders.reading.known import Known, Mark
+from tap_shopify_orders.reading.progress import SECONDS_A_LINE, Progress
+from tap_shopify_orders.reading.windows import EARLIEST, RECORDS_PER_OPERATION, SECOND, Window, split, utc
+from tap_shopify_orders.records import schema
+from tap_shopify_orders.records.fields import select
 from tap_shopify_orders.settings import instant
-from tap_shopify_orders.store import count
-from tap_shopify_orders.windows import EARLIEST, RECORDS_PER_OPERATION, SECOND, Window, split, utc
+from tap_shopify_orders.shopify.answers import Refused
+from tap_shopify_orders.shopify.grants import count
+from tap_shopify_orders.shopify.pages import nodes_of, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
     from singer_sdk.singerlib import Catalog
 
-    from tap_shopify_orders.fields import Field, Names
-    from tap_shopify_orders.join import Rows
-    from tap_shopify_orders.records import Record
+    from tap_shopify_orders.records.fields import Field, Names
+    from tap_shopify_orders.records.join import Rows
+    from tap_shopify_orders.records.records import Record
     from tap_shopify_orders.tap import TapShopifyOrders
 
 _KNOWN, _TASKS = "known", "bulk"  # the state's keys for what was emitted, and for what bulk operations are to read

@@ -16,15 +16,16 @@ from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from tap_shopify_orders import given, settings, store, stores
-from tap_shopify_orders.auth import AccessToken, ClientCredentials
-from tap_shopify_orders.bulk import BulkOperations
-from tap_shopify_orders.client import Client
+from tap_shopify_orders import given, settings, stores
 from tap_shopify_orders.command import Command
 from tap_shopify_orders.once import once
 from tap_shopify_orders.output import Output, StoreLines, WholeLines
 from tap_shopify_orders.run import SIGNAL_EXIT, SideBySide, Stop
 from tap_shopify_orders.settings import SETTINGS, admin_url_of, instant
+from tap_shopify_orders.shopify import grants as store
+from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
+from tap_shopify_orders.shopify.bulk import BulkOperations
+from tap_shopify_orders.shopify.client import Client
 from tap_shopify_orders.state import check_reached, checked
 from tap_shopify_orders.streams import Customers, Orders, ShopStream
 

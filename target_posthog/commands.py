@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from target_posthog.books.command import reconcile
-from target_posthog.books.query_api import QueryApi
-from target_posthog.client import DEFAULT_HOST, Busy, Refused
 from target_posthog.options import setting
-from target_posthog.preview.explain import explanation_lines
+from target_posthog.posthog.client import DEFAULT_HOST, Busy, Refused
+from target_posthog.posthog.query_api import QueryApi
+from target_posthog.preview.explained import explanation_lines
 from target_posthog.preview.file import DEFAULT_PATH, PreviewFile
 from target_posthog.preview.lines import plan_lines
 from target_posthog.preview.personal import masked

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from target_posthog.client import Refused
+from target_posthog.posthog.client import Refused
 
 _object = msgspec.json.Decoder(dict)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 from singer_sdk import typing as th
 
-from target_posthog.client import DEFAULT_HOST
-from target_posthog.language.expressions import did_you_mean
-from target_posthog.rules import shipped_names
+from target_posthog.mapping.language.expressions import did_you_mean
+from target_posthog.mapping.rules import shipped_names
+from target_posthog.posthog.client import DEFAULT_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import Sink
 
-from target_posthog.language.compiler import DELETED_AT
-from target_posthog.mapping import RecordError
+from target_posthog.delivery.destination import Outcome
+from target_posthog.mapping.language.compiler import DELETED_AT
+from target_posthog.mapping.stream_rules import RecordError
 from target_posthog.messages import RecordCheck
-from target_posthog.road import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_posthog.explanation import Explainer
+    from target_posthog.mapping.explanation import Explainer
     from target_posthog.target import TargetPostHog
 
 

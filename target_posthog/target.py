@@ -15,16 +15,16 @@ from singer_sdk import Target
 from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 
-from target_posthog.client import Busy, Refused
 from target_posthog.config_file import check_config_file
-from target_posthog.language.compiler import RuleError
-from target_posthog.meanings import Meanings
+from target_posthog.delivery.live import Sync
+from target_posthog.mapping.language.compiler import RuleError
+from target_posthog.mapping.meanings import Meanings
 from target_posthog.messages import MessageReader
-from target_posthog.preview.preview import Preview
+from target_posthog.posthog.client import Busy, Refused
+from target_posthog.preview.destination import Preview
 from target_posthog.process import collect_less_garbage, leave_at_a_pause, signals_held
 from target_posthog.settings import SETTINGS, defaults, wrong_settings
 from target_posthog.sinks import PostHogSink
-from target_posthog.sync import Sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import click
     from singer_sdk.plugin_base import _ConfigInput
 
-    from target_posthog.road import Road
+    from target_posthog.delivery.destination import Road
 
 SIGNAL_EXIT = 128  # as a shell reports a process that a signal ended
 SECONDS_BETWEEN_STATES = 5.0  # Meltano writes each to its database, which takes some 30 ms

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from target_posthog.books.query_api import QueryApi
+    from target_posthog.posthog.query_api import QueryApi
 
 EPOCH = date(1970, 1, 1)
 # Money is summed in whole ten-thousandths: PostHog would add floating-point numbers, and no currency has more decimals

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.books.arrived import Figure, Properties, events_of, sums
-from target_posthog.books.books import Books
+from target_posthog.books.entries import Books
 from target_posthog.books.reconcile import (
     ACKNOWLEDGED,
     ARRIVED,
@@ -29,16 +29,16 @@ from target_posthog.books.reconcile import (
     of_arrivals,
     of_record,
 )
-from target_posthog.client import Refused
-from target_posthog.language.functions import as_decimal
+from target_posthog.mapping.language.functions import as_decimal
+from target_posthog.posthog.client import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from decimal import Decimal
 
-    from target_posthog.books.query_api import QueryApi
     from target_posthog.books.reconcile import Key
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
+    from target_posthog.posthog.query_api import QueryApi
     from target_posthog.preview.file import KnownRecord, PlannedEvent, PreviewFile
 
 

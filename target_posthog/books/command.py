@@ -14,10 +14,10 @@ import click
 import msgspec
 
 from target_posthog.books.balance import Balancer
-from target_posthog.books.query_api import QueryApi
-from target_posthog.client import DEFAULT_HOST, Busy, Refused
 from target_posthog.messages import name_of
 from target_posthog.options import setting
+from target_posthog.posthog.client import DEFAULT_HOST, Busy, Refused
+from target_posthog.posthog.query_api import QueryApi
 from target_posthog.preview.file import DEFAULT_PATH, PreviewFile
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from target_posthog.books.arrived import Arrived, Figure
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from target_posthog.books.books import Account
+    from target_posthog.books.entries import Account
 
 READ, PLANNED, ACKNOWLEDGED, ARRIVED = LEGS = ("read", "planned", "acknowledged", "in PostHog")
 AS_PLANNED, AS_ACKNOWLEDGED, AS_ARRIVED = f"{READ} | {PLANNED}", f"{PLANNED} | {ACKNOWLEDGED}", f"{PLANNED} | {ARRIVED}"

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from target_posthog.client import Refused
+from target_posthog.posthog.client import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from target_posthog.language.functions import JSON
-    from target_posthog.mapping import Event
+    from target_posthog.mapping.language.functions import JSON
+    from target_posthog.mapping.stream_rules import Event
 
 FORMAT = "1"
 DEFAULT_PATH = ".preview/preview.sqlite"

@@ -10,14 +10,14 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.client import Refused
+from target_posthog.posthog.client import Refused
 from target_posthog.preview.places import places_of
 from target_posthog.preview.plan import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from target_posthog.mapping import Event
+    from target_posthog.mapping.stream_rules import Event
 
 AGAIN = "preview again, look at it, and keep the new plan"
 

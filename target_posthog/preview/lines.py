@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
 
 MOST_DAYS = 7
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_posthog.language.compiler import Compiler, RuleError
+from target_posthog.mapping.language.compiler import Compiler, RuleError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_posthog.language.compiler import Record, Value
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.compiler import Record, Value
+    from target_posthog.mapping.language.functions import JSON
 
 KEYS = {"label", "find"}
 

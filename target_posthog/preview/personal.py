@@ -15,8 +15,8 @@ from target_posthog.preview.places import places_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from target_posthog.language.functions import JSON
-    from target_posthog.mapping import Event
+    from target_posthog.mapping.language.functions import JSON
+    from target_posthog.mapping.stream_rules import Event
 
 # The path of a field from the stream's name on, such as `orders.customer.email`.
 PERSONAL_PATH = re.compile(

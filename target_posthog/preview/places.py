@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from target_posthog.language.functions import JSON
-    from target_posthog.mapping import Event
+    from target_posthog.mapping.language.functions import JSON
+    from target_posthog.mapping.stream_rules import Event
 
 # In an event's properties: https://posthog.com/docs/product-analytics/person-properties and .../group-analytics.
 SETS = {"set": "$set", "set_once": "$set_once", "group_set": "$group_set"}

@@ -18,8 +18,8 @@ from target_posthog.preview.warnings import Gaps, never_filled
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from target_posthog.catalogue import EventEntry
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.catalogue import EventEntry
+    from target_posthog.mapping.language.functions import JSON
     from target_posthog.preview.file import KnownRecord, PlannedEvent
 
 FORMAT = 1

@@ -13,8 +13,8 @@ from target_posthog.preview.places import is_identified
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from target_posthog.language.functions import JSON
-    from target_posthog.mapping import Event
+    from target_posthog.mapping.language.functions import JSON
+    from target_posthog.mapping.stream_rules import Event
     from target_posthog.preview.file import KnownRecord
     from target_posthog.preview.persons import Persons
 

@@ -11,13 +11,13 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.client import Refused
+from target_posthog.posthog.client import Refused
 from target_posthog.preview.file import FORMAT, INDEXES, TABLES, PreviewFile, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
 
 UNFINISHED = ".unfinished"
 

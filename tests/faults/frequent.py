@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from tap_shopify_orders.bulk import BulkOperations
 from tap_shopify_orders.once import once
+from tap_shopify_orders.shopify.bulk import BulkOperations
 from tap_shopify_orders.tap import TapShopifyOrders
 from target_posthog.target import TargetPostHog
 

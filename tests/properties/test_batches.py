@@ -9,7 +9,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.batches import LARGEST_BATCH_BYTES, MOST_EVENTS_IN_A_BATCH, PERSON_CHANGES, Batch, Outgoing, plan
+from target_posthog.delivery.batches import (
+    LARGEST_BATCH_BYTES,
+    MOST_EVENTS_IN_A_BATCH,
+    PERSON_CHANGES,
+    Batch,
+    Outgoing,
+    plan,
+)
 
 CUT = "2026-11-21T00:00:00Z"
 DAYS = ("2025-12-31", "2026-10-31", "2026-11-01", "2026-11-20", "2026-11-21", "2026-11-23")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from target_posthog.language.expressions import Expression, ExpressionError
-from target_posthog.language.functions import FUNCTIONS, normal_time
-from target_posthog.language.interpreter import interpreted
+from target_posthog.mapping.language.expressions import Expression, ExpressionError
+from target_posthog.mapping.language.functions import FUNCTIONS, normal_time
+from target_posthog.mapping.language.interpreter import interpreted
 from tests.properties.values import SCALARS, TEXTS, VALUES
 
 NAMES = ("a", "b", "id", "email", "item")

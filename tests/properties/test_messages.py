@@ -14,9 +14,17 @@ from hypothesis import strategies as st
 from singer_sdk.exceptions import InvalidInputLine, SingerSDKError
 
 from sandbox.posthog import PostHog
-from tap_shopify_orders.answers import LONGEST_WAIT_SECONDS, Answer, Busy, Refused, Unauthorized, judge, judge_link
-from target_posthog.client import Refused as NotTaken
-from target_posthog.language.compiler import RuleError
+from tap_shopify_orders.shopify.answers import (
+    LONGEST_WAIT_SECONDS,
+    Answer,
+    Busy,
+    Refused,
+    Unauthorized,
+    judge,
+    judge_link,
+)
+from target_posthog.mapping.language.compiler import RuleError
+from target_posthog.posthog.client import Refused as NotTaken
 from target_posthog.target import TargetPostHog
 from tests.properties.values import TEXTS, VALUES, spoilt
 

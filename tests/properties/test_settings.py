@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_shopify_orders.answers import Refused
 from tap_shopify_orders.settings import admin_url_of, handle_of
+from tap_shopify_orders.shopify.answers import Refused
 from tap_shopify_orders.tap import TapShopifyOrders
-from target_posthog.language.compiler import RuleError
+from target_posthog.mapping.language.compiler import RuleError
 from target_posthog.settings import SETTINGS as TARGETS
 from target_posthog.target import TargetPostHog
 from tests.properties.values import TEXTS, VALUES, spoilt

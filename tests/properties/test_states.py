@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders import given as files
-from tap_shopify_orders.answers import Refused
 from tap_shopify_orders.output import WholeLines
 from tap_shopify_orders.run import SENTENCES
+from tap_shopify_orders.shopify.answers import Refused
 from tap_shopify_orders.state import checked
 from tap_shopify_orders.tap import TapShopifyOrders
 from tests.properties.values import VALUES, spoilt

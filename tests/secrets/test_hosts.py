@@ -11,11 +11,11 @@ from sandbox.controls import Reply
 from sandbox.posthog import PostHog
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders.answers import Gone, Refused
-from tap_shopify_orders.auth import AccessToken, ClientCredentials
-from tap_shopify_orders.client import Client
 from tap_shopify_orders.settings import admin_url_of
-from target_posthog import client as target
+from tap_shopify_orders.shopify.answers import Gone, Refused
+from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
+from tap_shopify_orders.shopify.client import Client
+from target_posthog.posthog import client as target
 from tests.conftest import LAST_DAY
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import pytest
 import stamina
 import trustme
 
-from tap_shopify_orders import client as shopify
-from tap_shopify_orders.answers import Busy, Refused
-from tap_shopify_orders.auth import AccessToken, ClientCredentials
-from target_posthog import client as posthog
+from tap_shopify_orders.shopify import client as shopify
+from tap_shopify_orders.shopify.answers import Busy, Refused
+from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
+from target_posthog.posthog import client as posthog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,12 @@ import stamina
 from sandbox.controls import Reply
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders import auth, settings, store
-from tap_shopify_orders.answers import Busy, Denied, Refused
-from tap_shopify_orders.auth import ClientCredentials
-from tap_shopify_orders.client import API_VERSION, Client
+from tap_shopify_orders import settings
+from tap_shopify_orders.shopify import auth
+from tap_shopify_orders.shopify import grants as store
+from tap_shopify_orders.shopify.answers import Busy, Denied, Refused
+from tap_shopify_orders.shopify.auth import ClientCredentials
+from tap_shopify_orders.shopify.client import API_VERSION, Client
 
 from .conftest import Run, catalog_of, queries, read, tap_for
 

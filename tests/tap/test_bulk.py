@@ -23,10 +23,10 @@ from sandbox.shop.bulk_rules import complaints
 from sandbox.shop.cdnow import cdnow_store
 from sandbox.shop.schemas import read_document
 from sandbox.shop.schemas import schema as schema_of
-from tap_shopify_orders.answers import Refused
-from tap_shopify_orders.bulk import BulkOperations
-from tap_shopify_orders.client import API_VERSION
 from tap_shopify_orders.settings import instant
+from tap_shopify_orders.shopify.answers import Refused
+from tap_shopify_orders.shopify.bulk import BulkOperations
+from tap_shopify_orders.shopify.client import API_VERSION
 from tap_shopify_orders.tap import TapShopifyOrders
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tap_shopify_orders.client import Client
+    from tap_shopify_orders.shopify.client import Client
 
 BULK_FILE = "/bulk/"
 ORDERS_ONLY = ("orders",)

@@ -10,10 +10,10 @@ import pytest
 import stamina
 
 from sandbox.controls import Reply
-from tap_shopify_orders import answers
-from tap_shopify_orders.answers import Busy, Denied, Refused
-from tap_shopify_orders.auth import AccessToken
-from tap_shopify_orders.client import Client, PageSize
+from tap_shopify_orders.shopify import answers
+from tap_shopify_orders.shopify.answers import Busy, Denied, Refused
+from tap_shopify_orders.shopify.auth import AccessToken
+from tap_shopify_orders.shopify.client import Client, PageSize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

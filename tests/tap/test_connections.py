@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.controls import Reply
-from tap_shopify_orders import schema
-from tap_shopify_orders.answers import Refused
-from tap_shopify_orders.connections import Completion
-from tap_shopify_orders.fields import select
-from tap_shopify_orders.plan import Plan
+from tap_shopify_orders.reading.connections import Completion
+from tap_shopify_orders.reading.question import Plan
+from tap_shopify_orders.records import schema
+from tap_shopify_orders.records.fields import select
+from tap_shopify_orders.shopify.answers import Refused
 from tests.waiting import wait_until
 
 from .conftest import queries, read, tap_for

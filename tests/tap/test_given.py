@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_shopify_orders.answers import Refused
 from tap_shopify_orders.given import catalog, json_object
+from tap_shopify_orders.shopify.answers import Refused
 
 from .conftest import catalog_of, read, settings
 

@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks.copied_shop import CopiedShop
 from benchmarks.servers import served, store_of
-from tap_shopify_orders import schema
-from tap_shopify_orders.plan import Plan
-from tap_shopify_orders.query import Missing
+from tap_shopify_orders.reading.question import Plan
+from tap_shopify_orders.records import schema
+from tap_shopify_orders.shopify.query import Missing
 
 ROOT = Path(__file__).parent.parent.parent
 ORDERS = 111  # one of them has 300 lines

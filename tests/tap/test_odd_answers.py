@@ -16,7 +16,7 @@ import stamina
 from sandbox.controls import Reply
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders.answers import Busy, Refused
+from tap_shopify_orders.shopify.answers import Busy, Refused
 
 from .conftest import read
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from tap_shopify_orders.progress import Progress
+from tap_shopify_orders.reading.progress import Progress
 
 from .conftest import tap_for
 

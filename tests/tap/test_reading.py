@@ -10,9 +10,9 @@ import pytest
 
 from sandbox.controls import Reply
 from sandbox.shop import Shop
-from tap_shopify_orders.answers import Refused
-from tap_shopify_orders.known import MOST_KNOWN_RECORDS, Known, Mark
+from tap_shopify_orders.reading.known import MOST_KNOWN_RECORDS, Known, Mark
 from tap_shopify_orders.settings import instant
+from tap_shopify_orders.shopify.answers import Refused
 from tap_shopify_orders.tap import TapShopifyOrders
 
 from .conftest import Collected, Run, catalog_of, queries, read, settings, tap_for

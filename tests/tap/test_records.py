@@ -13,12 +13,13 @@ import pytest
 from graphql import parse
 
 from sandbox.shop.schemas import read_document
-from tap_shopify_orders import query, schema
-from tap_shopify_orders.client import API_VERSION, PageSize
-from tap_shopify_orders.fields import Field, exact, json_schema, paths, select
-from tap_shopify_orders.pages import nodes_of
-from tap_shopify_orders.plan import Plan
-from tap_shopify_orders.records import WHOLE, Reader
+from tap_shopify_orders.reading.question import Plan
+from tap_shopify_orders.records import schema
+from tap_shopify_orders.records.fields import Field, exact, json_schema, paths, select
+from tap_shopify_orders.records.records import WHOLE, Reader
+from tap_shopify_orders.shopify import query
+from tap_shopify_orders.shopify.client import API_VERSION, PageSize
+from tap_shopify_orders.shopify.pages import nodes_of
 
 from .conftest import catalog_of, queries, read, tap_for
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from sandbox.shop import Shop
 
-FILES = [one for one in (files("tap_shopify_orders") / "queries").iterdir() if one.name.endswith(".graphql")]
+FILES = [one for one in (files("tap_shopify_orders.shopify") / "queries").iterdir() if one.name.endswith(".graphql")]
 UPDATED = select(schema.ORDERS, lambda path: path == ("updated_at",))
 REFUNDED = ("refunds", "refund_line_items")
 STREAMS = {"customers": schema.CUSTOMERS, "orders": schema.ORDERS}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_shopify_orders.answers import Busy, Refused
 from tap_shopify_orders.once import once
 from tap_shopify_orders.run import SideBySide, Stop
+from tap_shopify_orders.shopify.answers import Busy, Refused
 from tests.waiting import LONGEST_WAIT_SECONDS
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders.answers import Refused
 from tap_shopify_orders.given import json_object
+from tap_shopify_orders.shopify.answers import Refused
 
 from .conftest import Run, read, settings, tap_for
 

@@ -13,9 +13,9 @@ import stamina
 from sandbox.controls import Reply
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders import schema
-from tap_shopify_orders.answers import Refused
+from tap_shopify_orders.records import schema
 from tap_shopify_orders.settings import handle_of, instant
+from tap_shopify_orders.shopify.answers import Refused
 
 from .conftest import Collected, Run, read, settings, tap_for
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_shopify_orders.reading.windows import Window, split
 from tap_shopify_orders.settings import instant
-from tap_shopify_orders.windows import Window, split
 
 BEGIN, END = instant("2026-01-01"), instant("2026-02-01")
 SECONDS = int((END - BEGIN).total_seconds())

@@ -16,7 +16,7 @@ from target_posthog.target import TargetPostHog
 
 if TYPE_CHECKING:
     from sandbox.posthog import PostHog
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
 
 MESSAGES = Path(__file__).parent / "messages"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Runs
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
 
 SALE = {
     "event": "Sale",

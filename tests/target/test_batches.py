@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.batches import (
+from target_posthog.delivery.batches import (
     LARGEST_BATCH_BYTES,
     LARGEST_EVENT_BYTES,
     MOST_EVENTS_IN_A_BATCH,
@@ -20,8 +20,8 @@ from target_posthog.batches import (
 )
 
 if TYPE_CHECKING:
-    from target_posthog.language.functions import JSON
-    from target_posthog.mapping import Event
+    from target_posthog.mapping.language.functions import JSON
+    from target_posthog.mapping.stream_rules import Event
 
 CUT = "2026-11-21T00:00:00Z"  # events before it are historical
 

@@ -14,8 +14,8 @@ from posthog.consumer import Consumer
 from posthog.request import APIError
 
 from sandbox.controls import Reply
-from target_posthog.capture import CaptureBatch, CaptureV1, as_v1
-from target_posthog.client import Busy, Client
+from target_posthog.posthog.capture import CaptureBatch, CaptureV1, as_v1
+from target_posthog.posthog.client import Busy, Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sandbox.controls import SeenRequest
     from sandbox.posthog import PostHog
-    from target_posthog.mapping import Event
+    from target_posthog.mapping.stream_rules import Event
 
 ODD_PROPERTIES: list[dict[str, Any]] = [
     {},

@@ -12,13 +12,13 @@ import pytest
 import stamina
 
 from sandbox.controls import Reply
-from target_posthog.client import Busy, Client, Refused
+from target_posthog.posthog.client import Busy, Client, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.posthog import PostHog
-    from target_posthog.mapping import Event
+    from target_posthog.mapping.stream_rules import Event
 
 PROTOCOLS: list[Literal["v1", "batch"]] = ["v1", "batch"]
 

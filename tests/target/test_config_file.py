@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.client import Refused
 from target_posthog.config_file import check_config_file
+from target_posthog.posthog.client import Refused
 
 if TYPE_CHECKING:
     from pathlib import Path

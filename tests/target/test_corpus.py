@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import InvalidInputLine, SingerSDKError
 
-from target_posthog.client import Refused
-from target_posthog.language.compiler import RuleError
+from target_posthog.mapping.language.compiler import RuleError
+from target_posthog.posthog.client import Refused
 from target_posthog.target import TargetPostHog
 
 from .conftest import MESSAGES

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from target_posthog.dead_letters import DeadLetters
+from target_posthog.delivery.dead_letters import DeadLetters
 
 if TYPE_CHECKING:
     from pathlib import Path

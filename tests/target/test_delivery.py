@@ -13,19 +13,19 @@ import stamina
 from flask import request
 
 from sandbox.controls import Reply
-from target_posthog.client import Busy, Client, Refused
-from target_posthog.delivery import MOST_EVENTS_WAITING, Delivery
-from target_posthog.sending import Pace
+from target_posthog.delivery.queue import MOST_EVENTS_WAITING, Delivery
+from target_posthog.delivery.sending import Pace
+from target_posthog.delivery.summary import Summary
+from target_posthog.posthog.client import Busy, Client, Refused
 from target_posthog.settings import historical_per_second
-from target_posthog.summary import Summary
 from tests.waiting import LONGEST_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.posthog import PostHog
-    from target_posthog.language.functions import JSON
-    from target_posthog.mapping import Event
+    from target_posthog.mapping.language.functions import JSON
+    from target_posthog.mapping.stream_rules import Event
 
 
 @pytest.fixture(autouse=True)

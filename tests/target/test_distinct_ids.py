@@ -8,13 +8,13 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.distinct_ids import MOST_IN_MEMORY, DistinctIds
+from target_posthog.delivery.distinct_ids import MOST_IN_MEMORY, DistinctIds
 
 FEW, MANY = 20_000, 600_000
 SLACK_MIB = 30  # sets of so many ids take some 70
 PEAK_OF = """
 import resource, sys
-from target_posthog.distinct_ids import DistinctIds
+from target_posthog.delivery.distinct_ids import DistinctIds
 ids = DistinctIds()
 for number in range(int(sys.argv[1])):
     ids.say(f"{number}@example.com")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_shopify_orders.schema import CUSTOMERS, stream_schema
-from target_posthog.catalogue import catalogue
-from target_posthog.rules import load, shipped_names
+from tap_shopify_orders.records.schema import CUSTOMERS, stream_schema
+from target_posthog.mapping.catalogue import catalogue
+from target_posthog.mapping.rules import load, shipped_names
 
 if TYPE_CHECKING:
     from conftest import Runs

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.explanation import Explained, Explainer
-from target_posthog.language.compiler import Shipped
-from target_posthog.mapping import StreamMapping
-from target_posthog.rules import active, load
+from target_posthog.mapping.explanation import Explained, Explainer
+from target_posthog.mapping.language.compiler import Shipped
+from target_posthog.mapping.rules import active, load
+from target_posthog.mapping.stream_rules import StreamMapping
 from tests.target.test_for_ever import CUSTOMER, ORDER
 from tests.target.test_mapping import RECORD, RULE
 
 if TYPE_CHECKING:
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
 
 SCHEMA = {"type": "object", "properties": {key: {} for key in RECORD}}
 

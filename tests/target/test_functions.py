@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.language.functions import FUNCTIONS, JSON, as_datetime, as_number, as_timestamp, canonical
+from target_posthog.mapping.language.functions import FUNCTIONS, JSON, as_datetime, as_number, as_timestamp, canonical
 
 
 @pytest.mark.parametrize(

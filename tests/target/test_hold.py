@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from target_posthog.client import Refused
 from target_posthog.commands import commands
+from target_posthog.posthog.client import Refused
 
 if TYPE_CHECKING:
     from pathlib import Path

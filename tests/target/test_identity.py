@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from target_posthog.identity import usable
+from target_posthog.mapping.identity import usable
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from target_posthog.language.compiler import RuleError, Shipped
-from target_posthog.mapping import NAMESPACE, Event, RecordError, StreamMapping
+from target_posthog.mapping.language.compiler import RuleError, Shipped
+from target_posthog.mapping.stream_rules import NAMESPACE, Event, RecordError, StreamMapping
 
 if TYPE_CHECKING:
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
 
 RULE: dict[str, Any] = {
     "event": "Order Completed",

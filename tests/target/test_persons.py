@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tap_shopify_orders.schema import CUSTOMERS, ORDERS, stream_schema
+from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 
 if TYPE_CHECKING:
     from conftest import Runs
     from sandbox.posthog import PostHog
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
 
 SHOP = "my-store.myshopify.com"
 SCHEMAS = {"customers": stream_schema(CUSTOMERS), "orders": stream_schema(ORDERS)}

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.amounts import money_in
+from target_posthog.mapping.amounts import money_in
 from target_posthog.preview.file import KnownRecord, PlannedEvent
 from target_posthog.preview.lines import plan_lines
 from target_posthog.preview.persons import Persons
 from target_posthog.preview.plan import Planning
 
 if TYPE_CHECKING:
-    from target_posthog.catalogue import EventEntry
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.catalogue import EventEntry
+    from target_posthog.mapping.language.functions import JSON
 
 
 def record(number: int, stream: str = "orders", **more: str | None) -> KnownRecord:

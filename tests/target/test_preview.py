@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 from singer_sdk.exceptions import InvalidInputLine
 
-from target_posthog.client import Refused
-from target_posthog.language.compiler import RuleError
+from target_posthog.mapping.language.compiler import RuleError
+from target_posthog.posthog.client import Refused
 from target_posthog.target import MISTAKES, TargetPostHog
 from tests.target.conftest import MESSAGES
 from tests.target.previews import RULES, SALE, SCHEMA, Previews, sale

@@ -18,7 +18,7 @@ from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 if TYPE_CHECKING:
     from conftest import Runs
     from sandbox.posthog import PostHog
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
 
 SALE = {"event": "Sale", "distinct_id": "email", "timestamp": "created_at", "key": ["id"]}
 SCHEMA = {

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from sandbox.controls import Reply
-from target_posthog.books.query_api import QueryApi
-from target_posthog.client import Busy, Refused
+from target_posthog.posthog.client import Busy, Refused
+from target_posthog.posthog.query_api import QueryApi
 from tests.posthog_events import event, send
 
 if TYPE_CHECKING:

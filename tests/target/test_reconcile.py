@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from target_posthog.books.arrived import Arrived
-from target_posthog.books.books import Account, Entry
+from target_posthog.books.entries import Account, Entry
 from target_posthog.books.reconcile import (
     IN_FLIGHT,
     NOT_SENT,

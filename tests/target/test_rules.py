@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.language.compiler import RuleError
-from target_posthog.mapping import StreamMapping
-from target_posthog.rules import active, combined, load, name_of, rule_for_unmapped, shipped_names
+from target_posthog.mapping.language.compiler import RuleError
+from target_posthog.mapping.rules import active, combined, load, name_of, rule_for_unmapped, shipped_names
+from target_posthog.mapping.stream_rules import StreamMapping
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
 
 BASE: dict[str, list[dict[str, Any]]] = {
     "orders": [

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_shopify_orders.schema import CUSTOMERS, ORDERS, stream_schema
-from target_posthog.mapping import StreamMapping
-from target_posthog.rules import active, combined, load, shipped_names
+from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
+from target_posthog.mapping.rules import active, combined, load, shipped_names
+from target_posthog.mapping.stream_rules import StreamMapping
 
 if TYPE_CHECKING:
-    from target_posthog.mapping import Event
+    from target_posthog.mapping.stream_rules import Event
 
 SCHEMAS = {"customers": stream_schema(CUSTOMERS), "orders": stream_schema(ORDERS)}
 

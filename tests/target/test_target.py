@@ -17,9 +17,9 @@ from singer_sdk.exceptions import (
 )
 
 from sandbox.controls import Reply
-from target_posthog.client import Refused
-from target_posthog.delivery import MOST_EVENTS_WAITING
-from target_posthog.language.compiler import RuleError
+from target_posthog.delivery.queue import MOST_EVENTS_WAITING
+from target_posthog.mapping.language.compiler import RuleError
+from target_posthog.posthog.client import Refused
 from target_posthog.target import TargetPostHog
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from conftest import Runs
     from sandbox.posthog import PostHog
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
 
 SALE = {"event": "Sale", "distinct_id": "email", "timestamp": "created_at", "key": ["id"]}
 TIME = {"type": ["null", "string"], "format": "date-time"}

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.language.interpreter import Parsed, interpreted
-from target_posthog.language.translation import evaluated, function_of
+from target_posthog.mapping.language.interpreter import Parsed, interpreted
+from target_posthog.mapping.language.translation import evaluated, function_of
 
 if TYPE_CHECKING:
-    from target_posthog.language.functions import JSON
+    from target_posthog.mapping.language.functions import JSON
 
 NAMES = ["a", "b", "c", "item", "x y", "q\"uo'te", "back\\slash", "new\nline", "é", "record", "value0", "is_true"]
 SCALARS = st.one_of(

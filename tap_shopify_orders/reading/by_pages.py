@@ -1,0 +1,115 @@
+"""Records by pages, in: a client and the fields wanted; out: those that a search finds and nobody has emitted before.
+
+Knows what Shopify may deny, but neither Singer nor a window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tap_shopify_orders.reading.connections import Completion, whole
+from tap_shopify_orders.reading.known import Mark
+from tap_shopify_orders.reading.question import Plan
+from tap_shopify_orders.records import schema
+from tap_shopify_orders.records.fields import select
+from tap_shopify_orders.shopify.answers import Denied, Refused
+from tap_shopify_orders.shopify.client import PageSize
+from tap_shopify_orders.shopify.grants import explain
+from tap_shopify_orders.shopify.pages import ahead, pages
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Collection, Iterator
+
+    import msgspec
+
+    from tap_shopify_orders.reading.known import Known
+    from tap_shopify_orders.records.fields import Field, Names
+    from tap_shopify_orders.records.records import Node, Record
+    from tap_shopify_orders.shopify.answers import Answer
+    from tap_shopify_orders.shopify.client import Client
+
+
+@dataclass
+class Reading:
+    """The reading of one stream of one store; `accept` has the gaps that are taken, `pause` is called while it waits.
+
+    `plan` is how the fields are asked for, as far as they are granted.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+    client: Client
+    shop: str
+    accept: Collection[str]
+    pause: Callable[[], None]
+    logger: logging.Logger
+
+    def __post_init__(self) -> None:
+        """Plan; nothing is asked yet."""
+        self._denied: set[Names] = set()
+        self._size = PageSize()
+        self.completion = Completion(self.client, self.pause)
+        self.plan = self._planned()
+
+    def ask(self, search: str, cursor: str | None = None, *, newest_first: bool = False) -> Answer:
+        """Return a page; without the fields that are denied, if that is accepted."""
+        variables = {"query": search, "after": cursor, "reverse": newest_first}
+        try:
+            return self.client.ask(self.plan.query.text, variables, self._size)
+        except Denied as gaps:
+            self._go_without(gaps)
+        return self.ask(search, cursor, newest_first=newest_first)  # each time for fewer fields
+
+    def changes(self, search: str, known: Known) -> Iterator[tuple[Mark, Record]]:
+        """Yield the records of a search that are new or changed."""
+        yield from self._fresh(self._pages(search), known)
+
+    def deletions(self, search: str, subject: str, known: Known) -> Iterator[tuple[Mark, Record]]:
+        """Yield tombstones of what was deleted in the window of a search; Shopify keeps these events for a year.
+
+        https://shopify.dev/docs/api/admin-graphql/2026-10/queries/events
+        """
+        events = f"action:destroy AND subject_type:{subject} AND {search.replace(schema.BOOKMARK, 'created_at')}"
+        yield from self._fresh(self._pages_of_deletions(events), known)
+
+    def _planned(self) -> Plan:
+        return Plan.of(self.name, select(self.fields, lambda _: True, self._denied), self.shop)
+
+    def _pages(self, search: str) -> Iterator[tuple[Plan, list[msgspec.Raw]]]:
+        for page in pages(partial(self.ask, search)):
+            yield self.plan, page
+
+    def _pages_of_deletions(self, events: str) -> Iterator[tuple[Plan, list[msgspec.Raw]]]:
+        plan, size = Plan.of("deletions", schema.DELETIONS, self.shop), PageSize()
+        ask = self.client.ask
+        try:
+            for page in pages(lambda cursor: ask(plan.query.text, {"query": events, "after": cursor}, size)):
+                yield plan, page
+        except Denied as gaps:
+            self.logger.warning("No tombstones of deleted %s, as Shopify denies the events: %s", self.name, gaps)
+
+    def _fresh(self, pages: Iterator[tuple[Plan, list[msgspec.Raw]]], known: Known) -> Iterator[tuple[Mark, Record]]:
+        """Yield the pages' records that aren't known in this very state, while the next page is being fetched."""
+        for plan, page in ahead(pages, self.pause):
+            fresh: list[tuple[Mark, Node]] = []
+            for raw in page:
+                node = plan.reader.node(raw)
+                mark = Mark.of(node, raw)
+                if known.has(mark):
+                    known.add(mark)
+                else:
+                    fresh.append((mark, node))
+            self.completion.complete([node for _, node in fresh if not whole(node, plan)], plan)
+            for mark, node in fresh:
+                yield mark, plan.reader.record(node)
+
+    def _go_without(self, gaps: Denied) -> None:
+        denied = {path[2:] for path, _ in gaps.gaps}  # below page and nodes
+        if "denied_fields" not in self.accept or () in denied or denied <= self._denied:
+            raise Refused(explain(self.name, gaps)) from None
+        self._denied |= denied
+        self.plan = self._planned()
+        self.logger.warning("Going on without fields that Shopify denies. %s", explain(self.name, gaps))

@@ -1,0 +1,31 @@
+"""The wanted fields of a stream, in; out: the question to ask for them, and what makes records of its answer.
+
+Knows the names of the files in `queries/`, but neither HTTP nor Singer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tap_shopify_orders.records import schema
+from tap_shopify_orders.records.fields import paths
+from tap_shopify_orders.records.records import Reader
+from tap_shopify_orders.shopify import query
+
+if TYPE_CHECKING:
+    from tap_shopify_orders.records.fields import Field
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the fields that are selected and granted are asked for, and what makes records of the answer."""
+
+    query: query.PageQuery
+    reader: Reader
+
+    @classmethod
+    def of(cls, name: str, fields: tuple[Field, ...], shop: str) -> Plan:
+        """Return the plan of a stream's fields, for records of a shop; `id` and `updated_at` are always asked for."""
+        wanted = {("id",), (schema.BOOKMARK,), *paths(fields)}
+        return cls(query.PageQuery(query.read(name), wanted), Reader(fields, {"shop": shop, "_sdc_deleted_at": None}))

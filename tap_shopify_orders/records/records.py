@@ -1,0 +1,118 @@
+"""The JSON of nodes, in, and the fields wanted of them; out: records, as structs that are written out without a detour.
+
+Knows neither HTTP nor Singer, nor which fields there are. What leaves as it came is never looked into: it stays JSON.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from msgspec import UNSET, Raw, defstruct
+
+from tap_shopify_orders.records.shapes import Shape, compiled, stays
+from tap_shopify_orders.shopify.answers import decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tap_shopify_orders.records.fields import Field, Names
+    from tap_shopify_orders.records.shapes import Use
+
+
+class Node(msgspec.Struct, gc=False):
+    """An object of Shopify's answer, on its way to a record; an attribute that is UNSET is none of the record's."""
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # any JSON value, or what was made of it
+        """Return an attribute by name."""
+        return getattr(self, name)
+
+
+class Record(msgspec.Struct, gc=False):
+    """A record: its JSON, in one line, and when it was last changed."""
+
+    json: Raw
+    updated_at: str
+
+    def __getitem__(self, name: str) -> str:
+        """Return what the SDK asks records for, which is their bookmark."""
+        return cast("str", getattr(self, name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as an object of JSON's own types."""
+        return cast("dict[str, Any]", msgspec.json.decode(self.json))
+
+
+class PageInfo(msgspec.Struct, rename="camel", gc=False):
+    """Whether a connection goes on, and where."""
+
+    has_next_page: bool
+    end_cursor: str | None = None
+
+
+class Connection(msgspec.Struct, gc=False):
+    """A connection inside a node, as far as it was read."""
+
+    nodes: list[Any]
+    page_info: PageInfo = msgspec.field(name="pageInfo")
+
+
+WHOLE = PageInfo(has_next_page=False)
+_encode = msgspec.json.Encoder().encode
+_LOOKED_AT = ("id", "updated_at")  # those of any object are looked at while it is read
+
+
+class Reader:
+    """Makes records of nodes that a query with the fields' own aliases asked for.
+
+    `more` are attributes of the records that aren't read, with their values.
+    """
+
+    def __init__(self, fields: Sequence[Field], more: Mapping[str, object] = MappingProxyType({})) -> None:
+        """Compile: a struct type for each kind of object, and a function written out as Python source."""
+        self._decoders: dict[Names, msgspec.json.Decoder[Any]] = {}
+        self._struct("Record", Shape.of(fields), (), more)
+        self._read = compiled(Shape.of(fields))
+
+    def node(self, raw: Raw | bytes, place: Names = ()) -> Node:
+        """Return an object of the node's JSON; one inside it by the names of the lists and objects on the way to it."""
+        return cast("Node", decoded(raw, self._decoders[place]))
+
+    def joined(self, root: bytes, children: Mapping[str, list[bytes]]) -> Node:
+        """Return a node of the rows of a bulk operation: its own JSON, and that of its connections' nodes."""
+        node = self.node(root)
+        for key, lines in children.items():
+            setattr(node, key, Connection([self.node(line, (key,)) for line in lines], WHOLE))
+        return node
+
+    def record(self, node: Node) -> Record:
+        """Return the record of a whole node, which is used up."""
+        self._read(node)
+        json = _encode(node)
+        return Record(Raw(json if b"\n" not in json else msgspec.json.format(json, indent=-1)), node["updated_at"])
+
+    def _struct(self, name: str, shape: Shape, place: Names, more: Mapping[str, object] = MappingProxyType({})) -> type:
+        """Return the type of an object: it has what the uses ask for, and room for the fields that it will have."""
+        attributes: dict[str, tuple[str, Any, object]] = {one.name: (one.name, Any, UNSET) for one in shape.fields}
+        for key, uses in shape.keys.items():
+            attributes[key] = (key, self._type(key, uses, (*place, key)), UNSET)
+        attributes |= {key: (key, Any, default) for key, default in more.items() if key not in attributes}
+        made = defstruct(name, attributes.values(), bases=(Node,), gc=False)
+        self._decoders[place] = msgspec.json.Decoder(made)
+        return made
+
+    def _type(self, key: str, uses: Sequence[Use], place: Names) -> Any:  # noqa: ANN401  # types are values here
+        """Return the type of a value, by what becomes of it."""
+        if key in _LOOKED_AT or any(one.convert and not path for path, one in uses):
+            return Any
+        if all(not path and stays(one) for path, one in uses):
+            return Raw
+        if any(path and isinstance(path[0], int) for path, _ in uses):
+            element = self._struct(key, Shape((), [(path[1:], one) for path, one in uses]), place)
+            return list[element] | None  # type: ignore[valid-type]  # a type made here
+        whole = next((one for path, one in uses if not path), None)
+        made = self._struct(key, Shape.of(whole.fields if whole else (), [use for use in uses if use[0]]), place)
+        if whole and whole.connection:
+            return defstruct(f"{key}_connection", [("nodes", list[made])], bases=(Connection,), gc=False)  # type: ignore[valid-type]  # a type made here
+        return (list[made] if whole and whole.many else made) | None  # type: ignore[valid-type]  # a type made here

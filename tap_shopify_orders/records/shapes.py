@@ -1,0 +1,93 @@
+"""Fields, in; out: what is used of each object in Shopify's answer, and a function that makes records of them.
+
+Knows neither JSON nor which fields there are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from msgspec import UNSET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tap_shopify_orders.records.fields import Field, Path
+
+    Use = tuple[Path, Field]  # a field, and where its value stands from here on
+
+
+class Shape(NamedTuple):
+    """What is asked of an object: its own fields, and all uses of what is in it; some are lifted out, to elsewhere."""
+
+    fields: Sequence[Field]
+    uses: Sequence[Use]
+
+    @classmethod
+    def of(cls, fields: Sequence[Field], lifted: Sequence[Use] = ()) -> Shape:
+        """Return the shape of an object with these fields."""
+        return cls(fields, [*((one.source, one) for one in fields), *lifted])
+
+    @property
+    def keys(self) -> dict[str, list[Use]]:
+        """What is used of the object, with the uses as seen from there; the id of a connection's owner always is."""
+        keys: dict[str, list[Use]] = {"id": []} if any(one.connection for one in self.fields) else {}
+        for (key, *rest), one in self.uses:
+            keys.setdefault(str(key), []).append((tuple(rest), one))
+        return keys
+
+    def inside(self, field: Field) -> Shape:
+        """Return the shape of the object, or objects, that one of the fields is."""
+        deeper = len(field.source)
+        below = [(path[deeper:], one) for path, one in self.uses if path[:deeper] == field.source]
+        return Shape.of(field.fields, [use for use in below if use[0]])
+
+
+def stays(field: Field) -> bool:
+    """Say whether a value is the record's as it is the node's, wherever it stands."""
+    return not (field.convert or field.connection) and all(
+        one.source == (one.name,) and stays(one) for one in field.fields
+    )
+
+
+def compiled(shape: Shape) -> Callable[[Any], None]:
+    """Return a function that does what the query's aliases left to do, and no more.
+
+    It is a straight line without a look at the fields, as records come by the million.
+    """
+    names: dict[str, Any] = {"UNSET": UNSET}
+    lines = ["def read(node):", "    pass", *_reading(shape, "node", 1, names)]
+    exec("\n".join(lines), names)  # noqa: S102  # its text is made of this module's own words and schema.py's names
+    return cast("Callable[[Any], None]", names["read"])
+
+
+def _reading(shape: Shape, node: str, depth: int, names: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines that read the fields of the node in a variable: lift, drop, convert, then go down."""
+    indent, inner = "    " * depth, f"node{depth}"
+    for one in shape.fields:
+        if one.source != (one.name,):
+            yield f"{indent}value = {node}.{one.source[0]}"
+            yield from (f"{indent}value = value{_step(step)} if value else None" for step in one.source[1:])
+            yield f"{indent}{node}.{one.name} = value"
+    for key in sorted(shape.keys.keys() - {one.name for one in shape.fields}):
+        yield f"{indent}{node}.{key} = UNSET"
+    for one in shape.fields:
+        here = f"{node}.{one.name}"
+        if one.convert:
+            convert = f"convert{len(names)}"
+            names[convert] = one.convert
+            yield f"{indent}value = {here}"
+            yield f"{indent}if value is not None: {here} = {convert}(value)"
+        if one.connection:
+            yield f"{indent}{here} = {here}.nodes"
+        below = list(_reading(shape.inside(one), inner, depth + 1, names))
+        if below and one.many:
+            yield f"{indent}for {inner} in {here} or ():"
+        elif below:
+            yield f"{indent}{inner} = {here}"
+            yield f"{indent}if {inner} is not None:"
+        yield from below
+
+
+def _step(step: str | int) -> str:
+    return f"[{step}]" if isinstance(step, int) else f".{step}"

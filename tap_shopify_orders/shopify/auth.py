@@ -1,0 +1,104 @@
+"""A token, kept fresh, in: what the user was given; out: a token for the next request.
+
+Knows neither GraphQL nor Singer. Tokens stay in memory: nothing is written back to a config file.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import msgspec
+import requests
+
+from tap_shopify_orders.shopify.answers import (
+    CONNECT_SECONDS,
+    NO_CERTIFICATES,
+    READ_SECONDS,
+    Busy,
+    Refused,
+    judge_status,
+    unreachable,
+)
+
+RENEWED_BEFORE_EXPIRY_SECONDS = 300.0
+
+# https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/client-credentials-grant
+_REMEDIES = {
+    "app_not_installed": "the app isn't installed in the `store`: install it there, from the Dev Dashboard",
+    "shop_not_permitted": "the app belongs to another organization than the `store`: use an app of the store's own"
+    " organization, or an `access_token`",
+    "application_cannot_be_found": "there is no app with this `client_id`: copy it from the app's settings in the Dev"
+    " Dashboard",
+}
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A permanent token of an app made in the Shopify admin (shpat_...)."""
+
+    access_token: str = field(repr=False)
+
+    def token(self) -> str:
+        """Return it."""
+        return self.access_token
+
+    def renew(self) -> bool:
+        """Say that there is no other."""
+        return False
+
+
+class _Grant(msgspec.Struct):
+    access_token: str
+    expires_in: float = 86_399.0
+
+
+@dataclass
+class ClientCredentials:
+    """Tokens of a Dev Dashboard app, good for 24 hours each, had for its id and secret."""
+
+    admin_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    _token: str = field(default="", repr=False)
+    _renew_at: float = 0.0
+
+    def token(self) -> str:
+        """Return a token that is good for some minutes more; raises Refused with the remedy, or Busy."""
+        if time.monotonic() >= self._renew_at:
+            grant = self._ask()
+            self._token = grant.access_token
+            self._renew_at = time.monotonic() + grant.expires_in - RENEWED_BEFORE_EXPIRY_SECONDS
+        return self._token
+
+    def renew(self) -> bool:
+        """Forget the token; the next one is asked for when it is needed."""
+        self._renew_at = 0.0
+        return True
+
+    def _ask(self) -> _Grant:
+        url = f"{self.admin_url}/oauth/access_token"
+        form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.client_secret}
+        try:
+            response = requests.post(url, data=form, timeout=(CONNECT_SECONDS, READ_SECONDS), allow_redirects=False)
+        except requests.RequestException as error:
+            raise unreachable(url, error) from error
+        except OSError:
+            raise Refused(NO_CERTIFICATES) from None
+        if response.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise _refusal(response)
+        judge_status(response, self.admin_url)
+        try:
+            return msgspec.json.decode(response.content, type=_Grant)
+        except msgspec.DecodeError as error:
+            raise Busy("Shopify's answer to the request for a token isn't what it should be.") from error
+
+
+def _refusal(response: requests.Response) -> Exception:
+    """Read Shopify's HTML page. A 400 is tried again for a moment, whatever its cause: a new app needs one."""
+    named = re.search("|".join(_REMEDIES), response.text)
+    cause = _REMEDIES[named.group()] if named else "check the settings `client_id`, `client_secret` and `store`"
+    sentence = f"No token for this app: {cause}{f' ({named.group()})' if named else ''}."
+    return Busy(sentence) if response.status_code == HTTPStatus.BAD_REQUEST else Refused(sentence)

@@ -1,0 +1,195 @@
+"""Bulk operations, in: a client and a query; out: an operation that has ended, and its result in a file.
+
+Knows how Shopify runs them, but neither Singer nor what the rows mean.
+https://shopify.dev/docs/api/usage/bulk-operations/queries
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+
+from tap_shopify_orders.reading.progress import SECONDS_A_LINE
+from tap_shopify_orders.shopify import query
+from tap_shopify_orders.shopify.answers import Busy, Refused, decoded
+from tap_shopify_orders.shopify.pages import WAIT_SECONDS, patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tap_shopify_orders.shopify.client import Client
+
+AT_ONCE = 5  # per app and store, since 2026-01: https://shopify.dev/changelog/faster-bulk-operations
+FIRST_LOOK_SECONDS = 0.25  # small operations end within seconds, so look soon, then ever less often
+LONGEST_LOOK_SECONDS = 30.0
+STILL_SECONDS = 3_600.0  # Shopify lets an operation run for ten days; one that counts nothing for an hour is stuck
+_ENDED = ("CANCELED", "COMPLETED", "EXPIRED", "FAILED")
+_logger = logging.getLogger("tap-shopify-orders.bulk")
+_NO_SLOT = ("OPERATION_IN_PROGRESS", "LIMIT_REACHED")
+
+
+class Unsuited(Refused):
+    """Shopify doesn't run this query as a bulk operation."""
+
+
+class Operation(msgspec.Struct, rename="camel"):
+    """A bulk operation, as far as it is; counts are texts of digits."""
+
+    id: str
+    status: str
+    created_at: str = ""
+    error_code: str | None = None
+    object_count: str = "0"
+    root_object_count: str = "0"
+    url: str | None = None
+    query: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it goes on no more."""
+        return self.status in _ENDED
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with its result, in the rest of a sentence; empty if that is whole.
+
+        A part of a result (`partialDataUrl`) is no result: nothing says what it lacks.
+        """
+        if self.status != "COMPLETED":
+            return f"ended as {self.status}{f' ({self.error_code})' if self.error_code else ''}"
+        return f"has {self.object_count} objects, but no file" if not self.url and self.object_count != "0" else ""
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+class _UserError(msgspec.Struct):
+    message: str
+    code: str | None = None
+
+
+class _Submitted(msgspec.Struct, rename="camel"):
+    user_errors: list[_UserError]
+    bulk_operation: _Named | None = None
+
+
+class _Submission(msgspec.Struct):
+    submitted: _Submitted
+
+
+class _Look(msgspec.Struct):
+    operation: Operation | None = None
+
+
+class _Nodes(msgspec.Struct):
+    nodes: list[Operation]
+
+
+class _Newest(msgspec.Struct):
+    newest: _Nodes
+
+
+_submission = msgspec.json.Decoder(_Submission)
+_look = msgspec.json.Decoder(_Look)
+_newest = msgspec.json.Decoder(_Newest)
+
+
+class BulkOperations:
+    """The bulk operations of one app on one store; `clock` and `sleep` are those of `time`, in seconds."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Take the way to the store."""
+        self._client, self._sleep = client, sleep
+        self.clock = clock
+
+    def submit(self, text: str, since: str) -> str | None:
+        """Start an operation; returns its id, or None while all slots are taken. `since` is now, by Shopify's clock.
+
+        One whose submission wasn't answered is looked for before it is submitted again. Raises Unsuited for a query
+        that Shopify doesn't run, Denied where the app may not run any.
+        """
+        lost = False
+        for attempt in self._client.attempts():
+            with attempt:
+                found = self._submitted(text, since) if lost else None
+                if found:
+                    return found
+                try:
+                    answer = self._client.ask_once(query.read("bulk_submit"), {"query": text})
+                except Busy:
+                    lost = True
+                    raise
+                return _started(decoded(answer.data, _submission).submitted)
+        raise AssertionError  # the attempts end by returning or raising
+
+    def look(self, operation_id: str) -> Operation | None:
+        """Return an operation as it is now; None for one that Shopify doesn't know."""
+        answer = self._client.ask(query.read("bulk_look"), {"id": operation_id})
+        return decoded(answer.data, _look).operation
+
+    def cancel(self, operation_id: str) -> None:
+        """Have an operation end, if it hasn't."""
+        self._client.ask(query.read("bulk_cancel"), {"id": operation_id})
+
+    def end_of(self, operation_id: str, pause: Callable[[], None]) -> Operation | None:
+        """Return an operation once it has ended; None for an unknown one. One that is stuck is cancelled: STUCK.
+
+        `pause` is called several times a second meanwhile.
+        """
+        progress, since, said = "", self.clock(), self.clock()
+        for seconds in _waits():
+            operation = patiently(partial(self.look, operation_id), pause)
+            if operation is None or operation.ended:
+                return operation
+            if (now := f"{operation.status} {operation.object_count}") != progress:
+                progress, since = now, self.clock()
+            elif self.clock() - since > STILL_SECONDS:
+                self.cancel(operation_id)
+                return msgspec.structs.replace(operation, status="STUCK")
+            if self.clock() - said >= SECONDS_A_LINE:
+                _logger.info("Shopify is still at it: a bulk operation has %s objects so far.", operation.object_count)
+                said = self.clock()
+            self.wait(seconds, pause)
+        raise AssertionError  # the waits never end
+
+    def save(self, link: str, file: IO[bytes]) -> None:
+        """Put a result into an empty file; raises Gone when its link leads nowhere."""
+        self._client.save(link, file)
+
+    def wait(self, seconds: float, pause: Callable[[], None]) -> None:
+        """Let time pass, while `pause` is called."""
+        ends = self.clock() + seconds
+        while (left := ends - self.clock()) > 0:
+            pause()
+            self._sleep(min(left, WAIT_SECONDS))
+
+    def _submitted(self, text: str, since: str) -> str | None:
+        answer = self._client.ask(query.read("bulk_newest"))
+        newest = decoded(answer.data, _newest).newest.nodes
+        return next((one.id for one in newest if one.query == text and one.created_at >= since), None)
+
+
+def _started(submitted: _Submitted) -> str | None:
+    if submitted.bulk_operation:
+        return submitted.bulk_operation.id
+    if any(one.code in _NO_SLOT for one in submitted.user_errors):
+        return None
+    raise Unsuited("; ".join(one.message for one in submitted.user_errors) or "no reason given")
+
+
+def _waits() -> Iterator[float]:
+    seconds = FIRST_LOOK_SECONDS
+    while True:
+        yield seconds
+        seconds = min(seconds * 1.5, LONGEST_LOOK_SECONDS)

@@ -1,0 +1,231 @@
+"""A GraphQL document becomes data or an error, in: a document, variables; out: the answer, waited for if need be.
+
+Knows Shopify's HTTP and its limits, but neither Singer nor what an order is.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from io import SEEK_END
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import msgspec
+import requests
+import stamina
+
+from tap_shopify_orders.shopify.answers import (
+    CONNECT_SECONDS,
+    NO_CERTIFICATES,
+    READ_SECONDS,
+    Answer,
+    Busy,
+    Refused,
+    TooDear,
+    Unauthorized,
+    judge,
+    judge_link,
+    unreachable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+API_VERSION = "2026-10"  # the one place; https://shopify.dev/docs/api/usage/versioning
+LARGEST_QUERY_POINTS = 1_000  # on any plan: https://shopify.dev/docs/api/usage/limits
+LARGEST_PAGE = 250  # https://shopify.dev/docs/api/usage/pagination-graphql
+GOOD_ANSWERS_BEFORE_GROWTH = 8  # after an overload the page grows again this slowly
+FIRST_PATIENCE_SECONDS = 3.0  # before the first answer a wrong setting is likelier than a busy store
+PATIENCE_SECONDS = 900.0  # later: longer than the incidents on Shopify's status page usually are
+BLOCK_BYTES = 1 << 16
+
+_logger = logging.getLogger("tap-shopify-orders.client")
+
+
+class Credentials(Protocol):
+    """What `auth.py` has several of."""
+
+    def token(self) -> str:
+        """Return a token that is valid now; raises Refused or Busy."""
+
+    def renew(self) -> bool:
+        """Forget the token after a 401; False if there can't be another."""
+
+
+@dataclass
+class PageSize:
+    """How many nodes to ask for: as many as a query may cost, learnt from its cost, and fewer after an overload.
+
+    Begins small, so that no run begins with a query that is refused.
+    """
+
+    first: int = 10
+    overloaded: bool = False
+    good: int = 0
+
+    def shrink(self, busy: Busy) -> None:
+        """Ask for the share that Shopify may be able to answer; raises Refused when a single node is too dear."""
+        if self.first == 1 and isinstance(busy, TooDear):
+            raise Refused("A single record costs more than Shopify allows for a query: deselect fields of the stream.")
+        self.first = max(1, min(int(self.first * busy.share), self.first - 1))
+        self.overloaded, self.good = True, 0
+
+    def grow(self, requested_points: float) -> None:
+        """Note a good answer: ask for what fits, but after an overload double only now and then."""
+        fits = int(self.first * LARGEST_QUERY_POINTS / max(requested_points, 1.0))
+        fits = min(LARGEST_PAGE, max(self.first, fits))
+        self.good += 1
+        if not self.overloaded:
+            self.first = fits
+        elif self.good >= GOOD_ANSWERS_BEFORE_GROWTH:
+            self.first, self.good = min(fits, self.first * 2), 0
+            self.overloaded = self.first < fits
+
+
+class Client:
+    """Asks one store's Admin API, at one version.
+
+    `answers` and `points` count what it took so far; `points_left` is what the bucket held after the last answer, and
+    `at` when that was given, by Shopify's clock.
+    """
+
+    def __init__(self, admin_url: str, credentials: Credentials, *, accept: Collection[str] = ()) -> None:
+        """Take the root of the Admin API without `/api`, such as https://my-store.myshopify.com/admin."""
+        self._root = admin_url.rstrip("/")
+        self._url = f"{self._root}/api/{API_VERSION}/graphql.json"
+        self._credentials = credentials
+        self._accept = frozenset(accept)
+        self._session = _session_for(admin_url)
+        self._said: set[str] = set()
+        # It logs addresses at DEBUG, and a signed link is its own key. What it has to say reaches us as exceptions.
+        logging.getLogger("urllib3.connectionpool").disabled = True
+        self._renewed = False
+        self.answers = 0
+        self.points = 0.0
+        self.points_left: float | None = None
+        self.at = datetime.now(timezone.utc)
+
+    def ask(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | None = None,
+        size: PageSize | None = None,
+    ) -> Answer:
+        """Return the answer to a query; `size` sets its variable `first`, and learns from what happens.
+
+        Where `variables` is a function, it makes all of them of the size. Raises Refused when the answer can't be had
+        (Denied where that concerns some fields only), Busy when patience ran out.
+        """
+        for attempt in self.attempts():
+            with attempt:
+                return self.ask_once(document, variables, size)
+        raise AssertionError  # the attempts end by returning or raising
+
+    def attempts(self) -> Iterator[stamina.Attempt]:
+        """Yield one attempt after the other, to be entered, until one succeeds or it is time to give up."""
+        patience = PATIENCE_SECONDS if self.answers else FIRST_PATIENCE_SECONDS
+        yield from stamina.retry_context(_wait, attempts=None, timeout=patience, wait_initial=0.5, wait_max=30.0)
+
+    def ask_once(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | None = None,
+        size: PageSize | None = None,
+    ) -> Answer:
+        """Return the answer to a query or mutation; raises Busy also for what `ask` would ask again."""
+        if callable(variables):
+            values = variables(size.first if size else LARGEST_PAGE)
+        else:
+            values = {**(variables or {}), **({"first": size.first} if size else {})}
+        try:
+            answer = self._try(document, values)
+        except Busy as busy:
+            if size and busy.share < 1.0:
+                size.shrink(busy)
+            raise
+        except Unauthorized as unauthorized:
+            if self._renewed or not self._credentials.renew():
+                raise Refused(str(unauthorized)) from None
+            self._renewed = True
+            raise Busy("The token had expired.", seconds=0.0) from None
+        self._renewed = False
+        self._count(answer, size)
+        return answer
+
+    def save(self, link: str, file: IO[bytes]) -> None:
+        """Put what is behind a signed link into an empty file, and go on where it breaks off.
+
+        The link is its own key: no token goes there. Raises Gone when it leads nowhere, Busy when patience ran out.
+        """
+        session, complete = _session_for(link), False
+        while not complete:
+            for attempt in self.attempts():
+                with attempt:
+                    complete = _save_rest(session, link, file)
+
+    def _count(self, answer: Answer, size: PageSize | None) -> None:
+        self.answers += 1
+        self.at = answer.at
+        if answer.cost:
+            self.points += answer.cost.actual_query_cost or 0.0
+            throttle = answer.cost.throttle_status
+            self.points_left = throttle.currently_available if throttle else None
+        if size:
+            size.grow(answer.cost.requested_query_cost if answer.cost else LARGEST_QUERY_POINTS)
+
+    def _try(self, document: str, variables: Mapping[str, Any]) -> Answer:
+        try:
+            response = self._session.post(
+                self._url,
+                data=msgspec.json.encode({"query": document, "variables": variables}),
+                headers={"X-Shopify-Access-Token": self._credentials.token(), "Content-Type": "application/json"},
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,
+            )
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise unreachable(self._url, error) from error
+        except requests.RequestException as error:  # a body that was cut short, or can't be unpacked
+            raise Busy(f"Shopify's answer broke off ({type(error).__name__}).", share=0.5) from error
+        except OSError:
+            raise Refused(NO_CERTIFICATES) from None
+        any_version = "api_version" in self._accept
+        answer = judge(response, self._root, version=API_VERSION, any_version=any_version)
+        self._say_deprecated(answer.deprecated)
+        return answer
+
+    def _say_deprecated(self, fields: str) -> None:
+        if fields and fields not in self._said:
+            self._said.add(fields)
+            _logger.warning("Shopify says that the tap uses what is deprecated: %s", fields)
+
+
+def _session_for(url: str) -> requests.Session:
+    """Return a session that has read proxies and certificates from the environment once, not at each request."""
+    session = requests.Session()
+    settings = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies, session.verify, session.trust_env = settings["proxies"], settings["verify"], False
+    return session
+
+
+def _save_rest(session: requests.Session, link: str, file: IO[bytes]) -> bool:
+    """Add to a file what it lacks of what is behind a link; returns False if that broke off, but after some came."""
+    begins = file.seek(0, SEEK_END)
+    headers = {"Accept-Encoding": "identity", "Range": f"bytes={begins}-"}  # else a place in the file means nothing
+    try:
+        with session.get(link, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as response:
+            if not judge_link(response):
+                file.truncate(file.seek(0))
+                begins = 0
+            for block in response.iter_content(BLOCK_BYTES):
+                file.write(block)
+    except requests.RequestException as error:
+        if file.tell() > begins:
+            return False
+        raise Busy(f"The result of a bulk operation can't be had ({type(error).__name__}).") from error
+    return True
+
+
+def _wait(error: Exception) -> bool | float:
+    """Decide every retry of this side: no, yes, or after how many seconds."""
+    return isinstance(error, Busy) and (True if error.seconds is None else error.seconds)

@@ -1,0 +1,110 @@
+"""A question's pages, in: a function that asks it; out: page after page of nodes, the next one fetched meanwhile.
+
+Knows how GraphQL connections are paged, but neither Singer nor what a node is about.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, wait
+from threading import Thread, current_thread
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from tap_shopify_orders.records.records import PageInfo  # noqa: TC001  # msgspec reads the hints of a struct
+from tap_shopify_orders.shopify.answers import Refused, decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tap_shopify_orders.shopify.answers import Answer
+
+WAIT_SECONDS = 0.2  # how late a signal may be noticed while a page is being fetched
+
+T = TypeVar("T")
+
+
+class _Page(msgspec.Struct):
+    nodes: list[msgspec.Raw]
+    page_info: PageInfo = msgspec.field(name="pageInfo")
+
+
+class _Data(msgspec.Struct):
+    page: _Page
+
+
+_data = msgspec.json.Decoder(_Data)
+
+
+def nodes_of(answer: Answer) -> list[msgspec.Raw]:
+    """Return the nodes of a page, each as JSON."""
+    return decoded(answer.data, _data).page.nodes
+
+
+def seconds_of(records: int, answer: Answer, nodes: int) -> float:
+    """Return how long so many records take by pages, in seconds, judged by one page of `nodes` of them.
+
+    A store restores so many points a second, and each record costs some (an order with all fields about 58), whatever
+    the size of the pages. 0.0 where the answer tells no cost.
+    """
+    cost = answer.cost
+    if not cost or not cost.actual_query_cost or not cost.throttle_status or not nodes:
+        return 0.0
+    return records * cost.actual_query_cost / nodes / max(cost.throttle_status.restore_rate, 1.0)
+
+
+def pages(ask: Callable[[str | None], Answer]) -> Iterator[list[msgspec.Raw]]:
+    """Yield page after page of nodes, each node as JSON; raises Refused when a page leads nowhere."""
+    cursors: set[str | None] = {None}
+    cursor: str | None = None
+    while True:
+        page = decoded(ask(cursor).data, _data).page
+        yield page.nodes
+        if not page.page_info.has_next_page:
+            return
+        cursor = page.page_info.end_cursor
+        if cursor in cursors:
+            raise Refused(
+                "Shopify's pages go in a circle: nothing was left out, but the run can't go on. Try it again."
+            )
+        cursors.add(cursor)
+
+
+def ahead(items: Iterator[T], pause: Callable[[], None]) -> Iterator[T]:
+    """Yield the items, while a thread already fetches the next one; `pause` is called while there is none yet.
+
+    What the items raise is raised here.
+    """
+    coming = in_background(lambda: next(items, _END))
+    while (item := result(coming, pause)) is not _END:
+        coming = in_background(lambda: next(items, _END))
+        yield item
+
+
+def patiently(call: Callable[[], T], pause: Callable[[], None]) -> T:
+    """Return what a call returns, or raise what it raises; `pause` is called while it isn't done."""
+    return result(in_background(call), pause)
+
+
+_END: Any = object()
+
+
+def result(future: Future[T], pause: Callable[[], None]) -> T:
+    """Return what a call in the background returns, or raise what it raises; `pause` is called while it isn't done."""
+    while not wait([future], timeout=WAIT_SECONDS).done:
+        pause()
+    return future.result()
+
+
+def in_background(call: Callable[[], T]) -> Future[T]:
+    """Return the call's result as it will be; the thread never keeps the process alive."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True, name=current_thread().name).start()  # by which the log tells stores apart
+    return future

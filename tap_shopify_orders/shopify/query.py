@@ -1,0 +1,236 @@
+"""A GraphQL document, in: a file of `queries/` and the response paths wanted; out: a query that asks for no more.
+
+Knows neither Shopify's fields nor HTTP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import msgspec
+from graphql import strip_ignored_characters
+from graphql.language import (
+    ArgumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    NameNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    StringValueNode,
+    VariableNode,
+    parse,
+    print_ast,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from graphql.language import Node, SelectionNode
+
+    Names = tuple[str, ...]
+
+_NODES = ("page", "nodes")
+_SEARCH, _CURSOR = "the search", "the cursor"  # where a text is printed once and filled in many times
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a page left out: the connection at `path`, of the object `owner`, goes on after `cursor`."""
+
+    owner: str
+    path: Names
+    cursor: str
+
+
+class PageQuery:
+    """A query whose root field is aliased `page`, pruned to the wanted paths below its nodes.
+
+    `text` is the document to send; it has the variables `first`, `after` and `query`. `connections` are the paths of
+    the connections inside a node; `owners` are the ways to the objects that have them, with their response keys.
+    """
+
+    def __init__(self, document: str, wanted: Collection[Names]) -> None:
+        """Parse and prune; raises GraphQLSyntaxError for a document that is none, KeyError for an unknown fragment."""
+        definitions = parse(document).definitions
+        self._fragments = {one.name.value: one for one in definitions if isinstance(one, FragmentDefinitionNode)}
+        self._wanted = frozenset(wanted)
+        self._ways = {path[:length] for path in wanted for length in range(len(path))}
+        self._connections: dict[Names, FieldNode] = {}
+        operation = next(one for one in definitions if isinstance(one, OperationDefinitionNode))
+        pruned = OperationDefinitionNode(
+            operation=operation.operation,
+            name=operation.name,
+            variable_definitions=operation.variable_definitions,
+            selection_set=self._pruned(operation.selection_set, ()),
+        )
+        (self._page,) = (one for one in pruned.selection_set.selections if isinstance(one, FieldNode))
+        self.text = _text(pruned)
+        self.connections = tuple(self._connections)
+        self.owners: dict[Names, list[str]] = {}
+        for *way, key in self.connections:
+            self.owners.setdefault(tuple(way), []).append(key)
+        # To print takes as long as to read a hundred records, and leaves hundreds of objects that hold each other.
+        self._bulk_text, self._first_text, self._next_text = map(cache, (self._bulk, self._first, self._next))
+
+    def bulk(self, search: str, nested: Collection[str]) -> str:
+        """Return the query of a bulk operation over the records of a search, with connections of theirs nested.
+
+        Connections that aren't `nested`, and those deeper inside, are left out: Shopify allows none inside a list. The
+        rows of a nested connection tell by the key `in_<connection>` where they belong.
+        https://shopify.dev/docs/api/usage/bulk-operations/queries#operation-restrictions
+        """
+        return self._bulk_text(tuple(nested)).replace(_quoted(_SEARCH), _quoted(search))
+
+    def beginnings(self, kind: str, paths: Collection[Names]) -> str:
+        """Return a query for first pages of the connections at `paths`, of the objects of a type with the given `ids`.
+
+        The answer holds under `nodes`, in the order of the ids, each with the connections under their response keys.
+        """
+        fields = " ".join(map(self._first_text, paths))
+        return f"query Beginnings($ids:[ID!]!){{nodes(ids:$ids){{...on {kind}{{{fields}}}}}}}"
+
+    def rest_of(self, missing: Sequence[Missing]) -> str:
+        """Return a query for more of the missing connections; it has the variable `first`.
+
+        The answer holds under `rest0`, `rest1`, ... the owner of each, with the connection under its own response key.
+        """
+        parts = []
+        for index, one in enumerate(missing):
+            kind = one.owner.split("/")[3]
+            more = self._next_text(one.path).replace(_quoted(_CURSOR), _quoted(one.cursor))
+            parts.append(f"rest{index}:node(id:{_quoted(one.owner)}){{...on {kind}{{{more}}}}}")
+        return f"query Rest($first:Int!){{{' '.join(parts)}}}"
+
+    def _bulk(self, nested: Names) -> str:
+        """Return the query of a bulk operation, with _SEARCH for the search."""
+        nodes = next(one for one in _selections(self._page) if _key(one) == "nodes")
+        arguments = tuple(
+            ArgumentNode(name=one.name, value=StringValueNode(value=_SEARCH)) if one.name.value == "query" else one
+            for one in self._page.arguments or ()
+            if one.name.value == "query" or not isinstance(one.value, VariableNode)
+        )
+        page = FieldNode(
+            alias=self._page.alias,
+            name=self._page.name,
+            arguments=arguments,
+            selection_set=_edges(_without_connections(_selections(nodes), nested)),
+        )
+        operation = OperationDefinitionNode(operation=OperationType.QUERY, selection_set=_set_of([page]))
+        return _text(operation)
+
+    def _first(self, path: Names) -> str:
+        """Return how to ask for the first page of a connection."""
+        return _text(self._connections[path])
+
+    def _next(self, path: Names) -> str:
+        """Return how to ask for the next page of a connection, with _CURSOR for the cursor."""
+        field = self._connections[path]
+        more = FieldNode(
+            alias=field.alias,
+            name=field.name,
+            arguments=(
+                ArgumentNode(name=NameNode(value="first"), value=VariableNode(name=NameNode(value="first"))),
+                ArgumentNode(name=NameNode(value="after"), value=StringValueNode(value=_CURSOR)),
+            ),
+            selection_set=field.selection_set,
+        )
+        return _text(more)
+
+    def _pruned(self, selections: SelectionSetNode | None, path: Names) -> SelectionSetNode:
+        kept = tuple(self._kept(selections.selections, path)) if selections else ()
+        return SelectionSetNode(selections=kept)
+
+    def _kept(self, selections: Sequence[SelectionNode], path: Names) -> Iterator[SelectionNode]:
+        for one in selections:
+            if isinstance(one, FragmentSpreadNode):
+                yield from self._kept(self._fragments[one.name.value].selection_set.selections, path)
+            elif isinstance(one, InlineFragmentNode):
+                inner = self._pruned(one.selection_set, path)
+                if inner.selections:
+                    yield InlineFragmentNode(type_condition=one.type_condition, selection_set=inner)
+            elif isinstance(one, FieldNode):
+                yield from self._kept_field(one, path, owns=any(map(_is_connection, selections)))
+
+    def _kept_field(self, field: FieldNode, path: Names, *, owns: bool) -> Iterator[FieldNode]:
+        """Yield the field if something of it is wanted; the id of what owns a connection always, to read on there."""
+        here = (*path, _response_key(field))
+        below = here[len(_NODES) :]
+        if field.selection_set is None:
+            if below in self._wanted or (owns and field.name.value == "id"):
+                yield field
+        elif field.name.value == "pageInfo":
+            yield field
+        elif below in self._ways:
+            inner = self._pruned(field.selection_set, here)
+            kept = FieldNode(alias=field.alias, name=field.name, arguments=field.arguments, selection_set=inner)
+            if below and _is_connection(field):
+                self._connections[tuple(step for step in below if step != "nodes")] = kept
+            yield kept
+
+
+def read(name: str) -> str:
+    """Return the text of a file of `queries/`."""
+    return (files("tap_shopify_orders.shopify") / "queries" / f"{name}.graphql").read_text(encoding="utf-8")
+
+
+def _text(node: Node) -> str:
+    return strip_ignored_characters(print_ast(node))
+
+
+def _quoted(value: str) -> str:
+    """Return a text as GraphQL writes it; JSON's escapes are GraphQL's: https://spec.graphql.org/October2021/#StringValue."""
+    return msgspec.json.encode(value).decode()
+
+
+def _edges(selections: Iterator[SelectionNode]) -> SelectionSetNode:
+    """Return the selections of a connection's nodes in the form that bulk operations ask for."""
+    node = FieldNode(name=NameNode(value="node"), selection_set=_set_of(selections))
+    return _set_of([FieldNode(name=NameNode(value="edges"), selection_set=_set_of([node]))])
+
+
+def _without_connections(selections: Iterable[SelectionNode], nested: Collection[str] = ()) -> Iterator[SelectionNode]:
+    for one in selections:
+        if isinstance(one, InlineFragmentNode):
+            inner = _set_of(_without_connections(_selections(one)))
+            yield InlineFragmentNode(type_condition=one.type_condition, selection_set=inner)
+        elif not isinstance(one, FieldNode) or one.selection_set is None:
+            yield one
+        elif not _is_connection(one):
+            inner = _set_of(_without_connections(_selections(one)))
+            yield FieldNode(alias=one.alias, name=one.name, arguments=one.arguments, selection_set=inner)
+        elif (key := _response_key(one)) in nested:
+            tells = FieldNode(alias=NameNode(value=f"in_{key}"), name=NameNode(value="__typename"))
+            nodes = next(inner for inner in _selections(one) if _key(inner) == "nodes")
+            yield FieldNode(
+                alias=one.alias,
+                name=one.name,
+                selection_set=_edges(chain([tells], _without_connections(_selections(nodes)))),
+            )
+
+
+def _set_of(selections: Iterable[SelectionNode]) -> SelectionSetNode:
+    return SelectionSetNode(selections=tuple(selections))
+
+
+def _selections(one: SelectionNode) -> tuple[SelectionNode, ...]:
+    inner = one.selection_set if isinstance(one, (FieldNode, InlineFragmentNode)) else None
+    return tuple(inner.selections) if inner else ()
+
+
+def _response_key(field: FieldNode) -> str:
+    return field.alias.value if field.alias else field.name.value
+
+
+def _key(selection: SelectionNode) -> str:
+    return selection.name.value if isinstance(selection, FieldNode) else ""
+
+
+def _is_connection(selection: SelectionNode) -> bool:
+    return isinstance(selection, FieldNode) and any(_key(one) == "nodes" for one in _selections(selection))

@@ -1,0 +1,122 @@
+"""A record becomes entries of the books, in: a mapping's `books` and a record; out: what it added, took and left.
+
+Pure; knows neither events as they are sent nor any shop: which fields are money stands in the mapping.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from target_posthog.mapping.language.compiler import RuleError
+from target_posthog.mapping.language.expressions import Expression, ExpressionError, did_you_mean
+from target_posthog.mapping.language.functions import JSON, as_decimal, normal_time
+from target_posthog.mapping.language.interpreter import is_true
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from target_posthog.mapping.language.compiler import Record
+
+ACCOUNT_KEYS = ("about", "currency", "edited", "entries", "left", "properties")
+ENTRY_KEYS = ("about", "adds", "at", "event", "for_each", "takes", "when")
+PROPERTY_KEYS = ("amount", "currency", "name")
+
+
+class Entry(NamedTuple):
+    """Money that a record added, or took back (below zero), on a day in UTC; `event` should say the same."""
+
+    kind: str
+    event: str
+    day: str
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class Account:
+    """The entries of one record, and what its source says is left of it; `edited` if it says that it was changed."""
+
+    currency: str
+    entries: list[Entry]
+    left: Decimal | None
+    edited: bool
+
+    @property
+    def difference(self) -> Decimal:
+        """What the source has beyond the entries: an edit of the order, or a violation; zero if that isn't known."""
+        return Decimal() if self.left is None else self.left - sum((one.amount for one in self.entries), Decimal())
+
+
+class Books:
+    """The books of one stream, compiled. Raises `RuleError`."""
+
+    def __init__(self, stream: str, spec: Mapping[str, JSON]) -> None:
+        self._place = f"`books` of stream `{stream}`"
+        _check(self._place, spec, ACCOUNT_KEYS)
+        names = spec.get("properties", {})
+        _check(self._place, names, PROPERTY_KEYS)
+        self.amount, self.currency, self.name = (str(names.get(one, "")) for one in PROPERTY_KEYS)
+        self._currency = self._compiled(spec.get("currency", "''"))
+        self._left = self._compiled(spec.get("left", "`null`"))
+        self._edited = self._compiled(spec.get("edited", "`false`"))
+        self._entries = [_Entries(self, kind, one) for kind, one in spec.get("entries", {}).items()]
+        self.kinds = {one.event: one.kind for one in self._entries}
+        self.signs = {one.event: one.sign for one in self._entries}
+
+    def account(self, record: Record) -> Account:
+        """Return a record's entries; raises ValueError if a field is no amount or time."""
+        left = self._left(record)
+        return Account(
+            currency=str(self._currency(record) or ""),
+            entries=[entry for one in self._entries for entry in one.of(record)],
+            left=None if left is None else as_decimal(left),
+            edited=is_true(self._edited(record)),
+        )
+
+    def _compiled(self, text: JSON) -> Callable[[Record], JSON]:
+        try:
+            return Expression(text).value
+        except ExpressionError as error:
+            raise RuleError(f"{self._place}: {error}") from None
+
+    def entries_of(self, kind: str, spec: Mapping[str, JSON]) -> dict[str, Callable[[Record], JSON]]:
+        """Compile one kind of entry."""
+        _check(f"{self._place}, `{kind}`", spec, ENTRY_KEYS)
+        missing = [one for one in ("event", "at") if one not in spec]
+        if missing or ("adds" in spec) == ("takes" in spec):
+            raise RuleError(f"{self._place}, `{kind}` needs `event`, `at` and either `adds` or `takes`")
+        texts = {key: one for key, one in spec.items() if key not in {"about", "event"}}
+        return {key: self._compiled(text) for key, text in texts.items()}
+
+
+class _Entries:
+    """One kind of entry: placed, refunded, ..."""
+
+    def __init__(self, books: Books, kind: str, spec: Mapping[str, JSON]) -> None:
+        self.kind = kind
+        self._values = books.entries_of(kind, spec)
+        self.event = str(spec["event"])
+        self.sign = 1 if "adds" in spec else -1
+        self._amount = self._values["adds" if "adds" in spec else "takes"]
+
+    def of(self, record: Record) -> Iterator[Entry]:
+        for scope in self._scopes(record):
+            if "when" in self._values and not is_true(self._values["when"](scope)):
+                continue
+            amount = self._amount(scope)
+            exact = Decimal() if amount is None else as_decimal(amount)
+            yield Entry(self.kind, self.event, normal_time(self._values["at"](scope))[:10], self.sign * exact + 0)
+
+    def _scopes(self, record: Record) -> Iterator[Record]:
+        if "for_each" not in self._values:
+            return iter((record,))
+        return ({**record, "item": item} for item in self._values["for_each"](record) or ())
+
+
+def _check(place: str, said: JSON, known: tuple[str, ...]) -> None:
+    if not isinstance(said, dict):
+        raise RuleError(f"{place} needs an object")
+    for key in said:
+        if key not in known:
+            raise RuleError(f"{place} has no key `{key}`{did_you_mean(str(key), known)}")

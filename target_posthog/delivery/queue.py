@@ -1,0 +1,154 @@
+"""Events wait, then leave in order, in: events as records bring them; out: their acknowledgement by PostHog.
+
+Knows neither Singer nor how a request is made: batches.py says what goes together, sending.py in which threads it goes,
+client.py sends it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.delivery.admission import Admission
+from target_posthog.delivery.batches import Outgoing, plan
+from target_posthog.delivery.sending import Pace, Sending
+from target_posthog.mapping.language.functions import as_timestamp
+from target_posthog.posthog.client import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from target_posthog.delivery.batches import Batch
+    from target_posthog.delivery.summary import Summary
+    from target_posthog.mapping.stream_rules import Event
+    from target_posthog.posthog.client import Client
+
+HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
+MOST_EVENTS_WAITING = 5_000  # enough to sort a back-fill by day, little enough to stay small
+MOST_BYTES_WAITING = 16 * 1024 * 1024
+MANY = 10  # events of a request: if all are refused, dead letters would only hide what is wrong
+SECONDS_BETWEEN_PROGRESS = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class Delivery:
+    """Holds events until `dispatch`; `flush` returns when PostHog has acknowledged every one of them.
+
+    `refuse` is called for each event that is refused for good, with the event's origin and the reason; it raises to end
+    the run. `historical_per_second` limits the events of a back-fill, `max_events` those of a run.
+    """
+
+    def __init__(  # noqa: PLR0913  # each is a setting of the target, but for how often it says how far it is
+        self,
+        client: Client,
+        summary: Summary,
+        refuse: Callable[[Any, str], None],
+        *,
+        senders: int = 4,
+        historical_per_second: float | None = None,
+        max_events: int | None = None,
+        seconds_between_progress: float = SECONDS_BETWEEN_PROGRESS,
+    ) -> None:
+        self._client = client
+        self._summary = summary
+        self._refuse = refuse
+        self._senders = senders
+        self._pace = Pace(historical_per_second)
+        self._max_events = max_events
+        self._waiting: list[Outgoing] = []
+        self._waiting_bytes = 0
+        self._under_way: Sending | None = None
+        self._admission = Admission(self._refuse_event)
+        self._seconds_between_progress = seconds_between_progress
+        self._said_at = time.monotonic()
+
+    @property
+    def is_full(self) -> bool:
+        """Say whether it is time to dispatch."""
+        return len(self._waiting) >= MOST_EVENTS_WAITING or self._waiting_bytes >= MOST_BYTES_WAITING
+
+    def add(self, events: Iterable[Event], origin: object) -> None:
+        """Take the events of a record; `origin` comes back with a refusal."""
+        for outgoing in self._admission.admitted(events, origin):
+            self._waiting.append(outgoing)
+            self._waiting_bytes += outgoing.size_bytes
+
+    def _refuse_event(self, event: Event, origin: object, reason: str) -> None:
+        self._summary.refused[event["event"]] += 1
+        self._refuse(origin, reason)
+
+    def dispatch(self) -> None:
+        """Let everything that waits leave, and return while it is under way; before it, `settle` what left earlier.
+
+        So one part is sent while the next one is read, and never more than these two are held.
+        """
+        self.settle()
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        if not waiting:
+            return
+        historical_before = as_timestamp(datetime.now(timezone.utc) - HISTORICAL_AFTER)
+        planned = plan(waiting, historical_before=historical_before, senders=self._senders)
+        self._check_number(len(waiting) - len(planned.repeated))
+        for one in planned.repeated:
+            self._summary.repeated[one.event["event"]] += 1
+        self._under_way = Sending(planned, self._send)
+
+    def settle(self) -> None:
+        """Return when PostHog has answered for all that is under way; raises as `refuse` does, `Refused` or `Busy`."""
+        sending, self._under_way = self._under_way, None
+        if sending is None:
+            return
+        answers, error = sending.wait()
+        for batch, refused in answers:  # all that was taken is counted before a refusal ends the run
+            for one in batch.items:
+                if one.event["uuid"] not in refused:
+                    self._summary.accept(one.event)
+        for batch, refused in answers:
+            self._refuse_all(batch, refused)
+        if error:
+            raise error
+        self._say_progress()
+
+    def flush(self) -> None:
+        """Deliver everything: what waits and what is under way; raises as `settle` does."""
+        self.dispatch()
+        self.settle()
+
+    def _check_number(self, events: int) -> None:
+        sent = self._summary.accepted.total()
+        if self._max_events is not None and sent + events > self._max_events:
+            raise Refused(
+                f"`max_events`: this run would send more than {self._max_events:,} events to PostHog; it has stopped "
+                f"after {sent:,}, and a run with a higher limit goes on from there"
+            )
+
+    def _send(self, batch: Batch) -> dict[str, str]:
+        """Send one batch, in a sender's thread; return the refused events."""
+        if batch.historical:
+            self._pace.wait_for(len(batch.items))
+        refused = self._client.send(batch.events, historical=batch.historical)
+        if len(refused) == len(batch.items) >= MANY:
+            reason = next(iter(refused.values()))
+            raise Refused(
+                f"PostHog refuses each of {len(refused)} events ({reason}), so it isn't a matter of one record; see "
+                "the project's settings and ingestion warnings in PostHog"
+            )
+        return refused
+
+    def _refuse_all(self, batch: Batch, refused: dict[str, str]) -> None:
+        for one in batch.items:
+            if one.event["uuid"] in refused:
+                name, reason = one.event["event"], refused[one.event["uuid"]]
+                self._refuse_event(one.event, one.origin, f"PostHog refuses its event `{name}` ({reason})")
+
+    def _say_progress(self) -> None:
+        now = time.monotonic()
+        if now - self._said_at < self._seconds_between_progress:
+            return
+        self._said_at = now
+        accepted = self._summary.accepted.total()
+        rate = accepted / (now - self._summary.started_at)
+        logger.info("%s events accepted by PostHog so far, %s a second", f"{accepted:,}", f"{rate:,.0f}")

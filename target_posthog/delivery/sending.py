@@ -1,0 +1,87 @@
+"""A plan is carried out, in: batches in their order; out: PostHog's answer to each, or why there is none.
+
+Knows neither records nor figures, and not how a request is made: that is told to it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from target_posthog.delivery.batches import Batch, Plan
+
+Answer = tuple["Batch", dict[str, str]]  # a batch, and its events that PostHog refused, each with the reason
+
+
+class Sending:
+    """A plan under way in threads of its own, while its owner goes on.
+
+    First the batches that change persons, one after another; then the lanes, side by side. When one batch fails, the
+    others under way are finished and none is begun.
+    """
+
+    def __init__(self, planned: Plan, send: Callable[[Batch], dict[str, str]]) -> None:
+        self._planned = planned
+        self._send = send
+        self._answers: list[Answer] = []
+        self._errors: list[Exception] = []
+        self._thread = _started(self._carry_out)
+
+    def wait(self) -> tuple[list[Answer], Exception | None]:
+        """Return the answers when all are there, with the error that ended it early, if one did."""
+        self._thread.join()
+        return self._answers, self._errors[0] if self._errors else None
+
+    def _carry_out(self) -> None:
+        self._send_each(self._planned.persons)
+        first, *others = self._planned.lanes or [[]]
+        threads = [_started(self._send_each, lane) for lane in others]
+        self._send_each(first)
+        for thread in threads:
+            thread.join()
+
+    def _send_each(self, batches: Iterable[Batch]) -> None:
+        try:
+            for batch in batches:
+                if self._errors:
+                    return
+                self._answers.append((batch, self._send(batch)))
+        except Exception as error:  # noqa: BLE001  # `wait` returns it
+            self._errors.append(error)
+
+
+class Pace:
+    """Lets so many events a second pass, or all of them; safe to use from several threads."""
+
+    def __init__(
+        self,
+        events_per_second: float | None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object] = lambda seconds: threading.Event().wait(seconds),
+    ) -> None:
+        self._rate = events_per_second
+        self._now = now
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._free_at = now()
+
+    def wait_for(self, events: int) -> None:
+        """Return when so many events may go."""
+        if not self._rate:
+            return
+        with self._lock:
+            start = max(self._now(), self._free_at)
+            self._free_at = start + events / self._rate
+        self._wait(max(0.0, start - self._now()))
+
+
+def _started(task: Callable[..., None], *arguments: object) -> threading.Thread:
+    """Start a daemon: a process that is told to stop must not wait for it, and what it sends is sent again."""
+    thread = threading.Thread(target=task, args=arguments, daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,206 @@
+"""Expressions of the mapping, in: JMESPath text, then a record; out: its value, or what is wrong with the text.
+
+Pure, and knows neither rules nor events. The language is JMESPath (https://jmespath.org) with the functions of
+functions.py; an expression can be checked against a stream's JSON schema before there is any record.
+"""
+
+from __future__ import annotations
+
+import inspect
+from difflib import get_close_matches
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
+from jmespath.visitor import Visitor
+
+from target_posthog.mapping.language.functions import FUNCTIONS, JSON
+from target_posthog.mapping.language.interpreter import Parsed
+from target_posthog.mapping.language.translation import function_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Schema = dict[str, JSON]
+SHOWN = 60  # characters of an expression that is too long to show
+ANYTHING: Schema = {}  # the schema of a value of which nothing is known
+
+
+class ExpressionError(ValueError):
+    """An expression that can't be read, or asks for what a stream doesn't have; the text is one sentence."""
+
+
+class Expression:
+    """An expression that was read, `parsed`; `value` gives its value for a record, as `function_of` says.
+
+    Raises `ExpressionError` when the text is no JMESPath or calls an unknown function.
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            self.parsed = Parsed(text, jmespath.compile(text).parsed)
+        except JMESPathError as error:
+            problem = str(error).splitlines()[0].rstrip(":.")
+            raise ExpressionError(f"`{text}` is no JMESPath expression ({problem})") from None
+        try:
+            self.shape(ANYTHING)
+        except RecursionError:
+            raise ExpressionError(f"`{text[:SHOWN]}...` is nested too deeply") from None
+
+    @cached_property
+    def value(self) -> Callable[[JSON], JSON]:
+        """The function that gives the expression's value for a record."""
+        return function_of(self.parsed)
+
+    def shape(self, schema: Schema, *, lenient: bool = False) -> Schema:
+        """Return the schema of the value; raises `ExpressionError` if it names a field that the schema lacks.
+
+        With `lenient` it is enough if one side of each `||`, and one argument of each not_null(), has its fields.
+        """
+        shape: Schema = _Shapes(self.parsed.text, lenient=lenient).visit(self.parsed.tree, schema)
+        return shape
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean ...?` for a name that resembles a known one, else nothing."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+class _Shapes(Visitor):
+    """Walks an expression with a schema in the record's place and returns the schema of the value."""
+
+    def __init__(self, text: str, *, lenient: bool) -> None:
+        super().__init__()
+        self._text = text
+        self._lenient = lenient
+
+    def default_visit(self, node: JSON, schema: Schema) -> Schema:  # type: ignore[override]  # the base has no result
+        children: list[JSON] = node["children"]
+        for child in children:
+            self.visit(child, schema)
+        return ANYTHING
+
+    def visit_field(self, node: JSON, schema: Schema) -> Schema:
+        properties = _properties(schema)
+        if properties is None or node["value"] in properties:
+            return (properties or {}).get(node["value"], ANYTHING) or ANYTHING
+        raise ExpressionError(
+            f"`{self._text}`: there is no field `{node['value']}`{did_you_mean(node['value'], properties)}"
+        )
+
+    def _chain(self, node: JSON, schema: Schema) -> Schema:
+        for child in node["children"]:
+            schema = self.visit(child, schema)
+        return schema
+
+    visit_index_expression = visit_pipe = _chain
+
+    def visit_subexpression(self, node: JSON, schema: Schema) -> Schema:
+        if node["children"][0]["type"] == "not_expression":
+            raise ExpressionError(f"`{self._text}`: `!a.b` means `(!a).b`, which is nothing; write `!(a.b)`")
+        return self._chain(node, schema)
+
+    def visit_current(self, node: JSON, schema: Schema) -> Schema:  # noqa: ARG002  # a visitor's arguments
+        return schema
+
+    visit_identity = visit_slice = visit_current
+
+    def visit_index(self, node: JSON, schema: Schema) -> Schema:  # noqa: ARG002  # the same
+        return items_of(schema)
+
+    def visit_flatten(self, node: JSON, schema: Schema) -> Schema:
+        items = items_of(self.visit(node["children"][0], schema))
+        return items if "items" in items else {"type": "array", "items": items}
+
+    def visit_projection(self, node: JSON, schema: Schema) -> Schema:
+        base, rest, *condition = node["children"]
+        items = items_of(self.visit(base, schema))
+        for one in condition:
+            self.visit(one, items)
+        return {"type": "array", "items": self.visit(rest, items)}
+
+    visit_filter_projection = visit_projection
+
+    def visit_value_projection(self, node: JSON, schema: Schema) -> Schema:
+        base, rest = node["children"]
+        self.visit(base, schema)
+        self.visit(rest, ANYTHING)
+        return {"type": "array", "items": ANYTHING}
+
+    def visit_multi_select_dict(self, node: JSON, schema: Schema) -> Schema:
+        return {"type": "object", "properties": {one["value"]: self._chain(one, schema) for one in node["children"]}}
+
+    def visit_or_expression(self, node: JSON, schema: Schema) -> Schema:
+        return self._choice(node["children"], schema)
+
+    def _choice(self, children: list[JSON], schema: Schema) -> Schema:
+        """Return the schema of the first value among several expressions'."""
+        found = [self._shape_or_error(child, schema) for child in children]
+        shapes = [one for one in found if not isinstance(one, ExpressionError)]
+        for one in found:
+            if isinstance(one, ExpressionError) and not (self._lenient and shapes):
+                raise one
+        return {"anyOf": shapes}
+
+    def _shape_or_error(self, node: JSON, schema: Schema) -> Schema | ExpressionError:
+        try:
+            shape: Schema = self.visit(node, schema)
+        except ExpressionError as error:
+            return error
+        return shape
+
+    def visit_function_expression(self, node: JSON, schema: Schema) -> Schema:
+        name, arguments = node["value"], node["children"]
+        _check_call(self._text, name, len(arguments))
+        if name == "not_null":
+            return self._choice(arguments, schema)
+        shapes = [self.visit(one, schema) for one in arguments if one["type"] != "expref"]
+        for one in arguments:
+            if one["type"] == "expref":  # `&price` in sort_by(products, &price): of each element
+                self.visit(one["children"][0], items_of(shapes[0]) if shapes else ANYTHING)
+        return shapes[0] if name in {"sort", "sort_by", "reverse"} and shapes else ANYTHING
+
+
+def _check_call(text: str, name: str, arguments: int) -> None:
+    if name in FUNCTIONS:
+        kinds = inspect.signature(FUNCTIONS[name]).parameters.values()
+        fewest = len(kinds)
+        variadic = any(one.kind is one.VAR_POSITIONAL for one in kinds)
+    elif name in Functions.FUNCTION_TABLE:
+        wanted = Functions.FUNCTION_TABLE[name]["signature"]
+        fewest, variadic = len(wanted), bool(wanted and wanted[-1].get("variadic"))
+    else:
+        known = (*FUNCTIONS, *Functions.FUNCTION_TABLE)
+        raise ExpressionError(f"`{text}`: there is no function {name}(){did_you_mean(name, known)}")
+    if arguments < fewest or (arguments > fewest and not variadic):
+        raise ExpressionError(f"`{text}`: {name}() takes {fewest} argument{'s' * (fewest != 1)}, not {arguments}")
+
+
+def _branches(schema: Schema) -> list[Schema]:
+    """Return the schemas among which a value may choose; an unknown reference is anything."""
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        if keyword in schema:
+            return [branch for one in schema[keyword] for branch in _branches(one)]
+    return [ANYTHING if "$ref" in schema else schema]
+
+
+def _properties(schema: Schema) -> dict[str, Schema] | None:
+    """Return the fields that a value can have; None if it can have any."""
+    fields: dict[str, Schema] = {}
+    for branch in _branches(schema):
+        types = branch.get("type", [])
+        if not branch or ((not types or "object" in types) and "properties" not in branch):
+            return None
+        if branch.get("additionalProperties") or branch.get("patternProperties"):
+            return None
+        fields |= branch.get("properties", {})
+    return fields
+
+
+def items_of(schema: Schema) -> Schema:
+    """Return the schema of a list's elements."""
+    found = [branch["items"] for branch in _branches(schema) if isinstance(branch.get("items"), dict)]
+    return found[0] if len(found) == 1 else ANYTHING

@@ -1,0 +1,111 @@
+"""Questions to PostHog in its SQL, in: a query and a personal API key; out: rows.
+
+Knows neither Singer nor what is asked: only `POST /api/projects/:project_id/query/`, as
+https://posthog.com/docs/api/queries describes it. Whether to ask again is decided in `_wait` alone.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import requests
+import stamina
+
+from target_posthog.posthog.client import TRY_AGAIN, Busy, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MOST_ROWS = 50_000  # of one answer: https://posthog.com/docs/api/queries
+MOST_UUIDS = 1_000  # in one question
+TIMEOUT_SECONDS = 120.0
+LONGEST_WAIT_SECONDS = 60.0  # between two attempts, unless PostHog asks for more
+# Questions have another address than events: https://posthog.com/docs/api
+INGESTION_HOST = re.compile(r"(?<=//)(us|eu)\.i\.posthog\.com$")
+UUID = re.compile(r"[0-9a-fA-F-]{36}")
+
+
+class QueryApi:
+    """Asks one project. `host` may be that of ingestion; the key goes there and nowhere else."""
+
+    def __init__(self, personal_api_key: str, project_id: str, host: str, *, max_retry_seconds: float = 900) -> None:
+        host = (host if "://" in host else f"https://{host}").rstrip("/")
+        self.host = INGESTION_HOST.sub(r"\1.posthog.com", host)
+        self._url = f"{self.host}/api/projects/{project_id}/query/"
+        self._headers = {"Authorization": f"Bearer {personal_api_key.strip()}"}
+        self._max_retry_seconds = max_retry_seconds
+
+    def rows(self, query: str) -> Iterator[list[Any]]:
+        """Yield the rows of a query that orders them and names no limit; raises `Refused` or `Busy`."""
+        offset = 0
+        while True:
+            found = self._answer(f"{query}\nlimit {MOST_ROWS} offset {offset}")
+            yield from found
+            offset += len(found)
+            if len(found) < MOST_ROWS:
+                return
+
+    def events_known(self, uuids: Iterable[str]) -> set[str]:
+        """Return those of the events' uuids that PostHog has; raises `Refused` or `Busy`."""
+        wanted = sorted({one.lower() for one in uuids if UUID.fullmatch(one)})
+        found: set[str] = set()
+        for start in range(0, len(wanted), MOST_UUIDS):
+            listed = ", ".join(f"'{one}'" for one in wanted[start : start + MOST_UUIDS])
+            query = f"select distinct toString(uuid) as id from events where toString(uuid) in ({listed}) order by id"  # noqa: S608  # uuids alone
+            found |= {row[0] for row in self.rows(query)}
+        return found
+
+    def _answer(self, query: str) -> list[list[Any]]:
+        caller = stamina.RetryingCaller(
+            attempts=None if self._max_retry_seconds else 1,
+            timeout=self._max_retry_seconds or None,
+            wait_initial=0.5,
+            wait_max=LONGEST_WAIT_SECONDS,
+        )
+        return caller.on(self._wait)(self._attempt, query)
+
+    def _wait(self, error: Exception) -> bool | float:
+        """Say whether to ask again, or after how many seconds."""
+        if not isinstance(error, Busy):
+            return False
+        return True if error.retry_after is None else min(error.retry_after, self._max_retry_seconds)
+
+    def _attempt(self, query: str) -> list[list[Any]]:
+        try:
+            answer = requests.post(
+                self._url,
+                json={"query": {"kind": "HogQLQuery", "query": query}},
+                headers=self._headers,
+                timeout=TIMEOUT_SECONDS,
+                allow_redirects=False,  # `requests` would take the key along
+            )
+            said = answer.json()
+        except requests.exceptions.JSONDecodeError:
+            said = None
+        except requests.RequestException as error:
+            raise Busy(f"PostHog at {self.host} can't be asked ({type(error).__name__})") from None
+        if answer.status_code == HTTPStatus.OK and isinstance(said, dict) and isinstance(said.get("results"), list):
+            found: list[list[Any]] = said["results"]
+            return found
+        raise self._judged(answer, said)
+
+    def _judged(self, answer: requests.Response, said: Any) -> Refused | Busy:  # noqa: ANN401  # any JSON
+        """Return what an answer without rows means; PostHog's own words stand in `detail`."""
+        status = answer.status_code
+        told = (said.get("detail") if isinstance(said, dict) else None) or "no reason given"
+        if status == HTTPStatus.UNAUTHORIZED:
+            return Refused(
+                f"`personal_api_key`: PostHog at {self.host} doesn't know it; make one with the permission Query Read "
+                "in PostHog's user settings (it starts with phx_)"
+            )
+        if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+            return Refused(
+                f"`project_id`, `personal_api_key`: PostHog at {self.host} refuses the question (HTTP {status}: "
+                f"{told}); the key needs the permission Query Read for this project"
+            )
+        if status in TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            after = answer.headers.get("Retry-After", "")
+            return Busy(f"PostHog at {self.host} is busy (HTTP {status})", float(after) if after.isdecimal() else None)
+        return Refused(f"`host`: {self.host} doesn't answer as PostHog's query API does (HTTP {status}: {told})")
