@@ -34,7 +34,7 @@ test: setup ## Pass all tests
 faults: setup ## Break everything on purpose and look what arrives; RUNS=20 SEED=1
 	python -m tests.faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)
 
-lint: setup ## Check style, types and who imports whom
+lint: setup ## Check style, types and the import law
 	ruff check
 	ruff format --check
 	mypy
