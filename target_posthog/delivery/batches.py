@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -30,7 +30,7 @@ class Outgoing(NamedTuple):
 
     event: Event
     size_bytes: int
-    source: object = None
+    source: Any = None
 
 
 @dataclass
@@ -39,6 +39,7 @@ class Batch:
 
     historical: bool
     items: list[Outgoing] = field(default_factory=list)
+    overtaken: list[Outgoing] = field(default_factory=list)  # what another target has sent in the meantime
 
     @property
     def events(self) -> list[Event]:

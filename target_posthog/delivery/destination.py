@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from target_posthog.mapping.event import Event
+    from target_posthog.mapping.event import Entity, Made
     from target_posthog.mapping.explanation import Explainer
 
 LONGEST_PLAIN_KEY = 64  # characters; uuids and such are shorter
@@ -20,7 +20,8 @@ LONGEST_PLAIN_KEY = 64  # characters; uuids and such are shorter
 class Outcome(NamedTuple):
     """What became of a record: its events, the `leave_out` rule that leaves it out, or why it is invalid."""
 
-    events: Sequence[Event] = ()
+    events: Sequence[Made] = ()
+    entity: Entity | None = None
     left_out: str | None = None
     invalid: str | None = None
 

@@ -16,18 +16,23 @@ from target_posthog.delivery.batches import Outgoing, sending_order
 from target_posthog.delivery.sending import Pace, Sending
 from target_posthog.errors import RunError
 from target_posthog.mapping.language.functions import as_timestamp
+from target_posthog.receipts.sifter import Sifted, Sifter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from target_posthog.delivery.batches import Batch
+    from target_posthog.delivery.held_run import HeldRun
     from target_posthog.delivery.summary import Summary
     from target_posthog.mapping.event import Event
     from target_posthog.posthog.client import Client
+    from target_posthog.receipts.sifter import Candidate
+    from target_posthog.receipts.store import Claim, Store
 
 HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
 MOST_EVENTS_WAITING = 5_000  # enough to sort a back-fill by day, little enough to stay small
 MOST_BYTES_WAITING = 16 * 1024 * 1024
+CANDIDATES_AT_ONCE = 500  # looked up together
 MANY = 10  # events of a request: if all are refused, dead letters would only hide what is wrong
 SECONDS_BETWEEN_PROGRESS = 10.0
 
@@ -38,7 +43,8 @@ class Queue:
     """Keeps events until `dispatch`; `flush` returns when PostHog has acknowledged every one of them.
 
     `undeliverable` is called for each event that can't be delivered, with its source and the reason; it raises to end
-    the run. `historical_per_second` limits the events of a back-fill, `max_events` those of a run.
+    the run. `historical_per_second` limits the events of a back-fill, `max_events` those of a run. With a `store` of
+    receipts only events without a receipt leave, and each receipt is written when PostHog has acknowledged its event.
     """
 
     def __init__(  # noqa: PLR0913  # each is a setting of the target, but for how often it says how far it is
@@ -47,6 +53,8 @@ class Queue:
         summary: Summary,
         undeliverable: Callable[[Any, str], None],
         *,
+        store: Store | None = None,
+        held_run: HeldRun | None = None,
         senders: int = 4,
         historical_per_second: float | None = None,
         max_events: int | None = None,
@@ -55,9 +63,13 @@ class Queue:
         self._client = client
         self._summary = summary
         self._undeliverable = undeliverable
+        self._store = store
+        self._sifter = Sifter(store, summary) if store else None
+        self._held_run = held_run
         self._senders = senders
         self._pace = Pace(historical_per_second)
         self._max_events = max_events
+        self._candidates: list[Candidate] = []
         self._waiting: list[Outgoing] = []
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
@@ -68,17 +80,39 @@ class Queue:
     @property
     def is_full(self) -> bool:
         """Whether it is time to dispatch."""
-        return len(self._waiting) >= MOST_EVENTS_WAITING or self._waiting_bytes >= MOST_BYTES_WAITING
+        return (
+            len(self._waiting) + len(self._candidates) >= MOST_EVENTS_WAITING
+            or self._waiting_bytes >= MOST_BYTES_WAITING
+        )
 
-    def add(self, events: Iterable[Event], source: object) -> None:
-        """Take the events of a record; `source` comes back if one of them can't be delivered."""
-        for outgoing in self._admission.admitted(events, source):
-            self._waiting.append(outgoing)
-            self._waiting_bytes += outgoing.size_bytes
+    def add(self, candidates: Iterable[Candidate]) -> None:
+        """Take the events of a record."""
+        self._candidates += candidates
+        if len(self._candidates) >= CANDIDATES_AT_ONCE:
+            self._sift()
 
-    def _set_aside(self, event: Event, source: object, reason: str) -> None:
+    def _sift(self) -> None:
+        """Let those candidates wait that PostHog doesn't have."""
+        candidates, self._candidates = self._candidates, []
+        if not candidates:
+            return
+        sifted = (
+            self._sifter.sift(candidates)
+            if self._sifter
+            else [Sifted(event, rule, source) for event, rule, _, source in candidates]
+        )
+        if self._held_run:
+            self._held_run.check(item.event for item in sifted)
+        for item in sifted:
+            for outgoing in self._admission.admitted((item.event,), item):
+                self._waiting.append(outgoing)
+                self._waiting_bytes += outgoing.size_bytes
+
+    def _set_aside(self, event: Event, item: Sifted, reason: str) -> None:
         self._summary.refused[event["event"]] += 1
-        self._undeliverable(source, reason)
+        if self._sifter:
+            self._sifter.refuse(item)
+        self._undeliverable(item.source, reason)
 
     def dispatch(self) -> None:
         """Let everything that waits leave, and return while it is under way; before it, `settle` what left earlier.
@@ -86,6 +120,7 @@ class Queue:
         So one part is sent while the next one is read, and never more than these two are held.
         """
         self.settle()
+        self._sift()
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if not waiting:
             return
@@ -103,9 +138,7 @@ class Queue:
             return
         answers, error = sending.wait()
         for batch, refused in answers:  # all that was taken is counted before a refusal ends the run
-            for event in batch.events:
-                if event["uuid"] not in refused:
-                    self._summary.accept(event)
+            self._count(batch, refused)
         for batch, refused in answers:
             self._set_refused_aside(batch, refused)
         if error:
@@ -125,10 +158,33 @@ class Queue:
                 f"after {sent:,}, and a run with a higher limit goes on from there"
             )
 
+    def _count(self, batch: Batch, refused: dict[str, str]) -> None:
+        """Count what PostHog has acknowledged, now or to another target."""
+        accepted = [outgoing for outgoing in batch.items if outgoing.event["uuid"] not in refused]
+        for outgoing in accepted:
+            self._summary.accept(outgoing.event)
+        for outgoing in batch.overtaken:
+            self._summary.already_there[outgoing.event["event"]] += 1
+        if self._sifter:
+            self._sifter.acknowledge(outgoing.source for outgoing in (*accepted, *batch.overtaken))
+
     def _send(self, batch: Batch) -> dict[str, str]:
-        """Send one batch, in a sender's thread; return the refused events."""
+        """Send one batch, in a sender's thread, and write its receipts; return the refused events."""
         if batch.historical:
             self._pace.wait_for(len(batch.items))
+        if self._store is None:
+            return self._sent(batch)
+        facts = [outgoing.source.fact for outgoing in batch.items if outgoing.source.fact]
+        persons = [person for outgoing in batch.items for person in outgoing.source.persons]
+        with self._store.claim(facts, persons) as claim:
+            _keep_claimed(batch, claim)
+            refused = self._sent(batch) if batch.items else {}
+            for event, _, item in batch.items:
+                if event["uuid"] in refused:
+                    claim.refused.update(item.receipts)
+        return refused
+
+    def _sent(self, batch: Batch) -> dict[str, str]:
         refused = self._client.send(batch.events, historical=batch.historical)
         if len(refused) == len(batch.items) >= MANY:
             reason = next(iter(refused.values()))
@@ -139,10 +195,10 @@ class Queue:
         return refused
 
     def _set_refused_aside(self, batch: Batch, refused: dict[str, str]) -> None:
-        for event, _, source in batch.items:
+        for event, _, item in batch.items:
             if event["uuid"] in refused:
                 reason = refused[event["uuid"]]
-                self._set_aside(event, source, f"PostHog refuses its event `{event['event']}` ({reason})")
+                self._set_aside(event, item, f"PostHog refuses its event `{event['event']}` ({reason})")
 
     def _log_progress(self) -> None:
         now = time.monotonic()
@@ -152,3 +208,21 @@ class Queue:
         accepted = self._summary.accepted.total()
         rate = accepted / (now - self._summary.started_at)
         logger.info("%s events accepted by PostHog so far, %s a second", f"{accepted:,}", f"{rate:,.0f}")
+
+
+def _keep_claimed(batch: Batch, claim: Claim) -> None:
+    """Take out of a batch what another target has sent, and correct the distinct ids that another target has chosen."""
+    items, batch.items = batch.items, []
+    for outgoing in items:
+        item: Sifted = outgoing.source
+        is_granted = item.fact is None or item.fact.uuid in claim.facts
+        if item.persons and not any(person.key in claim.persons for person in item.persons):
+            is_granted = False
+        if not is_granted:
+            batch.overtaken.append(outgoing)
+            continue
+        if item.fact and item.fact.entity and item.keeps_person:
+            distinct_id = claim.distinct_ids.get(item.fact.entity, outgoing.event["distinct_id"])
+            if distinct_id != outgoing.event["distinct_id"]:
+                outgoing = outgoing._replace(event={**outgoing.event, "distinct_id": distinct_id})  # noqa: PLW2901  # the same one, corrected
+        batch.items.append(outgoing)

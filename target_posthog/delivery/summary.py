@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
     from target_posthog.mapping.event import Event
     from target_posthog.posthog.client import Client
+    from target_posthog.receipts.sifter import Candidate
+
+KINDS = (
+    ("already_there", "already there"),
+    ("changed", "changed since, kept as sent"),
+    ("not_resent", "not sent again: another name, distinct id or day"),
+)
 
 
 @dataclass
@@ -34,6 +41,9 @@ class Summary:
     accepted: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    already_there: Counter[str] = field(default_factory=Counter)  # PostHog has it: not sent again
+    changed: Counter[str] = field(default_factory=Counter)  # of these, the record has changed since
+    not_resent_again: Counter[str] = field(default_factory=Counter)
     days: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by day, event, currency (or "")
     money: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)  # by the same
     oldest: str = ""
@@ -57,6 +67,20 @@ class Summary:
             if "$anon_distinct_id" in properties:
                 self._ids.link(properties["$anon_distinct_id"])
 
+    def there(self, candidate: Candidate, *, changed: bool) -> None:
+        """Count an event that PostHog has already; `changed` if its content isn't what was sent."""
+        self.already_there[candidate.event["event"]] += 1
+        if changed:
+            self.changed[candidate.event["event"]] += 1
+
+    def repeated_again(self, candidate: Candidate) -> None:
+        """Count an event that this run has sent already, or has tried to."""
+        self.repeated[candidate.event["event"]] += 1
+
+    def not_resent(self, candidate: Candidate) -> None:
+        """Count an event that was to be sent again, but would come under another name, distinct id or day."""
+        self.not_resent_again[candidate.event["event"]] += 1
+
     @property
     def persons(self) -> int:
         """The number of persons that the events are about: their ids, less those that were linked to another."""
@@ -67,7 +91,7 @@ class Summary:
 
         `days` has a row per day, event and currency (or ""): day, event, currency, accepted events, revenue (or null).
         """
-        names = sorted({*self.accepted, *self.repeated, *self.refused})
+        names = sorted({*self.accepted, *self.repeated, *self.refused, *self.already_there, *self.not_resent_again})
         revenue: dict[str, dict[str, Decimal]] = {name: {} for name in names}
         for (_, name, currency), amount in sorted(self.money.items(), key=lambda item: item[0][2]):
             revenue[name][currency] = revenue[name].get(currency, Decimal()) + amount
@@ -82,6 +106,9 @@ class Summary:
                     "accepted": self.accepted[name],
                     "repeated": self.repeated[name],
                     "refused": self.refused[name],
+                    "already_there": self.already_there[name],
+                    "changed": self.changed[name],
+                    "not_resent": self.not_resent_again[name],
                     "revenue": {currency: f"{amount:f}" for currency, amount in revenue[name].items()},
                 }
                 for name in names
@@ -106,8 +133,11 @@ class Summary:
             f"{summary['persons']:,} persons, in {summary['seconds']:,} s "
             f"({client.requests:,} requests, {client.retries:,} retries)"
         )
+        if self.already_there:
+            yield f"  {self.already_there.total():,} events are in PostHog already and weren't sent again"
         for name, event in summary["events"].items():
             counts = ", ".join(f"{event[kind]:,} {kind}" for kind in ("accepted", "repeated", "refused"))
+            counts += "".join(f", {event[kind]:,} {words}" for kind, words in KINDS if event[kind])
             money = "".join(f", revenue {amount} {currency}" for currency, amount in event["revenue"].items())
             yield f"  {name}: {counts}{money}"
         for left_out in summary["left_out"]:

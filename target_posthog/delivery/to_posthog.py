@@ -18,6 +18,8 @@ from target_posthog.delivery.queue import Queue
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
 from target_posthog.posthog.client import DEFAULT_HOST, Client
+from target_posthog.receipts.opening import open_store, receipts_lines
+from target_posthog.receipts.sifter import Candidate
 from target_posthog.settings import historical_per_second
 
 if TYPE_CHECKING:
@@ -51,19 +53,22 @@ class PostHogDestination:
             protocol=settings["protocol"],
             max_retry_seconds=settings["max_retry_seconds"],
         )
+        letters, plan = settings.get("dead_letter_path"), settings.get("plan_path")
+        self._store = open_store(settings)
+        self._conditions = meanings.conditions
         self._queue = Queue(
             self._client,
             self.summary,
             self._set_aside,
+            store=self._store,
+            held_run=HeldRun.read(plan, fingerprint=meanings.fingerprint) if plan else None,
             senders=settings["senders"],
             historical_per_second=historical_per_second(
                 settings.get("historical_events_per_second"), self._client.host
             ),
             max_events=settings.get("max_events"),
         )
-        letters, plan = settings.get("dead_letter_path"), settings.get("plan_path")
         self._dead_letters = DeadLetters(letters) if letters else None
-        self._held_run = HeldRun.read(plan, fingerprint=meanings.fingerprint) if plan else None
         self._summary_path: str | None = settings.get("summary_path")
         self._key_is_checked = False
         self._is_summed_up = False
@@ -74,10 +79,12 @@ class PostHogDestination:
         return self._queue.is_full
 
     def begin(self) -> None:
-        """Check the project key, at the first call of a run."""
+        """Check the project key and say what the receipts mean for the run, at the first call of a run."""
         if not self._key_is_checked:
             self._client.check_key()
             self._key_is_checked = True
+            for line in receipts_lines(self._store, self._conditions):
+                logger.warning(line)
 
     def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
         """Let a record's events wait, or count why it has none."""
@@ -91,9 +98,7 @@ class PostHogDestination:
         if outcome.invalid:
             self._set_aside(source, outcome.invalid)
             return
-        if self._held_run:
-            self._held_run.check(outcome.events)
-        self._queue.add(outcome.events, source)
+        self._queue.add(Candidate(event, rule, outcome.entity, source) for event, rule in outcome.events)
 
     def _set_aside(self, source: Source, reason: str) -> None:
         """Keep a record that can't be delivered as a dead letter; raises `RunError` where there is no file for it."""
@@ -122,6 +127,12 @@ class PostHogDestination:
         return True
 
     def end(self) -> None:
+        """Keep the rules' fingerprints beside the receipts, then print the summary."""
+        if self._store:
+            self._store.conditions = {**self._store.conditions, **self._conditions}
+        self._sum_up()
+
+    def _sum_up(self) -> None:
         """Print the summary and write its file; a second call does nothing."""
         if self._is_summed_up:
             return
@@ -138,7 +149,7 @@ class PostHogDestination:
         """Wait for PostHog's answer to what is under way, then print the summary."""
         with contextlib.suppress(RunError):
             self._queue.settle()
-        self.end()
+        self._sum_up()
 
     def abort(self) -> None:
         """Do nothing: no STATE covers what is under way, so the next run sends it again."""

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.errors import RuleError
 from target_posthog.mapping.document import active, combined, grouped, load, rule_for_unmapped, times_of
-from target_posthog.mapping.event import REVENUE
+from target_posthog.mapping.event import REVENUE, Entity, Made
 from target_posthog.mapping.explanation import Explainer
+from target_posthog.mapping.language.compiler import Compiler
 from target_posthog.mapping.language.expressions import ANYTHING
-from target_posthog.mapping.language.functions import as_timestamp
-from target_posthog.mapping.rule import Rule
+from target_posthog.mapping.language.functions import JSON, as_timestamp, canonical
+from target_posthog.mapping.rule import Rule, rule_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.expressions import Schema
     from target_posthog.mapping.rule import Spec
 
+CONDITION_KEYS = ("when", "for_each", "leave_out", "key")
 MELTANO_TEST_STREAM = "meltano_test_stream"  # `meltano config test`: meltano/core/plugin_test_service.py
 
 logger = logging.getLogger(__name__)
@@ -50,15 +52,46 @@ class StreamMapping:
         """Return the name of the first `leave_out` rule that applies to the record, else None; raises `RecordError`."""
         return next((rule.name for rule in self._filters if rule.applies(record)), None)
 
+    def made(self, record: Record) -> list[Made]:
+        """Return the record's events with the names of their rules, rule by rule; raises `RecordError`."""
+        return [Made(event, rule.name) for rule in self._rules for event in rule.events(record)]
+
     def events(self, record: Record) -> list[Event]:
-        """Return the record's events, rule by rule; raises `RecordError`."""
-        return [event for rule in self._rules for event in rule.events(record)]
+        """Return the record's events alone; raises `RecordError`."""
+        return [made.event for made in self.made(record)]
+
+
+class Entities:
+    """What the records of a stream are about: `id` of the mapping's `records`, else the values of the stream's keys.
+
+    Raises `RuleError` for an `id` that is no expression.
+    """
+
+    def __init__(self, stream: str, spec: Mapping[str, JSON], keys: Sequence[str]) -> None:
+        self._stream = stream
+        self._keys = keys
+        self._keeps_person = spec.get("keeps_person") is True
+        self._id = Compiler(f"`records` of the mapping, stream `{stream}`", ANYTHING).optional("id", spec.get("id"))
+
+    def of(self, record: Record) -> Entity | None:
+        """Return a record's entity; None for a record without keys."""
+        try:
+            key = self._id(record) if self._id else None
+        except ValueError:
+            key = None
+        if key is None:
+            values = [record.get(name) for name in self._keys]
+            if all(value is None for value in values):
+                return None
+            key = f"{self._stream}:{canonical(values).decode()}"
+        return Entity(str(key), self._keeps_person)
 
 
 class Meaning(NamedTuple):
     """What a stream's records become, and why."""
 
     mapping: StreamMapping
+    entities: Entities
     explainer: Callable[[], Explainer]
 
 
@@ -82,12 +115,22 @@ class Meanings:
 
     @property
     def fingerprint(self) -> str:
-        """Return what changes when a rule or the identity does."""
-        rules = {
-            stream: [{key: value for key, value in rule.items() if key != "about"} for rule in active(rules)]
+        """What changes when a rule or the identity does."""
+        rules = {stream: [_without_words(rule) for rule in active(rules)] for stream, rules in self.streams.items()}
+        return hashlib.sha256(json.dumps([self.identity, rules], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def conditions(self) -> dict[str, dict[str, str]]:
+        """A fingerprint, by stream and rule, of what decides for which records a rule makes events."""
+        return {
+            stream: {
+                rule_name(rule): hashlib.sha256(
+                    json.dumps([rule.get(key) for key in CONDITION_KEYS], sort_keys=True).encode()
+                ).hexdigest()[:16]
+                for rule in active(rules)
+            }
             for stream, rules in self.streams.items()
         }
-        return hashlib.sha256(json.dumps([self.identity, rules], sort_keys=True).encode()).hexdigest()
 
     def of(self, stream: str, schema: Schema, keys: Sequence[str]) -> Meaning | None:
         """Return a stream's rules, checked against its schema; None if its records become nothing."""
@@ -100,7 +143,9 @@ class Meanings:
         if mapping.missing:
             names = ", ".join(mapping.missing)
             logger.warning("Stream `%s` has no fields for %s; the events do without", stream, names)
-        return Meaning(mapping, partial(Explainer, stream, active(rules), identity=self.identity, schema=schema))
+        entities = Entities(stream, self.document["records"].get(stream, {}), keys)
+        explainer = partial(Explainer, stream, active(rules), identity=self.identity, schema=schema)
+        return Meaning(mapping, entities, explainer)
 
     def _of_unmapped(self, stream: str, schema: Schema, keys: Sequence[str]) -> list[Spec]:
         if stream == MELTANO_TEST_STREAM or self._unmapped == "ignore":
@@ -119,3 +164,7 @@ class Meanings:
                 "" if times_of(schema) else ", at the time of this run because it has no time of its own",
             )
         return [rule_for_unmapped(stream, schema, keys, run_at=as_timestamp(datetime.now(timezone.utc)))]
+
+
+def _without_words(rule: Spec) -> Spec:
+    return {key: value for key, value in rule.items() if key != "about"}

@@ -76,7 +76,9 @@ class PostHogSink(Sink):
             return Outcome()
         try:
             reason = self._meaning.mapping.reason_to_leave_out(record)
-            return Outcome(left_out=reason) if reason else Outcome(self._meaning.mapping.events(record))
+            if reason:
+                return Outcome(left_out=reason)
+            return Outcome(self._meaning.mapping.made(record), self._meaning.entities.of(record))
         except RecordError as error:
             return Outcome(invalid=str(error))
 
