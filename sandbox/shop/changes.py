@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.shop.store import instant
+from sandbox.shop.moments import instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,16 +21,30 @@ if TYPE_CHECKING:
     from sandbox.shop.store import Store
 
 CHANGES = (
+    "cancel_fulfillment",
     "cancel_order",
+    "cancel_return",
     "change_customer",
+    "change_email",
     "change_order",
+    "complete_payment",
     "cut_ledger",
     "delete_customer",
     "delete_order",
+    "delete_return_fee",
+    "deliver",
+    "edit_order",
+    "erase_customer",
+    "exchange",
     "fulfill_order",
     "merge_customers",
+    "open_return",
     "pay_order",
+    "process_return",
+    "ready_journey",
     "refund_order",
+    "rename_shop",
+    "set_customer",
 )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from sandbox.shop.moments import instant
 from sandbox.shop.parts import gid
-from sandbox.shop.store import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,6 +6,7 @@ Source: https://shopify.dev/docs/api/admin-graphql/latest/interfaces/SalesAgreem
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from sandbox.shop.money import ZERO, rounded
@@ -13,7 +14,7 @@ from sandbox.shop.nodes import number_of
 from sandbox.shop.parts import gid, tax_lines
 
 if TYPE_CHECKING:
-    from sandbox.shop.ledger import Agreement, Sale
+    from sandbox.shop.ledger import Sale
     from sandbox.shop.practice import Practice
 
     Node = dict[str, Any]
@@ -36,7 +37,9 @@ SALE_TYPES = {
     "ADJUSTMENT": ("AdjustmentSale", ""),
 }
 LINKS = {"OrderAgreement": "order", "RefundAgreement": "refund", "ReturnAgreement": "return"}
-PLACES = 1_000  # an order has fewer agreements, and each of them fewer sales, by far
+# Ids of today have thirteen digits. Each order has room for so many agreements and sales, by far more than there are.
+FIRST_ID, FIRST_ORDER_ID = 6_000_000_000_000, 5_000_000_000_000
+AGREEMENTS, SALES = 100, 10_000
 
 
 def served(order: Node, practice: Practice) -> list[Node]:
@@ -53,28 +56,25 @@ def served(order: Node, practice: Practice) -> list[Node]:
 
 def agreements(order: Node, *, after_taxes: bool = False) -> list[Node]:
     """Return the nodes of an order's agreements; `after_taxes` says discounts after taxes as well."""
-    base = number_of(order) * PLACES
+    place = number_of(order) - FIRST_ORDER_ID
+    agreement_ids, sale_ids = count(FIRST_ID + place * AGREEMENTS), count(FIRST_ID + place * SALES)
     return [
         {
             "__typename": one.type_name,
-            "id": gid("SalesAgreement", base + place),
+            "id": gid("SalesAgreement", next(agreement_ids)),
             "happenedAt": one.at,
             "reason": REASONS.get(one.type_name, "UNKNOWN"),
             "app": _app(order),
-            "sales": _sales(order, one, (base + place) * PLACES, after_taxes=after_taxes),
+            "sales": [_sale(order, sale, next(sale_ids), after_taxes=after_taxes) for sale in one.sales],
             LINKS.get(one.type_name, "_"): order if one.type_name == "OrderAgreement" else one.link,
         }
-        for place, one in enumerate(order["_agreements"])
+        for one in order["_agreements"]
     ]
 
 
 def _app(order: Node) -> Node | None:
     app = order["app"]
     return app and {"id": app["id"], "title": app["name"], "handle": app["name"].lower().replace(" ", "-")}
-
-
-def _sales(order: Node, agreement: Agreement, base: int, *, after_taxes: bool) -> list[Node]:
-    return [_sale(order, one, base + place, after_taxes=after_taxes) for place, one in enumerate(agreement.sales)]
 
 
 def _sale(order: Node, sale: Sale, number: int, *, after_taxes: bool) -> Node:
@@ -95,5 +95,5 @@ def _sale(order: Node, sale: Sale, number: int, *, after_taxes: bool) -> Node:
         "taxes": [{"id": gid("SaleTax", number), "amount": tax, "taxLine": tax_lines(tax, sale.rate)[0]}]
         if worth.tax
         else [],
-        link or "_": sale.link,
+        link or "_": None if sale.link and sale.link.get("_deleted") else sale.link,
     }

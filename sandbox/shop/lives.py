@@ -14,10 +14,10 @@ from sandbox.shop import catalog, orders, totals
 from sandbox.shop.goods import Discount, Payment, Placed, Reversal
 from sandbox.shop.journeys import journey, web_attributes
 from sandbox.shop.ledger import of_line
+from sandbox.shop.moments import instant
 from sandbox.shop.money import ZERO, Currencies
 from sandbox.shop.parts import gid
 from sandbox.shop.refunds import refund
-from sandbox.shop.store import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
