@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sandbox.shop.buyers import Buyer
     from sandbox.shop.orders import Order
+    from sandbox.shop.situations import Situation
 
 TAX_RATE = Decimal("0.08")
 SHIPPING = (ZERO, Decimal("4.95"), Decimal("9.95"))
@@ -69,9 +70,16 @@ class Life:
     ids: Iterator[int]
     at: datetime
     end: datetime
+    situation: Situation | None = None
 
     def order(self, number: int, quantity: int, dollars: Decimal) -> Order:
         """Return the order with everything that happened to it."""
+        order = self._lived(number, quantity, dollars)
+        if self.situation:
+            self.situation.happen(order)
+        return order
+
+    def _lived(self, number: int, quantity: int, dollars: Decimal) -> Order:
         order = orders.place(self._placed(number, quantity, dollars), self.ids)
         paid = self._pay(order)
         if self.buyer.happens(1.5):
@@ -95,7 +103,7 @@ class Life:
         discount, percent = self._discount(channel, dollars)
         address = None if channel == "pos" else self.buyer.person.address
         country = address["countryCodeV2"] if address else "US"
-        return Placed(
+        placed = Placed(
             at=instant(self.at),
             number=number,
             lines=catalog.lines(random, quantity, dollars, percent),
@@ -108,6 +116,7 @@ class Life:
             address=address,
             extra=self._extra(channel, guest=guest),
         )
+        return self.situation.placed(placed) if self.situation else placed
 
     def _discount(self, channel: str, dollars: Decimal) -> tuple[Discount | None, int]:
         if not dollars:
@@ -165,7 +174,10 @@ class Life:
         if how == "second try":
             orders.pay(order, self.ids, at, Payment(status="FAILURE", error_code="CARD_DECLINED"))
         gateway = random.choices(("shopify_payments", "paypal", "gift_card", "cash"), (75, 22, 2, 1))[0]
-        orders.pay(order, self.ids, at, Payment(gateway=gateway))
+        if self.situation and self.situation.pays():
+            self.situation.pay(order)
+        else:
+            orders.pay(order, self.ids, at, Payment(gateway=gateway))
         return True
 
     def _cancel(self, order: Order, *, paid: bool) -> None:

@@ -7,7 +7,6 @@ report that is booked on its own.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,15 +18,12 @@ from sandbox.shop.goods import Discount, Line, Placed
 from sandbox.shop.ledger_nodes import agreements
 from sandbox.shop.money import Currencies
 from sandbox.shop.practice import Practice
-from sandbox.shop.sales_report import booked, sales_by_day
+from sandbox.shop.sales_report import sales_by_day
 from sandbox.shop.store import Store
-from tests.sandbox.ledgers import amount, broken_identities, figures
+from tests.sandbox.ledgers import amount, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import date
-
-    from sandbox.shop.sales_report import Figures
 
     Node = dict[str, Any]
     Change = Callable[[Store, str], object]
@@ -341,34 +337,11 @@ def written(order: Node) -> list[str]:
     return [", ".join(said(sale) for sale in one["sales"]) for one in agreements(order)]
 
 
-def assert_sound(store: Store) -> None:
-    """Hold the ledgers of a store against its orders and against its report, day by day and order by order."""
-    expected: dict[tuple[date, str], Decimal] = defaultdict(Decimal)
-    for order in store.orders:
-        assert broken_identities(order) == []
-        sums: dict[str, Decimal] = defaultdict(Decimal)
-        for key, value in figures(order).items():
-            expected[key] += value
-            sums[key[1]] += value
-        booked_sums: dict[str, Decimal] = defaultdict(Decimal)
-        for _, one in booked(order):
-            for name, value in named(one).items():
-                booked_sums[name] += value
-        assert {name: value for name, value in booked_sums.items() if value} == {k: v for k, v in sums.items() if v}
-    days = sales_by_day(store.orders, "USD", "America/New_York")
-    reported = {(day, name): value for day, one in days.items() for name, value in named(one).items() if value}
-    assert reported == {key: value for key, value in expected.items() if value}
-
-
-def named(one: Figures) -> dict[str, Decimal]:
-    return {name: value for name, value in vars(one).items() if name != "orders"}
-
-
 @pytest.mark.parametrize(("placed", "first"), [pytest.param(*one[1:], id=one[0]) for one in PLACEMENTS])
 def test_an_order_is_placed(placed: Placed, first: str) -> None:
     store = Store()
     assert written(store.add_order(placed)) == [first]
-    assert_sound(store)
+    sound(store)
 
 
 @pytest.mark.parametrize(("placed", "change", "then"), [pytest.param(*one[1:], id=one[0]) for one in SITUATIONS])
@@ -395,7 +368,7 @@ def _happens(store: Store, placed: Placed, change: Change, then: str, *, paid: b
     told = [f"{one['__typename']}: {', '.join(said(sale) for sale in one['sales'])}" for one in agreements(order)[1:]]
     assert "; ".join(told) == then
     assert agreements(order)[0] == first, "what was written never changes"
-    assert_sound(store)
+    sound(store)
 
 
 def test_days_are_the_shops_also_across_the_change_of_clocks() -> None:
@@ -404,7 +377,7 @@ def test_days_are_the_shops_also_across_the_change_of_clocks() -> None:
     # In New York the first of November 2026 lasts from 04:00 to 05:00 UTC of the next day.
     for at in ("2026-11-01T03:59:59Z", "2026-11-01T04:00:00Z", "2026-11-02T04:59:59Z", "2026-11-02T05:00:00Z"):
         store.refund_order(name, at, amount="1")
-    assert_sound(store)
+    sound(store)
     days = sales_by_day(store.orders, "USD", "America/New_York")
     assert {str(day): one.returns for day, one in days.items() if one.returns} == {
         "2026-10-31": -1,
@@ -440,9 +413,9 @@ def test_many_changes_in_a_row_stay_sound_to_the_cent() -> None:
         store.exchange(name, LATER, {1: 1}, [{"price": "8.88"}], kept="0.01")
         store.refund_order(name, LATER, quantities={0: 1}, shipping="1.65", amount="3.21")
         store.edit_order(name, LATER, prices={0: "3.21"}, shipping="2.49")
-        assert_sound(store)
+        sound(store)
         store.refund_order(name, LATER)
-        assert_sound(store)
+        sound(store)
         assert amount(store.order(name)["totalOutstandingSet"]) + amount(store.order(name)["netPaymentSet"]) == 0
 
 
@@ -453,7 +426,7 @@ def test_a_fee_that_is_deleted_leaves_its_sale() -> None:
     store.delete_return_fee(order["name"], LATER)
     fee = agreements(order)[1]["sales"][1]
     assert (fee["lineType"], fee["fee"]) == ("FEE", None)
-    assert_sound(store)
+    sound(store)
 
 
 def test_an_orders_ledger_goes_with_it() -> None:
