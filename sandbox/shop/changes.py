@@ -45,6 +45,7 @@ CHANGES = (
     "refund_order",
     "rename_shop",
     "set_customer",
+    "unknown_sale",
 )
 
 
@@ -57,7 +58,7 @@ def blueprint(store: Store, clock: Callable[[], datetime], journal: Path | None 
         wanted = {"at": instant(clock()), **request.get_json()}
         try:
             node = apply(store, wanted)
-        except (KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             return jsonify(error=f"{type(error).__name__}: {error}"), 400
         if journal:
             with journal.open("a") as lines:
@@ -75,7 +76,7 @@ def replay(store: Store, journal: Path) -> None:
 
 
 def apply(store: Store, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Make a change and return the node; raises KeyError, TypeError or ValueError for one that makes no sense."""
+    """Make a change and return the node; raises ArithmeticError, LookupError, TypeError or ValueError if it can't be."""
     arguments = dict(wanted)
     name = arguments.pop("change", "")
     if name not in CHANGES:

@@ -14,7 +14,7 @@ from sandbox.shop import catalog, orders, totals
 from sandbox.shop.goods import Discount, Payment, Placed, Reversal
 from sandbox.shop.journeys import journey, web_attributes
 from sandbox.shop.ledger import of_line
-from sandbox.shop.moments import instant
+from sandbox.shop.moments import instant, moment
 from sandbox.shop.money import ZERO, Currencies
 from sandbox.shop.parts import gid
 from sandbox.shop.refunds import refund
@@ -91,7 +91,7 @@ class Life:
             self._send(order)
         if paid and self.buyer.happens(6):
             self._refund(order)
-        done = datetime.fromisoformat(order["updatedAt"].replace("Z", "+00:00")) + timedelta(minutes=5)
+        done = moment(order["updatedAt"]) + timedelta(minutes=5)
         if paid and order["fulfillments"] and self.buyer.happens(80) and done < self.end:
             orders.close(order, instant(done))
         return order
@@ -191,7 +191,7 @@ class Life:
 
     def _send(self, order: Order) -> None:
         """Send the lines in one parcel or in two, as far as there was time; a few wait for their second half."""
-        lines = order["lineItems"]
+        lines = [line for line in order["lineItems"] if line["_type"] != "TIP"]
         parcels = [lines[:1], lines[1:]] if len(lines) > 1 and self.buyer.happens(15) else [lines]
         if len(parcels) > 1 and self.buyer.happens(20):
             parcels.pop()
@@ -219,7 +219,8 @@ class Life:
         if kind == "shipping":
             return Reversal(shipping=shipping)
         if kind == "amount" or step:
-            left = totals.whole(order) - (of_line(order, lines[0], lines[0]["quantity"]).total if step else ZERO)
+            one, every = (of_line(order, lines[0], count) for count in (1, lines[0]["quantity"]))
+            left = totals.whole(order) - (one.total - one.tax + every.tax if step else ZERO)
             return Reversal(adjustment=min(Decimal("1.50"), left))
         return Reversal({0: 1}, restock_type=self.buyer.random.choice(("RETURN", "NO_RESTOCK")))
 

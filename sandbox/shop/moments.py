@@ -11,7 +11,12 @@ from datetime import datetime, timezone
 
 def instant(at: datetime | str) -> str:
     """Return a time as the store keeps it, `2026-11-01T12:00:00.250000Z`; raises ValueError for one without a zone."""
-    moment = datetime.fromisoformat(at.replace("Z", "+00:00")) if isinstance(at, str) else at
-    if moment.tzinfo is None:
+    found = moment(at) if isinstance(at, str) else at
+    if found.tzinfo is None:
         raise ValueError(f"{at} has no time zone")
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return found.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment(at: str) -> datetime:
+    """Return the time of a text that the store keeps."""
+    return datetime.fromisoformat(at.replace("Z", "+00:00"))

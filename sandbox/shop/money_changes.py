@@ -34,7 +34,10 @@ class MoneyChanges(StoreData):
             one = self.order(order_id)
             left = Decimal(amount or one["totalOutstandingSet"]["shopMoney"]["amount"])
             if payment.get("kind") in ("CAPTURE", "VOID"):
-                payment["parent"] = next(each for each in one["transactions"] if each["kind"] == "AUTHORIZATION")
+                authorized = [each for each in one["transactions"] if each["kind"] == "AUTHORIZATION"]
+                if not authorized:
+                    raise ValueError(f"order {one['name']} has no authorization")
+                payment["parent"] = authorized[0]
             orders.pay(one, self.ids, instant(at), Payment(**payment, amount=left))
             return self._settled(one)
 

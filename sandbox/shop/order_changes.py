@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from random import Random
 from typing import TYPE_CHECKING, Any
 
-from sandbox.shop import catalog, edits, orders, refunds, returns
+from sandbox.shop import catalog, edits, journeys, ledger, orders, refunds, returns
 from sandbox.shop.goods import Edit, Line, Processed, Reversal
-from sandbox.shop.moments import instant
+from sandbox.shop.moments import instant, moment
 from sandbox.shop.money import ZERO, shop_amount
 from sandbox.shop.nodes import number_of
 from sandbox.shop.store_data import StoreData
@@ -53,13 +54,13 @@ class OrderChanges(StoreData):
             self._settle_customer(before, instant(at))
             return self._touched(one, at, "customer")
 
-    def ready_journey(self, order_id: int | str, at: datetime | str, **fields: object) -> Node:
+    def ready_journey(self, order_id: int | str, at: datetime | str) -> Node:
         """Let the attribution of a web order be ready, some minutes after it was placed."""
         with self.lock:
             one = self.order(order_id)
-            mine = [each for each in self.orders_of(one["customer"]) if not each["test"]] if one["customer"] else [one]
-            known = {"ready": True, "daysToConversion": 0, "momentsCount": {"count": 1, "precision": "EXACT"}}
-            one["customerJourneySummary"] = {**known, "customerOrderIndex": mine.index(one) + 1, **fields}
+            one["customerJourneySummary"] = journeys.known(Random(one["id"]), moment(one["processedAt"]))
+            if one["customer"]:
+                journeys.count(self.orders_of(one["customer"]))
             return self._touched(one, at, "journey")
 
     def edit_order(self, order_id: int | str, at: datetime | str, **change: Any) -> Node:  # noqa: ANN401  # the fields of Edit
@@ -177,6 +178,16 @@ class OrderChanges(StoreData):
             self.forget()
             self._settle_customer(one["customer"], instant(at))
             return self._record_destroy(one, "ORDER", instant(at))
+
+    def unknown_sale(self, order_id: int | str, at: datetime | str, amount: str) -> Node:
+        """Write a sale of a kind that this version of the API has no name for: "new types that may be added"."""
+        with self.lock:
+            one = self.order(order_id)
+            sale = ledger.plain("UNKNOWN", Decimal(amount), action="UNKNOWN")
+            ledger.write(one, "OrderEditAgreement", instant(at), [sale])
+            one["_unnamed"] += Decimal(amount)
+            orders.touch(one, instant(at))
+            return self._settled(one)
 
     def cut_ledger(self, order_id: int | str, times: int = 1, at: datetime | str = "") -> Node:  # noqa: ARG002  # all changes have a time
         """Let so many of the next answers with an order's ledger lack a sale; nothing about the order changes."""

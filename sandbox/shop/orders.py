@@ -55,6 +55,7 @@ def place(placed: Placed, ids: Iterator[int], practice: Practice = USUAL) -> Ord
         "_shipping_rate": placed.shipping_tax_rate,
         "_adjusted": ZERO,
         "_return_fees": ZERO,
+        "_unnamed": ZERO,
         "_deeds": [(placed.at, placed)],
     }
     code = placed.discount.label if placed.discount and placed.discount.type_name == "DiscountCodeApplication" else None

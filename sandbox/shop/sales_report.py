@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, fields
-from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from sandbox.shop.goods import Edit, Placed, Processed, Reversal
+from sandbox.shop.moments import moment
 from sandbox.shop.money import DECIMALS
 
 if TYPE_CHECKING:
@@ -224,4 +224,4 @@ def booked(order: dict[str, Any]) -> Iterator[tuple[str, Figures]]:
 
 
 def _day(at: str, zone: str) -> date:
-    return datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone(ZoneInfo(zone)).date()
+    return moment(at).astimezone(ZoneInfo(zone)).date()

@@ -12,9 +12,9 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from sandbox.shop import catalog, edits, orders, refunds, returns, totals
+from sandbox.shop import catalog, edits, journeys, orders, refunds, returns, totals
 from sandbox.shop.goods import Discount, Edit, Line, Payment, Placed, Processed, Reversal
-from sandbox.shop.moments import instant
+from sandbox.shop.moments import instant, moment
 from sandbox.shop.money import ZERO, Currencies, shop_amount
 from sandbox.shop.nodes import number_of
 from sandbox.shop.parts import gid
@@ -130,10 +130,10 @@ class Situation:
         """Let happen to an order that is paid and has gone its way what hasn't happened after the last day."""
         at = _after(max(order["updatedAt"], order["createdAt"]), self.days)
         totals.settle(order)
-        journey = order.get("customerJourneySummary") or {"ready": True}
-        if not journey["ready"] and _after(order["createdAt"], 1) < instant(self.end):
-            known = {"ready": True, "customerOrderIndex": 1, "daysToConversion": 0}
-            order["customerJourneySummary"] = {**known, "momentsCount": {"count": 1, "precision": "EXACT"}}
+        waits = order.get("customerJourneySummary") and not order["customerJourneySummary"]["ready"]
+        if waits and _after(order["createdAt"], 1) < instant(self.end):
+            random = Random(order["id"])
+            order["customerJourneySummary"] = journeys.known(random, moment(order["processedAt"]))
         if order["cancelledAt"] and not shop_amount(order["totalReceivedSet"]) and not order["refunds"]:
             back = refunds.everything_left(order, "CANCEL")
             refunds.refund(order, self.ids, order["cancelledAt"], replace(back, money=ZERO))
@@ -281,7 +281,7 @@ def happen_to_people(store: Store, end: datetime) -> None:
 
 
 def _after(at: str, days: float) -> str:
-    return instant(datetime.fromisoformat(at.replace("Z", "+00:00")) + timedelta(days=days))
+    return instant(moment(at) + timedelta(days=days))
 
 
 def _free_shipping(placed: Placed) -> Placed:

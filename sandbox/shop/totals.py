@@ -154,7 +154,7 @@ def _money_now(order: Order, goods: _Sums, carriage: _Sums, tips: _Sums) -> dict
     tax, off = goods.tax + carriage.tax, goods.off + carriage.off
     duty, fees = duties(order, "_amount"), _fees(order)
     returned_shipping = total(part["subtotalAmountSet"] for one in refunds for part in one["refundShippingLines"])
-    costs = goods.total + carriage.total + tips.total + duty + fees + order["_return_fees"]
+    costs = goods.total + carriage.total + tips.total + duty + fees + order["_return_fees"] + order["_unnamed"]
     return {
         "totalRefundedSet": bag(total(part["amountSet"] for one in refunds for part in _paid(one["transactions"]))),
         "totalRefundedShippingSet": bag(returned_shipping),

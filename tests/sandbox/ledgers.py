@@ -75,6 +75,8 @@ def _columns(sale: Node) -> dict[str, Decimal]:
     net = amount(sale["totalAmount"]) - tax
     if sale["lineType"] == "PRODUCT" and sale["actionType"] != "RETURN":
         return {"gross_sales": net + off, "discounts": -off, "taxes": tax}
+    if sale["lineType"] == "UNKNOWN":
+        return {}
     names = {
         "PRODUCT": "returns",
         "ADJUSTMENT": "returns",

@@ -207,6 +207,7 @@ CHANGES: list[dict[str, Any]] = [
     {"change": "ready_journey"},
     {"change": "set_customer"},
     {"change": "cut_ledger", "times": 3},
+    {"change": "unknown_sale", "amount": "1.25"},
     {"change": "cancel_order", "refund": True},
 ]
 
@@ -217,6 +218,24 @@ def test_another_process_makes_each_change_over_http(shop: Shop) -> None:
         answer = requests.post(f"{shop.url}/_control/change", json={"order_id": order["name"], **body}, timeout=30)
         assert answer.status_code == 200, (body, answer.text)
     assert broken_identities(order) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"change": "pay_order", "amount": "1", "kind": "CAPTURE"},
+        {"change": "pay_order", "amount": "one"},
+        {"change": "edit_order", "quantities": {"77": 1}},
+        {"change": "cancel_fulfillment", "place": 9},
+        {"change": "process_return", "quantities": {"0": 1}},
+        {"change": "edit_order", "colour": "red"},
+    ],
+)
+def test_a_change_that_can_not_be_is_refused_with_the_reason(shop: Shop, body: dict[str, Any]) -> None:
+    order = next(one for one in shop.store.orders if one["displayFinancialStatus"] == "PAID")
+    answer = requests.post(f"{shop.url}/_control/change", json={"order_id": order["name"], **body}, timeout=30)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
 
 
 def test_another_process_renames_the_shop(shop: Shop) -> None:

@@ -279,6 +279,12 @@ SITUATIONS: list[tuple[str, Placed, Change, str]] = [
     ),
     ("a parcel, and it arrives", FIRST, _sent, NOTHING),
     ("the e-mail is corrected", FIRST, lambda store, name: store.change_email(name, LATER, "b@example.com"), NOTHING),
+    (
+        "something that has no name yet",
+        FIRST,
+        lambda store, name: store.unknown_sale(name, LATER, "7"),
+        "OrderEditAgreement: UNKNOWN UNKNOWN 1 7/0",
+    ),
     ("a return is opened", FIRST, lambda store, name: store.open_return(name, LATER, 1), NOTHING),
 ]
 
