@@ -1,7 +1,8 @@
 """Changes to a store from another process, in: `POST /_control/change`; out: the changed node's id.
 
 The body is `{"change": "refund_order", "order_id": "#1001", "at": "2026-11-23T12:00:00Z"}`: a method of Store and its
-arguments; `at` is now by default. Knows the store's methods, not what they do.
+arguments (`order_changes`, `money_changes`, `customer_changes`); `at` is now by default. Amounts are texts, line items
+are named by their place: `{"change": "edit_order", "order_id": "#1001", "quantities": {"0": 2}, "shipping": "8"}`. Knows the store's methods, not what they do.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def replay(store: Store, journal: Path) -> None:
 
 
 def apply(store: Store, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Make a change and return the node; raises ArithmeticError, LookupError, TypeError or ValueError if it can't be."""
+    """Make a change and return the node; ArithmeticError, LookupError, TypeError or ValueError say that it can't be."""
     arguments = dict(wanted)
     name = arguments.pop("change", "")
     if name not in CHANGES:
