@@ -2,7 +2,8 @@
 
 The body is `{"change": "refund_order", "order_id": "#1001", "at": "2026-11-23T12:00:00Z"}`: a method of Store and its
 arguments (`order_changes`, `money_changes`, `customer_changes`); `at` is now by default. Amounts are texts, line items
-are named by their place: `{"change": "edit_order", "order_id": "#1001", "quantities": {"0": 2}, "shipping": "8"}`. Knows the store's methods, not what they do.
+are named by their place: `{"change": "edit_order", "order_id": "#1001", "quantities": {"0": 2}, "shipping": "8"}`.
+Knows the store's methods, not what they do.
 """
 
 from __future__ import annotations
