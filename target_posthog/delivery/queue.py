@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.delivery.admission import Admission
 from target_posthog.delivery.batches import Outgoing, sending_order
 from target_posthog.delivery.sending import Pace, Sending
+from target_posthog.delivery.skipped_persons import SkippedPersons
 from target_posthog.errors import RunError
 from target_posthog.mapping.language.functions import as_timestamp
+from target_posthog.posthog.client import Sent
 from target_posthog.receipts.sifter import Sifted, Sifter
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Queue:
         historical_per_second: float | None = None,
         max_events: int | None = None,
         seconds_between_progress: float = SECONDS_BETWEEN_PROGRESS,
+        skipped_persons: SkippedPersons | None = None,
     ) -> None:
         self._client = client
         self._summary = summary
@@ -74,6 +77,7 @@ class Queue:
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
         self._admission = Admission(self._set_aside)
+        self._skipped_persons = skipped_persons or SkippedPersons()
         self._seconds_between_progress = seconds_between_progress
         self._logged_at = time.monotonic()
 
@@ -137,10 +141,10 @@ class Queue:
         if sending is None:
             return
         answers, error = sending.wait()
-        for batch, refused in answers:  # all that was taken is counted before a refusal ends the run
-            self._count(batch, refused)
-        for batch, refused in answers:
-            self._set_refused_aside(batch, refused)
+        for batch, sent in answers:  # all that was taken is counted before a refusal ends the run
+            self._count(batch, sent)
+        for batch, sent in answers:
+            self._set_refused_aside(batch, sent.refused)
         if error:
             raise error
         self._log_progress()
@@ -150,6 +154,17 @@ class Queue:
         self.dispatch()
         self.settle()
 
+    def send_skipped_persons_again(self) -> list[object]:
+        """Send the person changes again that PostHog skipped; return the sources of those that it has skipped again."""
+        self._summary.persons_forgotten = self._skipped_persons.forgotten
+        self._skipped_persons.send_again(self._send_again)
+        return self.skipped_persons
+
+    @property
+    def skipped_persons(self) -> list[object]:
+        """The sources of the person changes that PostHog has skipped, and not applied since."""
+        return [item.source for _, _, item in self._skipped_persons.left]
+
     def _check_number(self, events: int) -> None:
         sent = self._summary.accepted.total()
         if self._max_events is not None and sent + events > self._max_events:
@@ -158,41 +173,57 @@ class Queue:
                 f"after {sent:,}, and a run with a higher limit goes on from there"
             )
 
-    def _count(self, batch: Batch, refused: dict[str, str]) -> None:
+    def _count(self, batch: Batch, sent: Sent) -> None:
         """Count what PostHog has acknowledged, now or to another target."""
-        accepted = [outgoing for outgoing in batch.items if outgoing.event["uuid"] not in refused]
+        accepted = [outgoing for outgoing in batch.items if outgoing.event["uuid"] not in sent.refused]
         for outgoing in accepted:
             self._summary.accept(outgoing.event)
+            if outgoing.event["uuid"] in sent.person_skipped:
+                self._summary.person_skipped[outgoing.event["event"]] += 1
         for outgoing in batch.overtaken:
             self._summary.already_there[outgoing.event["event"]] += 1
+        self._skipped_persons.note(batch.items, sent)
         if self._sifter:
             self._sifter.acknowledge(outgoing.source for outgoing in (*accepted, *batch.overtaken))
 
-    def _send(self, batch: Batch) -> dict[str, str]:
-        """Send one batch, in a sender's thread, and write its receipts; return the refused events."""
-        if batch.historical:
+    def _send(self, batch: Batch) -> Sent:
+        """Send one batch, in a sender's thread, and write its receipts; return PostHog's answer."""
+        if batch.is_old:
             self._pace.wait_for(len(batch.items))
         if self._store is None:
             return self._sent(batch)
-        facts = [outgoing.source.fact for outgoing in batch.items if outgoing.source.fact]
-        persons = [person for outgoing in batch.items for person in outgoing.source.persons]
+        items: list[Sifted] = [outgoing.source for outgoing in batch.items]
+        facts = [item.fact for item in items if item.fact]
+        persons = [person for item in items for person in item.persons]
         with self._store.claim(facts, persons) as claim:
             _keep_claimed(batch, claim)
-            refused = self._sent(batch) if batch.items else {}
+            sent = self._sent(batch) if batch.items else Sent({})
             for event, _, item in batch.items:
-                if event["uuid"] in refused:
+                if event["uuid"] in sent.refused:
                     claim.refused.update(item.receipts)
-        return refused
+                elif event["uuid"] in sent.person_skipped:
+                    claim.refused.update(person.key for person in item.persons)
+        return sent
 
-    def _sent(self, batch: Batch) -> dict[str, str]:
-        refused = self._client.send(batch.events, historical=batch.historical)
-        if len(refused) == len(batch.items) >= MANY:
-            reason = next(iter(refused.values()))
+    def _send_again(self, batch: Batch) -> Sent:
+        """Send events again whose persons PostHog had skipped, and write the receipts of those persons."""
+        sent = self._sent(batch)
+        if self._store:
+            left = {*sent.refused, *sent.person_skipped}
+            items: list[Sifted] = [outgoing.source for outgoing in batch.items if outgoing.event["uuid"] not in left]
+            with self._store.claim([], [person for item in items for person in item.persons]):
+                pass
+        return sent
+
+    def _sent(self, batch: Batch) -> Sent:
+        sent = self._client.send(batch.events, historical=batch.historical)
+        if len(sent.refused) == len(batch.items) >= MANY:
+            reason = next(iter(sent.refused.values()))
             raise RunError(
-                f"PostHog refuses each of {len(refused)} events ({reason}), so it isn't a matter of one record; see "
-                "the project's settings and ingestion warnings in PostHog"
+                f"PostHog refuses each of {len(sent.refused)} events ({reason}), so it isn't a matter of one record; "
+                "see the project's settings and ingestion warnings in PostHog"
             )
-        return refused
+        return sent
 
     def _set_refused_aside(self, batch: Batch, refused: dict[str, str]) -> None:
         for event, _, item in batch.items:

@@ -127,16 +127,33 @@ class PostHogDestination:
         return True
 
     def end(self) -> None:
-        """Keep the rules' fingerprints beside the receipts, then print the summary."""
-        if self._store:
-            self._store.conditions = {**self._store.conditions, **self._conditions}
-        self._sum_up()
+        """Keep the rules' fingerprints beside the receipts, then print the summary; a second call does nothing."""
+        if not self._is_summed_up:
+            self._bring_persons_up_to_date()
+            if self._store:
+                self._store.conditions = {**self._store.conditions, **self._conditions}
+            self._sum_up()
+
+    def _bring_persons_up_to_date(self) -> None:
+        """Send the person changes again that PostHog skipped; those that it skips again are named in the summary.
+
+        PostHog has kept their events, so a failure here takes no STATE back.
+        """
+        try:
+            sources = self._queue.send_skipped_persons_again()
+        except RunError as error:
+            logger.warning("Persons that PostHog has skipped couldn't be sent again: %s", error)
+            sources = self._queue.skipped_persons
+        named = (f"{source.origin.stream_name} {source.name}" for source in sources if isinstance(source, Source))
+        self.summary.persons_behind = list(dict.fromkeys(named))
 
     def _sum_up(self) -> None:
-        """Print the summary and write its file; a second call does nothing."""
+        """Print the summary and write its file, if that isn't done."""
         if self._is_summed_up:
             return
         self._is_summed_up = True
+        if self._store:
+            self._store.close()
         for line in self.summary.lines(self._client):
             logger.info(line)
         try:

@@ -6,6 +6,7 @@ and then finds the receipt. When a target dies, the database rolls its claims ba
 
 from __future__ import annotations
 
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,7 @@ class PostgresStore(Store):
             self._engine = sqlalchemy.create_engine(
                 f"{DRIVER}://{rest}", pool_size=senders + 1, max_overflow=senders, pool_pre_ping=True
             )
+            weakref.finalize(self, self._engine.dispose)
             if not is_read_only:
                 self._make_tables()
             self.project = self._project_of(key, is_read_only=is_read_only)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,7 @@ class SqliteStore(Store):
             self._database = sqlite3.connect(
                 address, uri=True, timeout=SECONDS_FOR_ANOTHER_WRITER, check_same_thread=False, isolation_level=None
             )
+            weakref.finalize(self, self._database.close)
             self._database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             if not is_read_only:
                 # With a write-ahead log readers and a writer don't wait for each other; what a power failure takes

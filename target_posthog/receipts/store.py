@@ -25,7 +25,7 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS posthog_receipts_project (
   id INTEGER PRIMARY KEY,
   key TEXT NOT NULL UNIQUE,      -- SHA-256 of the project's API key
-  conditions TEXT NOT NULL DEFAULT '{}', -- JSON: a fingerprint by stream and rule, of the last run that ended well
+  conditions TEXT NOT NULL DEFAULT '{{}}', -- JSON: a fingerprint by stream and rule, of the last run that ended well
   version INTEGER NOT NULL
 )""",
     """CREATE TABLE IF NOT EXISTS posthog_receipts_kind (
