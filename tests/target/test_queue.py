@@ -187,7 +187,7 @@ def test_a_lane_that_fails_ends_the_flush_after_what_the_others_delivered_is_cou
 def test_a_posthog_that_stays_busy_ends_the_flush(posthog: PostHog) -> None:
     delivery, summary, _ = delivery_of(posthog, senders=1)
     add(delivery, [event(1)], None)
-    posthog.controls.reply_next(*[Reply(status=503)] * 10)
+    posthog.controls.reply_next(*[Reply(status=503)] * 20)
     with pytest.raises(BusyError, match="has taken no events"):
         delivery.flush()
     assert summary.accepted.total() == 0
