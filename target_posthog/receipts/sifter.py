@@ -87,6 +87,7 @@ class Sifter:
     def __init__(self, store: Store, tally: Tally) -> None:
         self._store = store
         self._tally = tally
+        self._floor = store.floor
         self._pending: set[bytes] = set()
         self._pending_persons: dict[bytes, int] = {}
         self._pending_ids: dict[str, str] = {}
@@ -173,6 +174,9 @@ class Sifter:
     def _sift_fact(self, candidate: Candidate, uuid: bytes, known: KnownFact | None, sifted: list[Sifted]) -> None:
         if uuid in self._pending or uuid in self._refused:
             self._tally.repeated_again(candidate)
+            return
+        if known is None and self._floor and seconds_of(candidate.event["timestamp"]) < self._floor:
+            self._tally.there(candidate, changed=False)
             return
         if known is None:
             self._pending.add(uuid)
