@@ -54,6 +54,7 @@ benchmark: setup ## Measure tap, target and both; ORDERS=10000 sets the size of 
 
 clean: ## Remove what set-up, sandbox and runs have left
 	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
+	@[ ! -d .receipts ] || { read -r -p "Also delete .receipts, by which runs know what PostHog has? Then the next full refresh sends everything again [y/N] " answer < /dev/tty && [ "$$answer" = y ] && rm -rf .receipts; } || echo ".receipts stays"
 	rm -rf .venv .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 .PHONY: help setup demo sandbox quick test orchestrate faults lint docs benchmark clean

@@ -21,6 +21,9 @@ from target_posthog.mapping.rule import rule_name
 from target_posthog.singer.target import TargetPostHog
 
 ROOT = Path(__file__).parent.parent
+PROJECT_DEFAULTS = {
+    "receipts": "$MELTANO_PROJECT_ROOT/.receipts/receipts.sqlite"
+}  # also where no environment is active
 PLUGINS = {"tap-shopify-orders": TapShopifyOrders, "target-posthog": TargetPostHog}
 PARTLY_GENERATED = [Path("meltano.yml"), Path("docs/operating.md"), Path("docs/mapping.md")]
 KINDS = {"string": "string", "integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
@@ -45,6 +48,8 @@ def meltano_settings(plugin: type[TapShopifyOrders | TargetPostHog]) -> list[dic
             setting["sensitive"] = True
         if "default" in schema:
             setting["value"] = schema["default"]
+        if name in PROJECT_DEFAULTS:
+            setting["value"] = PROJECT_DEFAULTS[name]
         settings.append({key: value for key, value in setting.items() if value is not None})
     return settings
 
@@ -55,6 +60,8 @@ def settings_table(plugin: type[TapShopifyOrders | TargetPostHog]) -> str:
     required = plugin.config_jsonschema.get("required", [])
     for setting in meltano_settings(plugin):
         default = f"`{setting['value']}`" if "value" in setting else "*needed*" if setting["name"] in required else ""
+        if setting["name"] in PROJECT_DEFAULTS:
+            default = f"none; in a Meltano project {default}"
         options = ", ".join(f"`{one['value']}`" for one in setting.get("options", ()))
         meaning = setting["description"] + (f" One of {options}." if options else "")
         rows.append(f"| `{setting['name']}` | {default} | {meaning} |")

@@ -91,12 +91,8 @@ class Person(NamedTuple):
     digest: int
 
 
-class KnownFact(NamedTuple):
-    """What a run has to know of a fact that was sent."""
-
-    digest: int | None
-    sent_as: int
-    resend: int
+# What a run has to know of a fact that was sent: its digest, what it was sent as, and whether to send it again.
+KnownFact = tuple[int | None, int, int]
 
 
 @dataclass
