@@ -101,7 +101,7 @@ def absent_lines(absent: Sequence[Fact]) -> Iterator[str]:
     if not absent:
         return
     more = "at least " if len(absent) == MOST_ABSENT else ""
-    yield f"\n{more}{len(absent):,} events have a receipt, and PostHog doesn't show them; `resend --missing` sends them:"
+    yield f"\n{more}{len(absent):,} events have a receipt and aren't in PostHog; `resend --missing` sends them:"
     for fact in absent[:MOST_SHOWN]:
         day = datetime.fromtimestamp(fact.at, timezone.utc).date()
         yield f"  {fact.event} of {day} ({fact.entity or 'no record known'}), uuid {UUID(bytes=fact.uuid)}"

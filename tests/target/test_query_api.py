@@ -35,13 +35,23 @@ def test_those_events_are_named_that_posthog_has(posthog: PostHog) -> None:
     assert sum(PATH in one.path for one in posthog.controls.requests) == 2, "a thousand in one question"
 
 
-def test_answers_are_taken_page_by_page(posthog: PostHog) -> None:
+def test_answers_are_taken_page_by_page_without_an_offset(posthog: PostHog) -> None:
+    send(posthog, *(event(number) for number in range(1, 8)))
+    api = QueryApi("phx_sandbox", "1", posthog.url, page_rows=3)
+
+    def query(last: list[str] | None) -> str:
+        after = f"where toString(uuid) > '{last[0]}'" if last else ""
+        return f"select toString(uuid) as id from events {after} order by id"
+
+    assert [row[0] for row in api.pages(query, 1)] == [str(UUID(int=number)) for number in range(1, 8)]
+    assert not any(b"offset" in request.body.lower() for request in posthog.controls.requests)
+
+
+def test_more_rows_than_an_answer_has_are_an_error_and_not_a_part(posthog: PostHog) -> None:
     full = '{"results": [' + ", ".join("[1]" for _ in range(50_000)) + "]}"
-    posthog.controls.reply_next(
-        Reply(status=200, body=full, path=PATH), Reply(status=200, body='{"results": [[2]]}', path=PATH)
-    )
-    assert sum(1 for _ in api_of(posthog).rows("select uuid from events order by uuid")) == 50_001
-    assert b"limit 50000 offset 50000" in posthog.controls.requests[-1].body
+    posthog.controls.reply_next(Reply(status=200, body=full, path=PATH))
+    with pytest.raises(RunError, match="more than 50,000 rows for one question"):
+        api_of(posthog).rows("select uuid from events order by uuid")
 
 
 @pytest.mark.parametrize(
