@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders import given as files
+from tap_shopify_orders import command as files
 from tap_shopify_orders.bookmark import Bookmarks
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.output import WholeLines
