@@ -75,6 +75,7 @@ class ShopStream(Stream):
 
     primary_keys: ClassVar[tuple[str, ...]] = schema.KEYS
     replication_key = schema.BOOKMARK
+    is_timestamp_replication_key = True  # whatever a catalog says of its type
     is_sorted = True
     check_sorted = False  # the lookback begins before the bookmark
     STATE_MSG_FREQUENCY = 1_000
