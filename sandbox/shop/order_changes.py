@@ -101,7 +101,7 @@ class OrderChanges(StoreData):
             returns.open_return(one, self.ids, instant(at), quantity, moves=moves)
             return self._settled(one)
 
-    def process_return(self, order_id: int | str, at: datetime | str, quantities: Counts, **more: Any) -> Node:  # noqa: ANN401
+    def process_return(self, order_id: int | str, at: datetime | str, quantities: Counts, **more: Any) -> Node:  # noqa: ANN401  # as of _processed
         """Process units of the open return: for `money` or none, less `fees`, with lines `exchanged`, with `kept`."""
         with self.lock:
             one = self.order(order_id)
