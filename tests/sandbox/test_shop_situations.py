@@ -66,6 +66,13 @@ PLACEMENTS = [
         ),
         "ORDER PRODUCT 1 55/5, ORDER SHIPPING 1 0/0 -10",
     ),
+    (
+        "10 off three units",
+        order_of(
+            Line(CD, 3, Decimal("16.67"), Decimal("3.33"), rest=Decimal("0.01")), shipping=Decimal(0), discount=CODE
+        ),
+        "ORDER PRODUCT 3 55/5 -10",
+    ),
     ("prices with tax", INCLUSIVE, "ORDER PRODUCT 2 231/11 -10, ORDER SHIPPING 1 22/1.05"),
     (
         "a gift card of 50 for 40",
@@ -279,6 +286,17 @@ SITUATIONS: list[tuple[str, Placed, Change, str]] = [
     ),
     ("a parcel, and it arrives", FIRST, _sent, NOTHING),
     ("the e-mail is corrected", FIRST, lambda store, name: store.change_email(name, LATER, "b@example.com"), NOTHING),
+    (
+        "two of three units go back, one by one, whose discount isn't divisible",
+        order_of(
+            Line(CD, 3, Decimal("16.67"), Decimal("3.33"), rest=Decimal("0.01")), shipping=Decimal(0), discount=CODE
+        ),
+        lambda store, name: [store.refund_order(name, LATER, quantities={0: 1}) for _ in range(3)],
+        (
+            "RefundAgreement: RETURN PRODUCT -1 -18.34/-1.67 3.33; RefundAgreement: RETURN PRODUCT -1 -18.33/-1.66 3.33; "
+            "RefundAgreement: RETURN PRODUCT -1 -18.33/-1.67 3.34"
+        ),
+    ),
     (
         "something that has no name yet",
         FIRST,
