@@ -83,10 +83,10 @@ class Bookmark:
 
 
 class Bookmarks:
-    """The bookmarks of a run's stores; a store's own state goes in and out by its shop.
+    """The bookmarks of a run's stores; a store's own state goes in and out by its number, as a domain can be changed.
 
     On the wire a state is by shop, in the form that the SDK has for partitions: {"bookmarks": {stream: {"partitions":
-    [{"context": {"shop": domain}, ...}]}}}. Meltano replaces such a list as a whole where it lays the state of a run
+    [{"context": {"shop_id": number}, ...}]}}}. Meltano replaces such a list as a whole where it lays the state of a run
     that failed over the last complete one, while it would mix objects. A store's run sees its own state alone.
     """
 
@@ -94,7 +94,7 @@ class Bookmarks:
         """Take the state that a run begins with; shops and streams that it doesn't read stay as they are."""
         self._of_other_taps: State = {}
         self._of_no_shop: State = {}
-        self._by_shop: dict[str, dict[str, msgspec.Raw]] = {}  # for each stream; JSON, which nobody changes
+        self._by_shop: dict[str, dict[int, msgspec.Raw]] = {}  # for each stream; JSON, which nobody changes
         for stream, bookmark in state.get("bookmarks", {}).items():
             if stream not in STREAMS:
                 self._of_other_taps[stream] = bookmark
@@ -105,15 +105,15 @@ class Bookmarks:
             if bookmark_alone:
                 self._of_no_shop[stream] = bookmark_alone
 
-    def state_of(self, shop: str, *, alone: bool) -> State:
+    def state_of(self, shop_id: int, *, alone: bool) -> State:
         """Return the state that a store's run begins with.
 
         A bookmark of no shop, as somebody may have written it by hand, is the store's if the run reads no other.
         """
         bookmarks: State = dict(self._of_no_shop) if alone else {}
         for stream, partitions in self._by_shop.items():
-            if shop in partitions:
-                bookmarks[stream] = msgspec.json.decode(partitions[shop], type=dict[str, Any])
+            if shop_id in partitions:
+                bookmarks[stream] = msgspec.json.decode(partitions[shop_id], type=dict[str, Any])
                 del bookmarks[stream]["context"]
         return {"bookmarks": bookmarks} if bookmarks else {}
 
@@ -122,17 +122,17 @@ class Bookmarks:
         """Whether the state had bookmarks at which none of several stores begins."""
         return bool(self._of_no_shop)
 
-    def has_only_others_than(self, shop: str) -> bool:
+    def has_only_others_than(self, shop_id: int) -> bool:
         """Whether the state had bookmarks, but none at which a shop can begin."""
         shops = {known for partitions in self._by_shop.values() for known in partitions}
-        return bool(self._by_shop) and not self._of_no_shop and shop not in shops
+        return bool(self._by_shop) and not self._of_no_shop and shop_id not in shops
 
-    def state_with(self, shop: str, state: Mapping[str, Any]) -> State:
+    def state_with(self, shop_id: int, state: Mapping[str, Any]) -> State:
         """Take a store's state, whenever the store writes it; returns the state of all stores."""
         for stream, bookmark in state.get("bookmarks", {}).items():
-            self._put(stream, {"context": {"shop": shop}, **bookmark})
+            self._put(stream, {"context": {"shop_id": shop_id}, **bookmark})
         ours = {stream: {"partitions": [*partitions.values()]} for stream, partitions in self._by_shop.items()}
         return {"bookmarks": self._of_other_taps | ours}
 
     def _put(self, stream: str, partition: State) -> None:
-        self._by_shop.setdefault(stream, {})[partition["context"]["shop"]] = msgspec.Raw(encoder.encode(partition))
+        self._by_shop.setdefault(stream, {})[partition["context"]["shop_id"]] = msgspec.Raw(encoder.encode(partition))

@@ -32,7 +32,7 @@ class _Moment:
 
 
 class _Context(msgspec.Struct):
-    shop: str
+    shop_id: int
 
 
 class _Task(msgspec.Struct):
@@ -78,7 +78,7 @@ def checked(state: object) -> dict[str, Any]:
         raise RunError(f"The state is another tap's: it has no bookmark of {' or '.join(STREAMS)}. {REMEDY}")
     for stream in bookmarks.keys() & {*STREAMS}:
         where = f"The state's bookmark of {stream}"
-        shops = [bookmark.context.shop for bookmark in _of_form(bookmarks[stream], _OfAStream, where).partitions]
+        shops = [bookmark.context.shop_id for bookmark in _of_form(bookmarks[stream], _OfAStream, where).partitions]
         if len({*shops}) < len(shops):
             raise RunError(f"{where} names a shop twice. {REMEDY}")
     return {"bookmarks": bookmarks}

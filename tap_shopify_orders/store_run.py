@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Tap
 from typing_extensions import override
 
-from tap_shopify_orders.output import WholeLines
+from tap_shopify_orders.output import StoreLines, WholeLines
 from tap_shopify_orders.settings import SETTINGS, admin_url_of
 from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
 from tap_shopify_orders.shopify.bulk import BulkOperations
@@ -22,6 +22,8 @@ from tap_shopify_orders.state import check_reached
 from tap_shopify_orders.streams import Customers, Orders, ShopStream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tap_shopify_orders.shopify.store import Granted
 
 
@@ -33,9 +35,18 @@ class StoreRun(Tap):
     message_writer_class = WholeLines
     config_jsonschema: ClassVar[dict[str, Any]] = SETTINGS
 
-    def __init__(self, *, stop: Stop | None = None, **kwargs: Any) -> None:  # noqa: ANN401  # the SDK's arguments
-        """Take what asks the run to end, and settings, catalog and state as the SDK does; nothing is asked yet."""
-        self.stop = stop or Stop()
+    def __init__(
+        self,
+        *,
+        stop: Stop | None = None,
+        state_of: Callable[[int], dict[str, Any]] = lambda _: {},
+        **kwargs: Any,  # noqa: ANN401  # the SDK's arguments
+    ) -> None:
+        """Take what asks the run to end, and settings and catalog as the SDK does; nothing is asked yet.
+
+        `state_of` returns the state that a store with this number begins with.
+        """
+        self.stop, self._state_of = stop or Stop(), state_of
         self.reading = False  # from then on a signal waits for the record at hand
         super().__init__(**kwargs)
 
@@ -58,7 +69,7 @@ class StoreRun(Tap):
             AccessToken(token) if token else ClientCredentials(admin_url, config["client_id"], config["client_secret"])
         )
         client = Client(admin_url, credentials, accept=config.get("accept") or ())
-        return Store(client, self.bulk_operations(client), self._check_granted)
+        return Store(client, self.bulk_operations(client), self._begin)
 
     def bulk_operations(self, client: Client) -> BulkOperations:
         """Return the store's bulk operations."""
@@ -92,7 +103,7 @@ class StoreRun(Tap):
 
     def begin_reading(self) -> None:
         """Take note that records come from now on."""
-        self.reading = True
+        self.reading = bool(self.store.granted)
 
     def write_state(self) -> None:
         """Write the state; only called where state and messages agree."""
@@ -104,8 +115,14 @@ class StoreRun(Tap):
             self.write_state()
             raise SystemExit(SIGNAL_EXIT + self.stop.signal)
 
-    def _check_granted(self, granted: Granted) -> None:
-        """Raise RunError for what the store must grant and doesn't, unless that is accepted."""
+    def _begin(self, granted: Granted) -> None:
+        """Begin where the store's bookmarks are, now that its number is known.
+
+        Raises RunError for what the store must grant and doesn't, unless that is accepted.
+        """
+        self.load_state(self._state_of(granted.shop_id))
+        if isinstance(self.message_writer, StoreLines):
+            self.message_writer.shop_id = granted.shop_id
         selected = {stream.name: stream for stream in self.selected_streams}
         since = selected["orders"].since if "orders" in selected else None
         granted.check(selected, since, self.config.get("accept") or ())

@@ -22,7 +22,7 @@ from tap_shopify_orders.shopify.store import denial
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     import msgspec
 
@@ -37,20 +37,23 @@ if TYPE_CHECKING:
 class Reading:
     """The reading of one stream of one store; `accept` has the gaps that are taken, `pause` is called while it waits.
 
+    `ungranted` are response paths that aren't asked for, as the app lacks their scope.
+
     `question` is how the fields are asked for, as far as they are granted.
     """
 
     name: str
     fields: tuple[Field, ...]
     client: Client
-    shop: str
+    shop: Mapping[str, object]
     accept: Collection[str]
     pause: Callable[[], None]
     logger: logging.Logger
+    ungranted: Collection[Names] = ()
 
     def __post_init__(self) -> None:
         """Question; nothing is asked yet."""
-        self._denied: set[Names] = set()
+        self._denied: set[Names] = {*self.ungranted}
         self._size = PageSize()
         self.completion = Completion(self.client, self.pause)
         self.question = self._question()
