@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     State = dict[str, Any]
 
-_KNOWN, _TASKS, _VALUE = "known", "bulk", "replication_key_value"
+_KNOWN, _TASKS, _HELD, _WAITING, _VALUE = "known", "bulk", "held", "waiting", "replication_key_value"
 
 
 class Bookmark:
     """The bookmark of one stream of one store, in the state that the SDK keeps of the stream.
 
-    It moves at three moments, and always behind the records:
+    It moves at these moments, and always behind the records:
 
     - `advance`, when a record was written: to the record's `updated_at`, but never back. (The SDK's own move goes back
       where the lookback reads records from before the bookmark.)
@@ -36,6 +36,8 @@ class Bookmark:
       the lookback, so that the next run doesn't emit it again.
     - `note`, when a bulk operation was submitted, done with or replaced: what is left for them to read. It is written
       out at once, as a later run must not submit them again.
+    - `watch`, before the first order: which orders are held, and which wait. The two are kept up to date while the
+      stream reads, so that each state has those of the records before it.
     """
 
     def __init__(self, state: Callable[[], State], write: Callable[[], None]) -> None:
@@ -69,6 +71,11 @@ class Bookmark:
     def keep(self, known: Known) -> None:
         """Keep which records a later run need not emit again."""
         self._state()[_KNOWN] = known.prints
+
+    def watch(self) -> tuple[dict[str, int], dict[str, list[Any]]]:
+        """Return which orders are held and which wait, by number; what the stream does with them is in the state."""
+        state = self._state()
+        return state.setdefault(_HELD, {}), state.setdefault(_WAITING, {})
 
     def note(self, tasks: Sequence[Task]) -> None:
         """Keep what bulk operations are to read, and write it out."""

@@ -31,6 +31,9 @@ class _Moment:
     """A time, as a text."""
 
 
+_Number = Annotated[str, msgspec.Meta(pattern=r"^\d{1,20}$")]
+
+
 class _Context(msgspec.Struct):
     shop_id: int
 
@@ -51,6 +54,8 @@ class _Bookmark(msgspec.Struct, kw_only=True):
     replication_key_value: _Moment | msgspec.UnsetType = msgspec.UNSET
     known: dict[str, str] = {}
     bulk: list[_Task] = []
+    held: dict[_Number, int] = {}
+    waiting: dict[_Number, tuple[int, str]] = {}
     progress_markers: dict[str, Any] = {}
 
 

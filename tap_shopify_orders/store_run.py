@@ -99,6 +99,8 @@ class StoreRun(Tap):
                 self.message_writer.flush()
         client = self.store.client
         records = ", ".join(f"{stream.emitted:,} {stream.name}" for stream in self.selected_streams)
+        for sentence in filter(None, (stream.summary() for stream in self.selected_streams)):
+            self.logger.warning(sentence)
         self.logger.info("Read %s, with %d queries of %d points.", records, client.answers, client.points)
 
     def begin_reading(self) -> None:

@@ -25,9 +25,11 @@ from tap_shopify_orders.reading.by_bulk import Form, History, Task
 from tap_shopify_orders.reading.by_pages import Reading
 from tap_shopify_orders.reading.known import Known, Mark
 from tap_shopify_orders.reading.progress import SECONDS_A_LINE, Progress
+from tap_shopify_orders.reading.watch import Watch
 from tap_shopify_orders.reading.windows import EARLIEST, RECORDS_PER_OPERATION, SECOND, Window, split, utc
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select
+from tap_shopify_orders.records.order import WAITS
 from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.pages import nodes_of, seconds_of
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from tap_shopify_orders.records.records import Record
     from tap_shopify_orders.shopify.store import Store
 
+ORDER_ID = "gid://shopify/Order/"
 FEW_RECORDS = 100  # so many are always read by pages
 # Where pages take longer than this, by the store's rate limit, bulk operations pay: a small one takes a minute.
 PAGES_SECONDS = 120.0
@@ -166,7 +169,7 @@ class ShopStream(Stream):
         window, read_before = self.window, bool(self.bookmark.value)
         known = self.bookmark.known(self.lookback)
         deletions = self._reading.deletions(window.search, self.subject, known) if read_before else iter(())
-        for mark, record in chain(self._changes(known), deletions):
+        for mark, record in chain(self._examined(self._changes(known), window), deletions):
             if mark.updated_at >= window.until:
                 continue  # it changed while it was read: the next run's, and a bookmark must not go so far
             self.emitted += 1
@@ -176,6 +179,14 @@ class ShopStream(Stream):
                 self.bookmark.keep(known)
             self._pause()
         self.bookmark.keep(known)
+
+    def _examined(self, changes: Iterator[tuple[Mark, Record]], window: Window) -> Iterator[tuple[Mark, Record]]:  # noqa: ARG002  # orders look at it
+        """Yield the records that may be emitted."""
+        yield from changes
+
+    def summary(self) -> str:
+        """Return what a run says of the stream at its end; empty where all is well."""
+        return ""
 
     @override
     def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:  # type: ignore[override]  # as that of get_records
@@ -258,7 +269,7 @@ class ShopStream(Stream):
         for batch in rows.batches(utc(begins), utc(window.until)):
             nodes = (question.reader.joined(*row) for row in batch)
             for record in self._reading.completion.records(nodes, question):
-                yield Mark("", "", as_datetime(record.updated_at)), record
+                yield _unmarked(record), record
 
     @override
     def generate_child_contexts(self, record: object, context: Context | None) -> Iterator[Context | None]:
@@ -289,6 +300,11 @@ class ShopStream(Stream):
                 )
 
 
+def _unmarked(record: Record) -> Mark:
+    """Return the mark of a record that isn't known by a page: a later run won't take it for one."""
+    return Mark("", "", as_datetime(record.updated_at))
+
+
 class Customers(ShopStream):
     """The store's customers."""
 
@@ -310,3 +326,50 @@ class Orders(ShopStream):
         (("line_items",), ("returns",)),
     )
     fields = schema.ORDERS
+    _watch: Watch | None = None
+
+    @override
+    def _examined(self, changes: Iterator[tuple[Mark, Record]], window: Window) -> Iterator[tuple[Mark, Record]]:
+        """Yield the orders that may be emitted, then those of earlier runs that were held or waited."""
+        held, waiting = self.bookmark.watch()
+        age = timedelta(days=self.config["look_again_days"])
+        watch = Watch(held, waiting, since=window.until - age, again=self._again, logger=self.logger)
+        self._watch = watch
+        for mark, record in changes:
+            if mark.updated_at >= window.until:
+                continue  # as in get_records, and nothing is to be remembered of it
+            for passed in watch.examine([record]):
+                yield (mark if passed is record else _unmarked(passed)), passed
+        yield from self._looked_at_again(watch, watch.held_before())
+        if numbers := watch.waiting_before():
+            points = self._run.store.client.points
+            changed = self._changed_meanwhile(watch, numbers)
+            yield from self._looked_at_again(watch, changed)
+            points = self._run.store.client.points - points
+            self.logger.info(
+                "Looked again at %s orders that wait for something: %s have changed. That took %.0f points.",
+                f"{len(numbers):,}",
+                f"{len(changed):,}",
+                points,
+            )
+
+    @override
+    def summary(self) -> str:
+        """Return which ledgers disagree with their orders, and how many orders are held."""
+        return self._watch.summary() if self._watch else ""
+
+    def _again(self, number: str) -> Record | None:
+        """Read an order once more, as pages do; None if it is there no more."""
+        return next(self._reading.by_ids([f"{ORDER_ID}{number}"]), None)
+
+    def _looked_at_again(self, watch: Watch, numbers: list[str]) -> Iterator[tuple[Mark, Record]]:
+        records = self._reading.by_ids([f"{ORDER_ID}{number}" for number in numbers])
+        for record in watch.examine(records):
+            yield _unmarked(record), record
+        watch.forget_unseen(numbers)
+
+    def _changed_meanwhile(self, watch: Watch, numbers: list[str]) -> list[str]:
+        """Return which of the orders that wait have changed; asks for no more than what they wait for."""
+        question = self._reading.less(lambda path: any(wanted[: len(path)] == path for wanted in WAITS))
+        records = self._reading.by_ids([f"{ORDER_ID}{number}" for number in numbers], question)
+        return watch.changed(numbers, records)
