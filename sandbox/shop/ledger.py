@@ -90,6 +90,14 @@ def goods(order: Node, line: Node, count: int) -> Sale:
     return Sale("ORDER" if count > 0 else "RETURN", line["_type"], count, moved, line, line["_rate"])
 
 
+def reprice(order: Node, line: Node, price: Decimal, off: Decimal, quantity: int | None) -> Sale:
+    """Give a line another list price or discount per unit; the sale is the difference for the units that are there."""
+    before = of_line(order, line, line["_count"])
+    line["_list"], line["_off"] = price, off
+    moved = of_line(order, line, line["_count"]).less(before)
+    return Sale("UPDATE", line["_type"], quantity, moved, line, line["_rate"])
+
+
 def ship(order: Node, line: Node) -> Sale:
     """Ask for shipping by a new line."""
     line["_left"] = line["_price"]

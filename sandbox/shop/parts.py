@@ -5,7 +5,7 @@ Knows what each part says of itself, not the totals and statuses that follow (`l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox.shop.ledger import of_line, of_shipping
 from sandbox.shop.money import ZERO, Currencies, money
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from sandbox.shop.goods import Line, Payment, Placed, Product
 
 Node = dict[str, Any]
+
+
+class Carriage(NamedTuple):
+    """What is asked for shipping after a discount, the discount, and the rate of the tax on it."""
+
+    charged: Decimal
+    off: Decimal
+    rate: Decimal
 
 
 def gid(type_name: str, number: int) -> str:
@@ -81,6 +89,7 @@ def line_item(order: Node, line: Line, application: Node | None, ids: Iterator[i
         "_off": line.off,
         "_rate": ZERO if product.gift_card else order["_tax_rate"],
         "_count": 0,
+        "_bought": line.quantity,
     }
     return price(order, item, line.quantity)
 
@@ -108,6 +117,7 @@ def tip_item(order: Node, amount: Decimal, ids: Iterator[int]) -> Node:
         "_off": ZERO,
         "_rate": ZERO,
         "_count": 0,
+        "_bought": 1,
     }
     return price(order, item, 1)
 
@@ -135,10 +145,10 @@ def price(order: Node, line: Node, quantity: int) -> Node:
     return line
 
 
-def shipping_line(order: Node, placed: Placed, application: Node | None, ids: Iterator[int]) -> Node:
-    """Return the ShippingLine; free shipping is one as well."""
-    bag = placed.currencies.bag
-    free = not placed.shipping and not placed.shipping_off
+def shipping_line(order: Node, carriage: Carriage, application: Node | None, ids: Iterator[int]) -> Node:
+    """Return a ShippingLine; free shipping is one as well."""
+    bag, (charged, off, rate) = order["_currencies"].bag, carriage
+    free = not charged and not off
     line = {
         "id": gid("ShippingLine", next(ids)),
         "title": "Free shipping" if free else "Standard",
@@ -147,19 +157,17 @@ def shipping_line(order: Node, placed: Placed, application: Node | None, ids: It
         "carrierIdentifier": None,
         "custom": False,
         "isRemoved": False,
-        "originalPriceSet": bag(placed.shipping + placed.shipping_off),
-        "discountedPriceSet": bag(placed.shipping),
-        "currentDiscountedPriceSet": bag(placed.shipping),
-        "discountAllocations": [{"allocatedAmountSet": bag(placed.shipping_off), "discountApplication": application}]
-        if placed.shipping_off
-        else [],
-        "_price": placed.shipping,
-        "_off": placed.shipping_off,
-        "_rate": placed.shipping_tax_rate,
+        "originalPriceSet": bag(charged + off),
+        "discountedPriceSet": bag(charged),
+        "currentDiscountedPriceSet": bag(charged),
+        "discountAllocations": [{"allocatedAmountSet": bag(off), "discountApplication": application}] if off else [],
+        "_price": charged,
+        "_off": off,
+        "_rate": rate,
         "_left": ZERO,
     }
-    tax = of_shipping(order, line, placed.shipping).tax
-    return line | {"taxLines": tax_lines(bag(tax), placed.shipping_tax_rate) if tax else []}
+    tax = of_shipping(order, line, charged).tax
+    return line | {"taxLines": tax_lines(bag(tax), rate) if tax else []}
 
 
 def additional_fee(order: Node, name: str, amount: Decimal, ids: Iterator[int]) -> Node:
@@ -204,6 +212,34 @@ def refund_line(order: Node, line: Node, count: int, restock_type: str, ids: Ite
         "subtotalSet": bag(unit * count),
         "totalTaxSet": bag(tax),
         "location": WAREHOUSE if restock_type != "NO_RESTOCK" else None,
+    }
+
+
+def fee(order: Node, type_name: str, amount: Decimal, ids: Iterator[int]) -> Node:
+    """Return a RestockingFee or a ReturnShippingFee."""
+    node = {
+        "__typename": type_name,
+        "id": gid(type_name, next(ids)),
+        "amountSet": order["_currencies"].bag(amount),
+        "_deleted": False,
+    }
+    return node | ({"percentage": 10.0} if type_name == "RestockingFee" else {})
+
+
+def return_(order: Node, quantity: int, ids: Iterator[int], at: str) -> Node:
+    """Return a Return that is open."""
+    return {
+        "id": gid("Return", next(ids)),
+        "name": f"{order['name']}-R{len(order['returns']) + 1}",
+        "order": order,
+        "status": "OPEN",
+        "totalQuantity": quantity,
+        "createdAt": at,
+        "requestApprovedAt": at,
+        "closedAt": None,
+        "refunds": [],
+        "returnShippingFees": [],
+        "_left": quantity,
     }
 
 
