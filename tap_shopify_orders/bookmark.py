@@ -5,6 +5,7 @@ Every move of a bookmark is made here, and nowhere else. `state.py` knows the fo
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 _KNOWN, _TASKS, _HELD, _WAITING, _VALUE = "known", "bulk", "held", "waiting", "replication_key_value"
+_DAYS, _READ_ON = "days", "read_on"
 
 
 class Bookmark:
@@ -87,6 +89,49 @@ class Bookmark:
     def forget_tasks(self) -> None:
         """Leave what bulk operations were to read to the pages."""
         self._state().pop(_TASKS, None)
+
+
+class DayBookmark:
+    """The bookmark of the sales report of one store: up to which day it was read, and what the days were like.
+
+    - `advance`, when a day's record was written: to that day, but never back.
+    - `keep`, right after: a digest of the day's figures, so that it isn't emitted again as long as it stays the same.
+    - `read_again`, when all days of a run were read: on which day that was.
+    """
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        """Take what returns the stream's state."""
+        self._state = state
+
+    @property
+    def value(self) -> date | None:
+        """The latest day that was emitted."""
+        text = self._state().get(_VALUE)
+        return date.fromisoformat(text) if text else None
+
+    def days(self, since: date) -> dict[str, str]:
+        """Return digests of the days from `since` on, as they were emitted; older ones are forgotten."""
+        days: dict[str, str] = self._state().setdefault(_DAYS, {})
+        for day in [day for day in days if day < str(since)]:
+            del days[day]
+        return days
+
+    def was_read_again(self, today: date) -> bool:
+        """Whether an earlier run of the same day has read the last year."""
+        return bool(self._state().get(_READ_ON, "") >= str(today))
+
+    def advance(self, day: str) -> None:
+        """Move to a day, unless it lies before the bookmark."""
+        if day > self._state().get(_VALUE, ""):
+            self._state().update(replication_key="day", replication_key_value=day)
+
+    def keep(self, day: date, digest: str) -> None:
+        """Keep what a day was like."""
+        self._state()[_DAYS][str(day)] = digest
+
+    def read_again(self, today: date) -> None:
+        """Keep that the days were read."""
+        self._state()[_READ_ON] = str(today)
 
 
 class Bookmarks:

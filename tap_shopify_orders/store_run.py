@@ -12,6 +12,7 @@ from singer_sdk import Tap
 from typing_extensions import override
 
 from tap_shopify_orders.output import StoreLines, WholeLines
+from tap_shopify_orders.sales_by_day import SCOPE, SalesByDay
 from tap_shopify_orders.settings import SETTINGS, admin_url_of
 from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
 from tap_shopify_orders.shopify.bulk import BulkOperations
@@ -24,7 +25,12 @@ from tap_shopify_orders.streams import Customers, Orders, ShopStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from singer_sdk import Stream
+
     from tap_shopify_orders.shopify.store import Granted
+
+
+READ = (ShopStream, SalesByDay)
 
 
 class StoreRun(Tap):
@@ -55,9 +61,9 @@ class StoreRun(Tap):
         """Leave signals to the command."""
 
     @override
-    def discover_streams(self) -> list[ShopStream]:
+    def discover_streams(self) -> list[Stream]:
         """Return the streams; which there are doesn't depend on the store."""
-        return [Customers(self, self), Orders(self, self)]
+        return [Customers(self, self), Orders(self, self), SalesByDay(self, self)]
 
     @cached_property
     def store(self) -> Store:
@@ -77,7 +83,7 @@ class StoreRun(Tap):
 
     @property
     def selected_streams(self) -> list[ShopStream]:
-        """The streams that the catalog selects, customers first."""
+        """The streams of records that the catalog selects, customers first."""
         return [stream for stream in self.streams.values() if stream.selected and isinstance(stream, ShopStream)]
 
     def check(self, *, probe: bool) -> None:
@@ -98,7 +104,8 @@ class StoreRun(Tap):
             if isinstance(self.message_writer, WholeLines):
                 self.message_writer.flush()
         client = self.store.client
-        records = ", ".join(f"{stream.emitted:,} {stream.name}" for stream in self.selected_streams)
+        selected = [stream for stream in self.streams.values() if stream.selected]
+        records = ", ".join(f"{stream.emitted:,} {stream.name}" for stream in selected if isinstance(stream, READ))
         for sentence in filter(None, (stream.summary() for stream in self.selected_streams)):
             self.logger.warning(sentence)
         self.logger.info("Read %s, with %d queries of %d points.", records, client.answers, client.points)
@@ -125,6 +132,13 @@ class StoreRun(Tap):
         self.load_state(self._state_of(granted.shop_id))
         if isinstance(self.message_writer, StoreLines):
             self.message_writer.shop_id = granted.shop_id
+        report = self.streams[SalesByDay.name]
+        if report.selected and SCOPE not in granted.scopes:
+            report.selected = False
+            self.logger.info(
+                "No sales_by_day, the store's own sales report: the app lacks the scope %s. Add it to have the report.",
+                SCOPE,
+            )
         selected = {stream.name: stream for stream in self.selected_streams}
         since = selected["orders"].since if "orders" in selected else None
         granted.check(selected, since, self.config.get("accept") or ())

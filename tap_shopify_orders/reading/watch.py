@@ -30,7 +30,7 @@ class Watch:
     """The orders of one run that need a second look.
 
     `held` has how many runs have held an order, `waiting` when it was last changed (in Unix seconds) and a digest of
-    what it waits for, both by its number and both part of the state. `since` is how far back orders are looked at again.
+    what it waits for, both by its number and both part of the state. `since` is how far back they are looked at again.
     """
 
     def __init__(

@@ -18,6 +18,8 @@ from tap_shopify_orders.decoding import decoded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tap_shopify_orders.records.records import Node
+
 FIRST = "original total"  # the identity that a ledger which was cut short fails
 PENDING = ("pending", "awaiting_response")  # statuses of a transaction that is yet to succeed or fail
 OPEN_RETURNS = ("return_requested", "in_progress", "inspection_complete")
@@ -144,6 +146,8 @@ class Disagreement(NamedTuple):
     sentence: str
 
 
+_DISCOUNTS = ("before", "after")
+_decimal = msgspec.json.Decoder(Decimal)
 _order = msgspec.json.Decoder(Order)
 
 
@@ -238,3 +242,22 @@ def _sum(*amounts: Amount) -> Amount:
 def _is_under_way(fulfillment: _Fulfillment) -> bool:
     delivered = fulfillment.delivered_at or fulfillment.status != "success"
     return not delivered and fulfillment.shipment_status in UNDER_WAY
+
+
+def has_no_discount(node: Node) -> bool:
+    """Say whether it is sure that an order never had a discount: it has no code, and none of its sales has a discount.
+
+    The node is on its way to a record, with all its sales. Where a field isn't there nothing is sure.
+    """
+    try:
+        sales = [sale for agreement in node["agreements"].nodes for sale in agreement["sales"].nodes]
+        amounts = (
+            sale[f"total_discount_amount_{which}_taxes_set"].shop_money.amount for sale in sales for which in _DISCOUNTS
+        )
+        return bool(sales) and not node["discount_codes"] and all(map(_is_nothing, amounts))
+    except AttributeError:
+        return False
+
+
+def _is_nothing(amount: msgspec.Raw) -> bool:
+    return decoded(amount, _decimal) == ZERO

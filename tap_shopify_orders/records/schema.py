@@ -68,6 +68,33 @@ def stream_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
     return {"type": "object", "required": list(KEYS), "properties": properties}
 
 
+def _figure(description: str) -> dict[str, Any]:
+    return {"type": ["null", "string"], "format": "x-singer.decimal", "description": description}
+
+
+# The columns of ShopifyQL: https://shopify.dev/docs/api/shopifyql/latest/schemas/sales_revenue/sales
+SALES_BY_DAY: dict[str, Any] = {
+    "type": "object",
+    "required": ["shop_id", "day"],
+    "properties": {
+        **SHOP,
+        "day": {"type": "string", "format": "date", "description": "Day in the store's time zone."},
+        "time_zone": {"type": ["null", "string"], "description": "The store's time zone as it is now (IANA)."},
+        "currency": {"type": ["null", "string"], "description": "The store's currency as it is now."},
+        "gross_sales": _figure("Products sold, before discounts, returns, taxes and shipping (gross_sales)."),
+        "discounts": _figure("Discounts on them, negative (discounts)."),
+        "returns": _figure("What was taken back by returns, refunds, edits and cancellations (sales_reversals)."),
+        "net_sales": _figure("Gross sales, less discounts and returns (net_sales)."),
+        "shipping": _figure("Shipping, after its discounts and refunds (shipping_charges)."),
+        "taxes": _figure("Taxes (taxes)."),
+        "duties": _figure("Duties (duties)."),
+        "additional_fees": _figure("Additional fees (additional_fees)."),
+        "return_fees": _figure("Fees of returns (return_fees)."),
+        "total_sales": _figure("Net sales, shipping, taxes, duties and fees (total_sales)."),
+        "orders": {"type": ["null", "integer"], "description": "How many orders were placed (orders)."},
+    },
+}
+
 DELETIONS = (
     identifier("id", "Number of what was deleted.", "subject"),
     text("admin_graphql_api_id", "Global id of what was deleted.", "subject"),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Message = dict[str, Any]
+SHOP = {"shop": "sandbox.myshopify.com", "shop_id": 60_000_000_001}  # what each record of the sandbox says of it
 
 
 @dataclass
