@@ -15,14 +15,7 @@ from singer_sdk.exceptions import InvalidInputLine, SingerSDKError
 
 from sandbox.posthog import PostHog
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.shopify.answers import (
-    LONGEST_WAIT_SECONDS,
-    Answer,
-    Busy,
-    Unauthorized,
-    judge,
-    judge_link,
-)
+from tap_shopify_orders.shopify.answers import LONGEST_WAIT_SECONDS, Answer, Busy, Unauthorized, judge, judge_link
 from target_posthog.errors import RuleError
 from target_posthog.errors import RunError as NotTaken
 from target_posthog.singer.target import TargetPostHog
