@@ -30,6 +30,7 @@ $(SETUP): requirements.txt pyproject.toml
 	@$(PYTHON) -m venv --clear .venv
 	$(call install,requirements.txt)
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@[ -e shop.meltano.yml ] || cp shop.meltano.example.yml shop.meltano.yml
 	@[ ! -d .git/hooks ] || [ -e .git/hooks/post-merge ] || install -m 755 release/post-merge .git/hooks/post-merge
 	@touch $@
 	@echo "Ready: source .venv/bin/activate"
