@@ -13,7 +13,7 @@ from singer_sdk.sinks import Sink
 from target_posthog.delivery.destination import Outcome
 from target_posthog.mapping.language.compiler import DELETED_AT
 from target_posthog.mapping.stream_rules import RecordError
-from target_posthog.messages import RecordCheck
+from target_posthog.record_check import RecordCheck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,13 @@ class PostHogSink(Sink):
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
         self._road = target.road
-        self._check = RecordCheck(stream_name, self.original_schema) if self.validate_schema else None
-        self._meaning = target.meanings.of(stream_name, self.original_schema, self.key_properties)
+        # A stream that becomes nothing is neither checked nor judged, so that none stops another.
+        wanted = target.is_wanted(stream_name)
+        self._meaning = (
+            target.meanings.of(stream_name, self.original_schema, self.key_properties) if wanted else None
+        )
+        checked = self._meaning and self.validate_schema
+        self._check = RecordCheck(stream_name, self.original_schema) if checked else None
 
     def setup(self) -> None:
         """Let a wrong key or host be known before the tap has worked for long."""
@@ -57,6 +62,11 @@ class PostHogSink(Sink):
     def is_full(self) -> bool:
         """Say whether the events of all streams together are enough to send."""
         return self._road.is_full
+
+    def _singer_validate_message(self, record: dict[str, Any]) -> None:
+        """Let a record without its key properties end the run, unless it becomes nothing."""
+        if self._meaning:
+            super()._singer_validate_message(record)
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002  # the SDK's hook
         """Make the record's events and let them go."""

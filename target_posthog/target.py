@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from singer_sdk import Target
 from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
+from singer_sdk.mapper import RemoveRecordTransform
 
 from target_posthog.config_file import check_config_file
 from target_posthog.delivery.live import Sync
 from target_posthog.mapping.language.compiler import RuleError
 from target_posthog.mapping.meanings import Meanings
-from target_posthog.messages import MessageReader
+from target_posthog.messages import MessageReader, UnreadableLine
 from target_posthog.posthog.client import Busy, Refused
 from target_posthog.preview.destination import Preview
 from target_posthog.process import collect_less_garbage, leave_at_a_pause, signals_held
@@ -63,7 +64,7 @@ class TargetPostHog(Target):
     ) -> None:
         """Read the settings and the mapping; nothing is sent or asked yet."""
         with signals_held():  # the SDK answers signals from here on, and that needs the road
-            super().__init__(message_reader=MessageReader(self._abandoning), **options)
+            super().__init__(message_reader=MessageReader(self._abandoning, self._keep_line), **options)
             self.max_parallelism = 1  # the road is one for all sinks; the SDK's threads would only hang on a signal
             self.meanings = Meanings(self.config)
             self.road: Road = self._chosen_road()
@@ -75,6 +76,11 @@ class TargetPostHog(Target):
         if path:
             return Preview(path, self.meanings, version=self.plugin_version)
         return Sync(self.config, self.meanings)
+
+    def is_wanted(self, stream: str) -> bool:
+        """Say whether the stream maps let records of a stream through; the SDK makes a sink of those that don't, too."""
+        maps = [one for each in self.mapper.stream_maps.values() for one in each if one.stream_alias == stream]
+        return not maps or not all(isinstance(one, RemoveRecordTransform) for one in maps)
 
     def process_endofpipe(self) -> None:
         """Deliver the rest, write STATE, then say what the run did."""
@@ -91,6 +97,10 @@ class TargetPostHog(Target):
         except MISTAKES:
             self.road.abandon()
             raise
+
+    def _keep_line(self, line: bytes | str, error: UnreadableLine) -> None:
+        """Keep a line that is no message as a dead letter, or end the run."""
+        self.road.keep_line(line, str(error))
 
     def _write_state_message(self, state: dict[str, Any]) -> None:
         """Write a STATE when all before it is delivered; whole, also if a signal comes while the pipe is full."""
@@ -130,6 +140,7 @@ class TargetPostHog(Target):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings, with one sentence for each that is wrong, and fill in the defaults."""
         self.append_builtin_config(self.config_jsonschema)
+        self._config = {name: value for name, value in self._config.items() if value not in (None, "")}
         errors = wrong_settings(self._config, self.config_jsonschema)
         if errors and raise_errors:
             raise ConfigValidationError(errors[0], errors=errors, schema=self.config_jsonschema)

@@ -33,6 +33,15 @@ class DeadLetters:
         if self._schemas.get(stream) != schema:
             messages.append({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": list(keys)})
         messages.append({"type": "RECORD", "stream": stream, "record": record, "reason": reason})
+        self._append(messages)
+        self._schemas[stream] = schema
+
+    def keep_line(self, line: bytes | str, reason: str) -> None:
+        """Write a line that is no message, as text; raises OSError as `keep` does."""
+        text = line if isinstance(line, str) else line.decode("utf-8", "backslashreplace")
+        self._append([{"type": "LINE", "line": text.rstrip("\r\n"), "reason": reason}])
+
+    def _append(self, messages: Sequence[Mapping[str, Any]]) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         end = os.fstat(descriptor).st_size
         try:
@@ -46,4 +55,3 @@ class DeadLetters:
             raise
         finally:
             os.close(descriptor)
-        self._schemas[stream] = schema

@@ -35,6 +35,9 @@ class Road(Protocol):
     def take(self, sink: PostHogSink, record: dict[str, Any], outcome: Outcome) -> None:
         """Take a record, in the order of reading."""
 
+    def keep_line(self, line: bytes | str, reason: str) -> None:
+        """Keep a line of the input that is no message, or end the run."""
+
     def dispatch(self) -> None:
         """Let what waits leave, after what left before has arrived."""
 

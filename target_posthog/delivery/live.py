@@ -107,6 +107,20 @@ class Sync:
             ) from None
         logger.warning("%s; kept in %s", sentence, self._dead_letters.path)
 
+    def keep_line(self, line: bytes | str, reason: str) -> None:
+        """Keep a line that is no message as a dead letter, or end the run."""
+        if self._dead_letters is None:
+            raise Refused(f"{reason}; correct it, or set `dead_letter_path` to go on without such lines")
+        try:
+            self._dead_letters.keep_line(line, reason)
+        except OSError as error:
+            raise Refused(
+                f"{reason}; and `dead_letter_path`: the file {self._dead_letters.path} can't be written "
+                f"({error.strerror})"
+            ) from None
+        self.summary.unreadable_lines += 1
+        logger.warning("%s; kept in %s", reason, self._dead_letters.path)
+
     def dispatch(self) -> None:
         """Let what waits leave, after PostHog has acknowledged what left before."""
         self._delivery.dispatch()

@@ -31,6 +31,7 @@ class Summary:
     money_names: Mapping[str, str] = field(default_factory=lambda: REVENUE)
     records: Counter[str] = field(default_factory=Counter)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unreadable_lines: int = 0
     accepted: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -77,6 +78,7 @@ class Summary:
                 {"stream": stream, "reason": reason, "records": count}
                 for (stream, reason), count in sorted(self.left_out.items())
             ],
+            "unreadable_lines": self.unreadable_lines,
             "events": {
                 name: {
                     "accepted": self.accepted[name],
@@ -112,6 +114,8 @@ class Summary:
             yield f"  {name}: {counts}{money}"
         for one in figures["left_out"]:
             yield f"  left out of {one['stream']}: {one['records']:,} records ({one['reason']})"
+        if self.unreadable_lines:
+            yield f"  {self.unreadable_lines:,} lines were no Singer messages; they are among the dead letters"
         if self.oldest:
             yield f"  from {self.oldest} to {self.newest}"
 

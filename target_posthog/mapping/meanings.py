@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.mapping.amounts import REVENUE
 from target_posthog.mapping.explanation import Explainer
 from target_posthog.mapping.language.compiler import RuleError
-from target_posthog.mapping.language.functions import as_timestamp
-from target_posthog.mapping.rules import active, combined, grouped, load, rule_for_unmapped, times_of
+from target_posthog.mapping.likely import rule_for_unmapped, text, time_of
+from target_posthog.mapping.rules import active, combined, grouped, load, recognised
 from target_posthog.mapping.stream_rules import StreamMapping
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.expressions import Schema
     from target_posthog.mapping.stream_rules import Spec
 
+UNSAID = ("about", "origin")  # of a rule: what doesn't change its events
 MELTANO_TEST_STREAM = "meltano_test_stream"  # `meltano config test`: meltano/core/plugin_test_service.py
 
 logger = logging.getLogger(__name__)
@@ -59,15 +59,16 @@ class Meanings:
     def fingerprint(self) -> str:
         """Return what changes when a rule or the identity does."""
         rules = {
-            stream: [{key: said for key, said in rule.items() if key != "about"} for rule in active(rules)]
+            stream: [{key: said for key, said in rule.items() if key not in UNSAID} for rule in active(rules)]
             for stream, rules in self.streams.items()
         }
         return hashlib.sha256(json.dumps([self.identity, rules], sort_keys=True).encode()).hexdigest()
 
     def of(self, stream: str, schema: Schema, keys: Sequence[str]) -> Meaning | None:
         """Return a stream's rules, checked against its schema; None if its records become nothing."""
-        rules = self.streams.get(stream)
-        if rules is None:
+        said = self.streams.get(stream)
+        rules = said and recognised(stream, said, schema)
+        if said is None or (said and not rules):
             rules = self._of_unmapped(stream, schema, keys)
         if not rules:
             return None
@@ -85,12 +86,28 @@ class Meanings:
                 f"`unmapped`: no rule says what the records of stream `{stream}` mean; add one to `mappings`, deselect "
                 "the stream in the tap, or set `unmapped` to event or ignore"
             )
+        rule = rule_for_unmapped(stream, schema, keys)
         if stream not in self._warned_of:
             self._warned_of.add(stream)
-            logger.warning(
-                "No rule says what the records of stream `%s` mean: each becomes an event of that name, of nobody%s. "
-                "Add a rule to `mappings`, or set `unmapped`",
-                stream,
-                "" if times_of(schema) else ", at the time of this sync because it has no time of its own",
-            )
-        return [rule_for_unmapped(stream, schema, keys, synced_at=as_timestamp(datetime.now(timezone.utc)))]
+            logger.warning(*_warning(stream, rule, schema))
+        return [rule]
+
+
+def _warning(stream: str, rule: Spec, schema: Schema) -> tuple[str, ...]:
+    """Return what to say of a stream without rules, with the rule to write, as a format and its arguments."""
+    time = time_of(schema)
+    said = {"event": stream, "timestamp": rule["timestamp"], "key": rule["key"], "properties": "@"}
+    if time is None:
+        written = json.dumps({stream: [{**said, "timestamp": "<a field>", "distinct_id": ["<a field>"]}]})
+        return (
+            "No rule says what the records of stream `%s` mean, and no field of it surely holds the time at which they "
+            "came to be, so none can be sent. Write a rule, such as `mappings: %s`; or leave the stream out, with "
+            "`mappings: %s` or the setting `unmapped`",
+            *(stream, written, json.dumps({stream: []})),
+        )
+    written = json.dumps({stream: [{**said, "distinct_id": ["<a field>", text(stream)]}]})
+    return (
+        "No rule says what the records of stream `%s` mean: each becomes an event of that name, of nobody, at `%s`. "
+        "Write a rule, such as `mappings: %s`; or leave the stream out, with `mappings: %s` or the setting `unmapped`",
+        *(stream, time.field, written, json.dumps({stream: []})),
+    )

@@ -11,7 +11,7 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, TypedDict
 from uuid import UUID
 
-from target_posthog.mapping.identity import usable
+from target_posthog.mapping.identity import group_key, usable
 from target_posthog.mapping.language.compiler import DELETED_AT, Compiler, RuleError
 from target_posthog.mapping.language.expressions import ANYTHING, Schema
 from target_posthog.mapping.language.functions import JSON, canonical, normal_time, uuid
@@ -85,8 +85,9 @@ class Rule:
     def __init__(self, stream: str, spec: Spec, *, identity: str, schema: Schema) -> None:
         self.is_filter = "leave_out" in spec
         self.name = str(spec.get("name") or spec.get("leave_out") or spec.get("event"))
-        self._place = f"rule `{self.name}` of stream `{stream}`"
-        compiler = Compiler(self._place, schema)
+        self._place = f"{_whose(spec)}rule `{self.name}` of stream `{stream}`"
+        self._remedy = _remedy(stream, self.name, spec)
+        compiler = Compiler(self._place, schema, self._remedy)
         self.left_out = compiler.left_out
         self._for_each = compiler.droppable("for_each", spec.get("for_each"), self.name)
         self.is_usable = not self.left_out
@@ -126,7 +127,7 @@ class Rule:
         try:
             return self._when is None or is_true(self._when(record))
         except ValueError as error:
-            raise RecordError(f"{self._place}: {error}") from None
+            raise RecordError(f"{self._place}: {error}{self._remedy}") from None
 
     def events(self, record: Record) -> Iterator[Event]:
         """Yield the events that this rule makes of a record, or of each item of its `for_each`."""
@@ -144,9 +145,9 @@ class Rule:
         try:
             items = self._for_each(record)
         except ValueError as error:
-            raise RecordError(f"{self._place}: {error}") from None
+            raise RecordError(f"{self._place}: {error}{self._remedy}") from None
         if not isinstance(items, (list, type(None))):
-            raise RecordError(f"{self._place}: `for_each` needs a list")
+            raise RecordError(f"{self._place}: `for_each` needs a list{self._remedy}")
         return ({**record, "item": item} for item in items or ())
 
     def event(self, scope: Record) -> Event | None:
@@ -159,7 +160,7 @@ class Rule:
                 return None
             event = self._made(self._name(scope), scope, self._timestamp(scope))
         except ValueError as error:
-            raise RecordError(f"{self._place}: {error}") from None
+            raise RecordError(f"{self._place}: {error}{self._remedy}") from None
         # An `$identify` that neither links nor sets anything would have no effect.
         acts = event["event"] != "$identify" or any(one in event["properties"] for one in LINKS_AND_SETS)
         return event if acts else None
@@ -177,7 +178,7 @@ class Rule:
             raise ValueError(
                 "`timestamp` is empty; name another field, or say with `when` for which records it is there"
             )
-        groups = {kind: str(key) for kind, key in self._groups(scope).items()} if self._has_groups else {}
+        groups = self._groups_of(scope) if self._has_groups else {}
         distinct_id = self._id(name, scope, groups)
         if name == "$groupidentify":
             said = self._said_of_group(scope, groups)
@@ -198,6 +199,10 @@ class Rule:
             "timestamp": normal_time(time),
             "properties": said,
         }
+
+    def _groups_of(self, scope: Record) -> dict[str, str]:
+        keys = ((kind, group_key(value)) for kind, value in self._groups(scope).items())
+        return {kind: key for kind, key in keys if key}
 
     def _id(self, name: str, scope: Record, groups: Mapping[str, str]) -> str:
         ids = (usable(candidate(scope), hash_long=True) for candidate in self._distinct_id)
@@ -227,3 +232,22 @@ class Rule:
             raise ValueError("`$groupidentify` needs exactly one entry in `groups`")
         ((kind, key),) = groups.items()
         return {"$group_type": kind, "$group_key": key, "$group_set": self._group_set(scope)}
+
+
+def _whose(spec: Spec) -> str:
+    """Return whose rule it is, as a word before "rule"; the rule of a stream that has none is nobody's."""
+    origin = spec.get("origin")
+    if not origin or origin["is_changed"]:
+        return "your "
+    return "shipped " if origin["mapping"] else ""
+
+
+def _remedy(stream: str, name: str, spec: Spec) -> str:
+    """Return how to do without a rule that the user didn't write, as the end of a sentence."""
+    whose = _whose(spec)
+    if whose == "your ":
+        return ""
+    if not whose:
+        return f"; say in `mappings` what the stream means, or `{{{json.dumps(stream)}: []}}` to do without it"
+    written = json.dumps({stream: [{"extends": name, "disabled": True}]})
+    return f"; `mappings: {written}` does without this rule, `mapping: none` without all of the shipped ones"

@@ -113,6 +113,10 @@ class Preview:
         for event in events:
             yield from personal_values_of(event, self._meanings.personal)
 
+    def keep_line(self, line: bytes | str, reason: str) -> None:  # noqa: ARG002  # a preview keeps no line
+        """Say that a line is no message, which would end a run or become a dead letter."""
+        logger.warning("%s", reason)
+
     def dispatch(self) -> None:
         """Do nothing: what was taken is written."""
 

@@ -29,7 +29,7 @@ RIGHT: dict[str, dict[str, JSON]] = {
     "an_unmapped_streams_time": {"event": "members", "timestamp": "2026-09-05T00:00:00Z"},
     "another_taps_orders": {"event": "Ticket Opened", "distinct_id": "agent:7"},
     "draft_4_schema": {"fee": 1.1},
-    "milliseconds": {"timestamp": "2026-01-01T00:00:00.123Z"},
+    "milliseconds": {"timestamp": "2026-01-01T00:00:00.123000Z"},
     "open_object": {"distinct_id": "u_9"},
     "schema_that_names_no_field": {"distinct_id": "a7"},
     "schema_without_properties": {"distinct_id": "a7"},

@@ -37,8 +37,9 @@ class Compiler:
     `left_out` names what a shipped rule does without because the stream lacks its field, each with the reason.
     """
 
-    def __init__(self, place: str, schema: Schema) -> None:
+    def __init__(self, place: str, schema: Schema, remedy: str = "") -> None:
         self._place = place
+        self._remedy = remedy
         self._schema = schema
         self.left_out: dict[str, str] = {}
 
@@ -55,7 +56,7 @@ class Compiler:
             expression = Expression(text)
             expression.shape(self._schema, lenient=shipped)
         except ExpressionError as error:
-            hint = "; select it in the tap, or change the rule" if shipped else ""
+            hint = f"; select it in the tap, or change the rule{self._remedy}" if shipped else self._remedy
             raise RuleError(f"{self._place}, `{key}`: {error}{hint}") from None
         return expression
 
@@ -91,7 +92,7 @@ class Compiler:
         except RuleError as error:
             if not isinstance(said, Shipped):
                 raise
-            self.left_out[name or key.partition(".")[2] or key] = str(error)
+            self.left_out[name or key.partition(".")[2] or key] = str(error).removesuffix(self._remedy)
             return None
 
     def entries(self, key: str, said: JSON) -> Value:

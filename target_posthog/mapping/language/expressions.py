@@ -7,6 +7,7 @@ functions.py; an expression can be checked against a stream's JSON schema before
 from __future__ import annotations
 
 import inspect
+import re
 from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Schema = dict[str, JSON]
+FIELD_NAME = re.compile(r"[^\"'`()\[\]{}|&@=<>]+")  # what could be one, or several with dots between them
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+DASHED = re.compile(r"[A-Za-z_]\w*(-\w+)+")
 SHOWN = 60  # characters of an expression that is too long to show
 ANYTHING: Schema = {}  # the schema of a value of which nothing is known
+CHOICES = ("anyOf", "oneOf", "allOf")
+UNREAD = frozenset(("$ref", "$dynamicRef", "$recursiveRef", "then", "else", "dependentSchemas", "dependencies"))
 
 
 class ExpressionError(ValueError):
@@ -43,7 +49,7 @@ class Expression:
             self.parsed = Parsed(text, jmespath.compile(text).parsed)
         except JMESPathError as error:
             problem = str(error).splitlines()[0].rstrip(":.")
-            raise ExpressionError(f"`{text}` is no JMESPath expression ({problem})") from None
+            raise ExpressionError(f"`{text}` is no JMESPath expression ({problem}){_quoting(text)}") from None
         try:
             self.shape(ANYTHING)
         except RecursionError:
@@ -69,6 +75,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
+def _quoting(text: str) -> str:
+    """Return how to write a field's name that JMESPath doesn't take as it is, as the end of a sentence."""
+    dashed = DASHED.search(text)
+    if FIELD_NAME.fullmatch(text):
+        parts = [one if IDENTIFIER.fullmatch(one) else f'"{one}"' for one in text.split(".")]
+        written = ".".join(parts)
+    elif dashed:
+        written = f'"{dashed[0]}"'
+    else:
+        return ""
+    return f"; a field's name with blanks, dashes or the like stands in double quotes, within those of YAML: '{written}'"
+
+
 class _Shapes(Visitor):
     """Walks an expression with a schema in the record's place and returns the schema of the value."""
 
@@ -86,7 +105,8 @@ class _Shapes(Visitor):
     def visit_field(self, node: JSON, schema: Schema) -> Schema:
         properties = _properties(schema)
         if properties is None or node["value"] in properties:
-            return (properties or {}).get(node["value"], ANYTHING) or ANYTHING
+            found = (properties or {}).get(node["value"])
+            return found if isinstance(found, dict) else ANYTHING  # `true` allows anything, too
         raise ExpressionError(
             f"`{self._text}`: there is no field `{node['value']}`{did_you_mean(node['value'], properties)}"
         )
@@ -180,27 +200,34 @@ def _check_call(text: str, name: str, arguments: int) -> None:
 
 
 def _branches(schema: Schema) -> list[Schema]:
-    """Return the schemas among which a value may choose; an unknown reference is anything."""
-    for keyword in ("anyOf", "oneOf", "allOf"):
-        if keyword in schema:
-            return [branch for one in schema[keyword] for branch in _branches(one)]
-    return [ANYTHING if "$ref" in schema else schema]
+    """Return the schemas among which a value may choose, with what stands beside them; what isn't read is anything."""
+    if not isinstance(schema, dict) or not UNREAD.isdisjoint(schema):
+        return [ANYTHING]
+    choices = [one for keyword in CHOICES for one in schema.get(keyword) or ()]
+    found = [branch for one in choices for branch in _branches(one)]
+    return [*found, schema] if not found or schema.get("properties") else found
 
 
 def _properties(schema: Schema) -> dict[str, Schema] | None:
-    """Return the fields that a value can have; None if it can have any."""
+    """Return the fields that a value can have; None if it can have any: so can an object that names none."""
     fields: dict[str, Schema] = {}
     for branch in _branches(schema):
-        types = branch.get("type", [])
-        if not branch or ((not types or "object" in types) and "properties" not in branch):
+        types, named = branch.get("type", []), branch.get("properties")
+        may_be_object = not types or any(one == "object" or isinstance(one, dict) for one in _listed(types))
+        if may_be_object and not named and branch.get("additionalProperties") is not False:
             return None
         if branch.get("additionalProperties") or branch.get("patternProperties"):
             return None
-        fields |= branch.get("properties", {})
+        fields |= named or {}
     return fields
 
 
+def _listed(value: JSON) -> list[JSON]:
+    return value if isinstance(value, list) else [value]
+
+
 def items_of(schema: Schema) -> Schema:
-    """Return the schema of a list's elements."""
-    found = [branch["items"] for branch in _branches(schema) if isinstance(branch.get("items"), dict)]
-    return found[0] if len(found) == 1 else ANYTHING
+    """Return the schema of a list's elements; anything for a list whose places differ."""
+    branches = [branch for branch in _branches(schema) if "prefixItems" not in branch]
+    found = [branch["items"] for branch in branches if isinstance(branch.get("items"), dict)]
+    return found[0] if len(found) == 1 and len(branches) == len(_branches(schema)) else ANYTHING
