@@ -16,7 +16,7 @@ from target_posthog.mapping.stream_rules import RecordError
 from target_posthog.record_check import RecordCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from target_posthog.mapping.explanation import Explainer
     from target_posthog.target import TargetPostHog
@@ -51,6 +51,16 @@ class PostHogSink(Sink):
         """Return what explains this stream's records; None if they become nothing."""
         return self._meaning.explainer() if self._meaning else None
 
+    @property
+    def lacking(self) -> list[str]:
+        """Return the events and properties of shipped rules that the stream has no fields for."""
+        return self._meaning.mapping.left_out if self._meaning else []
+
+    def silences(self) -> Iterator[tuple[str, str, int]]:
+        """Yield each rule's name with a reason why it made nothing of a record, and of how many."""
+        if self._meaning:
+            yield from self._meaning.mapping.silences()
+
     def get_validator(self) -> None:
         """Leave the check to `process_record`, where a bad record can become a dead letter (and 100 times faster)."""
 
@@ -77,10 +87,13 @@ class PostHogSink(Sink):
         if problem:
             return Outcome(refused=problem)
         if self._meaning is None:
-            return Outcome()
+            return Outcome(ignored=True)
         try:
             reason = self._meaning.mapping.reason_to_leave_out(record)
-            return Outcome(left_out=reason) if reason else Outcome(self._meaning.mapping.events(record))
+            if reason:
+                return Outcome(left_out=reason)
+            made = self._meaning.mapping.made(record)
+            return Outcome([one.event for one in made], [one.rule for one in made])
         except RecordError as error:
             return Outcome(refused=str(error))
 

@@ -100,7 +100,8 @@ class TargetPostHog(Target):
 
     def _keep_line(self, line: bytes | str, error: UnreadableLine) -> None:
         """Keep a line that is no message as a dead letter, or end the run."""
-        self.road.keep_line(line, str(error))
+        if not self.road.keep_line(line, str(error)):
+            raise UnreadableLine(f"{error}; correct it, or set `dead_letter_path` to go on without such lines")
 
     def _write_state_message(self, state: dict[str, Any]) -> None:
         """Write a STATE when all before it is delivered; whole, also if a signal comes while the pipe is full."""

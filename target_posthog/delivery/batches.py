@@ -36,6 +36,7 @@ class Outgoing(NamedTuple):
     event: Event
     size_bytes: int
     origin: object = None
+    content: int = 0  # a hash of its JSON
 
 
 @dataclass
@@ -71,7 +72,7 @@ def sized(event: Event, origin: object = None) -> Outgoing | None:
         data = msgspec.json.encode(event)
     size = _size(data)
     if size <= LARGEST_EVENT_BYTES:
-        return Outgoing(event, size, origin)
+        return Outgoing(event, size, origin, hash(data))
     properties = event["properties"]
     lists = {name: value for name, value in properties.items() if isinstance(value, list) and len(value) > 1}
     if not lists:
@@ -83,7 +84,7 @@ def sized(event: Event, origin: object = None) -> Outgoing | None:
         shorter = {**properties, name: lists[name][:kept], f"{name}_shortened_from": len(lists[name])}
         event = {**event, "properties": shorter}
         size = _size(msgspec.json.encode(event))
-    return Outgoing(event, size, origin) if size <= LARGEST_EVENT_BYTES else None
+    return Outgoing(event, size, origin, hash(data)) if size <= LARGEST_EVENT_BYTES else None
 
 
 def plan(outgoing: Sequence[Outgoing], *, historical_before: str, senders: int = 1) -> Plan:

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """What became of a record: events, or none because a `leave_out` rule or a refusal says so, or nothing at all."""
+    """What became of a record: events, or none because a `leave_out` rule or a refusal says so, or it is ignored.
+
+    `rules` are the names of the rules of the events.
+    """
 
     events: Sequence[Event] = ()
+    rules: Sequence[str] = ()
     left_out: str | None = None
     refused: str | None = None
+    ignored: bool = False
 
 
 class Road(Protocol):
@@ -35,8 +40,8 @@ class Road(Protocol):
     def take(self, sink: PostHogSink, record: dict[str, Any], outcome: Outcome) -> None:
         """Take a record, in the order of reading."""
 
-    def keep_line(self, line: bytes | str, reason: str) -> None:
-        """Keep a line of the input that is no message, or end the run."""
+    def keep_line(self, line: bytes | str, reason: str) -> bool:
+        """Keep a line of the input that is no message; False if that should end the run."""
 
     def dispatch(self) -> None:
         """Let what waits leave, after what left before has arrived."""

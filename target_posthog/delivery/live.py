@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from target_posthog.delivery.dead_letters import DeadLetters
+from target_posthog.delivery.keys import Maker
 from target_posthog.delivery.queue import Delivery
 from target_posthog.delivery.summary import Summary
+from target_posthog.mapping.language.functions import canonical
 from target_posthog.messages import name_of
 from target_posthog.posthog.client import DEFAULT_HOST, Busy, Client, Refused
 from target_posthog.preview.hold import Hold
 from target_posthog.settings import historical_per_second
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from target_posthog.delivery.destination import Outcome
     from target_posthog.mapping.meanings import Meanings
@@ -62,6 +64,7 @@ class Sync:
         self._dead_letters = DeadLetters(letters) if letters else None
         self._hold = Hold.read(plan, fingerprint=meanings.fingerprint) if plan else None
         self._summary_path: str | None = settings.get("summary_path")
+        self._sinks: dict[str, PostHogSink] = {}
         self._key_is_checked = False
         self._is_summed_up = False
 
@@ -79,8 +82,10 @@ class Sync:
     def take(self, sink: PostHogSink, record: dict[str, Any], outcome: Outcome) -> None:
         """Let a record's events wait, or count why it has none."""
         self.summary.records[sink.stream_name] += 1
+        self._sinks[sink.stream_name] = sink
         if outcome.left_out:
             self.summary.left_out[sink.stream_name, outcome.left_out] += 1
+        self.summary.ignored[sink.stream_name] += outcome.ignored
         if not outcome.events and not outcome.refused:
             return
         kept = msgspec.Raw(msgspec.json.encode(record)) if self._dead_letters else None
@@ -90,7 +95,12 @@ class Sync:
             return
         if self._hold:
             self._hold.check(outcome.events)
-        self._delivery.add(outcome.events, origin)
+        stream = sink.stream_name
+        self.summary.made[stream] += len(outcome.events)
+        makers = [
+            Maker(stream, rule, event["event"]) for rule, event in zip(outcome.rules, outcome.events, strict=True)
+        ]
+        self._delivery.add(outcome.events, origin, makers, _identity(record, sink.key_properties))
 
     def _refuse(self, origin: Origin, reason: str) -> None:
         """Keep a record that can't be delivered as a dead letter, or end the run."""
@@ -105,12 +115,13 @@ class Sync:
                 f"{sentence}; and `dead_letter_path`: the file {self._dead_letters.path} can't be written "
                 f"({error.strerror})"
             ) from None
+        self.summary.dead_letters[sink.stream_name] += 1
         logger.warning("%s; kept in %s", sentence, self._dead_letters.path)
 
-    def keep_line(self, line: bytes | str, reason: str) -> None:
-        """Keep a line that is no message as a dead letter, or end the run."""
+    def keep_line(self, line: bytes | str, reason: str) -> bool:
+        """Keep a line that is no message as a dead letter, if there are any."""
         if self._dead_letters is None:
-            raise Refused(f"{reason}; correct it, or set `dead_letter_path` to go on without such lines")
+            return False
         try:
             self._dead_letters.keep_line(line, reason)
         except OSError as error:
@@ -120,6 +131,7 @@ class Sync:
             ) from None
         self.summary.unreadable_lines += 1
         logger.warning("%s; kept in %s", reason, self._dead_letters.path)
+        return True
 
     def dispatch(self) -> None:
         """Let what waits leave, after PostHog has acknowledged what left before."""
@@ -135,6 +147,11 @@ class Sync:
         if self._is_summed_up:
             return
         self._is_summed_up = True
+        for stream, sink in self._sinks.items():
+            self.summary.lacking[stream] = sink.lacking
+            self.summary.silences[stream] = list(sink.silences())
+        for line in self.summary.warnings():
+            logger.warning(line)
         for line in self.summary.lines(self._client):
             logger.info(line)
         try:
@@ -151,3 +168,8 @@ class Sync:
 
     def drop(self) -> None:
         """Do nothing: no STATE covers what is under way, so the next run sends it again."""
+
+
+def _identity(record: Mapping[str, Any], keys: Sequence[str]) -> int:
+    """Return a hash by which a record is told from others: of its key, or of all of it."""
+    return hash(canonical([record.get(key) for key in keys] if keys else record))

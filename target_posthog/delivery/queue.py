@@ -11,16 +11,18 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.delivery.admission import Admission
+from target_posthog.delivery.admission import GROUP, Admission
 from target_posthog.delivery.batches import Outgoing, plan
+from target_posthog.delivery.keys import Keys
 from target_posthog.delivery.sending import Pace, Sending
 from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.posthog.client import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Sequence
 
     from target_posthog.delivery.batches import Batch
+    from target_posthog.delivery.keys import Clash, Maker
     from target_posthog.delivery.summary import Summary
     from target_posthog.mapping.stream_rules import Event
     from target_posthog.posthog.client import Client
@@ -62,6 +64,7 @@ class Delivery:
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
         self._admission = Admission(self._refuse_event)
+        self._keys = Keys()
         self._seconds_between_progress = seconds_between_progress
         self._said_at = time.monotonic()
 
@@ -70,9 +73,16 @@ class Delivery:
         """Say whether it is time to dispatch."""
         return len(self._waiting) >= MOST_EVENTS_WAITING or self._waiting_bytes >= MOST_BYTES_WAITING
 
-    def add(self, events: Iterable[Event], origin: object) -> None:
-        """Take the events of a record; `origin` comes back with a refusal."""
+    def add(self, events: Collection[Event], origin: object, makers: Sequence[Maker] = (), record: int = 0) -> None:
+        """Take the events of a record; `origin` comes back with a refusal.
+
+        `makers` are the events' rules, and `record` a hash of the record's key, to find two that share a key.
+        """
+        makers_of = dict(zip((event["uuid"] for event in events), makers, strict=False))
         for outgoing in self._admission.admitted(events, origin):
+            maker = makers_of.get(outgoing.event["uuid"])
+            if maker and maker.event != GROUP:
+                _end(self._keys.note(outgoing.event["uuid"], maker, record, outgoing.content))
             self._waiting.append(outgoing)
             self._waiting_bytes += outgoing.size_bytes
 
@@ -86,6 +96,7 @@ class Delivery:
         So one part is sent while the next one is read, and never more than these two are held.
         """
         self.settle()
+        _end(self._keys.clash())
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if not waiting:
             return
@@ -152,3 +163,9 @@ class Delivery:
         accepted = self._summary.accepted.total()
         rate = accepted / (now - self._summary.started_at)
         logger.info("%s events accepted by PostHog so far, %s a second", f"{accepted:,}", f"{rate:,.0f}")
+
+
+def _end(clash: Clash | None) -> None:
+    """End the run where two events share a key: PostHog would lose one of them."""
+    if clash:
+        raise Refused(clash.sentence)

@@ -31,6 +31,11 @@ class Summary:
     money_names: Mapping[str, str] = field(default_factory=lambda: REVENUE)
     records: Counter[str] = field(default_factory=Counter)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    made: Counter[str] = field(default_factory=Counter)  # events, by stream
+    lacking: dict[str, list[str]] = field(default_factory=dict)  # by stream: what of shipped rules it has no fields for
+    silences: dict[str, list[tuple[str, str, int]]] = field(default_factory=dict)  # by stream: rule, reason, records
     unreadable_lines: int = 0
     accepted: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
@@ -78,6 +83,9 @@ class Summary:
                 {"stream": stream, "reason": reason, "records": count}
                 for (stream, reason), count in sorted(self.left_out.items())
             ],
+            "ignored": {stream: count for stream, count in sorted(self.ignored.items()) if count},
+            "lacking": {stream: names for stream, names in sorted(self.lacking.items()) if names},
+            "dead_letters": dict(sorted(self.dead_letters.items())),
             "unreadable_lines": self.unreadable_lines,
             "events": {
                 name: {
@@ -100,6 +108,17 @@ class Summary:
             "seconds": round(time.monotonic() - self.started_at, 1),
         }
 
+    def warnings(self) -> Iterator[str]:
+        """Yield a sentence for each stream of which nothing became an event, though it has rules."""
+        for stream, silences in self.silences.items():
+            if self.made[stream] or self.dead_letters[stream] or self.ignored[stream]:
+                continue
+            left_out = [(f"left out: {reason}", "", n) for (of, reason), n in self.left_out.items() if of == stream]
+            reasons = [f"rule `{rule}`: {reason}" + (f" ({count:,})" if count else "") for rule, reason, count in silences]
+            reasons += [f"{reason} ({count:,})" for reason, _, count in left_out]
+            why = "; ".join(reasons) or "it has no rule that makes one"
+            yield f"Stream `{stream}`: none of its {self.records[stream]:,} records became an event ({why})"
+
     def lines(self, client: Client) -> Iterator[str]:
         """Yield the figures as sentences, the total first."""
         figures = self.figures(client)
@@ -114,6 +133,12 @@ class Summary:
             yield f"  {name}: {counts}{money}"
         for one in figures["left_out"]:
             yield f"  left out of {one['stream']}: {one['records']:,} records ({one['reason']})"
+        for stream, count in figures["ignored"].items():
+            yield f"  ignored of {stream}: {count:,} records (it has no rule)"
+        for stream, names in figures["lacking"].items():
+            yield f"  left out of {stream}, which lacks their fields: {', '.join(names)}"
+        for stream, count in figures["dead_letters"].items():
+            yield f"  dead letters of {stream}: {count:,} records"
         if self.unreadable_lines:
             yield f"  {self.unreadable_lines:,} lines were no Singer messages; they are among the dead letters"
         if self.oldest:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 from target_posthog.mapping.identity import usable, why_not_usable
 from target_posthog.mapping.language.compiler import DELETED_AT, Compiler
 from target_posthog.mapping.language.expressions import ANYTHING, Schema
-from target_posthog.mapping.stream_rules import RecordError, Rule
+from target_posthog.mapping.stream_rules import DELETED, EMPTY_LIST, NOT_WHEN, NOTHING_TO_SAY, RecordError, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,7 @@ class _Explainable:
             else:
                 for_each = Asked(expression=self._for_each, value=len(scopes), problem="") if self._for_each else None
                 attempts = [self._attempt(scope, at if for_each else None) for at, scope in enumerate(scopes)]
-                why_not = "; ".join(dict.fromkeys(one["why_not"] for one in attempts)) or "its list is empty"
+                why_not = "; ".join(dict.fromkeys(one["why_not"] for one in attempts)) or EMPTY_LIST
         fired = any(one["fired"] for one in attempts)
         return {
             "rule": self._rule.name,
@@ -158,8 +158,8 @@ class _Explainable:
 
     def _why_nothing(self, scope: Record) -> str:
         if scope.get(DELETED_AT):
-            return "the record was deleted, and the rule has no `delete` event"
-        return "its `when` isn't true" if not self._rule.holds(scope) else "it would link no ids and set nothing"
+            return DELETED
+        return NOT_WHEN if not self._rule.holds(scope) else NOTHING_TO_SAY
 
 
 def _asked(expression: str, value: Value | None, scope: Record, lacks: str) -> Asked:

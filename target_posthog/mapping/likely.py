@@ -34,7 +34,7 @@ CHANGING = frozenset(
         *("cancelled", "canceled", "cancel", "trial", "effective", "eta", "delivery", "current", "activity", "login"),
     )
 )
-OLD_NAMES = frozenset(("mod", "upd", "lastmod", "mtime", "updatedat"))
+CHANGED = ("mod", "mtime", "upd", "lastmod", "expir")  # how other such words begin: modstamp, updatedat
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 PERSONS = ("email", "email_address", "user_email", "customer_email", "user_id", "customer_id", "contact_id", "person_id")
 
@@ -101,7 +101,7 @@ def text(value: str) -> str:
 def _rank(name: str, schema: Mapping[str, JSON]) -> tuple[int, int, int] | None:
     """Return how likely a field is a stream's time, the likeliest first; None if it can't be."""
     words = [one.lower() for one in CAMEL.split(name) if one]
-    if not CHANGING.isdisjoint(words) or not OLD_NAMES.isdisjoint(words):
+    if any(word in CHANGING or word.startswith(CHANGED) for word in words):
         return None
     place = next((at for at, word in enumerate(FIRST) if word in words), None)
     if _is_time(schema):

@@ -67,7 +67,7 @@ class Meanings:
     def of(self, stream: str, schema: Schema, keys: Sequence[str]) -> Meaning | None:
         """Return a stream's rules, checked against its schema; None if its records become nothing."""
         said = self.streams.get(stream)
-        rules = said and recognised(stream, said, schema)
+        rules = said and recognised(stream, said, {*schema.get("properties", ()), *keys})
         if said is None or (said and not rules):
             rules = self._of_unmapped(stream, schema, keys)
         if not rules:

@@ -14,7 +14,7 @@ from target_posthog.mapping.language.compiler import RuleError, Shipped
 from target_posthog.mapping.language.expressions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from target_posthog.mapping.language.functions import JSON
     from target_posthog.mapping.stream_rules import Spec
@@ -147,7 +147,7 @@ def name_of(rule: Spec) -> str:
     return str(rule.get("name") or rule.get("leave_out") or rule.get("event"))
 
 
-def recognised(stream: str, rules: Iterable[Spec], schema: Mapping[str, JSON]) -> list[Spec]:
+def recognised(stream: str, rules: Iterable[Spec], fields: Collection[str]) -> list[Spec]:
     """Return the rules that are for this stream: a shipped one is for that of its tap alone, known by its fields.
 
     Raises `RuleError` for a user's rule that `extends` a shipped one on another tap's stream.
@@ -155,7 +155,7 @@ def recognised(stream: str, rules: Iterable[Spec], schema: Mapping[str, JSON]) -
     kept = []
     for rule in rules:
         origin = rule.get("origin")
-        lacking = [one for one in origin["fields"] if one not in schema.get("properties", {})] if origin else []
+        lacking = [one for one in origin["fields"] if one not in fields] if origin else []
         if not lacking:
             kept.append(rule)
         elif origin["is_changed"]:

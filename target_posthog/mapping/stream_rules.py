@@ -7,8 +7,9 @@ of the rules is described in docs/mapping.md.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from hashlib import sha1
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from uuid import UUID
 
 from target_posthog.mapping.identity import group_key, usable
@@ -29,6 +30,13 @@ ALWAYS = {
     "$ignore_sent_at": True,  # else it shifts the time by the clocks' difference: rust/common/types/src/timestamp.rs
     "$geoip_disable": True,  # else every customer is placed where the sync runs
 }
+WITHOUT_TIME = "`timestamp` is empty; name another field, or say with `when` for which records it is there"
+WITHOUT_SURE_TIME = "it has no time that is surely its own"
+# Why a rule makes nothing of a record.
+DELETED = "the record was deleted, and the rule has no `delete` event"
+EMPTY_LIST = "its list is empty"
+NOT_WHEN = "its `when` isn't true"
+NOTHING_TO_SAY = "it would link no ids and set nothing"
 LINKS_AND_SETS = ("$anon_distinct_id", "alias", "$set", "$set_once", "$unset")
 
 
@@ -55,6 +63,13 @@ class RecordError(Exception):
     """A record that can't become events; the text says why in one sentence and names no value of it."""
 
 
+class Made(NamedTuple):
+    """An event, and the name of the rule that made it."""
+
+    rule: str
+    event: Event
+
+
 class StreamMapping:
     """The rules of one stream: compiled, checked against its schema (any, by default) and ready for its records.
 
@@ -62,9 +77,11 @@ class StreamMapping:
     """
 
     def __init__(self, stream: str, specs: Sequence[Spec], *, identity: str, schema: Schema = ANYTHING) -> None:
+        self._stream = stream
         rules = [Rule(stream, spec, identity=identity, schema=schema) for spec in specs]
         self._filters = [rule for rule in rules if rule.is_filter and rule.is_usable]
         self._rules = [rule for rule in rules if not rule.is_filter and rule.is_usable]
+        self._unusable = [rule for rule in rules if not rule.is_usable]
         self.left_out = sorted({name for rule in rules for name in rule.left_out})
 
     def reason_to_leave_out(self, record: Record) -> str | None:
@@ -73,7 +90,34 @@ class StreamMapping:
 
     def events(self, record: Record) -> list[Event]:
         """Return the record's events, rule by rule; raises `RecordError`."""
-        return [event for rule in self._rules for event in rule.events(record)]
+        return [one.event for one in self.made(record)]
+
+    def made(self, record: Record) -> list[Made]:
+        """Return the record's events, each with its rule; raises `RecordError`, also for two that share a key."""
+        made = [Made(rule.name, event) for rule in self._rules for event in rule.events(record)]
+        if len(made) > 1:
+            self._check_keys(made)
+        return made
+
+    def _check_keys(self, made: Sequence[Made]) -> None:
+        known: dict[str, Made] = {}
+        for one in made:
+            first = known.setdefault(one.event["uuid"], one)
+            if first is not one and first.event != one.event:
+                rules = f"rule `{one.rule}`" if first.rule == one.rule else f"rules `{first.rule}` and `{one.rule}`"
+                raise RecordError(
+                    f"{rules} of stream `{self._stream}` made different events `{one.event['event']}` of it under one "
+                    "key, of which PostHog would keep one; give `key` what tells them apart, or the events different "
+                    "names"
+                )
+
+    def silences(self) -> Iterator[tuple[str, str, int]]:
+        """Yield each rule's name with a reason why it made nothing of a record, and of how many so far."""
+        for rule in self._rules:
+            for reason, count in rule.silences.items():
+                yield rule.name, reason, count
+        for rule in self._unusable:
+            yield rule.name, "the stream lacks its fields", 0
 
 
 class Rule:
@@ -86,7 +130,9 @@ class Rule:
         self.is_filter = "leave_out" in spec
         self.name = str(spec.get("name") or spec.get("leave_out") or spec.get("event"))
         self._place = f"{_whose(spec)}rule `{self.name}` of stream `{stream}`"
+        self.silences: Counter[str] = Counter()
         self._remedy = _remedy(stream, self.name, spec)
+        self._without_time = WITHOUT_TIME if _whose(spec) else WITHOUT_SURE_TIME
         compiler = Compiler(self._place, schema, self._remedy)
         self.left_out = compiler.left_out
         self._for_each = compiler.droppable("for_each", spec.get("for_each"), self.name)
@@ -132,11 +178,16 @@ class Rule:
     def events(self, record: Record) -> Iterator[Event]:
         """Yield the events that this rule makes of a record, or of each item of its `for_each`."""
         if record.get(DELETED_AT) and not self._delete:
+            self.silences[DELETED] += 1
             return
+        is_empty = True
         for scope in self.scopes(record):
+            is_empty = False
             event = self.event(scope)
             if event is not None:
                 yield event
+        if is_empty:
+            self.silences[EMPTY_LIST] += 1
 
     def scopes(self, record: Record) -> Iterator[Record]:
         """Yield the record, or it with each item of its `for_each` beside it as `item`; raises `RecordError`."""
@@ -156,13 +207,19 @@ class Rule:
         try:
             if deleted_at:
                 return self._made(self._delete, scope, deleted_at, of_nobody=True) if self._delete else None
-            if not self.holds(scope) or (self._only_links and self._links_nothing(scope)):
+            if not self.holds(scope):
+                self.silences[NOT_WHEN] += 1
+                return None
+            if self._only_links and self._links_nothing(scope):
+                self.silences[NOTHING_TO_SAY] += 1
                 return None
             event = self._made(self._name(scope), scope, self._timestamp(scope))
         except ValueError as error:
             raise RecordError(f"{self._place}: {error}{self._remedy}") from None
         # An `$identify` that neither links nor sets anything would have no effect.
         acts = event["event"] != "$identify" or any(one in event["properties"] for one in LINKS_AND_SETS)
+        if not acts:
+            self.silences[NOTHING_TO_SAY] += 1
         return event if acts else None
 
     def _links_nothing(self, scope: Record) -> bool:
@@ -175,9 +232,7 @@ class Rule:
         if all(one is None for one in key):
             raise ValueError("`key` is empty, so the event couldn't be told from others")
         if time is None:
-            raise ValueError(
-                "`timestamp` is empty; name another field, or say with `when` for which records it is there"
-            )
+            raise ValueError(self._without_time)
         groups = self._groups_of(scope) if self._has_groups else {}
         distinct_id = self._id(name, scope, groups)
         if name == "$groupidentify":
