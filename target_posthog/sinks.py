@@ -35,9 +35,7 @@ class PostHogSink(Sink):
         self._road = target.road
         # A stream that becomes nothing is neither checked nor judged, so that none stops another.
         wanted = target.is_wanted(stream_name)
-        self._meaning = (
-            target.meanings.of(stream_name, self.original_schema, self.key_properties) if wanted else None
-        )
+        self._meaning = target.meanings.of(stream_name, self.original_schema, self.key_properties) if wanted else None
         checked = self._meaning and self.validate_schema
         self._check = RecordCheck(stream_name, self.original_schema) if checked else None
 
@@ -55,6 +53,11 @@ class PostHogSink(Sink):
     def lacking(self) -> list[str]:
         """Return the events and properties of shipped rules that the stream has no fields for."""
         return self._meaning.mapping.left_out if self._meaning else []
+
+    @property
+    def is_left_out(self) -> bool:
+        """Say whether a rule leaves out all of the stream, so that nobody expects an event of it."""
+        return self._meaning is None or self._meaning.mapping.is_left_out
 
     def silences(self) -> Iterator[tuple[str, str, int]]:
         """Yield each rule's name with a reason why it made nothing of a record, and of how many."""

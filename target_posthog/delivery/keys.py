@@ -38,7 +38,11 @@ class Clash(NamedTuple):
         """Return what to say of it."""
         first, second = self
         rules = f"rule `{first.rule}` of stream `{first.stream}`"
-        rules = f"{rules}, of two records," if first == second else f"{rules} and rule `{second.rule}` of stream `{second.stream}`"
+        rules = (
+            f"{rules}, of two records,"
+            if first == second
+            else f"{rules} and rule `{second.rule}` of stream `{second.stream}`"
+        )
         makes = "makes" if first == second else "make"
         return (
             f"{rules} {makes} different events `{first.event}` under one key, of which PostHog would keep one; give "

@@ -149,7 +149,8 @@ class Sync:
         self._is_summed_up = True
         for stream, sink in self._sinks.items():
             self.summary.lacking[stream] = sink.lacking
-            self.summary.silences[stream] = list(sink.silences())
+            if not sink.is_left_out:
+                self.summary.silences[stream] = list(sink.silences())
         for line in self.summary.warnings():
             logger.warning(line)
         for line in self.summary.lines(self._client):

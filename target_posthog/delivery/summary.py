@@ -114,7 +114,9 @@ class Summary:
             if self.made[stream] or self.dead_letters[stream] or self.ignored[stream]:
                 continue
             left_out = [(f"left out: {reason}", "", n) for (of, reason), n in self.left_out.items() if of == stream]
-            reasons = [f"rule `{rule}`: {reason}" + (f" ({count:,})" if count else "") for rule, reason, count in silences]
+            reasons = [
+                f"rule `{rule}`: {reason}" + (f" ({count:,})" if count else "") for rule, reason, count in silences
+            ]
             reasons += [f"{reason} ({count:,})" for reason, _, count in left_out]
             why = "; ".join(reasons) or "it has no rule that makes one"
             yield f"Stream `{stream}`: none of its {self.records[stream]:,} records became an event ({why})"

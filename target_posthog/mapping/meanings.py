@@ -70,12 +70,24 @@ class Meanings:
         rules = said and recognised(stream, said, {*schema.get("properties", ()), *keys})
         if said is None or (said and not rules):
             rules = self._of_unmapped(stream, schema, keys)
+            if said and rules:
+                origin = said[0]["origin"]
+                logger.warning(
+                    "The shipped rules for `%s` are left alone: they are for %s, whose streams have `%s`",
+                    *(stream, origin["tap"], "`, `".join(origin["fields"])),
+                )
         if not rules:
             return None
         mapping = StreamMapping(stream, active(rules), identity=self.identity, schema=schema)
-        if mapping.left_out:
-            lacking = ", ".join(mapping.left_out)
-            logger.warning("Stream `%s` lacks the fields for %s; they are left out", stream, lacking)
+        lacking = [name for name in mapping.left_out if name not in mapping.blind]
+        if lacking:
+            logger.warning("Stream `%s` lacks the fields for %s; they are left out", stream, ", ".join(lacking))
+        if mapping.blind:
+            blind = ", ".join(mapping.blind)
+            logger.warning(
+                "Stream `%s` lacks the fields by which to leave out %s, so they count; select those fields in the tap",
+                *(stream, blind),
+            )
         return Meaning(mapping, partial(Explainer, stream, active(rules), identity=self.identity, schema=schema))
 
     def _of_unmapped(self, stream: str, schema: Schema, keys: Sequence[str]) -> list[Spec]:

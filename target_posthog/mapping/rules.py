@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 PARTS = ("groups", "records", "money", "books", "glossary")  # objects of a file, each joined with the one of its base
 PARTS_OF_OBJECTS = ("groups", "records", "glossary")
 FILE_KEYS = ("about", "extends", "shared", "streams", *PARTS)
-APPLIES_TO = "applies_to"  # of shipped mappings: the tap that they are for, and the fields by which they know its streams
+APPLIES_TO = (
+    "applies_to"  # of shipped mappings: the tap that they are for, and the fields by which they know its streams
+)
 EVENT_KEYS = (
     *("about", "anon_distinct_id", "delete", "disabled", "distinct_id", "event", "extends", "for_each", "group_set"),
     *("groups", "key", "name", "person_profile", "properties", "session_id", "set", "set_once", "timestamp", "unset"),

@@ -32,6 +32,7 @@ ALWAYS = {
 }
 WITHOUT_TIME = "`timestamp` is empty; name another field, or say with `when` for which records it is there"
 WITHOUT_SURE_TIME = "it has no time that is surely its own"
+ALWAYS_TRUE = "`true`"
 # Why a rule makes nothing of a record.
 DELETED = "the record was deleted, and the rule has no `delete` event"
 EMPTY_LIST = "its list is empty"
@@ -81,6 +82,11 @@ class StreamMapping:
         rules = [Rule(stream, spec, identity=identity, schema=schema) for spec in specs]
         self._filters = [rule for rule in rules if rule.is_filter and rule.is_usable]
         self._rules = [rule for rule in rules if not rule.is_filter and rule.is_usable]
+        # A filter that holds for all is meant to leave nothing.
+        self.is_left_out = any(
+            rule.is_filter and spec.get("when") == ALWAYS_TRUE for rule, spec in zip(rules, specs, strict=True)
+        )
+        self.blind = [rule.name for rule in rules if rule.is_filter and not rule.is_usable]
         self._unusable = [rule for rule in rules if not rule.is_usable]
         self.left_out = sorted({name for rule in rules for name in rule.left_out})
 

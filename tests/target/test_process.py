@@ -51,7 +51,10 @@ def last_line(log: str) -> str:
         ({"hots": "x"}, "There is no setting `hots`; did you mean `host`?"),
         ({"mapping": "ecomerce"}, "`mapping`: no mapping called `ecomerce` comes with the target; did you mean"),
         ({"mapping": "./nowhere.yaml"}, "`mapping`: the file ./nowhere.yaml can't be read (No such file or directory)"),
-        ({"mappings": {"sales": [{**SALE, "when": "("}]}}, "your rule `Sale` of stream `sales`, `when`: `(` is no JMESPath"),
+        (
+            {"mappings": {"sales": [{**SALE, "when": "("}]}},
+            "your rule `Sale` of stream `sales`, `when`: `(` is no JMESPath",
+        ),
         (
             {"mappings": {"sales": [{**SALE, "when": "totl"}]}},
             "your rule `Sale` of stream `sales`, `when`: `totl`: there is no",

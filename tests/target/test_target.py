@@ -227,7 +227,10 @@ def test_with_dead_letters_the_run_goes_on_and_the_record_can_be_piped_in_again(
     assert sorted(one["properties"]["id"] for one in posthog.events()) == [1, 3]
     schema, record = (json.loads(line) for line in path.read_text().splitlines())
     assert (schema["type"], schema["stream"], schema["key_properties"]) == ("SCHEMA", "tickets", ["id"])
-    assert record["reason"] == "`total` isn't as the stream's schema says (`type`; `validate_records: false` takes records as they are)"
+    assert (
+        record["reason"]
+        == "`total` isn't as the stream's schema says (`type`; `validate_records: false` takes records as they are)"
+    )
     assert record["record"]["id"] == 2
     assert path.stat().st_mode & 0o077 == 0
     runs.here(schema, record, validate_records=False)

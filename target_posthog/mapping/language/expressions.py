@@ -85,7 +85,9 @@ def _quoting(text: str) -> str:
         written = f'"{dashed[0]}"'
     else:
         return ""
-    return f"; a field's name with blanks, dashes or the like stands in double quotes, within those of YAML: '{written}'"
+    return (
+        f"; a field's name with blanks, dashes or the like stands in double quotes, within those of YAML: '{written}'"
+    )
 
 
 class _Shapes(Visitor):

@@ -206,7 +206,9 @@ def as_datetime(value: JSON) -> datetime:
     """Return an ISO 8601 time with its zone, UTC where it names none; raises ValueError for anything else."""
     time = (_plain_time_of(value) or _datetime_of(value)) if isinstance(value, str) else None
     if time is None:
-        raise ValueError("needs a time such as 2026-11-01T12:00:00Z (from_unix() makes one of a number, from_format() of others)")
+        raise ValueError(
+            "needs a time such as 2026-11-01T12:00:00Z (from_unix() makes one of a number, from_format() of others)"
+        )
     return time
 
 
