@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SETUP := .venv/.set-up
 
 help: ## List these verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SETUP) ## Make .venv with the pinned packages and this project
 
@@ -27,17 +27,24 @@ demo: setup ## Bring the sandbox's store into the sandbox's PostHog, and show wh
 sandbox: setup ## Open the sandbox again, as the demo left it
 	@python -m sandbox start
 
+quick: setup ## Pass the tests that only calculate, in under a minute
+	pytest -m pure --numprocesses 2 --dist loadfile --quiet
+
 # More workers than cores, as tests also wait; a file stays with one of them, which makes its fixtures once.
-test: setup ## Pass all tests
-	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+test: setup ## Pass all tests; COVERAGE=1 shows the branches that they don't reach
+	pytest -m "not foreign" --numprocesses 4 --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov)
+
+orchestrate: setup ## Pass the tests that need programs of others: a whole Airflow, linters of images
+	pytest -m foreign --numprocesses 2 --dist loadfile
 
 faults: setup ## Break everything on purpose and look what arrives; RUNS=20 SEED=1
 	python -m tests.faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)
 
-lint: setup ## Check style and types
+lint: setup ## Check style, types and the import law
 	ruff check
 	ruff format --check
 	mypy
+	lint-imports
 
 docs: setup ## Write the generated parts of the documents anew
 	python -m docs.generate
@@ -49,4 +56,4 @@ clean: ## Remove what set-up, sandbox and runs have left
 	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
 	rm -rf .venv .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help setup demo sandbox test faults lint docs benchmark clean
+.PHONY: help setup demo sandbox quick test orchestrate faults lint docs benchmark clean

@@ -1,18 +1,25 @@
-"""Records that can't be delivered are kept, in: records and reasons; out: a file of Singer messages to pipe in again.
+"""Dead letters: records that can't be delivered, kept as Singer messages that can be piped in again.
 
-Knows no event and no HTTP. The file holds personal data, as the records do: only its owner can read it.
+Takes records with the reasons, appends to a file; reads the reasons back. The file has personal data in it, as the
+records do: only its owner can read it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from target_posthog.delivery.destination import key_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+LINE = "LINE"  # the type of what was no message; no reader of Singer messages takes it for one
 
 
 class DeadLetters:
@@ -39,7 +46,7 @@ class DeadLetters:
     def keep_line(self, line: bytes | str, reason: str) -> None:
         """Write a line that is no message, as text; raises OSError as `keep` does."""
         text = line if isinstance(line, str) else line.decode("utf-8", "backslashreplace")
-        self._append([{"type": "LINE", "line": text.rstrip("\r\n"), "reason": reason}])
+        self._append([{"type": LINE, "line": text.rstrip("\r\n"), "reason": reason}])
 
     def _append(self, messages: Sequence[Mapping[str, Any]]) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -55,3 +62,17 @@ class DeadLetters:
             raise
         finally:
             os.close(descriptor)
+
+
+def dead_letter_reasons(path: str | None) -> dict[str, str]:
+    """Return the reason of each dead letter in a file, by its record's `key_name`; none without a file."""
+    if not path or not Path(path).is_file():
+        return {}
+    reasons: dict[str, str] = {}
+    keys: dict[str, list[str]] = {}
+    for message in map(msgspec.json.decode, Path(path).read_bytes().splitlines()):
+        if message["type"] == "SCHEMA":
+            keys[message["stream"]] = message["key_properties"]
+        elif message["type"] != LINE:
+            reasons[key_name(message["record"], keys[message["stream"]])] = message["reason"]
+    return reasons

@@ -71,7 +71,7 @@ class Keys:
         return None
 
     def clash(self) -> Clash | None:
-        """Return a clash of what was noted since this was last asked with what was noted before; None if there is none."""
+        """Return a clash of what was noted since the last call with what was noted before it, if there is one."""
         rows = ((key, *value) for key, value in self._new.items())
         self._database.execute("BEGIN")
         self._database.executemany("INSERT INTO new VALUES (?, ?, ?, ?)", rows)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.mapping.stream_rules import Spec
+    from target_posthog.mapping.rule import Spec
 
 TIMES = ("date-time", "date")
 # Words of a field's name that say when something came to be, likeliest first.

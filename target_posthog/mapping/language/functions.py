@@ -1,7 +1,8 @@
-"""What expressions can call beyond JMESPath's own functions, in: values of a record; out: a value of an event.
+"""Functions that expressions can call beyond JMESPath's own.
 
-Pure, and knows no expression. Null in gives null out, so that a missing fact stays missing; a `ValueError` says what an
-argument should have been, never what it was.
+Pure: take values of a record, return a value of an event. Null in gives null out, so that a missing fact stays missing.
+A `ValueError` says what an argument should have been, never what it was.
+
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def from_format(value: JSON, pattern: JSON) -> str | None:
     if value is None or value == "":
         return None
     try:
-        time = datetime.strptime(_text(value).strip(), _text(pattern))
+        time = datetime.strptime(_text(value).strip(), _text(pattern))  # noqa: DTZ007  # a zone, if any, is in the text
     except ValueError:
         raise ValueError("needs a time that is written as its pattern says") from None
     return as_timestamp(time if time.tzinfo else time.replace(tzinfo=timezone.utc))
@@ -273,5 +274,5 @@ def _whole(value: JSON) -> JSON:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
-        return {key: _whole(one) for key, one in value.items()}
-    return [_whole(one) for one in value] if isinstance(value, list) else value
+        return {key: _whole(entry) for key, entry in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
