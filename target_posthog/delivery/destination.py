@@ -78,6 +78,9 @@ class Destination(Protocol):
     def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
         """Take a record, in the order of reading."""
 
+    def keep_line(self, line: bytes | str, reason: str) -> bool:
+        """Keep a line of the input that is no message; False if that should end the run."""
+
     def dispatch(self) -> None:
         """Let what waits leave, after what left before has arrived."""
 

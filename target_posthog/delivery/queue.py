@@ -151,7 +151,7 @@ class Queue:
         return refused
 
     def _set_refused_aside(self, batch: Batch, refused: dict[str, str]) -> None:
-        for event, _, source in batch.items:
+        for event, _, source, _ in batch.items:
             if event["uuid"] in refused:
                 reason = refused[event["uuid"]]
                 self._set_aside(event, source, f"PostHog refuses its event `{event['event']}` ({reason})")

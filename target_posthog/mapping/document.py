@@ -154,8 +154,8 @@ def recognised(stream: str, rules: Iterable[Spec], fields: Collection[str]) -> l
     """
     kept = []
     for rule in rules:
-        origin = rule.get("origin")
-        lacking = [one for one in origin["fields"] if one not in fields] if origin else []
+        origin = rule.get("origin") or {"fields": (), "is_changed": False}
+        lacking = [one for one in origin["fields"] if one not in fields]
         if not lacking:
             kept.append(rule)
         elif origin["is_changed"]:

@@ -166,13 +166,13 @@ class Meanings:
 
 
 NO_TIME = (
-    "No rule says what the records of stream `%s` mean, and no field of it surely holds the time at which they came to "
-    "be, so none can be sent. Write a rule, such as `mappings: %s`; or leave the stream out, with `mappings: %s` or the "
-    "setting `unmapped`"
+    "No rule says what the records of stream `%s` mean, and no field of it surely holds the time at which they came "
+    "to be, so none can be sent. Write a rule, such as `mappings: %s`; or leave the stream out, with `mappings: %s` or "
+    "the setting `unmapped`"
 )
 NO_RULE = (
-    "No rule says what the records of stream `%s` mean: each becomes an event of that name, of nobody, at `%s`. Write a "
-    "rule, such as `mappings: %s`; or leave the stream out, with `mappings: %s` or the setting `unmapped`"
+    "No rule says what the records of stream `%s` mean: each becomes an event of that name, of nobody, at `%s`. "
+    "Write a rule, such as `mappings: %s`; or leave the stream out, with `mappings: %s` or the setting `unmapped`"
 )
 
 
