@@ -98,7 +98,10 @@ class Rule:
         self._only_links = event == IDENTIFY and not self._sets
         self._group_set = compiler.value("group_set", spec.get("group_set", {}))
         self._session_id = compiler.optional("session_id", spec.get("session_id")) or (lambda _: None)
-        self._person_profile = compiler.value("person_profile", spec.get("person_profile", True))
+        # Of whom it isn't known whether they opted out, no person is made.
+        self._person_profile = compiler.optional("person_profile", spec.get("person_profile", True)) or (
+            lambda _: False
+        )
 
     def applies(self, record: Record) -> bool:
         """Say whether the rule's `when` is true for a record; raises `RecordError`."""

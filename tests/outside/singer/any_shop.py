@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import FieldNode, FragmentDefinitionNode, OperationDefinitionNode, parse, value_from_ast_untyped
 
-from .stand_in import Answer, Request
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graphql import SelectionSetNode
 
     from sandbox.shop.store import Store
+    from tests.outside.singer.stand_in import Answer, Request
 
 SCOPES = (
     *("read_orders", "read_all_orders", "read_customers", "read_products", "read_users", "read_fulfillments"),
@@ -186,7 +185,9 @@ class _Query:
         return found
 
     def _arguments(self, field: FieldNode) -> Node:
-        return {one.name.value: value_from_ast_untyped(one.value, dict(self._variables)) for one in field.arguments}
+        return {
+            one.name.value: value_from_ast_untyped(one.value, dict(self._variables)) for one in field.arguments or ()
+        }
 
 
 def _key(field: FieldNode) -> str:

@@ -18,7 +18,7 @@ EXECUTABLES = {
 
 def executable(package: str) -> Path:
     """Return the program of a package; skips the test if its environment isn't there."""
-    path = ROOT / ".outside" / package / "bin" / EXECUTABLES.get(package, package)
+    path = ROOT / ".outside" / f"singer-{package}" / "bin" / EXECUTABLES.get(package, package)
     if not path.exists():
         pytest.skip(f"{package} isn't installed: make test-outside")
     return path
