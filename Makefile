@@ -78,8 +78,13 @@ benchmark: $(DEVELOPER) ## Measure tap, target and both; ORDERS=10000 sets the s
 release-check: $(DEVELOPER) ## Do all of a release but the push: build once, look through, install, run
 	python -m release.check
 
-clean: ## Remove what set-up, sandbox and runs have left
-	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
-	rm -rf .venv .outside .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+clean: ## Remove what set-up, sandbox and tests have left; asks before it takes what your runs need (YES=1 doesn't)
+	@[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
+	rm -rf .venv .outside .sandbox dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	@[ ! -e .meltano ] && [ ! -e .preview ] || { \
+	  echo "Left are .meltano (bookmarks, receipts and logs of your runs) and .preview (customers' data)."; \
+	  echo "Without .meltano the next run reads the whole shop again."; \
+	  answer="$(YES)"; [ -n "$$answer" ] || { [ -t 0 ] && read -r -p "Remove them too? [y/N] " answer; }; \
+	  case "$$answer" in [yY1]*) rm -rf .meltano .preview; echo "Removed." ;; *) echo "Kept." ;; esac; }
 
 .PHONY: help setup demo sandbox quick test orchestrate test-outside faults lint docs benchmark release-check clean
