@@ -88,6 +88,9 @@ benchmark: $(DEVELOPER) ## Measure tap, target and both; ORDERS=10000 sets the s
 release-check: $(DEVELOPER) site ## Do all of a release but the push: build once, look through, install, run
 	python -m release.check
 
+walk: ## Walk through README and first run as a newcomer, in a fresh clone with an empty environment
+	@$(PYTHON) release/walk.py
+
 clean: ## Remove what set-up, sandbox and tests have left; asks before it takes what your runs need (YES=1 doesn't)
 	@[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
 	rm -rf .venv .venv-site .outside .sandbox dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
@@ -97,4 +100,4 @@ clean: ## Remove what set-up, sandbox and tests have left; asks before it takes 
 	  answer="$(YES)"; [ -n "$$answer" ] || { [ -t 0 ] && read -r -p "Remove them too? [y/N] " answer; }; \
 	  case "$$answer" in [yY1]*) rm -rf .meltano .preview; echo "Removed." ;; *) echo "Kept." ;; esac; }
 
-.PHONY: help setup demo sandbox quick test orchestrate test-outside faults lint docs site benchmark release-check clean
+.PHONY: help setup demo sandbox quick test orchestrate test-outside faults lint docs site benchmark release-check walk clean
