@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 SHELL := /bin/bash
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# A cron job or a service may have no PATH at all.
+export PATH := $(CURDIR)/.venv/bin:$(or $(PATH),/usr/local/bin:/usr/bin:/bin)
 # A terminal's own settings must not reach the sandbox: only Meltano's environments decide where data goes.
 unexport MELTANO_ENVIRONMENT
 # The verbs start hundreds of processes: none has to compile what another has compiled, a whole Airflow among it.
