@@ -1,7 +1,8 @@
 """Newcomer's walk through the README's demo and docs/first-run.md, command by command.
 
-Takes this checkout, as committed. Every command of the two pages is run in a fresh clone, in one shell whose environment
-is empty but for a home, an editor, and what the machine's own pip needs. The shop and the PostHog are a second sandbox. Ends with the seconds of each step, or with the first command that failed. Needs Python alone.
+Takes this checkout, as committed. Every command of the two pages is run in a fresh clone, in one shell whose
+environment is empty but for a home, an editor, and what the machine's own pip needs. The shop and the PostHog are those
+of a second sandbox. Ends with the seconds of each step, or with the first command that failed. Needs Python alone.
 """
 
 from __future__ import annotations

@@ -22,11 +22,12 @@ from sandbox.report import TIMEOUT_SECONDS, arrived, ask, one_in_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sandbox.home import Home
 
 JOB = ["meltano", "--environment=sandbox", "run", "sync"]
-LONGEST_RUN_SECONDS = 300
+LONGEST_SILENCE_SECONDS = 300  # a busy machine may take its time, but something goes on
 LOOK_EVERY_SECONDS = 1.0
 SAY_EVERY_SECONDS = 10.0  # in a log
 EVENTS_PER_PAGE = 1_000
@@ -79,7 +80,7 @@ def _sync(home: Home, echo: Callable[[str], None]) -> None:
         log_path.open("ab") as log,
         subprocess.Popen(JOB, env=environment, stdout=log, stderr=log) as run,  # noqa: S603  # ours
     ):
-        _watch(run, home)
+        _watch(run, home, log_path)
     if run.returncode:
         words = "\n".join(log_path.read_text().splitlines()[-LAST_WORDS:])
         raise click.ClickException(f"the job failed; its last words ({log_path}):\n{words}")
@@ -88,19 +89,21 @@ def _sync(home: Home, echo: Callable[[str], None]) -> None:
     echo(f"  read {read} in {time.monotonic() - started:.0f} s")
 
 
-def _watch(run: subprocess.Popen[bytes], home: Home) -> None:
-    """Wait for the job, and say on standard error how far it is; one that takes too long is ended."""
+def _watch(run: subprocess.Popen[bytes], home: Home, log_path: Path) -> None:
+    """Wait for the job, and say on standard error how far it is; one whose log has stopped growing is ended."""
     started, at_terminal = time.monotonic(), sys.stderr.isatty()
-    while run.poll() is None:
-        seconds = time.monotonic() - started
-        if seconds > LONGEST_RUN_SECONDS:
-            run.kill()
-            raise click.ClickException(f"the job has taken more than {LONGEST_RUN_SECONDS} seconds and was ended")
+    grown_at, size = started, 0
+    while True:
         with suppress(subprocess.TimeoutExpired):
             run.wait(LOOK_EVERY_SECONDS if at_terminal else SAY_EVERY_SECONDS)
-            continue
+            break
+        now, size_before, size = time.monotonic(), size, log_path.stat().st_size
+        grown_at = now if size > size_before else grown_at
+        if now - grown_at > LONGEST_SILENCE_SECONDS:
+            run.kill()
+            raise click.ClickException(f"the job has said nothing for {LONGEST_SILENCE_SECONDS} seconds; it was ended")
         arrived_so_far = sum(ask(home.posthog_url, "/api/totals")["events"].values())
-        line = f"  {seconds:.0f} s, {arrived_so_far:,} events have arrived ..."
+        line = f"  {now - started:.0f} s, {arrived_so_far:,} events have arrived ..."
         click.echo(f"\r{line}\033[K" if at_terminal else line, err=True, nl=not at_terminal)
     if at_terminal:
         click.echo("\r\033[K", err=True, nl=False)

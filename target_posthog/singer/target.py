@@ -65,7 +65,8 @@ class TargetPostHog(Target):
     ) -> None:
         """Read the settings and the mapping; nothing is sent or asked yet."""
         with signals_delayed():  # the SDK answers signals from here on, and that needs the destination
-            super().__init__(message_reader=MessageReader(self._abandoning, self._keep_line), **options)
+            self._reader = MessageReader(self._abandoning, self._keep_line)
+            super().__init__(message_reader=self._reader, **options)
             self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
             self.meanings = Meanings(self.config)
             self.destination: Destination = self._chosen_destination()
@@ -94,6 +95,8 @@ class TargetPostHog(Target):
         with self._abandoning():
             super().process_endofpipe()
             self.destination.flush()
+            if isinstance(self.destination, PreviewDestination) and self._reader.break_off:
+                raise RunError(f"{self._reader.break_off}. Its own words say why; a preview of a part is none")
             self.destination.end()
 
     @contextlib.contextmanager
