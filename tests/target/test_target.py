@@ -268,7 +268,7 @@ def test_a_record_that_no_rule_can_read_is_named_by_its_key(runs: Runs) -> None:
     with pytest.raises(RunError) as raised:
         runs.here(SCHEMA, sale(7, total="jane@example.com"), mappings={"sales": [rule]})
     assert str(raised.value).startswith(
-        "Stream `sales`, record id=7: your rule `Sale` of stream `sales`: `number(total)`: number() needs a number; correct"
+        "Stream `sales`, record id=7: your rule `Sale` of stream `sales`: `number(total)`: number() needs a number; "
     )
 
 
