@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PERSON_STREAMS = ("user", "customer", "contact", "profile", "people", "person", "lead", "member", "subscriber")
 MOST_PROPERTIES = 40
-YAML_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))  # no texts in YAML
+YAML_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
 HEAD = """# A mapping to start from, of {source}. Look at each rule, correct it, then set `mapping` to this file's path.
 # `target-posthog plan` shows what a run would send; docs/mapping.md has all keys of a rule and all functions.
 streams:"""
@@ -60,8 +60,8 @@ def _stream_lines(stream: Stream) -> Iterator[str]:
     time = time_of(schema)
     yield f"  {_yaml(stream.name)}:"
     if time is None:
-        yield "    # Left out: no field surely says when a record came to be, and an event needs a time that never changes. If"
-        yield f"    # one of these does, write a rule here: {', '.join(stream.fields) or 'none are known'}."
+        yield "    # Left out: no field surely says when a record came to be, and an event needs a time that never"
+        yield f"    # changes. If one of these does, write a rule here: {', '.join(stream.fields) or 'none is known'}."
         yield "    - leave_out: has no time"
         yield '      when: "`true`"'
         return

@@ -48,8 +48,10 @@ class PreviewDestination:
 
     is_full = False
 
-    def __init__(self, path: str, meanings: Meanings, *, version: str) -> None:
+    def __init__(self, path: str, meanings: Meanings, *, version: str, keeps_lines: bool = False) -> None:
+        """`keeps_lines` says that a run would keep a line that is no message as a dead letter."""
         self._meanings = meanings
+        self._keeps_lines = keeps_lines
         self._version = version
         self._admission = Admission(_note)
         self._namings = {stream: Naming(stream, spec) for stream, spec in meanings.document["records"].items()}
@@ -115,9 +117,10 @@ class PreviewDestination:
             yield from personal_values_of(event, self._meanings.personal)
 
     def keep_line(self, line: bytes | str, reason: str) -> bool:  # noqa: ARG002  # a preview keeps no line
-        """Say that a line is no message, which would end a run or become a dead letter; True, to go on."""
-        logger.warning("%s", reason)
-        return True
+        """Say that a line is no message, where it wouldn't end a run; False where it would."""
+        if self._keeps_lines:
+            logger.warning("%s", reason)
+        return self._keeps_lines
 
     def dispatch(self) -> None:
         """Do nothing: what was taken is written."""

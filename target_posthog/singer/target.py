@@ -75,7 +75,8 @@ class TargetPostHog(Target):
     def _chosen_destination(self) -> Destination:
         path = self.config.get("preview_path")
         if path:
-            return PreviewDestination(path, self.meanings, version=self.plugin_version)
+            keeps_lines = bool(self.config.get("dead_letter_path"))
+            return PreviewDestination(path, self.meanings, version=self.plugin_version, keeps_lines=keeps_lines)
         return PostHogDestination(self.config, self.meanings)
 
     def is_wanted(self, stream: str) -> bool:

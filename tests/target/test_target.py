@@ -378,7 +378,7 @@ def test_the_summary_says_what_the_run_did(
         "records": {"sales": 4},
         "left_out": [{"stream": "sales", "reason": "gifts", "records": 1}],
         "ignored": {},
-        "lacking": {},
+        "missing": {},
         "dead_letters": {},
         "unreadable_lines": 0,
         "events": {"Sale": {"accepted": 2, "repeated": 1, "refused": 0, "revenue": {"USD": "0.3"}}},
