@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,14 +74,17 @@ def ask(server: Server, query: str) -> list[list[str]]:
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
-def revenue(written: Path) -> str:
+def revenue(written: Path) -> Decimal:
+    """Return the exact sum of what all orders cost."""
     rows = [json.loads(line) for line in written.read_text("utf-8").splitlines()]
-    cents = sum(
-        round(float(one["record"]["total_price"]) * 100)
-        for one in rows
-        if one["type"] == "RECORD" and one["stream"] == "orders"
+    return sum(
+        (
+            Decimal(one["record"]["total_price"])
+            for one in rows
+            if one["type"] == "RECORD" and one["stream"] == "orders"
+        ),
+        Decimal(),
     )
-    return f"{cents / 100:.2f}"
 
 
 def orders(written: Path) -> int:
@@ -102,7 +106,7 @@ def test_postgres_has_each_order_once_with_its_money(
     for _ in range(2):
         load(package, written, tmp_path, host="127.0.0.1", port=server.port, user=USER, password="unasked", **settings)
     ((count, total),) = ask(server, f"select count(*), sum(total_price::numeric) from {schema}.orders")
-    assert (int(count), f"{float(total):.2f}") == (orders(written), revenue(written))
+    assert (int(count), Decimal(total)) == (orders(written), revenue(written))
     names = ask(
         server, f"select column_name from information_schema.columns where table_schema = '{schema}' order by 1"
     )
@@ -113,10 +117,11 @@ def test_duckdb_has_each_order_once_with_its_money(written: Path, tmp_path: Path
     for _ in range(2):
         load("target-duckdb", written, tmp_path, path=str(tmp_path / "shop.duckdb"), default_target_schema="main")
     python = executable("target-duckdb").parent / "python"
-    query = "select count(*), sum(total_price::decimal(18,2)) from orders"
+    query = "select count(*), sum(total_price::decimal(18,4)) from orders"
     code = f"import duckdb; print(*duckdb.connect({str(tmp_path / 'shop.duckdb')!r}).execute({query!r}).fetchone())"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == [str(orders(written)), revenue(written)]
+    count, total = done.stdout.split()
+    assert (int(count), Decimal(total)) == (orders(written), revenue(written))
 
 
 def test_csv_has_each_order_and_its_amounts_as_the_tap_wrote_them(written: Path, tmp_path: Path) -> None:
@@ -126,7 +131,7 @@ def test_csv_has_each_order_and_its_amounts_as_the_tap_wrote_them(written: Path,
     with file.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     assert len(rows) == orders(written)
-    assert f"{sum(round(float(row['total_price']) * 100) for row in rows) / 100:.2f}" == revenue(written)
+    assert sum(Decimal(row["total_price"]) for row in rows) == revenue(written)
 
 
 def test_jsonl_has_each_record_as_the_tap_wrote_it(written: Path, tmp_path: Path) -> None:
