@@ -270,7 +270,7 @@ def test_a_record_that_no_rule_can_read_is_named_by_its_key(runs: Runs) -> None:
     with pytest.raises(RunError) as raised:
         runs.here(SCHEMA, sale(7, total="jane@example.com"), mappings={"sales": [rule]})
     assert str(raised.value).startswith(
-        "Stream `sales`, record id=7: your rule `Sale` of stream `sales`: `number(total)`: number() needs a number; correct"
+        "Stream `sales`, record id=7: your rule `Sale` of stream `sales`: `number(total)`: number() needs a number; "
     )
 
 
@@ -383,7 +383,7 @@ def test_the_summary_says_what_the_run_did(
         "records": {"sales": 4},
         "left_out": [{"stream": "sales", "reason": "gifts", "records": 1}],
         "ignored": {},
-        "lacking": {},
+        "missing": {},
         "dead_letters": {},
         "unreadable_lines": 0,
         "events": {"Sale": {"accepted": 2, "repeated": 1, "refused": 0, "revenue": {"USD": "0.3"}}},
