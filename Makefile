@@ -45,8 +45,11 @@ docs: setup ## Write the generated parts of the documents anew
 benchmark: setup ## Measure tap, target and both; ORDERS=10000 sets the size of the store
 	python -m benchmarks --orders $(or $(ORDERS),10000)
 
+materials: ## List the licences of what users install, and write an SBOM, both to dist/
+	$(PYTHON) release/materials.py
+
 clean: ## Remove what set-up, sandbox and runs have left
 	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
-	rm -rf .venv .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv dist .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help setup demo sandbox test faults lint docs benchmark clean
+.PHONY: help setup demo sandbox test faults lint docs benchmark materials clean
