@@ -6,7 +6,10 @@ Knows no event and no HTTP. The file holds personal data, as the records do: onl
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,12 +17,19 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+PATIENCE_SECONDS = 30.0  # another run holds the file for as long as it writes one record
+LOOK_SECONDS = 0.01
+
 
 class DeadLetters:
-    """Appends to a file of SCHEMA and RECORD messages; the reason stands beside each record, as `reason`."""
+    """Appends to a file of SCHEMA and RECORD messages; the reason stands beside each record, as `reason`.
 
-    def __init__(self, path: str) -> None:
+    Several runs may share a file: one writes at a time, so that none takes back what another has written.
+    """
+
+    def __init__(self, path: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.path = path
+        self._patience_seconds = patience_seconds
         self._schemas: dict[str, Mapping[str, Any]] = {}
 
     def keep(
@@ -34,7 +44,12 @@ class DeadLetters:
             messages.append({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": list(keys)})
         messages.append({"type": "RECORD", "stream": stream, "record": record, "reason": reason})
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        end = os.fstat(descriptor).st_size
+        try:
+            _lock(descriptor, self._patience_seconds)
+            end = os.fstat(descriptor).st_size
+        except OSError:
+            os.close(descriptor)
+            raise
         try:
             rest = b"".join(msgspec.json.encode(message) + b"\n" for message in messages)
             while rest:
@@ -47,3 +62,20 @@ class DeadLetters:
         finally:
             os.close(descriptor)
         self._schemas[stream] = schema
+
+
+def _lock(descriptor: int, patience_seconds: float) -> None:
+    """Wait for one's turn, which ends when the file is closed; raises OSError if that takes too long."""
+    ends = time.monotonic() + patience_seconds
+    while not _is_ours(descriptor):
+        if time.monotonic() > ends:
+            raise OSError(errno.EAGAIN, "another run holds it")
+        time.sleep(LOOK_SECONDS)
+
+
+def _is_ours(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
