@@ -34,10 +34,11 @@ test: setup ## Pass all tests
 faults: setup ## Break everything on purpose and look what arrives; RUNS=20 SEED=1
 	python -m tests.faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)
 
-lint: setup ## Check style and types
+lint: setup ## Check style, types and the import law
 	ruff check
 	ruff format --check
 	mypy
+	lint-imports
 
 docs: setup ## Write the generated parts of the documents anew
 	python -m docs.generate

@@ -1,6 +1,6 @@
-"""A state, in: what a file or Meltano gives as one; out: the same, or a sentence for what this tap can't have written.
+"""Form of the state: takes what a file or Meltano gives, returns the same, or says what this tap can't have written.
 
-Pure. Knows what a bookmark is made of, but not what follows from it.
+Pure. It knows what a bookmark is made of; `bookmark.py` knows what follows from it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.windows import EARLIEST, utc
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.settings import instant
-from tap_shopify_orders.shopify.answers import Refused
+from tap_shopify_orders.settings import as_datetime
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,7 +36,7 @@ class _Context(msgspec.Struct):
 
 
 class _Task(msgspec.Struct):
-    """What is left of a `history.Task`; `since` is null in the first window of all."""
+    """What is left of a `Task` of `by_bulk.py`; `since` is null in the first window of all."""
 
     since: _Moment | None
     until: _Moment
@@ -67,7 +67,7 @@ class _State(msgspec.Struct):
 
 
 def checked(state: object) -> dict[str, Any]:
-    """Return a state as it is; raises Refused with what is wrong, the stream and the remedy.
+    """Return a state as it is; raises RunError with what is wrong, the stream and the remedy.
 
     Streams that the tap doesn't have are left as they are, if there is one that it has.
     """
@@ -75,31 +75,33 @@ def checked(state: object) -> dict[str, Any]:
         return {}
     bookmarks = _of_form(state, _State, "The state").bookmarks
     if bookmarks and not bookmarks.keys() & {*STREAMS}:
-        raise Refused(f"The state is another tap's: it has no bookmark of {' or '.join(STREAMS)}. {REMEDY}")
+        raise RunError(f"The state is another tap's: it has no bookmark of {' or '.join(STREAMS)}. {REMEDY}")
     for stream in bookmarks.keys() & {*STREAMS}:
         where = f"The state's bookmark of {stream}"
-        shops = [one.context.shop for one in _of_form(bookmarks[stream], _OfAStream, where).partitions]
+        shops = [bookmark.context.shop for bookmark in _of_form(bookmarks[stream], _OfAStream, where).partitions]
         if len({*shops}) < len(shops):
-            raise Refused(f"{where} names a shop twice. {REMEDY}")
+            raise RunError(f"{where} names a shop twice. {REMEDY}")
     return {"bookmarks": bookmarks}
 
 
-def check_reached(stream: str, bookmark: str | None, at: datetime) -> None:
-    """Raise Refused for a bookmark in the future of the shop: from there nothing would be read, ever again."""
-    if bookmark and instant(bookmark) > at + CLOCKS_DIFFER:
-        raise Refused(f"The state's bookmark of {stream} is {bookmark}, but in the shop it is {utc(at)}. {REMEDY}")
+def check_reached(stream: str, bookmark: datetime | None, at: datetime) -> None:
+    """Raise RunError for a bookmark in the future of the shop: from there nothing would be read, ever again."""
+    if bookmark and bookmark > at + CLOCKS_DIFFER:
+        raise RunError(
+            f"The state's bookmark of {stream} is {utc(bookmark)}, but in the shop it is {utc(at)}. {REMEDY}"
+        )
 
 
 def _of_form(value: object, form: type[T], where: str) -> T:
     try:
         return msgspec.convert(value, form, dec_hook=_moment)
     except msgspec.ValidationError as error:
-        raise Refused(f"{where} isn't as this tap writes it: {error}. {REMEDY}") from None
+        raise RunError(f"{where} isn't as this tap writes it: {error}. {REMEDY}") from None
 
 
 def _moment(_: type, value: object) -> _Moment:
     try:
-        right = isinstance(value, str) and instant(value) >= EARLIEST
+        right = isinstance(value, str) and as_datetime(value) >= EARLIEST
     except ValueError:
         right = False
     if not right:

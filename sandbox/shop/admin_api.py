@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -24,6 +24,7 @@ from sandbox.shop.answers import Answers
 from sandbox.shop.bulk import BulkOperations
 from sandbox.shop.cost import Bucket
 from sandbox.shop.schemas import VERSIONS, deprecated_fields, read_document, served_version
+from sandbox.shop.shopifyql import Report
 from sandbox.shop.tokens import LIFETIME_SECONDS, Tokens
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class Settings:
     versions: tuple[str, ...] = VERSIONS
     bulk_allowed: bool = True
     bulk_nodes_only: bool = False  # whether bulk queries may have only connections of objects that implement Node
+    bulk_node_parents_only: bool = False  # whether `agreements { sales }` is refused, as from April to July 2026
     bulk_seconds: float = 0.0
+    report: Report = field(default_factory=Report)  # how the shop answers ShopifyQL
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     journal: Path | None = None  # a file that keeps the changes made over HTTP; those it has are made at once
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.shop import customers as customer_nodes
-from sandbox.shop import journeys, ledger, lives
+from sandbox.shop import journeys, lives, totals
 from sandbox.shop.buyers import Buyer
 from sandbox.shop.extras import extras
 from sandbox.shop.store import Store
@@ -97,7 +97,7 @@ def _fill(store: Store, people: Sequence[dict[str, Any]], placed: Sequence[Order
     """Settle orders, then the customers they belong to, and fill the store."""
     of_customer: dict[str, list[Order]] = {}
     for one in placed:
-        ledger.settle(one)
+        totals.settle(one)
         if one["customer"]:
             of_customer.setdefault(one["customer"]["id"], []).append(one)
     for person in people:

@@ -24,6 +24,7 @@ CHANGES = (
     "cancel_order",
     "change_customer",
     "change_order",
+    "cut_ledger",
     "delete_customer",
     "delete_order",
     "fulfill_order",

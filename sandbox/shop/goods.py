@@ -43,6 +43,7 @@ class Line:
     unit: Decimal
     off: Decimal = ZERO
     properties: tuple[tuple[str, str], ...] = ()
+    duty: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -57,19 +58,44 @@ class Discount:
 
 @dataclass(frozen=True)
 class Placed:
-    """What is known when an order is placed; `extra` holds further plain fields of Order."""
+    """What is known when an order is placed; `extra` holds further plain fields of Order.
+
+    Prices contain the tax if `taxes_included`. `shipping` is what is asked for it after `shipping_off`.
+    """
 
     at: str
     number: int
     lines: Sequence[Line]
     currencies: Currencies
     shipping: Decimal = ZERO
+    shipping_off: Decimal = ZERO
+    shipping_tax_rate: Decimal = ZERO
     tax_rate: Decimal = ZERO
+    taxes_included: bool = False
     tip: Decimal = ZERO
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
     discount: Discount | None = None
     customer: Node | None = None
     address: Node | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """What a refund or a return takes back: so many of a line item (by its place), and of what was asked for shipping.
+
+    `adjustment` is money given beyond that, or kept from it where it is negative; `adjustment_tax` of it is tax.
+    `duties` takes them all back. `status` is that of the transaction which pays a refund.
+    """
+
+    quantities: Mapping[int, int] = field(default_factory=dict)
+    shipping: Decimal = ZERO
+    adjustment: Decimal = ZERO
+    adjustment_tax: Decimal = ZERO
+    duties: bool = False
+    restock_type: str = "RETURN"
+    note: str | None = None
+    status: str = "SUCCESS"
 
 
 @dataclass(frozen=True)

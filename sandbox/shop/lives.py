@@ -5,23 +5,25 @@ Whatever would happen after the store's last day hasn't happened. Knows no files
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sandbox.shop import catalog, ledger, orders
-from sandbox.shop.goods import Discount, Payment, Placed
+from sandbox.shop import catalog, orders, totals
+from sandbox.shop.goods import Discount, Payment, Placed, Reversal
 from sandbox.shop.journeys import journey, web_attributes
+from sandbox.shop.ledger import of_line
 from sandbox.shop.money import ZERO, Currencies
-from sandbox.shop.orders import Order, Return
 from sandbox.shop.parts import gid
+from sandbox.shop.refunds import refund
 from sandbox.shop.store import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sandbox.shop.buyers import Buyer
+    from sandbox.shop.orders import Order
 
 TAX_RATE = Decimal("0.08")
 SHIPPING = (ZERO, Decimal("4.95"), Decimal("9.95"))
@@ -145,7 +147,7 @@ class Life:
         """Pay, or don't; says whether all the money came in."""
         random, at = self.buyer.random, instant(self.at + timedelta(seconds=2))
         later = self.at + timedelta(days=random.uniform(0.5, 3))
-        if not ledger.whole(order):
+        if not totals.whole(order):
             return True
         how = random.choices(tuple(PAYMENTS), tuple(PAYMENTS.values()))[0]
         if how == "pending":
@@ -170,10 +172,9 @@ class Life:
         at = self.at + timedelta(hours=self.buyer.random.uniform(1, 80))
         if at >= self.end:
             return
-        if paid and ledger.whole(order):
-            everything = {place: line["quantity"] for place, line in enumerate(order["lineItems"])}
-            back = Return(everything, ledger.shipping(order), restock_type="CANCEL")
-            orders.refund(order, self.ids, order["updatedAt"], back)
+        if paid and totals.whole(order):
+            back = Reversal(_all_goods(order), totals.shipping(order), restock_type="CANCEL")
+            refund(order, self.ids, order["updatedAt"], back)
         orders.cancel(order, max(instant(at), order["updatedAt"]), self.buyer.random.choice(REASONS))
 
     def _send(self, order: Order) -> None:
@@ -195,21 +196,25 @@ class Life:
         kind = self.buyer.random.choice(("all", "some", "shipping", "amount", "twice"))
         for step in range(2 if kind == "twice" else 1):
             at = self.at + timedelta(days=self.buyer.random.uniform(3, 45) + 40 * step)
-            back = self._return(order, kind, step)
+            back = self._reversal(order, kind, step)
             if at < self.end and (back.quantities or back.shipping or back.adjustment):
-                orders.refund(order, self.ids, instant(at), back, note="Scratched" if step == 0 else None)
+                refund(order, self.ids, instant(at), replace(back, note="Scratched" if step == 0 else None))
 
-    def _return(self, order: Order, kind: str, step: int) -> Return:
-        lines, shipping = order["lineItems"], ledger.shipping(order)
+    def _reversal(self, order: Order, kind: str, step: int) -> Reversal:
+        lines, shipping = order["lineItems"], totals.shipping(order)
         if kind == "all":
-            return Return({place: line["quantity"] for place, line in enumerate(lines)}, shipping)
+            return Reversal(_all_goods(order), shipping)
         if kind == "shipping":
-            return Return(shipping=shipping)
+            return Reversal(shipping=shipping)
         if kind == "amount" or step:
-            first = lines[0]["discountedUnitPriceAfterAllDiscountsSet"]["shopMoney"]["amount"]
-            left = ledger.whole(order) - (Decimal(first) + lines[0]["_tax"] if step else ZERO)
-            return Return(adjustment=min(Decimal("1.50"), left))
-        return Return({0: 1}, restock_type=self.buyer.random.choice(("RETURN", "NO_RESTOCK")))
+            left = totals.whole(order) - (of_line(order, lines[0], lines[0]["quantity"]).total if step else ZERO)
+            return Reversal(adjustment=min(Decimal("1.50"), left))
+        return Reversal({0: 1}, restock_type=self.buyer.random.choice(("RETURN", "NO_RESTOCK")))
+
+
+def _all_goods(order: Order) -> dict[int, int]:
+    """Return all units of an order; a tip isn't given back."""
+    return {place: line["quantity"] for place, line in enumerate(order["lineItems"]) if line["_type"] != "TIP"}
 
 
 def tag_at_once(placed: Sequence[Order], end: datetime) -> None:

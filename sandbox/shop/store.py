@@ -12,11 +12,11 @@ from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING
 
-from sandbox.shop import customers, ledger, orders
-from sandbox.shop.goods import Payment
+from sandbox.shop import customers, orders, refunds, totals
+from sandbox.shop.goods import Payment, Reversal
 from sandbox.shop.nodes import Node, Nodes, number_of
-from sandbox.shop.orders import Return
 from sandbox.shop.parts import gid
+from sandbox.shop.practice import USUAL, Practice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,8 +54,9 @@ def instant(at: datetime | str) -> str:
 class Store(Nodes):
     """Customers and orders of one shop. Hold `lock` while reading nodes that somebody else may change."""
 
-    def __init__(self, **shop: object) -> None:
+    def __init__(self, *, practice: Practice = USUAL, **shop: object) -> None:
         super().__init__()
+        self.practice = practice
         self.lock = threading.RLock()
         self.shop: Node = {**SHOP, **shop}
         self.ids: Iterator[int] = count(FIRST_ID)
@@ -91,7 +92,7 @@ class Store(Nodes):
     def add_order(self, placed: Placed, *, paid: bool = True) -> Node:
         """Add an order, paid at once by default; returns the node."""
         with self.lock:
-            one = orders.place(placed, self.ids)
+            one = orders.place(placed, self.ids, self.practice)
             if paid:
                 orders.pay(one, self.ids, placed.at)
             self.fill([], [one])
@@ -136,12 +137,12 @@ class Store(Nodes):
         with self.lock:
             one = self.order(order_id)
             if amount is not None:
-                back = Return(adjustment=Decimal(amount))
+                back = Reversal(adjustment=Decimal(amount))
             elif quantities is not None:
-                back = Return({int(place): quantity for place, quantity in quantities.items()})
+                back = Reversal({int(place): quantity for place, quantity in quantities.items()})
             else:
-                back = orders.everything_left(one)
-            orders.refund(one, self.ids, instant(at), back)
+                back = refunds.everything_left(one)
+            refunds.refund(one, self.ids, instant(at), back, self.practice)
             return self._settled(one)
 
     def cancel_order(self, order_id: int | str, at: datetime | str, reason: str = "CUSTOMER") -> Node:
@@ -150,6 +151,13 @@ class Store(Nodes):
             one = self.order(order_id)
             orders.cancel(one, instant(at), reason)
             return self._settled(one)
+
+    def cut_ledger(self, order_id: int | str, times: int = 1, at: datetime | str = "") -> Node:  # noqa: ARG002  # all changes have a time
+        """Let so many of the next answers with an order's ledger lack a sale; nothing about the order changes."""
+        with self.lock:
+            one = self.order(order_id)
+            one["_cuts"] = times
+            return one
 
     def delete_order(self, order_id: int | str, at: datetime | str) -> Node:
         """Delete an order, which leaves an event; returns the event."""
@@ -187,7 +195,7 @@ class Store(Nodes):
             return kept
 
     def _settled(self, one: Node) -> Node:
-        ledger.settle(one)
+        totals.settle(one)
         self._settle_customer(one["customer"], one["updatedAt"])
         return one
 

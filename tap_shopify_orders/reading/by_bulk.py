@@ -1,6 +1,6 @@
-"""A long span, in: windows; out: the rows of each, oldest first, or word that it has to be read by pages.
+"""Reader by bulk operations: takes windows, returns the rows of each, oldest first, or leaves a window to the pages.
 
-Knows what to do when a bulk operation fails, but neither Singer nor GraphQL.
+It knows what to do when a bulk operation fails, but neither Singer nor GraphQL.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from hashlib import blake2b
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from tap_shopify_orders.reading.join import Counted, Incomplete, Rows
 from tap_shopify_orders.reading.windows import Window, utc
-from tap_shopify_orders.records.join import Counted, Incomplete, Rows
-from tap_shopify_orders.settings import instant
+from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.answers import Denied, Gone
 from tap_shopify_orders.shopify.bulk import AT_ONCE, BulkOperations, Operation, Unsuited
 from tap_shopify_orders.shopify.pages import in_background, patiently, result
@@ -57,9 +57,9 @@ class Task:
     @classmethod
     def loaded(cls, saved: Mapping[str, str | None], bookmark: datetime | None) -> Task:
         """Return the task of a state; what lies before the bookmark was emitted, so that pages needn't read it."""
-        since = instant(saved["since"]) if saved["since"] else None
-        task = cls(Window(since, instant(str(saved["until"]))), saved["operation"] or "", saved["asks"] or "")
-        if task.operation or not bookmark or not task.window.holds(bookmark):
+        since = as_datetime(saved["since"]) if saved["since"] else None
+        task = cls(Window(since, as_datetime(str(saved["until"]))), saved["operation"] or "", saved["asks"] or "")
+        if task.operation or not bookmark or not task.window.contains(bookmark):
             return task
         return replace(task, window=Window(bookmark, task.window.until))
 
@@ -221,7 +221,7 @@ class History:
 
     def _form_of(self, task: Task) -> Form | None:
         """Return how the task's operation asks, if that is still what is wanted."""
-        return next((one for one in self._forms() if one.asks(task.window) == task.asks), None)
+        return next((form for form in self._forms() if form.asks(task.window) == task.asks), None)
 
     def _joined(self, operation: Operation, nested: Sequence[str]) -> Rows:
         """Return the rows of a whole result; raises _Failed if there is none."""

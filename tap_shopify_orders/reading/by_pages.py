@@ -1,6 +1,6 @@
-"""Records by pages, in: a client and the fields wanted; out: those that a search finds and nobody has emitted before.
+"""Reader by pages: takes a client and the fields wanted, returns records of a search that nobody has emitted before.
 
-Knows what Shopify may deny, but neither Singer nor a window.
+It knows what Shopify may deny, but neither Singer nor windows.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.connections import Completion, whole
 from tap_shopify_orders.reading.known import Mark
-from tap_shopify_orders.reading.question import Plan
+from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select
-from tap_shopify_orders.shopify.answers import Denied, Refused
+from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.client import PageSize
-from tap_shopify_orders.shopify.grants import explain
 from tap_shopify_orders.shopify.pages import ahead, pages
+from tap_shopify_orders.shopify.store import denial
 
 if TYPE_CHECKING:
     import logging
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 class Reading:
     """The reading of one stream of one store; `accept` has the gaps that are taken, `pause` is called while it waits.
 
-    `plan` is how the fields are asked for, as far as they are granted.
+    `question` is how the fields are asked for, as far as they are granted.
     """
 
     name: str
@@ -48,17 +49,17 @@ class Reading:
     logger: logging.Logger
 
     def __post_init__(self) -> None:
-        """Plan; nothing is asked yet."""
+        """Question; nothing is asked yet."""
         self._denied: set[Names] = set()
         self._size = PageSize()
         self.completion = Completion(self.client, self.pause)
-        self.plan = self._planned()
+        self.question = self._question()
 
     def ask(self, search: str, cursor: str | None = None, *, newest_first: bool = False) -> Answer:
         """Return a page; without the fields that are denied, if that is accepted."""
         variables = {"query": search, "after": cursor, "reverse": newest_first}
         try:
-            return self.client.ask(self.plan.query.text, variables, self._size)
+            return self.client.ask(self.question.query.text, variables, self._size)
         except Denied as gaps:
             self._go_without(gaps)
         return self.ask(search, cursor, newest_first=newest_first)  # each time for fewer fields
@@ -75,41 +76,43 @@ class Reading:
         events = f"action:destroy AND subject_type:{subject} AND {search.replace(schema.BOOKMARK, 'created_at')}"
         yield from self._fresh(self._pages_of_deletions(events), known)
 
-    def _planned(self) -> Plan:
-        return Plan.of(self.name, select(self.fields, lambda _: True, self._denied), self.shop)
+    def _question(self) -> Question:
+        return Question.of(self.name, select(self.fields, lambda _: True, self._denied), self.shop)
 
-    def _pages(self, search: str) -> Iterator[tuple[Plan, list[msgspec.Raw]]]:
+    def _pages(self, search: str) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
         for page in pages(partial(self.ask, search)):
-            yield self.plan, page
+            yield self.question, page
 
-    def _pages_of_deletions(self, events: str) -> Iterator[tuple[Plan, list[msgspec.Raw]]]:
-        plan, size = Plan.of("deletions", schema.DELETIONS, self.shop), PageSize()
+    def _pages_of_deletions(self, events: str) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
+        question, size = Question.of("deletions", schema.DELETIONS, self.shop), PageSize()
         ask = self.client.ask
         try:
-            for page in pages(lambda cursor: ask(plan.query.text, {"query": events, "after": cursor}, size)):
-                yield plan, page
+            for page in pages(lambda cursor: ask(question.query.text, {"query": events, "after": cursor}, size)):
+                yield question, page
         except Denied as gaps:
             self.logger.warning("No tombstones of deleted %s, as Shopify denies the events: %s", self.name, gaps)
 
-    def _fresh(self, pages: Iterator[tuple[Plan, list[msgspec.Raw]]], known: Known) -> Iterator[tuple[Mark, Record]]:
+    def _fresh(
+        self, pages: Iterator[tuple[Question, list[msgspec.Raw]]], known: Known
+    ) -> Iterator[tuple[Mark, Record]]:
         """Yield the pages' records that aren't known in this very state, while the next page is being fetched."""
-        for plan, page in ahead(pages, self.pause):
+        for question, page in ahead(pages, self.pause):
             fresh: list[tuple[Mark, Node]] = []
             for raw in page:
-                node = plan.reader.node(raw)
+                node = question.reader.node(raw)
                 mark = Mark.of(node, raw)
                 if known.has(mark):
                     known.add(mark)
                 else:
                     fresh.append((mark, node))
-            self.completion.complete([node for _, node in fresh if not whole(node, plan)], plan)
+            self.completion.complete([node for _, node in fresh if not whole(node, question)], question)
             for mark, node in fresh:
-                yield mark, plan.reader.record(node)
+                yield mark, question.reader.record(node)
 
     def _go_without(self, gaps: Denied) -> None:
         denied = {path[2:] for path, _ in gaps.gaps}  # below page and nodes
         if "denied_fields" not in self.accept or () in denied or denied <= self._denied:
-            raise Refused(explain(self.name, gaps)) from None
+            raise RunError(denial(self.name, gaps)) from None
         self._denied |= denied
-        self.plan = self._planned()
-        self.logger.warning("Going on without fields that Shopify denies. %s", explain(self.name, gaps))
+        self.question = self._question()
+        self.logger.warning("Going on without fields that Shopify denies. %s", denial(self.name, gaps))

@@ -1,6 +1,6 @@
-"""What a field is, in: its name, meaning and place in a GraphQL node; out: JSON schema, paths to ask for.
+"""Field of a record: takes its name, meaning and place in a GraphQL node, returns JSON schema and paths to ask for.
 
-Knows no stream, no HTTP and no Singer; which fields there are stands in `schema.py`.
+Which fields there are stands in `schema.py`. This module knows no stream, no HTTP and no Singer.
 """
 
 from __future__ import annotations
@@ -148,7 +148,9 @@ def _select(
 ) -> Iterator[Field]:
     for field in fields:
         path = (*record, field.name)
-        if not wanted(path) or any(place[: len(one)] == one for place in _places(field, node) for one in denied):
+        if not wanted(path) or any(
+            place[: len(refusal)] == refusal for place in _places(field, node) for refusal in denied
+        ):
             continue
         inner = tuple(_select(field.fields, path, (*node, *field.inside), wanted, denied))
         if inner or not field.fields:
@@ -169,7 +171,7 @@ def _places(field: Field, node: Names) -> tuple[Names, ...]:
 
 
 def _flat(fields: tuple[Field | tuple[Field, ...], ...]) -> tuple[Field, ...]:
-    return tuple(one for field in fields for one in (field if isinstance(field, tuple) else (field,)))
+    return tuple(inner for field in fields for inner in (field if isinstance(field, tuple) else (field,)))
 
 
 def _nullable(kind: str, description: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # any JSON schema keyword

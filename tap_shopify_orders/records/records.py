@@ -1,6 +1,7 @@
-"""The JSON of nodes, in, and the fields wanted of them; out: records, as structs that are written out without a detour.
+"""Maker of records: takes the JSON of nodes and the fields wanted of them, returns records as lines of JSON.
 
-Knows neither HTTP nor Singer, nor which fields there are. What leaves as it came is never looked into: it stays JSON.
+What leaves as it came is never looked into: it stays JSON. This module knows neither HTTP nor Singer, nor which fields
+there are.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import UNSET, Raw, defstruct
 
+from tap_shopify_orders.decoding import PageInfo, decoded
 from tap_shopify_orders.records.shapes import Shape, compiled, stays
-from tap_shopify_orders.shopify.answers import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,13 +43,6 @@ class Record(msgspec.Struct, gc=False):
     def to_dict(self) -> dict[str, Any]:
         """Return the record as an object of JSON's own types."""
         return cast("dict[str, Any]", msgspec.json.decode(self.json))
-
-
-class PageInfo(msgspec.Struct, rename="camel", gc=False):
-    """Whether a connection goes on, and where."""
-
-    has_next_page: bool
-    end_cursor: str | None = None
 
 
 class Connection(msgspec.Struct, gc=False):
@@ -94,7 +88,9 @@ class Reader:
 
     def _struct(self, name: str, shape: Shape, place: Names, more: Mapping[str, object] = MappingProxyType({})) -> type:
         """Return the type of an object: it has what the uses ask for, and room for the fields that it will have."""
-        attributes: dict[str, tuple[str, Any, object]] = {one.name: (one.name, Any, UNSET) for one in shape.fields}
+        attributes: dict[str, tuple[str, Any, object]] = {
+            field.name: (field.name, Any, UNSET) for field in shape.fields
+        }
         for key, uses in shape.keys.items():
             attributes[key] = (key, self._type(key, uses, (*place, key)), UNSET)
         attributes |= {key: (key, Any, default) for key, default in more.items() if key not in attributes}
@@ -104,14 +100,14 @@ class Reader:
 
     def _type(self, key: str, uses: Sequence[Use], place: Names) -> Any:  # noqa: ANN401  # types are values here
         """Return the type of a value, by what becomes of it."""
-        if key in _LOOKED_AT or any(one.convert and not path for path, one in uses):
+        if key in _LOOKED_AT or any(field.convert and not path for path, field in uses):
             return Any
-        if all(not path and stays(one) for path, one in uses):
+        if all(not path and stays(field) for path, field in uses):
             return Raw
         if any(path and isinstance(path[0], int) for path, _ in uses):
-            element = self._struct(key, Shape((), [(path[1:], one) for path, one in uses]), place)
+            element = self._struct(key, Shape((), [(path[1:], field) for path, field in uses]), place)
             return list[element] | None  # type: ignore[valid-type]  # a type made here
-        whole = next((one for path, one in uses if not path), None)
+        whole = next((field for path, field in uses if not path), None)
         made = self._struct(key, Shape.of(whole.fields if whole else (), [use for use in uses if use[0]]), place)
         if whole and whole.connection:
             return defstruct(f"{key}_connection", [("nodes", list[made])], bases=(Connection,), gc=False)  # type: ignore[valid-type]  # a type made here

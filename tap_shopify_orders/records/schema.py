@@ -1,7 +1,7 @@
-"""The records' shape, in: nothing; out: the fields of customers and orders, with the meaning of each.
+"""Fields of the streams: all fields of a record, with the meaning of each.
 
-Knows no HTTP and no Singer. Names are those of Shopify's REST API where it has one, else GraphQL's in snake case;
-`queries/` asks for them by these names. Meanings follow https://shopify.dev/docs/api/admin-graphql/2026-10/objects/Order.
+Names are those of Shopify's REST API where it has one, else GraphQL's in snake case; `queries/` asks for them by these
+names. Meanings follow https://shopify.dev/docs/api/admin-graphql/2026-10/objects/Order.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ _VISIT = (
     obj(
         "utm_parameters",
         "The UTM parameters of the landing page.",
-        *(text(one, f"utm_{one}.") for one in ("campaign", "content", "medium", "source", "term")),
+        *(text(parameter, f"utm_{parameter}.") for parameter in ("campaign", "content", "medium", "source", "term")),
     ),
 )
 

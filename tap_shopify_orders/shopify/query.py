@@ -1,6 +1,6 @@
-"""A GraphQL document, in: a file of `queries/` and the response paths wanted; out: a query that asks for no more.
+"""Query builder: takes a GraphQL document of `queries/` and the response paths wanted, returns queries for no more.
 
-Knows neither Shopify's fields nor HTTP.
+It knows neither Shopify's fields nor HTTP.
 """
 
 from __future__ import annotations
@@ -59,18 +59,22 @@ class PageQuery:
     def __init__(self, document: str, wanted: Collection[Names]) -> None:
         """Parse and prune; raises GraphQLSyntaxError for a document that is none, KeyError for an unknown fragment."""
         definitions = parse(document).definitions
-        self._fragments = {one.name.value: one for one in definitions if isinstance(one, FragmentDefinitionNode)}
+        self._fragments = {
+            definition.name.value: definition
+            for definition in definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
         self._wanted = frozenset(wanted)
         self._ways = {path[:length] for path in wanted for length in range(len(path))}
         self._connections: dict[Names, FieldNode] = {}
-        operation = next(one for one in definitions if isinstance(one, OperationDefinitionNode))
+        operation = next(definition for definition in definitions if isinstance(definition, OperationDefinitionNode))
         pruned = OperationDefinitionNode(
             operation=operation.operation,
             name=operation.name,
             variable_definitions=operation.variable_definitions,
             selection_set=self._pruned(operation.selection_set, ()),
         )
-        (self._page,) = (one for one in pruned.selection_set.selections if isinstance(one, FieldNode))
+        (self._page,) = (field for field in pruned.selection_set.selections if isinstance(field, FieldNode))
         self.text = _text(pruned)
         self.connections = tuple(self._connections)
         self.owners: dict[Names, list[str]] = {}
@@ -102,19 +106,21 @@ class PageQuery:
         The answer holds under `rest0`, `rest1`, ... the owner of each, with the connection under its own response key.
         """
         parts = []
-        for index, one in enumerate(missing):
-            kind = one.owner.split("/")[3]
-            more = self._next_text(one.path).replace(_quoted(_CURSOR), _quoted(one.cursor))
-            parts.append(f"rest{index}:node(id:{_quoted(one.owner)}){{...on {kind}{{{more}}}}}")
+        for index, gap in enumerate(missing):
+            kind = gap.owner.split("/")[3]
+            more = self._next_text(gap.path).replace(_quoted(_CURSOR), _quoted(gap.cursor))
+            parts.append(f"rest{index}:node(id:{_quoted(gap.owner)}){{...on {kind}{{{more}}}}}")
         return f"query Rest($first:Int!){{{' '.join(parts)}}}"
 
     def _bulk(self, nested: Names) -> str:
         """Return the query of a bulk operation, with _SEARCH for the search."""
-        nodes = next(one for one in _selections(self._page) if _key(one) == "nodes")
+        nodes = next(selection for selection in _selections(self._page) if _key(selection) == "nodes")
         arguments = tuple(
-            ArgumentNode(name=one.name, value=StringValueNode(value=_SEARCH)) if one.name.value == "query" else one
-            for one in self._page.arguments or ()
-            if one.name.value == "query" or not isinstance(one.value, VariableNode)
+            ArgumentNode(name=argument.name, value=StringValueNode(value=_SEARCH))
+            if argument.name.value == "query"
+            else argument
+            for argument in self._page.arguments or ()
+            if argument.name.value == "query" or not isinstance(argument.value, VariableNode)
         )
         page = FieldNode(
             alias=self._page.alias,
@@ -148,15 +154,15 @@ class PageQuery:
         return SelectionSetNode(selections=kept)
 
     def _kept(self, selections: Sequence[SelectionNode], path: Names) -> Iterator[SelectionNode]:
-        for one in selections:
-            if isinstance(one, FragmentSpreadNode):
-                yield from self._kept(self._fragments[one.name.value].selection_set.selections, path)
-            elif isinstance(one, InlineFragmentNode):
-                inner = self._pruned(one.selection_set, path)
+        for selection in selections:
+            if isinstance(selection, FragmentSpreadNode):
+                yield from self._kept(self._fragments[selection.name.value].selection_set.selections, path)
+            elif isinstance(selection, InlineFragmentNode):
+                inner = self._pruned(selection.selection_set, path)
                 if inner.selections:
-                    yield InlineFragmentNode(type_condition=one.type_condition, selection_set=inner)
-            elif isinstance(one, FieldNode):
-                yield from self._kept_field(one, path, owns=any(map(_is_connection, selections)))
+                    yield InlineFragmentNode(type_condition=selection.type_condition, selection_set=inner)
+            elif isinstance(selection, FieldNode):
+                yield from self._kept_field(selection, path, owns=any(map(_is_connection, selections)))
 
     def _kept_field(self, field: FieldNode, path: Names, *, owns: bool) -> Iterator[FieldNode]:
         """Yield the field if something of it is wanted; the id of what owns a connection always, to read on there."""
@@ -196,21 +202,23 @@ def _edges(selections: Iterator[SelectionNode]) -> SelectionSetNode:
 
 
 def _without_connections(selections: Iterable[SelectionNode], nested: Collection[str] = ()) -> Iterator[SelectionNode]:
-    for one in selections:
-        if isinstance(one, InlineFragmentNode):
-            inner = _set_of(_without_connections(_selections(one)))
-            yield InlineFragmentNode(type_condition=one.type_condition, selection_set=inner)
-        elif not isinstance(one, FieldNode) or one.selection_set is None:
-            yield one
-        elif not _is_connection(one):
-            inner = _set_of(_without_connections(_selections(one)))
-            yield FieldNode(alias=one.alias, name=one.name, arguments=one.arguments, selection_set=inner)
-        elif (key := _response_key(one)) in nested:
-            tells = FieldNode(alias=NameNode(value=f"in_{key}"), name=NameNode(value="__typename"))
-            nodes = next(inner for inner in _selections(one) if _key(inner) == "nodes")
+    for selection in selections:
+        if isinstance(selection, InlineFragmentNode):
+            inner = _set_of(_without_connections(_selections(selection)))
+            yield InlineFragmentNode(type_condition=selection.type_condition, selection_set=inner)
+        elif not isinstance(selection, FieldNode) or selection.selection_set is None:
+            yield selection
+        elif not _is_connection(selection):
+            inner = _set_of(_without_connections(_selections(selection)))
             yield FieldNode(
-                alias=one.alias,
-                name=one.name,
+                alias=selection.alias, name=selection.name, arguments=selection.arguments, selection_set=inner
+            )
+        elif (key := _response_key(selection)) in nested:
+            tells = FieldNode(alias=NameNode(value=f"in_{key}"), name=NameNode(value="__typename"))
+            nodes = next(inner for inner in _selections(selection) if _key(inner) == "nodes")
+            yield FieldNode(
+                alias=selection.alias,
+                name=selection.name,
                 selection_set=_edges(chain([tells], _without_connections(_selections(nodes)))),
             )
 
@@ -219,8 +227,8 @@ def _set_of(selections: Iterable[SelectionNode]) -> SelectionSetNode:
     return SelectionSetNode(selections=tuple(selections))
 
 
-def _selections(one: SelectionNode) -> tuple[SelectionNode, ...]:
-    inner = one.selection_set if isinstance(one, (FieldNode, InlineFragmentNode)) else None
+def _selections(selection: SelectionNode) -> tuple[SelectionNode, ...]:
+    inner = selection.selection_set if isinstance(selection, (FieldNode, InlineFragmentNode)) else None
     return tuple(inner.selections) if inner else ()
 
 
@@ -233,4 +241,4 @@ def _key(selection: SelectionNode) -> str:
 
 
 def _is_connection(selection: SelectionNode) -> bool:
-    return isinstance(selection, FieldNode) and any(_key(one) == "nodes" for one in _selections(selection))
+    return isinstance(selection, FieldNode) and any(_key(field) == "nodes" for field in _selections(selection))

@@ -20,8 +20,8 @@ import pytest
 from sandbox.controls import Reply
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders import stores
-from tap_shopify_orders.output import Output
+from tap_shopify_orders import settings as stores
+from tap_shopify_orders.bookmark import Bookmarks
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
 from .conftest import Run, queries, read, settings
@@ -185,19 +185,19 @@ def by_shop(*partitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_store_begins_with_its_own_part_of_the_state() -> None:
-    output = Output(by_shop(partition("acme-eu", replication_key_value="1"), partition("acme-us", known={"a": "b"})))
+    output = Bookmarks(by_shop(partition("acme-eu", replication_key_value="1"), partition("acme-us", known={"a": "b"})))
     assert output.state_of(domain("acme-us"), alone=True) == {"bookmarks": {"orders": {"known": {"a": "b"}}}}
     assert output.state_of(domain("acme-jp"), alone=True) == {}
 
 
 def test_a_bookmark_of_no_shop_is_only_that_of_a_single_store() -> None:
     state = {"bookmarks": {"orders": {"replication_key_value": "1"}}}
-    assert Output(state).state_of(domain("acme-eu"), alone=True) == state
-    assert Output(state).state_of(domain("acme-eu"), alone=False) == {}
+    assert Bookmarks(state).state_of(domain("acme-eu"), alone=True) == state
+    assert Bookmarks(state).state_of(domain("acme-eu"), alone=False) == {}
 
 
 def test_a_store_moves_its_own_part_of_the_state_alone() -> None:
-    output = Output(by_shop(partition("acme-eu", replication_key_value="1"), partition("acme-us")))
+    output = Bookmarks(by_shop(partition("acme-eu", replication_key_value="1"), partition("acme-us")))
     moved = output.state_with(domain("acme-us"), {"bookmarks": {"orders": {"replication_key_value": "2"}}})
     assert msgspec.json.decode(msgspec.json.encode(moved)) == by_shop(
         partition("acme-eu", replication_key_value="1"), partition("acme-us", replication_key_value="2")

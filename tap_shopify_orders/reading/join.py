@@ -1,7 +1,7 @@
-"""A bulk operation's rows, in: a file of JSON lines in any order; out: roots with their children, oldest change first.
+"""Join of a bulk operation's rows: takes a file of JSON lines in any order, returns roots with their children.
 
-Knows the form of the file, not what a node is about. Memory stays flat however long the file: places in it are kept in
-a temporary database, and both are gone with the process.
+Roots come oldest change first. Memory stays flat however long the file is: the places of rows in it are kept in a
+temporary database, and both are gone with the process. It knows the form of the file alone.
 """
 
 from __future__ import annotations

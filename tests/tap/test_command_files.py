@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_shopify_orders.given import catalog, json_object
-from tap_shopify_orders.shopify.answers import Refused
+from tap_shopify_orders.command import checked_catalog, json_object
+from tap_shopify_orders.errors import RunError
 
 from .conftest import catalog_of, read, settings
 
@@ -26,7 +26,7 @@ WRONG = {
     "a text": (b'"shpat_jane"', "Expected `object`, got `str`"),
     "null": (b"null", "Expected `object`, got `null`"),
     "no JSON": (b"access_token: shpat_jane", "JSON is malformed"),
-    "no text": (b'{"access_token": "\xff"}', "it is no text"),
+    "no text": (b'{"access_token": "\xff"}', "it isn't text"),
     "no end": (b"[" * 100_000, "Expected `object`"),
     "no end of objects": (b'{"a":' * 100_000, "nested too deeply"),
 }
@@ -36,7 +36,7 @@ ENTRY = {"tap_stream_id": "orders", "schema": {}, "metadata": []}
 @pytest.mark.parametrize("option", ["--config", "--state", "--catalog"])
 @pytest.mark.parametrize(("content", "why"), WRONG.values(), ids=WRONG)
 def test_what_is_no_object_gets_a_sentence_that_repeats_nothing(option: str, content: bytes, why: str) -> None:
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RunError) as raised:
         json_object(option, "x.json", lambda: content)
     sentence = str(raised.value)
     assert sentence.startswith(f"`{option} x.json` isn't a JSON object: ")
@@ -64,15 +64,15 @@ def test_what_is_no_object_gets_a_sentence_that_repeats_nothing(option: str, con
     ids=str,
 )
 def test_what_is_no_catalog_gets_a_sentence_with_the_place(found: dict[str, Any], why: str) -> None:
-    with pytest.raises(Refused) as raised:
-        catalog(found)
+    with pytest.raises(RunError) as raised:
+        checked_catalog(found)
     assert why in str(raised.value)
     assert "Give what `--discover` writes" in str(raised.value)
 
 
 def test_the_catalog_of_discovery_is_one(shop: Shop) -> None:
     found = catalog_of(shop)
-    assert catalog(found) is found
+    assert checked_catalog(found) is found
 
 
 def ended(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -89,7 +89,11 @@ def ended(*arguments: object) -> subprocess.CompletedProcess[str]:
     ("option", "content", "sentence"),
     [
         ("--config", '{"access_token": "shpat_jane', "isn't a JSON object: Input data was truncated."),
-        ("--catalog", '{"streams": ["orders"]}', "The catalog isn't of its form: Expected `object`, got `str`"),
+        (
+            "--catalog",
+            '{"streams": ["orders"]}',
+            "The catalog doesn't have a catalog's form: Expected `object`, got `str`",
+        ),
     ],
 )
 def test_the_command_says_so_once(shop: Shop, tmp_path: Path, option: str, content: str, sentence: str) -> None:
@@ -118,7 +122,7 @@ def test_a_catalog_cannot_take_a_record_its_key_or_its_bookmark(shop: Shop, name
     for stream in found["streams"]:
         stream["metadata"] = [one for one in stream["metadata"] if one["breadcrumb"][1:] != [name]]
         stream["metadata"].append({"breadcrumb": ["properties", name], "metadata": {"selected": False}})
-    records = read(shop, catalog=catalog(found), method=method).records
+    records = read(shop, catalog=checked_catalog(found), method=method).records
     assert [one for one in (*records["customers"], *records["orders"]) if not one[name]] == []
     assert len(records["orders"]) == len(shop.store.orders)
 
@@ -127,7 +131,7 @@ def test_a_catalog_cannot_make_windows_of_another_key(shop: Shop) -> None:
     found = catalog_of(shop)
     for stream in found["streams"]:
         stream["replication_key"] = "created_at"
-    state = read(shop, catalog=catalog(found)).state
+    state = read(shop, catalog=checked_catalog(found)).state
     assert {one["replication_key"] for one in state["bookmarks"].values()} == {"updated_at"}
 
 
@@ -135,6 +139,6 @@ def test_a_stream_that_a_catalog_wants_whole_each_time_is(shop: Shop) -> None:
     found = catalog_of(shop)
     for stream in found["streams"]:
         stream["replication_method"] = "FULL_TABLE"
-    first = read(shop, catalog=catalog(found))
-    again = read(shop, first.state, catalog=catalog(found))
+    first = read(shop, catalog=checked_catalog(found))
+    again = read(shop, first.state, catalog=checked_catalog(found))
     assert again.records["orders"] == first.records["orders"]

@@ -13,8 +13,8 @@ import pytest
 
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders.given import json_object
-from tap_shopify_orders.shopify.answers import Refused
+from tap_shopify_orders.command import json_object
+from tap_shopify_orders.errors import RunError
 
 from .conftest import Run, read, settings, tap_for
 
@@ -127,7 +127,7 @@ def test_each_case_is_here() -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_wrong_gets_a_sentence_with_the_remedy_and_no_message(shop: Shop, name: str) -> None:
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RunError) as raised:
         tap_for(shop, given(name)).read()
     sentence = str(raised.value)
     assert REFUSED[name] in sentence

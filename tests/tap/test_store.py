@@ -12,9 +12,9 @@ from sandbox.controls import Reply
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders import settings
-from tap_shopify_orders.shopify import auth
-from tap_shopify_orders.shopify import grants as store
-from tap_shopify_orders.shopify.answers import Busy, Denied, Refused
+from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.shopify import auth, store
+from tap_shopify_orders.shopify.answers import Busy, Denied
 from tap_shopify_orders.shopify.auth import ClientCredentials
 from tap_shopify_orders.shopify.client import API_VERSION, Client
 
@@ -69,7 +69,7 @@ def test_store_takes_what_people_paste(typed: str) -> None:
 )  # fmt: skip
 def test_anything_else_is_refused_with_the_accepted_forms(typed: str) -> None:
     with pytest.raises(
-        Refused, match=r"my-store, my-store.myshopify.com, .* or https://admin.shopify.com/store/my-store"
+        RunError, match=r"my-store, my-store.myshopify.com, .* or https://admin.shopify.com/store/my-store"
     ):
         settings.admin_url_of(typed, None)
 
@@ -89,7 +89,7 @@ def test_a_token_travels_encrypted_unless_it_stays_on_this_machine(url: str, *, 
     if allowed:
         assert settings.admin_url_of("my-shop", url) == url.rstrip("/")
     else:
-        with pytest.raises(Refused, match="`admin_url`"):
+        with pytest.raises(RunError, match="`admin_url`"):
             settings.admin_url_of("my-shop", url)
 
 
@@ -101,7 +101,7 @@ def test_a_dev_dashboard_app_gets_in_with_one_token_for_the_run(shop: Shop) -> N
 
 def test_a_token_that_ends_in_the_middle_of_a_run_is_renewed_once(shop: Shop) -> None:
     tap = tap_for(shop, **DEV_DASHBOARD)
-    _ = tap.granted
+    _ = tap.store.granted
     shop.tokens.revoke()
     tap.sync_all()
     assert len(Run(tap.message_writer.messages).orders) == len(shop.store.orders)
@@ -120,7 +120,7 @@ def test_a_token_is_renewed_before_it_ends(served: Served) -> None:
 def test_a_401_that_a_new_token_does_not_mend_ends_the_run(shop: Shop) -> None:
     shop.controls.reply_next(*[Reply(status=401, path="graphql")] * 2)
     client = Client(f"{shop.url}/admin", ClientCredentials(f"{shop.url}/admin", "sandbox-client", "shpss_sandbox"))
-    with pytest.raises(Refused, match="`client_id`"):
+    with pytest.raises(RunError, match="`client_id`"):
         client.ask("{ shop { name } }")
 
 
@@ -148,7 +148,7 @@ def test_a_new_app_that_is_refused_for_a_moment_gets_in(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("reply", "error", "sentence"),
     [
-        (Reply(status=401), Refused, "`client_secret`"),
+        (Reply(status=401), RunError, "`client_secret`"),
         (Reply(status=200, body="<html>"), Busy, "isn't what it should be"),
         (Reply(status=503), Busy, "503"),
         (Reply(cut=True), Busy, "can't be reached"),
@@ -165,7 +165,7 @@ def test_other_answers_to_the_grant(shop: Shop, reply: Reply, error: type[Except
 def test_a_missing_scope_is_named_before_the_first_record(served: Served, missing: str) -> None:
     with served(scopes=tuple(one for one in ALL if one != missing)) as shop:
         tap = tap_for(shop)
-        with pytest.raises(Refused, match=f"lacks the scope {missing}: add it"):
+        with pytest.raises(RunError, match=f"lacks the scope {missing}: add it"):
             tap.check(probe=False)
         other = "customers" if missing == "read_orders" else "orders"
         catalog = catalog_of(shop, streams=(other,))
@@ -174,13 +174,13 @@ def test_a_missing_scope_is_named_before_the_first_record(served: Served, missin
 
 def test_history_cut_to_60_days_is_refused_unless_accepted(served: Served) -> None:
     with served(scopes=ALL[1:]) as shop:
-        with pytest.raises(Refused, match=r"last 60 days only.*read_all_orders.*`start_date`.*`partial_history`"):
+        with pytest.raises(RunError, match=r"last 60 days only.*read_all_orders.*`start_date`.*`partial_history`"):
             read(shop)
         assert read(shop, start_date="2026-10-01").records["orders"]
         assert 0 < len(read(shop, accept=["partial_history"]).orders) < len(shop.store.orders)
-        assert "orders that were made in the last 60 days" in tap_for(shop, accept=["partial_history"]).granted.block(
-            {}
-        )
+        assert "orders that were made in the last 60 days" in tap_for(
+            shop, accept=["partial_history"]
+        ).store.granted.block({})
 
 
 def test_a_bookmark_within_60_days_needs_no_older_orders(served: Served) -> None:
@@ -193,7 +193,7 @@ def test_protected_fields_that_are_denied_are_named_and_refused_unless_accepted(
     served: Served,
 ) -> None:
     with served(approved=frozenset({"customer", "name"})) as shop:
-        with pytest.raises(Refused) as raised:
+        with pytest.raises(RunError) as raised:
             read(shop)
         sentence = str(raised.value)
         assert "denies" in sentence
@@ -216,7 +216,7 @@ def test_a_scope_that_only_some_fields_need_is_named_with_its_remedy(
     served: Served,
 ) -> None:
     with served(scopes=("read_all_orders", "read_customers", "read_orders")) as shop:
-        with pytest.raises(Refused, match=r"line_items.product.*`read_products` access scope.*Add the scope"):
+        with pytest.raises(RunError, match=r"line_items.product.*`read_products` access scope.*Add the scope"):
             read(shop)
         line = read(shop, accept=["denied_fields"]).records["orders"][0]["line_items"][0]
         assert line["title"]
@@ -228,7 +228,7 @@ def test_a_probe_finds_denied_fields_before_the_first_record(
 ) -> None:
     with served(approved=frozenset({"customer"})) as shop:
         tap = tap_for(shop)
-        with pytest.raises(Refused, match="denies"):
+        with pytest.raises(RunError, match="denies"):
             tap.check(probe=True)
         assert tap.message_writer.messages == []
 
@@ -257,20 +257,20 @@ def test_a_retired_version_is_noticed_and_refused_unless_accepted(
     served: Served,
 ) -> None:
     later: dict[str, Any] = {"versions": ("2027-01",)}
-    with served(**later) as shop, pytest.raises(Refused, match=f"served API version .* instead of {API_VERSION}"):
+    with served(**later) as shop, pytest.raises(RunError, match=f"served API version .* instead of {API_VERSION}"):
         read(shop)
 
 
 @pytest.mark.parametrize(("status", "word"), [(402, "frozen"), (404, "`store`"), (423, "locked")])
 def test_a_closed_store_gets_a_sentence(shop: Shop, status: int, word: str) -> None:
     shop.close(status)
-    with pytest.raises(Refused, match=word):
+    with pytest.raises(RunError, match=word):
         read(shop)
 
 
 def test_a_field_that_breaks_inside_shopify_is_asked_again(shop: Shop) -> None:
     tap = tap_for(shop)
-    _ = tap.granted
+    _ = tap.store.granted
     shop.break_field("Order.customer", times=2)
     tap.sync_all()
     orders = Run(tap.message_writer.messages).orders

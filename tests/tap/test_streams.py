@@ -10,10 +10,10 @@ import pytest
 
 from sandbox.controls import Reply
 from sandbox.shop import Shop
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.known import MOST_KNOWN_RECORDS, Known, Mark
-from tap_shopify_orders.settings import instant
-from tap_shopify_orders.shopify.answers import Refused
-from tap_shopify_orders.tap import TapShopifyOrders
+from tap_shopify_orders.settings import as_datetime
+from tap_shopify_orders.store_run import StoreRun
 
 from .conftest import Collected, Run, catalog_of, queries, read, settings, tap_for
 
@@ -48,7 +48,7 @@ def test_a_run_without_changes_costs_a_handful_of_points(shop: Shop) -> None:
     shop.store.change_order("#1003", NOON, note="the last change for hours")
     tap = tap_for(shop, read(shop).state)
     tap.sync_all()
-    assert tap.client.points < 200  # an order with all that belongs to it costs about 58
+    assert tap.store.client.points < 200  # an order with all that belongs to it costs about 58
 
 
 def test_the_window_is_quoted_utc_inclusive_below_and_exclusive_above(shop: Shop) -> None:
@@ -56,10 +56,10 @@ def test_the_window_is_quoted_utc_inclusive_below_and_exclusive_above(shop: Shop
     shop.controls.reset()
     read(shop, first.state)
     (search,) = searches(shop)
-    bookmark = instant(first.state["bookmarks"]["orders"]["replication_key_value"])
+    bookmark = as_datetime(first.state["bookmarks"]["orders"]["replication_key_value"])
     begins = (bookmark - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert search.startswith(f"updated_at:>='{begins}' AND updated_at:<'")
-    until = instant(search[-21:-1])
+    until = as_datetime(search[-21:-1])
     assert timedelta(0) <= datetime.now(timezone.utc) - until < timedelta(minutes=1)
 
 
@@ -75,8 +75,8 @@ def test_the_start_date_is_the_same_clock_as_the_bookmark(shop: Shop, settings: 
     run = read(shop, **settings)
     (search,) = searches(shop)
     assert search.startswith(begins)
-    since = instant(settings.get("start_date", "2000-01-01"))
-    there = {one["name"] for one in shop.store.orders if instant(one["updatedAt"]) >= since}
+    since = as_datetime(settings.get("start_date", "2000-01-01"))
+    there = {one["name"] for one in shop.store.orders if as_datetime(one["updatedAt"]) >= since}
     assert set(run.orders) == there
 
 
@@ -91,7 +91,7 @@ def test_the_end_date_bounds_a_backfill_and_the_next_one_goes_on_there(shop: Sho
 def test_the_lookback_catches_what_the_search_learns_late_and_the_bookmark_stays(shop: Shop) -> None:
     first = read(shop)
     bookmark = first.state["bookmarks"]["orders"]["replication_key_value"]
-    late = instant(bookmark) - timedelta(minutes=50)
+    late = as_datetime(bookmark) - timedelta(minutes=50)
     shop.store.change_order("#1003", late, note="late")
     second = read(shop, first.state)
     assert list(second.orders) == ["#1003"]
@@ -125,7 +125,7 @@ class Interrupting(Collected):
 
 
 def test_a_signal_leaves_a_state_that_goes_no_further_than_the_records(shop: Shop) -> None:
-    tap = TapShopifyOrders(config=settings(shop), message_writer=Interrupting())
+    tap = StoreRun(config=settings(shop), message_writer=Interrupting())
     with pytest.raises(SystemExit) as ended:
         tap.sync_all()
     first = Run(tap.message_writer.messages)
@@ -137,7 +137,7 @@ def test_a_signal_leaves_a_state_that_goes_no_further_than_the_records(shop: Sho
 
 
 def test_an_interrupted_run_goes_on_where_it_was(shop: Shop) -> None:
-    tap = TapShopifyOrders(config=settings(shop), message_writer=Interrupting())
+    tap = StoreRun(config=settings(shop), message_writer=Interrupting())
     with pytest.raises(SystemExit):
         tap.sync_all()
     first = Run(tap.message_writer.messages)
@@ -149,7 +149,7 @@ def test_an_interrupted_run_goes_on_where_it_was(shop: Shop) -> None:
 
 def test_a_changed_record_moves_to_the_end_of_what_is_known() -> None:
     known = Known({}, timedelta(hours=1))
-    at = instant("2026-11-02T12:00:00Z")
+    at = as_datetime("2026-11-02T12:00:00Z")
     known.add(Mark("1", "a", at))
     known.add(Mark("1", "b", at + timedelta(minutes=59)))
     known.add(Mark("2", "c", at + timedelta(minutes=61)))
@@ -158,7 +158,7 @@ def test_a_changed_record_moves_to_the_end_of_what_is_known() -> None:
 
 def test_what_is_known_is_bounded() -> None:
     known = Known({}, timedelta(hours=1))
-    at = instant("2026-11-02T12:00:00Z")
+    at = as_datetime("2026-11-02T12:00:00Z")
     for number in range(MOST_KNOWN_RECORDS + 5):
         known.add(Mark(str(number), "a", at))
     assert len(known.prints) == MOST_KNOWN_RECORDS
@@ -175,7 +175,7 @@ def test_a_page_without_progress_ends_the_run(shop: Shop) -> None:
     tap = tap_for(shop)
     _ = tap.counts
     shop.controls.reply_next(Reply(status=200, body=page), Reply(status=200, body=page))
-    with pytest.raises(Refused, match="circle"):
+    with pytest.raises(RunError, match="circle"):
         tap.sync_all()
 
 
@@ -225,7 +225,7 @@ def test_a_small_bucket_is_waited_for(shop: Shop) -> None:
         tap = tap_for(small)
         tap.sync_all()
         assert set(Run(tap.message_writer.messages).orders) == {one["name"] for one in small.store.orders}
-        assert len(queries(small)) > tap.client.answers  # some were throttled, and asked again
+        assert len(queries(small)) > tap.store.client.answers  # some were throttled, and asked again
 
 
 def test_stream_maps_and_flattening_work_on_what_is_read(shop: Shop) -> None:
@@ -247,7 +247,7 @@ def test_a_signal_is_heard_while_shopify_is_slow(shop: Shop) -> None:
     shop.controls.reply_next(Reply(delay_seconds=3))
     with pytest.raises(SystemExit):
         tap.sync_all()
-    assert tap.client.answers == 2  # what is granted, and how much there is
+    assert tap.store.client.answers == 2  # what is granted, and how much there is
 
 
 def test_a_run_without_streams_asks_for_what_is_granted_only(shop: Shop) -> None:

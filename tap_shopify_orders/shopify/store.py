@@ -1,6 +1,6 @@
-"""A store and what it grants, in: a client; out: the store's facts, or what is missing.
+"""The store: takes a client, returns what the store grants, how many records it has, and sentences for what is missing.
 
-Knows scopes and history, but neither Singer nor how records are read.
+It knows scopes and history, but neither Singer nor how records are read.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
+from typing_extensions import override
 
+from tap_shopify_orders.decoding import decoded
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.shopify import query
-from tap_shopify_orders.shopify.answers import Denied, Refused, decoded
 from tap_shopify_orders.shopify.client import API_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from tap_shopify_orders.shopify.answers import Denied
+    from tap_shopify_orders.shopify.bulk import BulkOperations
     from tap_shopify_orders.shopify.client import Client
 
 # https://shopify.dev/docs/api/usage/access-scopes; the second of a pair also grants the access, and without
@@ -44,16 +48,16 @@ class Granted:
         return "read_all_orders" in self.scopes
 
     def check(self, streams: Collection[str], since: datetime | None, accept: Collection[str]) -> None:
-        """Raise Refused for a scope that a stream lacks, and for history out of reach unless that is accepted."""
-        missing = [SCOPES[one][0] for one in streams if not self.scopes.intersection(SCOPES[one])]
+        """Raise RunError for a scope that a stream lacks, and for history out of reach unless that is accepted."""
+        missing = [SCOPES[stream][0] for stream in streams if not self.scopes.intersection(SCOPES[stream])]
         if missing:
-            raise Refused(
+            raise RunError(
                 f"The app lacks the scope {' and '.join(missing)}: add it in the app's configuration, install the app"
                 " again, and use the new token; or deselect the stream."
             )
         full = self._sees_all_orders or "orders" not in streams
         if not full and "partial_history" not in accept and (since is None or since < self.at - SHORT_HISTORY):
-            raise Refused(
+            raise RunError(
                 "Shopify shows this app the orders of the last 60 days only, and leaves older ones out without a word:"
                 " add the scope read_all_orders, set `start_date` to a later day, or add `partial_history` to `accept`."
             )
@@ -89,23 +93,9 @@ class _App(msgspec.Struct):
     scopes: list[_Named]
 
 
-class _Store(msgspec.Struct):
+class _Answer(msgspec.Struct):
     shop: _Shop
     app: _App
-
-
-_store = msgspec.json.Decoder(_Store)
-
-
-def look(client: Client) -> Granted:
-    """Ask what was granted; raises Refused or Busy."""
-    answer = client.ask(query.read("store"))
-    store = decoded(answer.data, _store)
-    shop = store.shop
-    scopes = frozenset(one.handle for one in store.app.scopes)
-    return Granted(
-        shop.name, shop.domain, shop.currency, shop.time_zone, shop.plan.name, scopes, answer.served_version, answer.at
-    )
 
 
 class Count(msgspec.Struct):
@@ -114,16 +104,62 @@ class Count(msgspec.Struct):
     count: int = 0
     precision: str = "EXACT"
 
+    @override
     def __str__(self) -> str:
         """Return it as people write it, such as 1,234."""
         return f"{'' if self.precision == 'EXACT' else 'at least '}{self.count:,}"
 
 
+_answer = msgspec.json.Decoder(_Answer)
 _counts = msgspec.json.Decoder(dict[str, Count])
 
 
-def count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
-    """Return how many records each stream's search has; asks once for all."""
+class Store:
+    """One store, as far as it was asked; `client` asks it, `bulk` has its bulk operations.
+
+    `check` is called once with what the store grants, before anything else is asked; it raises RunError to end the run.
+    """
+
+    def __init__(self, client: Client, bulk: BulkOperations, check: Callable[[Granted], None]) -> None:
+        """Take the ways to the store; nothing is asked yet."""
+        self.client, self.bulk, self._check = client, bulk, check
+        self._granted: Granted | None = None
+        self._counted: dict[tuple[str, str], Count] = {}
+
+    @property
+    def granted(self) -> Granted:
+        """What the store grants, asked for when it is first needed; raises RunError or Busy."""
+        if self._granted is None:
+            granted = _look(self.client)
+            self._check(granted)
+            self._granted = granted
+        return self._granted
+
+    def count(self, stream: str, search: str) -> Count:
+        """Return how many records a stream's search has."""
+        return self.counts({stream: search})[stream]
+
+    def counts(self, searches: Mapping[str, str]) -> dict[str, Count]:
+        """Return how many records each stream's search has; asks once for all that aren't known yet."""
+        unknown = {stream: search for stream, search in searches.items() if (stream, search) not in self._counted}
+        found = _count(self.client, unknown)
+        self._counted.update({(stream, unknown[stream]): found[stream] for stream in unknown})
+        return {stream: self._counted[stream, search] for stream, search in searches.items()}
+
+
+def _look(client: Client) -> Granted:
+    """Ask what was granted."""
+    answer = client.ask(query.read("store"))
+    store = decoded(answer.data, _answer)
+    shop = store.shop
+    scopes = frozenset(scope.handle for scope in store.app.scopes)
+    return Granted(
+        shop.name, shop.domain, shop.currency, shop.time_zone, shop.plan.name, scopes, answer.served_version, answer.at
+    )
+
+
+def _count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
+    """Ask how many records each stream's search has."""
     if not searches:
         return {}
     variables = {
@@ -134,12 +170,12 @@ def count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
     }
     counts = decoded(client.ask(query.read("counts"), variables).data, _counts)
     if not searches.keys() <= counts.keys():
-        raise Refused("Shopify's answer isn't of the form that this API version promises: it lacks a count.")
+        raise RunError("Shopify's answer isn't of the form that this API version promises: it lacks a count.")
     return counts
 
 
-def explain(stream: str, gaps: Denied) -> str:
-    """Return the sentence for denied fields: which, what Shopify says, and the remedy, which differs by the cause."""
+def denial(stream: str, gaps: Denied) -> str:
+    """Return the sentence for fields that Shopify denies: which ones, what it says, and the remedy."""
     fields = sorted({".".join(step for step in path if step not in ("page", "nodes")) for path, _ in gaps.gaps})
     return (
         f"Shopify denies {', '.join(fields) or 'all'} of {stream}, which would look as if there were none."
@@ -153,7 +189,7 @@ def _remedy(messages: Iterable[str]) -> str:
 
     https://shopify.dev/docs/apps/launch/protected-customer-data
     """
-    if all("access scope" in one for one in messages):
+    if all("access scope" in message for message in messages):
         return "Add the scope in the app's configuration and install it again."
     return (
         "Request access to protected customer data in the app's API access; for a token made in the Shopify admin,"

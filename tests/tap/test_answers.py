@@ -16,7 +16,8 @@ import stamina
 from sandbox.controls import Reply
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders.shopify.answers import Busy, Refused
+from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.shopify.answers import Busy
 
 from .conftest import read
 
@@ -130,7 +131,7 @@ def test_what_passes_leaves_the_records_right_and_what_stays_gets_a_sentence(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     assert meet(shop, name, 1, before) == {one["name"] for one in STORE.orders}
-    with pytest.raises((Busy, Refused)) as raised:
+    with pytest.raises((Busy, RunError)) as raised:
         meet(shop, name, 20, before)
     assert PASSING[name] in str(raised.value)
     assert "jane" not in caplog.text + str(raised.value)
@@ -139,7 +140,7 @@ def test_what_passes_leaves_the_records_right_and_what_stays_gets_a_sentence(
 @pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_pass_gets_a_sentence(shop: Shop, name: str, before: int) -> None:
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RunError) as raised:
         meet(shop, name, 1, before)
     assert REFUSED[name] in str(raised.value)
     assert len(shop.controls.requests) <= before + 2, "it isn't asked again; the next page may be on its way"
@@ -153,5 +154,5 @@ def test_what_is_only_odd_is_taken(shop: Shop, name: str) -> None:
 @pytest.mark.parametrize("name", ODD)
 def test_an_answer_to_another_question_gets_a_sentence(shop: Shop, name: str) -> None:
     for before in (1, BEFORE["a page"]):
-        with pytest.raises(Refused, match=NO_FORM):
+        with pytest.raises(RunError, match=NO_FORM):
             meet(shop, name, 1, before)

@@ -1,0 +1,113 @@
+"""One store's run: takes the settings, catalog and state of one store, writes the messages of its streams.
+
+It knows what is looked at before the first record, and when the run may end. `tap.py` runs several of these.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Tap
+from typing_extensions import override
+
+from tap_shopify_orders.output import WholeLines
+from tap_shopify_orders.settings import SETTINGS, admin_url_of
+from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
+from tap_shopify_orders.shopify.bulk import BulkOperations
+from tap_shopify_orders.shopify.client import Client
+from tap_shopify_orders.shopify.store import Store
+from tap_shopify_orders.side_by_side import SIGNAL_EXIT, Stop
+from tap_shopify_orders.state import check_reached
+from tap_shopify_orders.streams import Customers, Orders, ShopStream
+
+if TYPE_CHECKING:
+    from tap_shopify_orders.shopify.store import Granted
+
+
+class StoreRun(Tap):
+    """The run of one store. It installs no handler of signals: who makes it sets `stop` when one has come."""
+
+    name = "tap-shopify-orders"
+    package_name = "shopify-posthog"
+    message_writer_class = WholeLines
+    config_jsonschema: ClassVar[dict[str, Any]] = SETTINGS
+
+    def __init__(self, *, stop: Stop | None = None, **kwargs: Any) -> None:  # noqa: ANN401  # the SDK's arguments
+        """Take what asks the run to end, and settings, catalog and state as the SDK does; nothing is asked yet."""
+        self.stop = stop or Stop()
+        self.reading = False  # from then on a signal waits for the record at hand
+        super().__init__(**kwargs)
+
+    @override
+    def _setup_signal_handlers(self) -> None:
+        """Leave signals to the command."""
+
+    @override
+    def discover_streams(self) -> list[ShopStream]:
+        """Return the streams; which there are doesn't depend on the store."""
+        return [Customers(self, self), Orders(self, self)]
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, which nothing was asked yet."""
+        config = self.config
+        admin_url = admin_url_of(config["store"], config.get("admin_url"))
+        token = config.get("access_token")
+        credentials = (
+            AccessToken(token) if token else ClientCredentials(admin_url, config["client_id"], config["client_secret"])
+        )
+        client = Client(admin_url, credentials, accept=config.get("accept") or ())
+        return Store(client, self.bulk_operations(client), self._check_granted)
+
+    def bulk_operations(self, client: Client) -> BulkOperations:
+        """Return the store's bulk operations."""
+        return BulkOperations(client)
+
+    @property
+    def selected_streams(self) -> list[ShopStream]:
+        """The streams that the catalog selects, customers first."""
+        return [stream for stream in self.streams.values() if stream.selected and isinstance(stream, ShopStream)]
+
+    def check(self, *, probe: bool) -> None:
+        """Look at what is granted, and into each stream without a bookmark; raises RunError for what is missing."""
+        granted = self.store.granted
+        counts = self.store.counts({stream.name: stream.window.search for stream in self.selected_streams})
+        self.logger.info("What the store grants:\n%s", granted.block(counts))
+        for stream in self.selected_streams:
+            if probe or not stream.bookmark.value:
+                stream.probe()
+
+    def read(self) -> None:
+        """Look at what is granted, read what there is, and log what that took."""
+        self.check(probe=False)
+        try:
+            self.sync_all()
+        finally:
+            if isinstance(self.message_writer, WholeLines):
+                self.message_writer.flush()
+        client = self.store.client
+        records = ", ".join(f"{stream.emitted:,} {stream.name}" for stream in self.selected_streams)
+        self.logger.info("Read %s, with %d queries of %d points.", records, client.answers, client.points)
+
+    def begin_reading(self) -> None:
+        """Take note that records come from now on."""
+        self.reading = True
+
+    def write_state(self) -> None:
+        """Write the state; only called where state and messages agree."""
+        self.state_writer.write_state(self.state)
+
+    def stop_if_asked(self) -> None:
+        """End the run with its state, if a signal asked for it; only called where state and messages agree."""
+        if self.stop.signal:
+            self.write_state()
+            raise SystemExit(SIGNAL_EXIT + self.stop.signal)
+
+    def _check_granted(self, granted: Granted) -> None:
+        """Raise RunError for what the store must grant and doesn't, unless that is accepted."""
+        selected = {stream.name: stream for stream in self.selected_streams}
+        since = selected["orders"].since if "orders" in selected else None
+        granted.check(selected, since, self.config.get("accept") or ())
+        for name, stream in selected.items():
+            check_reached(name, stream.bookmark.value, granted.at)
