@@ -16,8 +16,8 @@ import yaml
 
 from tap_shopify_orders.tap import TapShopifyOrders
 from target_posthog.mapping.language.functions import FUNCTIONS
-from target_posthog.mapping.rules import load, name_of, shipped_names
-from target_posthog.target import TargetPostHog
+from target_posthog.mapping.document import load, shipped_names
+from target_posthog.singer.target import TargetPostHog
 
 ROOT = Path(__file__).parent.parent
 PLUGINS = {"tap-shopify-orders": TapShopifyOrders, "target-posthog": TargetPostHog}

@@ -1,6 +1,8 @@
-"""What PostHog holds of some events, in: their names, and which property is their money; out: sums, and single events.
+"""Events that PostHog has, asked for in its SQL: sums per day, and single events.
 
-Knows PostHog's SQL, not how a question travels.
+Takes the names of events and the properties with their money; returns exact sums. How a question travels is
+`posthog/query_api.py`'s to know.
+
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class Figure(NamedTuple):
 
 
 class Arrived(NamedTuple):
-    """One event that PostHog holds; `name` is what it calls its record."""
+    """One event that PostHog has; `name` is the name of its record there."""
 
     uuid: str
     event: str
@@ -55,7 +57,7 @@ class Arrived(NamedTuple):
 
 
 class Properties(NamedTuple):
-    """The properties of an event that hold its money, the money's currency, and the name of its record."""
+    """The properties of an event with its money, the money's currency, and the name of its record."""
 
     amount: str
     currency: str
@@ -63,7 +65,7 @@ class Properties(NamedTuple):
 
 
 def sums(api: QueryApi, events: Mapping[str, Properties], first: str, last: str) -> dict[tuple[str, str, str], Figure]:
-    """Ask what PostHog holds per day, event and currency; raises `Refused` or `Busy`."""
+    """Ask what PostHog has per day, event and currency; raises `RunError`."""
     return {
         (_day(day), event, currency or ""): Figure(number, _amount(amount))
         for names, properties in _by_properties(events)
@@ -74,7 +76,7 @@ def sums(api: QueryApi, events: Mapping[str, Properties], first: str, last: str)
 
 
 def events_of(api: QueryApi, events: Mapping[str, Properties], days: Collection[str]) -> list[Arrived]:
-    """Ask for each event of some days; raises `Refused` or `Busy`."""
+    """Ask for each event of some days; raises `RunError`."""
     return [
         Arrived(uuid.lower(), event, _day(day), currency or "", str(name or ""), _amount(amount))
         for first, last in _spans(days)
@@ -95,7 +97,7 @@ def _events(names: list[str], properties: Properties, first: str, last: str) -> 
         currency=_property(properties.currency),
         name=_property(properties.name),
         amount=f"toInt(round(toFloat({_property(properties.amount)}) * 10000))",
-        names=", ".join(_text(one) for one in names),
+        names=", ".join(_text(name) for name in names),
         first=first,
         end=date.fromisoformat(last) + timedelta(days=1),
     )

@@ -1,7 +1,8 @@
-"""Questions to PostHog in its SQL, in: a query and a personal API key; out: rows.
+"""Client of PostHog's query API: sends questions in PostHog's SQL with a personal API key.
 
-Knows neither Singer nor what is asked: only `POST /api/projects/:project_id/query/`, as
-https://posthog.com/docs/api/queries describes it. Whether to ask again is decided in `_wait` alone.
+Takes a query, returns rows; knows only `POST /api/projects/:project_id/query/`, as
+https://posthog.com/docs/api/queries describes it. For questions, a retry is decided in `QueryApi._wait` and nowhere
+else.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 import requests
 import stamina
 
-from target_posthog.posthog.client import TRY_AGAIN, Busy, Refused
+from target_posthog.errors import BusyError, RunError
+from target_posthog.posthog.answers import decoded, is_busy, retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from target_posthog.mapping.language.functions import JSON
 
 MOST_ROWS = 50_000  # of one answer: https://posthog.com/docs/api/queries
 MOST_UUIDS = 1_000  # in one question
@@ -38,7 +42,7 @@ class QueryApi:
         self._max_retry_seconds = max_retry_seconds
 
     def rows(self, query: str) -> Iterator[list[Any]]:
-        """Yield the rows of a query that orders them and names no limit; raises `Refused` or `Busy`."""
+        """Yield the rows of a query that orders them and names no limit; raises `RunError`."""
         offset = 0
         while True:
             found = self._answer(f"{query}\nlimit {MOST_ROWS} offset {offset}")
@@ -48,11 +52,11 @@ class QueryApi:
                 return
 
     def events_known(self, uuids: Iterable[str]) -> set[str]:
-        """Return those of the events' uuids that PostHog has; raises `Refused` or `Busy`."""
-        wanted = sorted({one.lower() for one in uuids if UUID.fullmatch(one)})
+        """Return those of the events' uuids that PostHog has; raises `RunError`."""
+        wanted = sorted({uuid.lower() for uuid in uuids if UUID.fullmatch(uuid)})
         found: set[str] = set()
         for start in range(0, len(wanted), MOST_UUIDS):
-            listed = ", ".join(f"'{one}'" for one in wanted[start : start + MOST_UUIDS])
+            listed = ", ".join(f"'{uuid}'" for uuid in wanted[start : start + MOST_UUIDS])
             query = f"select distinct toString(uuid) as id from events where toString(uuid) in ({listed}) order by id"  # noqa: S608  # uuids alone
             found |= {row[0] for row in self.rows(query)}
         return found
@@ -67,45 +71,42 @@ class QueryApi:
         return caller.on(self._wait)(self._attempt, query)
 
     def _wait(self, error: Exception) -> bool | float:
-        """Say whether to ask again, or after how many seconds."""
-        if not isinstance(error, Busy):
+        """Decide on a retry: False for none, True for one after the usual backoff, or the seconds PostHog wants."""
+        if not isinstance(error, BusyError):
             return False
         return True if error.retry_after is None else min(error.retry_after, self._max_retry_seconds)
 
     def _attempt(self, query: str) -> list[list[Any]]:
         try:
-            answer = requests.post(
+            response = requests.post(
                 self._url,
                 json={"query": {"kind": "HogQLQuery", "query": query}},
                 headers=self._headers,
                 timeout=TIMEOUT_SECONDS,
                 allow_redirects=False,  # `requests` would take the key along
             )
-            said = answer.json()
-        except requests.exceptions.JSONDecodeError:
-            said = None
         except requests.RequestException as error:
-            raise Busy(f"PostHog at {self.host} can't be asked ({type(error).__name__})") from None
-        if answer.status_code == HTTPStatus.OK and isinstance(said, dict) and isinstance(said.get("results"), list):
-            found: list[list[Any]] = said["results"]
-            return found
-        raise self._judged(answer, said)
+            raise BusyError(f"PostHog at {self.host} can't be asked ({type(error).__name__})") from None
+        answer = decoded(response.content)
+        rows: JSON = answer.get("results")
+        if response.status_code == HTTPStatus.OK and isinstance(rows, list):
+            return rows
+        raise self._judged(response, answer)
 
-    def _judged(self, answer: requests.Response, said: Any) -> Refused | Busy:  # noqa: ANN401  # any JSON
+    def _judged(self, response: requests.Response, answer: dict[str, JSON]) -> RunError:
         """Return what an answer without rows means; PostHog's own words stand in `detail`."""
-        status = answer.status_code
-        told = (said.get("detail") if isinstance(said, dict) else None) or "no reason given"
+        status = response.status_code
+        detail = answer.get("detail") or "no reason given"
         if status == HTTPStatus.UNAUTHORIZED:
-            return Refused(
+            return RunError(
                 f"`personal_api_key`: PostHog at {self.host} doesn't know it; make one with the permission Query Read "
                 "in PostHog's user settings (it starts with phx_)"
             )
         if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-            return Refused(
+            return RunError(
                 f"`project_id`, `personal_api_key`: PostHog at {self.host} refuses the question (HTTP {status}: "
-                f"{told}); the key needs the permission Query Read for this project"
+                f"{detail}); the key needs the permission Query Read for this project"
             )
-        if status in TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            after = answer.headers.get("Retry-After", "")
-            return Busy(f"PostHog at {self.host} is busy (HTTP {status})", float(after) if after.isdecimal() else None)
-        return Refused(f"`host`: {self.host} doesn't answer as PostHog's query API does (HTTP {status}: {told})")
+        if is_busy(status):
+            return BusyError(f"PostHog at {self.host} is busy (HTTP {status})", retry_after_seconds(response))
+        return RunError(f"`host`: {self.host} doesn't answer as PostHog's query API does (HTTP {status}: {detail})")

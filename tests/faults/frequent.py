@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tap_shopify_orders.shopify.bulk import BulkOperations
 from tap_shopify_orders.store_run import StoreRun
 from tap_shopify_orders.tap import TapShopifyOrders
-from target_posthog.target import TargetPostHog
+from target_posthog.singer.target import TargetPostHog
 
 if TYPE_CHECKING:
     from tap_shopify_orders.shopify.client import Client

@@ -141,7 +141,7 @@ def addresses(site: str, filled: PostHog, previewed: Preview) -> list[str]:
     refund = refunded(filled)
     record = previewed.file.record_of_event(refund["uuid"])
     assert record is not None
-    (left_out, *_) = previewed.file.records("", "test orders", refused=False, eventless=False, after=0)
+    (left_out, *_) = previewed.file.records("", "test orders", undeliverable=False, eventless=False, after=0)
     own = ["/records", "/records?left_out=test+orders", f"/records/{left_out.number}", "/records/1"]
     paths = [*pages(filled), *own, f"/records/{record.number}", f"/records/{record.number}?masked=1"]
     return [f"{previewed.url}{path}" for path in paths]

@@ -23,9 +23,9 @@ from tap_shopify_orders.shopify.answers import (
     judge,
     judge_link,
 )
-from target_posthog.mapping.language.compiler import RuleError
-from target_posthog.posthog.client import Refused as NotTaken
-from target_posthog.target import TargetPostHog
+from target_posthog.errors import RuleError
+from target_posthog.errors import RunError as NotTaken
+from target_posthog.singer.target import TargetPostHog
 from tests.properties.values import TEXTS, VALUES, spoilt
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_shopify_orders.settings import admin_url_of, handle_of
 from tap_shopify_orders.shopify.answers import Refused
 from tap_shopify_orders.tap import TapShopifyOrders
-from target_posthog.mapping.language.compiler import RuleError
+from target_posthog.errors import RuleError
 from target_posthog.settings import SETTINGS as TARGETS
-from target_posthog.target import TargetPostHog
+from target_posthog.singer.target import TargetPostHog
 from tests.properties.values import TEXTS, VALUES, spoilt
 
 TAPS = TapShopifyOrders.config_jsonschema["properties"]

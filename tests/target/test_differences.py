@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from target_posthog.books.arrived import Arrived
-from target_posthog.books.entries import Account, Entry
-from target_posthog.books.reconcile import (
+from target_posthog.books.differences import (
     IN_FLIGHT,
     NOT_SENT,
+    BookedRecord,
     Difference,
     Evidence,
-    Kept,
     Ledger,
     Planned,
     of_arrivals,
     of_record,
 )
+from target_posthog.books.entries import Account, Entry
 
 ONE = Decimal("29.30")
 DAY = "2026-11-01"
@@ -32,9 +32,11 @@ KINDS = {"Order Completed": "placed"}
 KEY = (DAY, "placed", "USD")
 
 
-def kept(*events: Planned, entries: tuple[Entry, ...] = (ENTRY,), left: Decimal | None = None, **more: Any) -> Kept:
+def kept(
+    *events: Planned, entries: tuple[Entry, ...] = (ENTRY,), left: Decimal | None = None, **more: Any
+) -> BookedRecord:
     edited = more.pop("edited", False)
-    return Kept("#1001", Account("USD", list(entries), left, edited), list(events), **more)
+    return BookedRecord("#1001", Account("USD", list(entries), left, edited), list(events), **more)
 
 
 def reasons(differences: list[Difference]) -> list[tuple[str, Decimal | None, Decimal | None, str]]:
@@ -67,7 +69,7 @@ def reasons(differences: list[Difference]) -> list[tuple[str, Decimal | None, De
         (kept(EVENT, left=Decimal(35), edited=True), [("left", ONE, Decimal(35), "edited")]),
     ],
 )
-def test_a_record_and_its_events(record: Kept, found: list[Any]) -> None:
+def test_a_record_and_its_events(record: BookedRecord, found: list[Any]) -> None:
     assert reasons(list(of_record(record))) == found
 
 

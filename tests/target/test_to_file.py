@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 from singer_sdk.exceptions import InvalidInputLine
 
-from target_posthog.mapping.language.compiler import RuleError
-from target_posthog.posthog.client import Refused
-from target_posthog.target import MISTAKES, TargetPostHog
+from target_posthog.errors import RuleError, RunError
+from target_posthog.singer.target import MISTAKES, TargetPostHog
 from tests.target.conftest import MESSAGES
 from tests.target.previews import RULES, SALE, SCHEMA, Previews, sale
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
@@ -74,9 +73,9 @@ def test_the_file_and_its_folder_are_the_owners_alone_and_no_repository_takes_th
 def test_the_file_holds_what_the_contract_of_its_readers_says(previews: Previews) -> None:
     previews.make(sale(1, total="5.10"), sale(2, total="0"))
     assert dict(previews.rows("SELECT key, value FROM meta")).keys() >= {"format", "made_at", "mapping", "identity"}
-    assert previews.rows("SELECT id, stream, name, key, label, left_out, refused FROM record") == [
-        (1, "sales", "id=1", "[1]", None, None, None),
-        (2, "sales", "id=2", "[2]", None, "gifts", None),
+    assert previews.rows("SELECT id, stream, name, key_name, key, left_out, undeliverable FROM record") == [
+        (1, "sales", "id=1", "id=1", "[1]", None, None),
+        (2, "sales", "id=2", "id=2", "[2]", "gifts", None),
     ]
     assert previews.rows(
         "SELECT record, rule, event, distinct_id, day, historical, identified, amount, currency FROM event"
@@ -105,7 +104,7 @@ def test_what_would_end_a_run_is_in_the_plan_and_the_rest_is_still_seen(previews
         sale("five"),  # type: ignore[arg-type]  # against the schema
         sale(6),
     )
-    reasons = {one["examples"][0]: one["reason"] for one in plan["refused"]}
+    reasons = {one["examples"][0]: one["reason"] for one in plan["undeliverable"]}
     assert "no candidate of `distinct_id` gives an id that PostHog accepts" in reasons["id=1"]
     assert "number() needs a number" in reasons["id=2"]
     assert "more than 23 hours in the future" in reasons["id=3"]
@@ -166,7 +165,7 @@ def test_whatever_taps_write_is_previewed_or_gets_a_sentence(tmp_path: Path, pat
 
 @pytest.mark.parametrize("path", ["/dev/null/preview.sqlite", "/proc/preview.sqlite"])
 def test_a_file_that_cannot_be_written_is_named(path: str) -> None:
-    with pytest.raises(Refused, match=f"`preview_path`: the file {path} can't be written"):
+    with pytest.raises(RunError, match=f"`preview_path`: the file {path} can't be written"):
         TargetPostHog(config={"preview_path": path})
 
 
@@ -175,7 +174,7 @@ def test_a_disk_that_fills_up_ends_the_preview_with_a_sentence_and_leaves_the_ea
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
     try:
-        with pytest.raises(Refused, match=r"`preview_path`: the file .* can't be written"):
+        with pytest.raises(RunError, match=r"`preview_path`: the file .* can't be written"):
             previews.make(*(sale(number, note=random.Random(number).randbytes(5_000).hex()) for number in range(2_000)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -208,11 +207,11 @@ def test_a_pipe_without_meltano_needs_one_setting(tmp_path: Path) -> None:
     ("said", "sentence"),
     [
         (
-            "records: {sales: {label: 'id['}}",
-            r"`records` of the mapping, stream `sales`, `label`: `id\[` is no JMESPath",
+            "records: {sales: {name: 'id['}}",
+            r"`records` of the mapping, stream `sales`, `name`: `id\[` is no JMESPath",
         ),
-        ("records: {sales: {called: id}}", "`label` is an expression, `find` a list of them"),
-        ("records: {sales: {find: id}}", "`label` is an expression, `find` a list of them"),
+        ("records: {sales: {called: id}}", "`name` is an expression, `find` a list of them"),
+        ("records: {sales: {find: id}}", "`name` is an expression, `find` a list of them"),
         ("records: {sales: id}", "`mapping`: each entry in `records` of .* needs an object"),
         ("glossary: {total: a number}", "`mapping`: each entry in `glossary` of .* needs an object"),
         ("money: [revenue]", "`mapping`: `money` of .* needs an object"),

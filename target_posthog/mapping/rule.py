@@ -1,110 +1,68 @@
-"""A rule and a record become events, in: rules as data, a stream's schema, then its records; out: events for PostHog.
+"""Rule of one stream: compiled once, it makes a record's events.
 
-Pure, and knows neither Singer nor HTTP nor any tap: the same record gives the same events, byte for byte. The language
-of the rules is described in docs/mapping.md.
+Pure: takes the rule as data and the stream's JSON schema, then records; returns events. The same record gives the same
+events, byte for byte. The language of the rules is described in docs/mapping.md.
 """
 
 from __future__ import annotations
 
 import json
-from hashlib import sha1
-from typing import TYPE_CHECKING, TypedDict
-from uuid import UUID
+from typing import TYPE_CHECKING
 
+from target_posthog.errors import RuleError
+from target_posthog.mapping.event import ALWAYS, GROUP_IDENTIFY, IDENTIFY, LINKS_AND_SETS, Event, uuid_of
 from target_posthog.mapping.identity import usable
-from target_posthog.mapping.language.compiler import DELETED_AT, Compiler, RuleError
-from target_posthog.mapping.language.expressions import ANYTHING, Schema
+from target_posthog.mapping.language.compiler import DELETED_AT, Compiler
 from target_posthog.mapping.language.functions import JSON, canonical, normal_time, uuid
 from target_posthog.mapping.language.interpreter import is_true
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from target_posthog.mapping.language.compiler import Record
+    from target_posthog.mapping.language.expressions import Schema
 
 Spec = dict[str, JSON]
-NAMESPACE = UUID("5f0c8a3e-6f0b-5d0f-9c4e-2f6f1f6a7c11")  # of this project's events; never to change
-ALWAYS = {
-    "$lib": "target-posthog",
-    "$ignore_sent_at": True,  # else it shifts the time by the clocks' difference: rust/common/types/src/timestamp.rs
-    "$geoip_disable": True,  # else every customer is placed where the sync runs
-}
-LINKS_AND_SETS = ("$anon_distinct_id", "alias", "$set", "$set_once", "$unset")
-
-
-def uuid_of(key: bytes) -> str:
-    """Return `str(uuid.uuid5(NAMESPACE, key))` at a third of its cost: https://www.rfc-editor.org/rfc/rfc9562#section-5.5."""
-    digest = bytearray(sha1(NAMESPACE.bytes + key, usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50  # version 5
-    digest[8] = digest[8] & 0x3F | 0x80  # the variant of RFC 9562
-    text = digest.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-class Event(TypedDict):
-    """One event as PostHog's libraries write it; `timestamp` is RFC 3339 in UTC."""
-
-    event: str
-    distinct_id: str
-    uuid: str
-    timestamp: str
-    properties: dict[str, JSON]
 
 
 class RecordError(Exception):
     """A record that can't become events; the text says why in one sentence and names no value of it."""
 
 
-class StreamMapping:
-    """The rules of one stream: compiled, checked against its schema (any, by default) and ready for its records.
-
-    `left_out` names the events and properties of shipped rules whose fields the stream lacks. Raises `RuleError`.
-    """
-
-    def __init__(self, stream: str, specs: Sequence[Spec], *, identity: str, schema: Schema = ANYTHING) -> None:
-        rules = [Rule(stream, spec, identity=identity, schema=schema) for spec in specs]
-        self._filters = [rule for rule in rules if rule.is_filter and rule.is_usable]
-        self._rules = [rule for rule in rules if not rule.is_filter and rule.is_usable]
-        self.left_out = sorted({name for rule in rules for name in rule.left_out})
-
-    def reason_to_leave_out(self, record: Record) -> str | None:
-        """Return the name of the first `leave_out` rule that holds for the record, else None; raises `RecordError`."""
-        return next((rule.name for rule in self._filters if rule.holds(record)), None)
-
-    def events(self, record: Record) -> list[Event]:
-        """Return the record's events, rule by rule; raises `RecordError`."""
-        return [event for rule in self._rules for event in rule.events(record)]
+def rule_name(spec: Spec) -> str:
+    """Return the name by which `extends` finds a rule."""
+    return str(spec.get("name") or spec.get("leave_out") or spec.get("event"))
 
 
 class Rule:
-    """One compiled rule; not usable if it is a shipped one and the stream lacks what it is about.
+    """One compiled rule; not usable if it is a shipped one and the stream has no field for what it is about.
 
-    `left_out` says what of it the stream has no field for, each with the reason.
+    `missing` says what of it the stream has no field for, each with the reason. Raises `RuleError`.
     """
 
     def __init__(self, stream: str, spec: Spec, *, identity: str, schema: Schema) -> None:
         self.is_filter = "leave_out" in spec
-        self.name = str(spec.get("name") or spec.get("leave_out") or spec.get("event"))
+        self.name = rule_name(spec)
         self._place = f"rule `{self.name}` of stream `{stream}`"
         compiler = Compiler(self._place, schema)
-        self.left_out = compiler.left_out
-        self._for_each = compiler.droppable("for_each", spec.get("for_each"), self.name)
-        self.is_usable = not self.left_out
+        self.missing = compiler.missing
+        self._for_each = compiler.optional("for_each", spec.get("for_each"), self.name)
+        self.is_usable = not self.missing
         if self._for_each:
             compiler.go_into(compiler.expression("for_each", spec["for_each"]))
         if self.is_usable:
-            self._when = compiler.droppable("when", spec.get("when", True), self.name)
-            self.is_usable = not self.left_out
+            self._when = compiler.optional("when", spec.get("when", True), self.name)
+            self.is_usable = not self.missing
         if self.is_usable and not self.is_filter:
             self._compile(compiler, spec, identity)
 
     def _compile(self, compiler: Compiler, spec: Spec, identity: str) -> None:
         event, unset = spec["event"], spec.get("unset", {})
         is_fixed = isinstance(event, str)
-        self._name = compiler.value("event", f"`{json.dumps(event)}`" if is_fixed else event["expression"])
+        self._event_name = compiler.value("event", f"`{json.dumps(event)}`" if is_fixed else event["expression"])
         self._delete = str(spec["delete"]) if spec.get("delete") else None
         self._distinct_id = compiler.candidates("distinct_id", spec["distinct_id"], identity)
-        if not self._distinct_id and event != "$groupidentify":
+        if not self._distinct_id and event != GROUP_IDENTIFY:
             raise RuleError(f"{self._place}, `distinct_id`: there is no candidate for `identity: {identity}`")
         self._other_id = compiler.candidates("anon_distinct_id", spec.get("anon_distinct_id"), identity)
         self._timestamp = compiler.value("timestamp", spec["timestamp"])
@@ -116,13 +74,13 @@ class Rule:
         self._groups = compiler.value("groups", spec.get("groups", {}))
         self._has_groups = bool(spec.get("groups"))
         self._sets = any(spec.get(key) for key in ("set", "set_once", "unset"))
-        self._only_links = event == "$identify" and not self._sets
+        self._only_links = event == IDENTIFY and not self._sets
         self._group_set = compiler.value("group_set", spec.get("group_set", {}))
-        self._session_id = compiler.droppable("session_id", spec.get("session_id")) or (lambda _: None)
+        self._session_id = compiler.optional("session_id", spec.get("session_id")) or (lambda _: None)
         self._person_profile = compiler.value("person_profile", spec.get("person_profile", True))
 
-    def holds(self, record: Record) -> bool:
-        """Say whether the rule's `when` holds for a record; raises `RecordError`."""
+    def applies(self, record: Record) -> bool:
+        """Say whether the rule's `when` is true for a record; raises `RecordError`."""
         try:
             return self._when is None or is_true(self._when(record))
         except ValueError as error:
@@ -155,14 +113,14 @@ class Rule:
         try:
             if deleted_at:
                 return self._made(self._delete, scope, deleted_at, of_nobody=True) if self._delete else None
-            if not self.holds(scope) or (self._only_links and self._links_nothing(scope)):
+            if not self.applies(scope) or (self._only_links and self._links_nothing(scope)):
                 return None
-            event = self._made(self._name(scope), scope, self._timestamp(scope))
+            event = self._made(self._event_name(scope), scope, self._timestamp(scope))
         except ValueError as error:
             raise RecordError(f"{self._place}: {error}") from None
         # An `$identify` that neither links nor sets anything would have no effect.
-        acts = event["event"] != "$identify" or any(one in event["properties"] for one in LINKS_AND_SETS)
-        return event if acts else None
+        has_effect = event["event"] != IDENTIFY or any(key in event["properties"] for key in LINKS_AND_SETS)
+        return event if has_effect else None
 
     def _links_nothing(self, scope: Record) -> bool:
         return not any(usable(candidate(scope)) for candidate in self._other_id)
@@ -171,7 +129,7 @@ class Rule:
         if not isinstance(name, str) or not name:
             raise ValueError("`event` gives no name")
         key = self._key(scope)
-        if all(one is None for one in key):
+        if all(part is None for part in key):
             raise ValueError("`key` is empty, so the event couldn't be told from others")
         if time is None:
             raise ValueError(
@@ -179,49 +137,51 @@ class Rule:
             )
         groups = {kind: str(key) for kind, key in self._groups(scope).items()} if self._has_groups else {}
         distinct_id = self._id(name, scope, groups)
-        if name == "$groupidentify":
-            said = self._said_of_group(scope, groups)
+        if name == GROUP_IDENTIFY:
+            properties = self._group_properties(scope, groups)
         else:
             of_nobody = of_nobody or not is_true(self._person_profile(scope))
-            said = self._properties(scope)
-            said |= {"$process_person_profile": False} if of_nobody else self._said_of_person(scope, distinct_id)
+            properties = self._properties(scope)
+            properties |= (
+                {"$process_person_profile": False} if of_nobody else self._person_properties(scope, distinct_id)
+            )
             session_id = uuid(self._session_id(scope))
             if session_id:
-                said["$session_id"] = session_id
+                properties["$session_id"] = session_id
             if groups:
-                said["$groups"] = groups
-        said |= ALWAYS
+                properties["$groups"] = groups
+        properties |= ALWAYS
         return {
             "event": name,
             "distinct_id": distinct_id,
             "uuid": uuid_of(canonical([name, *key])),
             "timestamp": normal_time(time),
-            "properties": said,
+            "properties": properties,
         }
 
     def _id(self, name: str, scope: Record, groups: Mapping[str, str]) -> str:
         ids = (usable(candidate(scope), hash_long=True) for candidate in self._distinct_id)
-        distinct_id = next((one for one in ids if one), None)
-        if distinct_id is None and name == "$groupidentify":
+        distinct_id = next((candidate for candidate in ids if candidate), None)
+        if distinct_id is None and name == GROUP_IDENTIFY:
             distinct_id = next((f"${kind}_{key}" for kind, key in groups.items()), None)
         if distinct_id is None:
             raise ValueError("no candidate of `distinct_id` gives an id that PostHog accepts")
         return distinct_id
 
-    def _said_of_person(self, scope: Record, distinct_id: str) -> dict[str, JSON]:
+    def _person_properties(self, scope: Record, distinct_id: str) -> dict[str, JSON]:
         """Return what PostHog reads from an event about its person."""
         if not (self._sets or self._other_id):
             return {}
         others = (usable(candidate(scope)) for candidate in self._other_id)
-        said: dict[str, JSON] = {
-            "$anon_distinct_id": next((one for one in others if one and one != distinct_id), None),
+        properties: dict[str, JSON] = {
+            "$anon_distinct_id": next((other for other in others if other and other != distinct_id), None),
             "$set": self._set(scope),
             "$set_once": self._set_once(scope),
-            "$unset": [one for one, wish in self._unset(scope).items() if is_true(wish)],
+            "$unset": [name for name, wish in self._unset(scope).items() if is_true(wish)],
         }
-        return {key: value for key, value in said.items() if value}
+        return {key: value for key, value in properties.items() if value}
 
-    def _said_of_group(self, scope: Record, groups: Mapping[str, str]) -> dict[str, JSON]:
+    def _group_properties(self, scope: Record, groups: Mapping[str, str]) -> dict[str, JSON]:
         """Return what PostHog reads from a `$groupidentify`: https://posthog.com/docs/product-analytics/group-analytics."""
         if len(groups) != 1:
             raise ValueError("`$groupidentify` needs exactly one entry in `groups`")

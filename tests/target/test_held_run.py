@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from target_posthog.commands import commands
-from target_posthog.posthog.client import Refused
+from target_posthog.commands.group import commands
+from target_posthog.errors import RunError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +91,7 @@ def test_a_run_stops_before_it_sends_what_was_not_announced(  # noqa: PLR0913, P
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RunError) as raised:
         runs.here(SCHEMA, sale(1), sale(2), STATE, sale(3, **more), plan_path=str(plan), **SETTINGS)
     assert f"doesn't announce {sentence}, so the run has stopped before it sends that; preview again" in str(
         raised.value
@@ -106,11 +106,11 @@ def test_a_person_property_that_was_not_announced_stops_the_run(runs: Runs, post
     rule = {**SALE, "set": {"email": "email", "phone": "kind"}}
     content = json.loads(plan.read_text())
     other = {"mappings": {"sales": [rule]}, "senders": 1}
-    with pytest.raises(Refused, match="the plan was made with another `mapping`"):
+    with pytest.raises(RunError, match="the plan was made with another `mapping`"):
         runs.here(SCHEMA, sale(1), plan_path=str(plan), **other)
     del content["events"]["Sale"]["set"]["email"]
     plan.write_text(json.dumps(content))
-    with pytest.raises(Refused, match=r"the property `email` \(in `set`\) of the event `Sale`"):
+    with pytest.raises(RunError, match=r"the property `email` \(in `set`\) of the event `Sale`"):
         runs.here(SCHEMA, sale(1), plan_path=str(plan), **SETTINGS)
     assert posthog.events() == []
 
@@ -121,14 +121,14 @@ def test_what_happened_after_the_preview_is_held_to_names_alone(runs: Runs, post
     newer = sale(3, created_at="2026-11-02T00:00:00Z")
     runs.here(SCHEMA, sale(1), sale(2), newer, plan_path=str(plan), **SETTINGS)
     assert len(posthog.events()) == 3
-    with pytest.raises(Refused, match="an event `Refund`"):
+    with pytest.raises(RunError, match="an event `Refund`"):
         runs.here(SCHEMA, sale(4, created_at="2026-11-02T00:00:00Z", kind="Refund"), plan_path=str(plan), **SETTINGS)
 
 
 def test_another_identity_than_the_plans_is_named_before_anything_is_sent(
     runs: Runs, posthog: PostHog, plan: Path
 ) -> None:
-    with pytest.raises(Refused, match="another `mapping`, `mappings`, `identity` or `groups`"):
+    with pytest.raises(RunError, match="another `mapping`, `mappings`, `identity` or `groups`"):
         runs.here(SCHEMA, sale(1), plan_path=str(plan), identity="customer_id", **SETTINGS)
     assert posthog.events() == []
 
@@ -148,7 +148,7 @@ def test_a_plan_that_is_none_is_named(runs: Runs, tmp_path: Path, content: str |
     path = tmp_path / "plan.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(Refused, match=f"`plan_path`: the file .* {sentence}"):
+    with pytest.raises(RunError, match=f"`plan_path`: the file .* {sentence}"):
         runs.here(SCHEMA, plan_path=str(path), **SETTINGS)
 
 

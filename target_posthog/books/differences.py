@@ -1,6 +1,7 @@
-"""Do the books balance, in: records as read, their planned events, and what PostHog has; out: what differs, and why.
+"""Differences between records, planned events and what PostHog has, each with its reason.
 
-Pure; knows neither files nor HTTP nor any shop. All money is exact.
+Pure: takes accounts, planned and arrived events; yields differences. All money is exact.
+
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ AS_PLANNED, AS_ACKNOWLEDGED, AS_ARRIVED = f"{READ} | {PLANNED}", f"{PLANNED} | {
 IN_ITSELF = "entries | left"
 VERSION_OF_OURS = "5"  # of the uuids of this target's events: the first digit of their third part
 UNKNOWN = "unknown"
-# What it means that PostHog doesn't hold an event.
+# What it means that PostHog has no such event.
 NOT_THERE = f"{UNKNOWN}: not in PostHog; has the run ended, and for this project?"
 NOT_SENT = f"{UNKNOWN}: not in PostHog, and the summary's run didn't send it"
 IN_FLIGHT = "in flight: PostHog has acknowledged it, and shows it later"
@@ -40,7 +41,7 @@ class Planned(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Kept:
+class BookedRecord:
     """A record as it was read: its account, its planned events, and why it has none, as far as the preview knows."""
 
     name: str
@@ -50,7 +51,7 @@ class Kept:
 
 
 class Difference(NamedTuple):
-    """Where two sides differ, with the reason; `unknown` is one that nobody has explained."""
+    """Where two sides differ, with the reason; `unknown` means that nobody has explained it."""
 
     record: str
     day: str
@@ -104,45 +105,45 @@ class Ledger:
     def keys_that_differ(self, sides: Iterable[str]) -> list[Key]:
         """Return the keys under which these sides don't agree, as far as they are known."""
         known = [self.sides[side] for side in sides if side in self.sides]
-        return [key for key in self.keys() if len({one.get(key, Figure()) for one in known}) > 1]
+        return [key for key in self.keys() if len({figures.get(key, Figure()) for figures in known}) > 1]
 
     def totals(self) -> dict[tuple[str, str], dict[str, Figure]]:
         """Return what each side has per kind and currency."""
         sums: dict[tuple[str, str], dict[str, Figure]] = defaultdict(dict)
         for key in self.keys():
-            for side, one in self.figures(key).items():
+            for side, figure in self.figures(key).items():
                 known = sums[key[1:]].get(side, Figure())
-                sums[key[1:]][side] = Figure(known.number + one.number, known.amount + one.amount)
+                sums[key[1:]][side] = Figure(known.number + figure.number, known.amount + figure.amount)
         return dict(sums)
 
 
-def of_record(kept: Kept) -> Iterator[Difference]:
+def of_record(record: BookedRecord) -> Iterator[Difference]:
     """Yield where a record and its planned events differ, and where the record doesn't add up in itself."""
-    account, events, unmet = kept.account, list(kept.events), []
+    account, events, unmet = record.account, list(record.events), []
     for entry in account.entries:
         same = (entry.event, entry.day, account.currency, entry.amount)
-        met = next((one for one in events if one[1:] == same), None)
+        met = next((event for event in events if event[1:] == same), None)
         if met is None:
             unmet.append(entry)
         else:
             events.remove(met)
     for entry in unmet:
-        near = next((one for one in events if one.event == entry.event), None)
+        near = next((event for event in events if event.event == entry.event), None)
         if near is None:
-            reason = kept.reasons.get(entry.event) or kept.reasons.get("") or f"{UNKNOWN}: no rule made the event"
+            reason = record.reasons.get(entry.event) or record.reasons.get("") or f"{UNKNOWN}: no rule made the event"
         else:
             events.remove(near)
             reason = f"{UNKNOWN}: the event says {near.amount} {near.currency} on {near.day}"
-        place = (kept.name, entry.day, account.currency, entry.kind, AS_PLANNED)
+        place = (record.name, entry.day, account.currency, entry.kind, AS_PLANNED)
         yield Difference(*place, entry.amount, near and near.amount, reason)
     for event in events:
-        place = (kept.name, event.day, event.currency, event.event, AS_PLANNED)
+        place = (record.name, event.day, event.currency, event.event, AS_PLANNED)
         yield Difference(*place, None, event.amount, f"{UNKNOWN}: the record has no entry for the event")
     if account.difference:
         own = sum((entry.amount for entry in account.entries), Decimal())
         reason = "edited" if account.edited else f"{UNKNOWN}: its entries don't come to what its source says is left"
         day = account.entries[0].day if account.entries else ""
-        yield Difference(kept.name, day, account.currency, "left", IN_ITSELF, own, account.left, reason)
+        yield Difference(record.name, day, account.currency, "left", IN_ITSELF, own, account.left, reason)
 
 
 def of_arrivals(
@@ -156,31 +157,31 @@ def of_arrivals(
     `planned` holds the record's name and the event, by uuid; `kinds` the kind of entry by event.
     """
     seen: set[str] = set()
-    for one in arrived:
-        name, plan = planned.get(one.uuid, (one.name, None))
-        again = one.uuid in seen
-        seen.add(one.uuid)
-        if plan is None or again:
-            left, reason = None, _why_more(one, evidence.previewed_on, again=again)
-        elif (one.day, one.currency, one.amount) == (plan.day, plan.currency, plan.amount):
+    for event in arrived:
+        name, announced = planned.get(event.uuid, (event.name, None))
+        again = event.uuid in seen
+        seen.add(event.uuid)
+        if announced is None or again:
+            left, reason = None, _why_more(event, evidence.previewed_on, again=again)
+        elif (event.day, event.currency, event.amount) == (announced.day, announced.currency, announced.amount):
             continue
         else:
-            left, reason = plan.amount, f"{UNKNOWN}: if it has changed in its source since, preview again"
-        place = (name, one.day, one.currency, kinds[one.event], AS_ARRIVED)
-        yield Difference(*place, left, one.amount, reason)
-    for uuid, (name, plan) in planned.items():
+            left, reason = announced.amount, f"{UNKNOWN}: if it has changed in its source since, preview again"
+        place = (name, event.day, event.currency, kinds[event.event], AS_ARRIVED)
+        yield Difference(*place, left, event.amount, reason)
+    for uuid, (name, announced) in planned.items():
         if uuid not in seen:
-            key = (plan.day, kinds[plan.event], plan.currency)
+            key = (announced.day, kinds[announced.event], announced.currency)
             dead_letter = evidence.dead_letters.get(name)
             reason = f"dead letter: {dead_letter}" if dead_letter else evidence.missing.get(key, NOT_THERE)
-            yield Difference(name, plan.day, plan.currency, key[1], AS_ARRIVED, plan.amount, None, reason)
+            yield Difference(name, *key[::2], key[1], AS_ARRIVED, announced.amount, None, reason)
 
 
-def _why_more(one: Arrived, previewed_on: str, *, again: bool) -> str:
+def _why_more(event: Arrived, previewed_on: str, *, again: bool) -> str:
     if again:
         return f"{UNKNOWN}: PostHog counts it twice, as its distinct id or day differs"
-    if one.uuid[14:15] != VERSION_OF_OURS:
+    if event.uuid[14:15] != VERSION_OF_OURS:
         return f"{UNKNOWN}: another source sends events of this name, and both count"
-    if one.day >= previewed_on:
+    if event.day >= previewed_on:
         return "newer than the preview"
     return f"{UNKNOWN}: the preview has no such event; was it sent with another mapping?"

@@ -1,6 +1,7 @@
-"""A run that sends nothing, in: records with what became of them; out: a file of all that would be sent, and its plan.
+"""Destination file: a run that sends nothing, and writes all that would be sent, and the plan.
 
-Knows neither HTTP nor rules: what the records mean has been said already.
+Takes records with what became of them; what they mean has been decided before.
+
 """
 
 from __future__ import annotations
@@ -15,33 +16,31 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from target_posthog.delivery.admission import Admission
+from target_posthog.delivery.destination import key_name
 from target_posthog.delivery.queue import HISTORICAL_AFTER
-from target_posthog.mapping.amounts import money_in
 from target_posthog.mapping.catalogue import catalogue
+from target_posthog.mapping.event import is_identified, money_in
 from target_posthog.mapping.language.functions import as_timestamp
-from target_posthog.messages import name_of
 from target_posthog.preview.file import plain
 from target_posthog.preview.lines import plan_lines
 from target_posthog.preview.naming import Naming
 from target_posthog.preview.personal import personal_values, personal_values_of, stand_ins
-from target_posthog.preview.places import is_identified
 from target_posthog.preview.plan import FORMAT, Planning
 from target_posthog.preview.writer import PreviewWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from target_posthog.delivery.destination import Outcome
+    from target_posthog.delivery.destination import Origin, Outcome
+    from target_posthog.mapping.event import Event
     from target_posthog.mapping.explanation import Explained
     from target_posthog.mapping.meanings import Meanings
-    from target_posthog.mapping.stream_rules import Event
-    from target_posthog.sinks import PostHogSink
 
 logger = logging.getLogger(__name__)
 
 
-class Preview:
-    """The road into a file; no STATE follows it, so that each preview is whole and no other run's place is touched.
+class PreviewDestination:
+    """Writes a preview's file; no STATE follows it, so that each preview is whole and no run's bookmark moves.
 
     What would end a run that sends, such as a record that no rule can read, is noted in the plan.
     """
@@ -52,7 +51,7 @@ class Preview:
         self._meanings = meanings
         self._version = version
         self._admission = Admission(_note)
-        self._namings = {stream: Naming(stream, said) for stream, said in meanings.document["records"].items()}
+        self._namings = {stream: Naming(stream, spec) for stream, spec in meanings.document["records"].items()}
         self._secret = secrets.token_bytes(16)  # of the stand-ins; forgotten at the end
         now = datetime.now(timezone.utc)
         self._made_at, self._historical_before = as_timestamp(now), as_timestamp(now - HISTORICAL_AFTER)
@@ -62,32 +61,33 @@ class Preview:
     def begin(self) -> None:
         """Do nothing: a preview needs neither key nor network."""
 
-    def take(self, sink: PostHogSink, record: dict[str, Any], outcome: Outcome) -> None:
+    def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
         """Write a record, why it became what it did, and its events."""
         self._records += 1
-        explanation = sink.explainer.explained(record) if sink.explainer else []
-        naming = self._namings.get(sink.stream_name) or Naming(sink.stream_name, {})
-        keys, label = [record.get(key) for key in sink.key_properties], naming.label(record)
-        reasons = [outcome.refused] if outcome.refused else []
+        explanation = origin.explainer.explained(record) if origin.explainer else []
+        naming = self._namings.get(origin.stream_name) or Naming(origin.stream_name, {})
+        keys = [record.get(key) for key in origin.key_properties]
+        reasons = [outcome.invalid] if outcome.invalid else []
         rules = dict(_rules_of(explanation))
         for outgoing in self._admission.admitted(outcome.events, reasons):
             self._file.add_event(self._row_of(outgoing.event, rules[outgoing.event["uuid"]]))
-        name = name_of(record, sink.key_properties)
+        key_words = key_name(record, origin.key_properties)
+        name = naming.name(record) or key_words
         row = {
             "id": self._records,
-            "stream": sink.stream_name,
+            "stream": origin.stream_name,
             "name": name,
+            "key_name": key_words,
             "key": json.dumps(keys),
-            "label": label,
             "body": record,
             "left_out": outcome.left_out,
-            "refused": "; ".join(reasons) or None,
+            "undeliverable": "; ".join(reasons) or None,
             "explanation": explanation,
-            "personal": stand_ins(self._personal_values(sink.stream_name, record, outcome.events), self._secret),
+            "personal": stand_ins(self._personal_values(origin.stream_name, record, outcome.events), self._secret),
         }
         self._file.add("record", row)
-        words = {plain(str(one)) for one in (label, name, *keys, *naming.words(record)) if one is not None}
-        self._file.add_words(self._records, words)
+        words = (name, key_words, *keys, *naming.words(record))
+        self._file.add_words(self._records, {plain(str(word)) for word in words if word is not None})
 
     def _row_of(self, event: Event, rule: str) -> dict[str, Any]:
         money = money_in(event["properties"], self._meanings.money)
@@ -117,16 +117,16 @@ class Preview:
         """Do nothing: what was taken is written."""
 
     def flush(self) -> bool:
-        """Say that no STATE may be written, for nothing has arrived anywhere."""
+        """Return False: no STATE may be written, for nothing has arrived anywhere."""
         return False
 
     def end(self) -> None:
-        """Make the plan, put the file in its place and say the plan."""
-        words = {"made_at": self._made_at, "mapping": self._meanings.name, "identity": self._meanings.identity}
+        """Make the plan, put the file in its place and print the plan."""
+        about = {"made_at": self._made_at, "mapping": self._meanings.name, "identity": self._meanings.identity}
         document = self._meanings.document
-        self._file.finish({**words, "version": self._version, "books": json.dumps(document["books"])})
+        self._file.finish({**about, "version": self._version, "books": json.dumps(document["books"])})
         planning = Planning(
-            {"format": FORMAT, **words, "rules": self._meanings.fingerprint},
+            {"format": FORMAT, **about, "rules": self._meanings.fingerprint},
             self._meanings.personal,
             catalogue({"streams": self._meanings.streams, "glossary": document["glossary"]}),
         )
@@ -138,13 +138,13 @@ class Preview:
         logger.info("The preview is in %s: `target-posthog explain` shows one order or customer of it", self._file.path)
 
     def abandon(self) -> None:
-        """Throw the unfinished file away."""
+        """Remove the unfinished file."""
         self._file.discard()
         logger.warning("The preview isn't finished; %s is as it was before", self._file.path)
 
-    def drop(self) -> None:
-        """Throw the unfinished file away."""
-        self._file.drop()
+    def abort(self) -> None:
+        """Remove the unfinished file."""
+        self._file.remove()
 
 
 def _note(_event: Event, reasons: list[str], reason: str) -> None:
@@ -153,7 +153,7 @@ def _note(_event: Event, reasons: list[str], reason: str) -> None:
 
 def _rules_of(explanation: Iterable[Explained]) -> Iterator[tuple[str, str]]:
     """Yield the uuid of each event that was made, with its rule's name."""
-    for one in explanation:
-        for attempt in one["attempts"]:
+    for rule in explanation:
+        for attempt in rule["attempts"]:
             if attempt["event"]:
-                yield attempt["event"]["uuid"], one["rule"]
+                yield attempt["event"]["uuid"], rule["rule"]

@@ -1,23 +1,22 @@
-"""`target-posthog reconcile`, in: a preview's file and, with a key, PostHog; out: a table of the books, for people.
+"""`target-posthog reconcile`: prints the books, and where they differ.
 
-Knows neither how sums are made nor how PostHog is asked.
+Takes a preview's file, the summary and dead letters of the run after it and, with a key, PostHog's answers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
-from target_posthog.books.balance import Balancer
-from target_posthog.messages import name_of
-from target_posthog.options import setting
-from target_posthog.posthog.client import DEFAULT_HOST, Busy, Refused
-from target_posthog.posthog.query_api import QueryApi
+from target_posthog.books.balance import Balance, Balancer
+from target_posthog.commands.options import ending_with_sentence, out_option, query_api, setting, write_file
+from target_posthog.delivery.dead_letters import dead_letter_reasons
+from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.preview.file import DEFAULT_PATH, PreviewFile
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from target_posthog.books.arrived import Figure
-    from target_posthog.books.balance import Balance
 
 MOST_SHOWN = 50  # differences on the terminal; the rest stands in the file
 LONGEST_FLIGHT_SECONDS = 24 * 3600  # PostHog names no time in which events show; a day is generous
@@ -36,10 +34,10 @@ NUMBER, AMOUNT = 8, 16  # widths of the columns
 @setting("preview_path", "File of the preview.", DEFAULT_PATH)
 @setting("summary_path", "Summary of the run, for what PostHog acknowledged.")
 @setting("dead_letter_path", "Dead letters of the run, for their reasons.")
-@setting("personal_api_key", "With it PostHog is asked what it has.")
+@setting("personal_api_key", "PostHog's personal API key, with which PostHog is asked what it has.")
 @setting("project_id", "The project's number in PostHog.")
 @setting("host", "Where PostHog is.", DEFAULT_HOST)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File for all figures, as JSON.")
+@out_option("File for all sums and differences, as JSON.")
 def reconcile(  # noqa: PLR0913  # each is an option of the command
     *,
     preview_path: str,
@@ -50,64 +48,43 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
     host: str,
     out: Path | None,
 ) -> None:
-    """Compare the books: records as read, events planned, acknowledged, and held by PostHog, down to the order.
+    """Compare what the store says with what PostHog has, to the cent.
 
-    Ends with exit code 1 if a difference has no explanation.
+    Four sides stand next to each other: records as read, events planned, acknowledged by PostHog, and shown by
+    PostHog. Where they differ, the order and the reason are named. The exit code is 1 if a difference has no
+    explanation.
     """
-    try:
-        api = _api(personal_api_key, project_id, host)
-        file = PreviewFile(preview_path)
-        balancer = Balancer(file)
+    with ending_with_sentence(), contextlib.closing(PreviewFile(preview_path)) as preview:
+        api = query_api(personal_api_key, project_id, host)
+        balancer = Balancer(preview)
         balancer.read()
         summary = Path(summary_path) if summary_path else None
         if summary and summary.is_file():
             age_seconds = time.time() - summary.stat().st_mtime
             days = json.loads(summary.read_text("utf-8")).get("days", [])
             balancer.acknowledge(days, is_recent=age_seconds < LONGEST_FLIGHT_SECONDS)
-        letters = dead_letters(dead_letter_path)
+        letters = dead_letter_reasons(dead_letter_path)
         if api:
             balancer.ask(api, letters)
         else:
             balancer.compare_acknowledged(letters)
-        file.close()
-    except (Refused, Busy) as error:
-        raise click.ClickException(str(error)) from None
     balance = balancer.balance
     for line in lines(balance, asked=api is not None):
         click.echo(line)
     if out:
-        out.write_text(json.dumps(balance.figures(), indent=1, ensure_ascii=False) + "\n", "utf-8")
-        click.echo(f"All figures: {out}")
+        with ending_with_sentence():
+            write_file(out, json.dumps(balance.as_json(), indent=1, ensure_ascii=False) + "\n")
+        click.echo(f"All sums and differences: {out}")
     if balance.unexplained:
         raise SystemExit(1)
-
-
-def _api(personal_api_key: str | None, project_id: str | None, host: str) -> QueryApi | None:
-    if personal_api_key and not project_id:
-        raise Refused("The setting `project_id` is missing: the project's number in PostHog, from its settings")
-    return QueryApi(personal_api_key, project_id, host) if personal_api_key and project_id else None
-
-
-def dead_letters(path: str | None) -> dict[str, str]:
-    """Return the reason of each dead letter in a file of Singer messages, by its record's name; none without a file."""
-    if not path or not Path(path).is_file():
-        return {}
-    reasons: dict[str, str] = {}
-    keys: dict[str, list[str]] = {}
-    for message in map(msgspec.json.decode, Path(path).read_bytes().splitlines()):
-        if message["type"] == "SCHEMA":
-            keys[message["stream"]] = message["key_properties"]
-        else:
-            reasons[name_of(message["record"], keys[message["stream"]])] = message["reason"]
-    return reasons
 
 
 def lines(balance: Balance, *, asked: bool) -> Iterator[str]:
     """Yield the totals of each side, then what differs, and the verdict."""
     totals = balance.ledger.totals()
-    sides = list(next(iter(totals.values()), {}))
-    yield " " * 19 + "".join(f"{side:>{NUMBER + AMOUNT}}" for side in sides)
-    for (kind, currency), figures in sorted(totals.items(), key=lambda one: one[0][::-1]):
+    names = list(next(iter(totals.values()), {}))
+    yield " " * 19 + "".join(f"{side:>{NUMBER + AMOUNT}}" for side in names)
+    for (kind, currency), figures in sorted(totals.items(), key=lambda item: item[0][::-1]):
         yield f"{currency:<5}{kind:<14}" + _columns(figures)
     if not asked:
         yield "PostHog wasn't asked: that needs the settings `personal_api_key` and `project_id`"
@@ -118,11 +95,15 @@ def lines(balance: Balance, *, asked: bool) -> Iterator[str]:
             yield f"  {key[0]} {key[2]:<4} {key[1]:<10} " + _columns(balance.ledger.figures(key))
     if balance.differences:
         yield f"\n{len(balance.differences):,} differences, {len(balance.unexplained):,} of them unexplained:"
-        for one in [*balance.unexplained, *(one for one in balance.differences if one.is_explained)][:MOST_SHOWN]:
-            known = [amount for amount in (one.left, one.right) if amount is not None]
-            decimals = max(map(_decimals, known), default=0)
-            amounts = " | ".join("-" if side is None else f"{side:,.{decimals}f}" for side in (one.left, one.right))
-            yield f"  {one.record} {one.day} {one.kind} ({one.between}): {amounts} {one.currency}: {one.reason}"
+        explained = [difference for difference in balance.differences if difference.is_explained]
+        for difference in [*balance.unexplained, *explained][:MOST_SHOWN]:
+            sides = (difference.left, difference.right)
+            decimals = max((_decimals(amount) for amount in sides if amount is not None), default=0)
+            amounts = " | ".join("-" if amount is None else f"{amount:,.{decimals}f}" for amount in sides)
+            yield (
+                f"  {difference.record} {difference.day} {difference.kind} ({difference.between}): {amounts} "
+                f"{difference.currency}: {difference.reason}"
+            )
     if max(len(differing), len(balance.differences)) > MOST_SHOWN:
         yield f"  ... the first {MOST_SHOWN} of each are shown; `--out FILE` keeps all"
     if balance.unexplained:
@@ -132,8 +113,8 @@ def lines(balance: Balance, *, asked: bool) -> Iterator[str]:
 
 
 def _columns(figures: Mapping[str, Figure]) -> str:
-    decimals = max(_decimals(one.amount) for one in figures.values())
-    return "".join(f"{one.number:>{NUMBER},}{one.amount:>{AMOUNT},.{decimals}f}" for one in figures.values())
+    decimals = max(_decimals(figure.amount) for figure in figures.values())
+    return "".join(f"{figure.number:>{NUMBER},}{figure.amount:>{AMOUNT},.{decimals}f}" for figure in figures.values())
 
 
 def _decimals(amount: Decimal) -> int:

@@ -1,6 +1,8 @@
-"""Mapping files and settings become the rules of each stream, in: a shipped name or a file, and changes; out: rules.
+"""Mapping document: the rules of each stream, from a shipped or a user's file and from settings.
 
-Knows YAML and which keys a rule can have, not what they do: mapping.py compiles the rules.
+Takes a file's name and changes, returns rules as data. It knows which keys a rule can have, not what they do:
+`mapping/rule.py` compiles them.
+
 """
 
 from __future__ import annotations
@@ -11,14 +13,17 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from target_posthog.mapping.language.compiler import RuleError, Shipped
+from target_posthog.errors import RuleError
+from target_posthog.mapping.event import GROUP_IDENTIFY
+from target_posthog.mapping.language.compiler import Shipped
 from target_posthog.mapping.language.expressions import did_you_mean
+from target_posthog.mapping.rule import rule_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.mapping.stream_rules import Spec
+    from target_posthog.mapping.rule import Spec
 
     Streams = dict[str, list[Spec]]
 
@@ -47,7 +52,7 @@ FIRST_TIMES = (
 
 def shipped_names() -> list[str]:
     """Return the names of the mappings that come with the target."""
-    return sorted(one.name.removesuffix(SUFFIX) for one in _folder().iterdir() if one.name.endswith(SUFFIX))
+    return sorted(file.name.removesuffix(SUFFIX) for file in _folder().iterdir() if file.name.endswith(SUFFIX))
 
 
 def load(name: str) -> dict[str, JSON]:
@@ -102,7 +107,7 @@ def grouped(streams: Mapping[str, Sequence[Spec]], groups: Mapping[str, JSON]) -
     described = [
         {
             "name": f"group {kind}",
-            "event": "$groupidentify",
+            "event": GROUP_IDENTIFY,
             "distinct_id": [f"concat('${kind}_', {group['key']})"],
             "groups": {kind: group["key"]},
             "group_set": group.get("set", {}),
@@ -122,15 +127,10 @@ def active(rules: Iterable[Spec]) -> list[Spec]:
     return [rule for rule in rules if not rule.get("disabled")]
 
 
-def name_of(rule: Spec) -> str:
-    """Return the name by which `extends` finds a rule."""
-    return str(rule.get("name") or rule.get("leave_out") or rule.get("event"))
-
-
-def rule_for_unmapped(stream: str, schema: Mapping[str, JSON], keys: Sequence[str], *, synced_at: str) -> Spec:
+def rule_for_unmapped(stream: str, schema: Mapping[str, JSON], keys: Sequence[str], *, run_at: str) -> Spec:
     """Return the rule of a stream that no mapping knows: one event per record, named after the stream, of no person.
 
-    It carries the record's first time, or `synced_at` if the record has none.
+    It carries the record's first time, or `run_at` if the record has none.
     """
     fields = [_quoted(key) for key in keys]
     ids = [f"concat({_text(stream + ':')}, {', '.join(_between(fields))})"] if fields else []
@@ -139,7 +139,7 @@ def rule_for_unmapped(stream: str, schema: Mapping[str, JSON], keys: Sequence[st
         "event": stream,
         "delete": f"{stream} deleted",
         "distinct_id": [*ids, f"concat({_text(stream + ':')}, sha256(@))"],
-        "timestamp": " || ".join([*times, _text(synced_at)]),
+        "timestamp": " || ".join([*times, _text(run_at)]),
         "key": fields or ["sha256(@)"],
         "properties": "@",
         "person_profile": False,
@@ -149,7 +149,7 @@ def rule_for_unmapped(stream: str, schema: Mapping[str, JSON], keys: Sequence[st
 def times_of(schema: Mapping[str, JSON]) -> list[str]:
     """Return the names of a schema's fields that hold a time, the one that is likeliest to never change first."""
     fields = schema.get("properties", {})
-    times = [name for name, one in fields.items() if one.get("format") in {"date-time", "date"}]
+    times = [name for name, field in fields.items() if field.get("format") in {"date-time", "date"}]
     ranks = {name: (name.lower().startswith("updat"), _rank(name.lower())) for name in times}
     return sorted(times, key=lambda name: ranks[name])
 
@@ -159,23 +159,23 @@ def _rank(name: str) -> int:
 
 
 def _with_groups(rule: Spec, keys: Mapping[str, str]) -> Spec:
-    if "leave_out" in rule or rule["event"] == "$groupidentify":
+    if "leave_out" in rule or rule["event"] == GROUP_IDENTIFY:
         return rule
     return {**rule, "groups": {**keys, **rule.get("groups", {})}}
 
 
 def _work_in(stream: str, known: list[Spec], rule: Spec) -> None:
-    names = [name_of(one) for one in known]
+    names = [rule_name(other) for other in known]
     if "extends" in rule:
         parent = str(rule["extends"])
         if parent not in names:
             raise RuleError(f"stream `{stream}` has no rule `{parent}` to extend{did_you_mean(parent, names)}")
         at = names.index(parent)
         whole = {"name": parent, **_merged(known[at], rule)}
-        replaces = name_of(whole) == parent
+        replaces = rule_name(whole) == parent
     else:
         whole = rule
-        at = names.index(name_of(rule)) if name_of(rule) in names else len(known)
+        at = names.index(rule_name(rule)) if rule_name(rule) in names else len(known)
         replaces = at < len(known)
     _check(stream, whole)
     known[at if replaces else at + 1 : at + 1] = [whole]
@@ -191,7 +191,7 @@ def _merged(parent: Spec, rule: Spec) -> Spec:
 
 
 def _check(stream: str, rule: Spec) -> None:
-    place = f"rule `{name_of(rule)}` of stream `{stream}`"
+    place = f"rule `{rule_name(rule)}` of stream `{stream}`"
     known = FILTER_KEYS if "leave_out" in rule else EVENT_KEYS
     for key in rule:
         if key not in known:
@@ -222,23 +222,23 @@ def _parsed(name: str, text: str) -> dict[str, JSON]:
         raise RuleError(f"`mapping`: {name} is no YAML") from None
     if not isinstance(document, dict):
         raise RuleError(f"`mapping`: {name} needs an object with `streams`")
-    for key, said in document.items():
+    for key, part in document.items():
         if key not in FILE_KEYS:
             raise RuleError(f"`mapping`: {name} has no key `{key}`{did_you_mean(str(key), FILE_KEYS)}")
-        if key in PARTS and not isinstance(said, dict):
+        if key in PARTS and not isinstance(part, dict):
             raise RuleError(f"`mapping`: `{key}` of {name} needs an object")
-        if key in PARTS_OF_OBJECTS and not all(isinstance(one, dict) for one in said.values()):
+        if key in PARTS_OF_OBJECTS and not all(isinstance(entry, dict) for entry in part.values()):
             raise RuleError(f"`mapping`: each entry in `{key}` of {name} needs an object")
     return document
 
 
-def _as_shipped(said: JSON) -> JSON:
+def _as_shipped(value: JSON) -> JSON:
     """Mark each text in the rules of a shipped mapping."""
-    if isinstance(said, str):
-        return Shipped(said)
-    if isinstance(said, dict):
-        return {key: _as_shipped(one) for key, one in said.items()}
-    return [_as_shipped(one) for one in said] if isinstance(said, list) else said
+    if isinstance(value, str):
+        return Shipped(value)
+    if isinstance(value, dict):
+        return {key: _as_shipped(entry) for key, entry in value.items()}
+    return [_as_shipped(item) for item in value] if isinstance(value, list) else value
 
 
 def _quoted(field: str) -> str:

@@ -13,10 +13,11 @@ import stamina
 from flask import request
 
 from sandbox.controls import Reply
-from target_posthog.delivery.queue import MOST_EVENTS_WAITING, Delivery
+from target_posthog.delivery.queue import MOST_EVENTS_WAITING, Queue
 from target_posthog.delivery.sending import Pace
 from target_posthog.delivery.summary import Summary
-from target_posthog.posthog.client import Busy, Client, Refused
+from target_posthog.errors import BusyError, RunError
+from target_posthog.posthog.client import Client
 from target_posthog.settings import historical_per_second
 from tests.waiting import LONGEST_WAIT_SECONDS
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.posthog import PostHog
+    from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.mapping.stream_rules import Event
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +50,9 @@ class Refusals(list[tuple[object, str]]):
         self.append((origin, reason))
 
 
-def delivery_of(posthog: PostHog, **options: JSON) -> tuple[Delivery, Summary, Refusals]:
+def delivery_of(posthog: PostHog, **options: JSON) -> tuple[Queue, Summary, Refusals]:
     summary, refusals = Summary(), Refusals()
-    return Delivery(Client("phc_sandbox", posthog.url), summary, refusals, **options), summary, refusals
+    return Queue(Client("phc_sandbox", posthog.url), summary, refusals, **options), summary, refusals
 
 
 def test_nothing_is_sent_before_the_flush_and_everything_is_taken_after_it(posthog: PostHog) -> None:
@@ -86,7 +87,7 @@ def test_what_became_of_one_part_is_said_before_the_next_one_leaves(posthog: Pos
     delivery.add([event(1)], None)
     delivery.dispatch()
     delivery.add([event(2)], None)
-    with pytest.raises(Refused, match="billing limit"):
+    with pytest.raises(RunError, match="billing limit"):
         delivery.dispatch()
     assert len(posthog.controls.requests) == 1
 
@@ -144,7 +145,7 @@ def test_a_posthog_that_refuses_every_event_ends_the_run_though_there_are_dead_l
     delivery, _, refusals = delivery_of(posthog, senders=1)
     delivery.add([event(number) for number in range(10)], "a record")
     posthog.verdicts = {"Order Completed": ["drop:event_restriction_drop"] * 10}
-    with pytest.raises(Refused, match="refuses each of 10 events \\(event_restriction_drop\\)"):
+    with pytest.raises(RunError, match="refuses each of 10 events \\(event_restriction_drop\\)"):
         delivery.flush()
     assert refusals == []
 
@@ -171,7 +172,7 @@ def test_a_lane_that_fails_ends_the_flush_after_what_the_others_delivered_is_cou
     delivery, summary, _ = delivery_of(posthog, senders=4)
     delivery.add([event(number, who=f"jane{number}") for number in range(40)], None)
     posthog.controls.reply_next(Reply(status=402))
-    with pytest.raises(Refused, match="billing limit"):
+    with pytest.raises(RunError, match="billing limit"):
         delivery.flush()
     assert summary.accepted["Order Completed"] == len(posthog.events()) < 40
 
@@ -180,7 +181,7 @@ def test_a_posthog_that_stays_busy_ends_the_flush(posthog: PostHog) -> None:
     delivery, summary, _ = delivery_of(posthog, senders=1)
     delivery.add([event(1)], None)
     posthog.controls.reply_next(*[Reply(status=503)] * 10)
-    with pytest.raises(Busy, match="has taken no events"):
+    with pytest.raises(BusyError, match="has taken no events"):
         delivery.flush()
     assert summary.accepted.total() == 0
 
@@ -191,7 +192,7 @@ def test_the_brake_stops_before_more_events_than_allowed_are_sent(posthog: PostH
     delivery.flush()
     delivery.add([event(3), event(4)], None)
     with pytest.raises(
-        Refused, match="`max_events`: this run would send more than 3 events to PostHog; it has stopped after 2"
+        RunError, match="`max_events`: this run would send more than 3 events to PostHog; it has stopped after 2"
     ):
         delivery.flush()
     assert len(posthog.events()) == 2
@@ -228,14 +229,14 @@ def test_live_events_do_not_wait_for_the_pace_of_a_back_fill(posthog: PostHog) -
 
 def test_a_refusal_that_ends_the_run_hides_nothing_that_was_delivered_beside_it(posthog: PostHog) -> None:
     def stop(origin: object, reason: str) -> NoReturn:  # noqa: ARG001  # as the target calls it
-        raise Refused(reason)
+        raise RunError(reason)
 
     summary = Summary()
-    delivery = Delivery(Client("phc_sandbox", posthog.url), summary, stop, senders=4)
+    delivery = Queue(Client("phc_sandbox", posthog.url), summary, stop, senders=4)
     events = [event(number, who=f"jane{number}") for number in range(40)]
     posthog.verdicts = {one["uuid"]: ["drop:event_too_big"] for one in events[::8]}
     delivery.add(events, None)
-    with pytest.raises(Refused, match="event_too_big"):
+    with pytest.raises(RunError, match="event_too_big"):
         delivery.flush()
     assert summary.accepted.total() == len(posthog.events()) == 35
 

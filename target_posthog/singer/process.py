@@ -1,6 +1,6 @@
-"""The process around a run: its memory, signals and last moments, in: nothing; out: nothing.
+"""Process of a run: its garbage collection, its signals and its last moments.
 
-Knows neither messages nor events.
+Takes nothing and returns nothing; it knows neither messages nor events.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def collect_less_garbage() -> None:
 
 
 @contextlib.contextmanager
-def signals_held() -> Iterator[None]:
+def signals_delayed() -> Iterator[None]:
     """Let a signal that would end the process wait until what is done here is whole."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:

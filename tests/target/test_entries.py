@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from target_posthog.books.entries import Books, Entry
-from target_posthog.mapping.language.compiler import RuleError
-from target_posthog.mapping.rules import load
+from target_posthog.errors import RuleError
+from target_posthog.mapping.document import load
 
 BOOKS = load("ecommerce")["books"]["orders"]
 DAY = "2026-11-01T23:30:00-05:00"  # the second of November in UTC

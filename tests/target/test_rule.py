@@ -8,8 +8,11 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from target_posthog.mapping.language.compiler import RuleError, Shipped
-from target_posthog.mapping.stream_rules import NAMESPACE, Event, RecordError, StreamMapping
+from target_posthog.errors import RuleError
+from target_posthog.mapping.event import NAMESPACE, Event
+from target_posthog.mapping.language.compiler import Shipped
+from target_posthog.mapping.meanings import StreamMapping
+from target_posthog.mapping.rule import RecordError
 
 if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
@@ -254,7 +257,7 @@ def test_an_item_is_checked_against_the_lists_schema() -> None:
 def test_a_shipped_rule_does_without_what_the_stream_lacks() -> None:
     rule = {**RULE, "properties": {"revenue": "number(total)", "note": Shipped("note")}}
     mapping = StreamMapping("orders", [rule], identity="email", schema=SCHEMA)
-    assert mapping.left_out == ["note"]
+    assert mapping.missing == ["note"]
     assert mapping.events(RECORD)[0]["properties"] == {"revenue": 29.33, **ALWAYS}
 
 
@@ -266,7 +269,7 @@ def test_a_shipped_rule_cannot_do_without_its_time_or_key() -> None:
 def test_a_shipped_rule_is_left_out_where_the_stream_lacks_what_it_is_about() -> None:
     for change in ({"for_each": Shipped("payments")}, {"when": Shipped("cancelled_at")}):
         mapping = StreamMapping("orders", [RULE | change, {**RULE, "event": "Sale"}], identity="email", schema=SCHEMA)
-        assert mapping.left_out == ["Order Completed"]
+        assert mapping.missing == ["Order Completed"]
         assert [one["event"] for one in mapping.events(RECORD)] == ["Sale"]
         own = {key: str(value) for key, value in change.items()}
         with pytest.raises(RuleError):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.mapping.language.compiler import RuleError
-from target_posthog.mapping.rules import active, combined, load, name_of, rule_for_unmapped, shipped_names
-from target_posthog.mapping.stream_rules import StreamMapping
+from target_posthog.errors import RuleError
+from target_posthog.mapping.document import active, combined, load, rule_for_unmapped, shipped_names
+from target_posthog.mapping.meanings import StreamMapping
+from target_posthog.mapping.rule import rule_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,7 @@ def orders(*changes: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_an_event_is_renamed_in_its_place() -> None:
     _, rule = orders({"extends": "Order Completed", "event": "Purchase"})
-    assert (rule["event"], name_of(rule), rule["timestamp"]) == ("Purchase", "Order Completed", "created_at")
+    assert (rule["event"], rule_name(rule), rule["timestamp"]) == ("Purchase", "Order Completed", "created_at")
 
 
 def test_a_property_is_added_changed_or_dropped() -> None:
@@ -50,8 +51,8 @@ def test_a_property_is_added_changed_or_dropped() -> None:
 
 
 def test_a_rule_is_switched_off() -> None:
-    assert [name_of(rule) for rule in orders({"extends": "Order Completed", "disabled": True})] == ["test orders"]
-    assert [name_of(rule) for rule in orders({"extends": "test orders", "disabled": True})] == ["Order Completed"]
+    assert [rule_name(rule) for rule in orders({"extends": "Order Completed", "disabled": True})] == ["test orders"]
+    assert [rule_name(rule) for rule in orders({"extends": "test orders", "disabled": True})] == ["Order Completed"]
 
 
 def test_a_rule_is_filtered() -> None:
@@ -66,11 +67,11 @@ def test_a_key_is_taken_away_with_null() -> None:
 
 def test_with_a_name_of_its_own_a_rule_stands_beside_the_one_it_extends() -> None:
     found = orders({"extends": "Order Completed", "name": "per item", "event": "Item Sold", "for_each": "items"})
-    assert [name_of(rule) for rule in found] == ["test orders", "Order Completed", "per item"]
+    assert [rule_name(rule) for rule in found] == ["test orders", "Order Completed", "per item"]
 
 
 def test_a_rule_without_extends_is_added_or_takes_the_place_of_its_name() -> None:
-    assert [name_of(rule) for rule in orders(SALE)] == ["test orders", "Order Completed", "Sale"]
+    assert [rule_name(rule) for rule in orders(SALE)] == ["test orders", "Order Completed", "Sale"]
     _, rule = orders({**SALE, "event": "Order Completed"})
     assert "properties" not in rule
 
@@ -120,8 +121,8 @@ def test_a_file_can_build_on_a_shipped_mapping(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("extends: ecommerce\nstreams:\n  orders:\n  - {extends: Order Completed, event: Purchase}\n")
     mine, shipped = load(str(path)), load("ecommerce")
-    names = [name_of(rule) for rule in mine["streams"]["orders"]]
-    assert names == [name_of(rule) for rule in shipped["streams"]["orders"]]
+    names = [rule_name(rule) for rule in mine["streams"]["orders"]]
+    assert names == [rule_name(rule) for rule in shipped["streams"]["orders"]]
     assert "Purchase" in [rule.get("event") for rule in mine["streams"]["orders"]]
     assert mine["streams"]["customers"] == shipped["streams"]["customers"]
 
@@ -158,7 +159,7 @@ def test_the_shipped_mappings_are_there() -> None:
 
 
 def unmapped(schema: dict[str, Any], keys: list[str], record: dict[str, Any]) -> JSON:
-    rule = rule_for_unmapped("tickets", schema, keys, synced_at="2026-11-23T00:00:00Z")
+    rule = rule_for_unmapped("tickets", schema, keys, run_at="2026-11-23T00:00:00Z")
     (event,) = StreamMapping("tickets", [rule], identity="email", schema=schema).events(record)
     return event
 

@@ -1,6 +1,7 @@
-"""The target's settings and its run, in: settings and Singer messages; out: events in PostHog, then STATE.
+"""Target of the Singer SDK: the run, from its settings to the STATE that it passes on.
 
-Knows neither HTTP nor what an event looks like.
+Takes settings and Singer messages; gives records to a destination, and writes a STATE once all before it has arrived.
+STATE is written by `_write_state_message` and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,17 +15,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from singer_sdk import Target
 from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
+from typing_extensions import override
 
-from target_posthog.config_file import check_config_file
-from target_posthog.delivery.live import Sync
-from target_posthog.mapping.language.compiler import RuleError
+from target_posthog.delivery.to_posthog import PostHogDestination
+from target_posthog.errors import RunError
 from target_posthog.mapping.meanings import Meanings
-from target_posthog.messages import MessageReader
-from target_posthog.posthog.client import Busy, Refused
-from target_posthog.preview.destination import Preview
-from target_posthog.process import collect_less_garbage, leave_at_a_pause, signals_held
-from target_posthog.settings import SETTINGS, defaults, wrong_settings
-from target_posthog.sinks import PostHogSink
+from target_posthog.preview.to_file import PreviewDestination
+from target_posthog.settings import SETTINGS, check_config_file, defaults, wrong_settings
+from target_posthog.singer.messages import MessageReader
+from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, signals_delayed
+from target_posthog.singer.sinks import PostHogSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     import click
     from singer_sdk.plugin_base import _ConfigInput
 
-    from target_posthog.delivery.destination import Road
+    from target_posthog.delivery.destination import Destination
 
 SIGNAL_EXIT = 128  # as a shell reports a process that a signal ended
 SECONDS_BETWEEN_STATES = 5.0  # Meltano writes each to its database, which takes some 30 ms
-MISTAKES = (Refused, Busy, RuleError, SingerSDKError, InvalidInputLine)  # what a user can put right
+MISTAKES = (RunError, SingerSDKError, InvalidInputLine)  # what a user can put right
 
 
 class TargetPostHog(Target):
-    """Loads any Singer stream into PostHog as events and persons: once, at their time, acknowledged one by one."""
+    """Loads any Singer stream into PostHog as events and persons: at their time, acknowledged one by one."""
 
     name = "target-posthog"
     package_name = "shopify-posthog"
@@ -62,42 +62,45 @@ class TargetPostHog(Target):
         **options: Any,  # noqa: ANN401  # the SDK's arguments
     ) -> None:
         """Read the settings and the mapping; nothing is sent or asked yet."""
-        with signals_held():  # the SDK answers signals from here on, and that needs the road
+        with signals_delayed():  # the SDK answers signals from here on, and that needs the destination
             super().__init__(message_reader=MessageReader(self._abandoning), **options)
-            self.max_parallelism = 1  # the road is one for all sinks; the SDK's threads would only hang on a signal
+            self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
             self.meanings = Meanings(self.config)
-            self.road: Road = self._chosen_road()
+            self.destination: Destination = self._chosen_destination()
         self._seconds_between_states = seconds_between_states
         self._stated_at = time.monotonic()
 
-    def _chosen_road(self) -> Road:
+    def _chosen_destination(self) -> Destination:
         path = self.config.get("preview_path")
         if path:
-            return Preview(path, self.meanings, version=self.plugin_version)
-        return Sync(self.config, self.meanings)
+            return PreviewDestination(path, self.meanings, version=self.plugin_version)
+        return PostHogDestination(self.config, self.meanings)
 
+    @override
     def process_endofpipe(self) -> None:
-        """Deliver the rest, write STATE, then say what the run did."""
+        """Deliver the rest, write STATE, then print the summary."""
         with self._abandoning():
             super().process_endofpipe()
-            self.road.flush()
-            self.road.end()
+            self.destination.flush()
+            self.destination.end()
 
     @contextlib.contextmanager
     def _abandoning(self) -> Iterator[None]:
-        """Say what the run did also if an error is its end."""
+        """Print the summary also if an error ends the run."""
         try:
             yield
         except MISTAKES:
-            self.road.abandon()
+            self.destination.abandon()
             raise
 
+    @override
     def _write_state_message(self, state: dict[str, Any]) -> None:
         """Write a STATE when all before it is delivered; whole, also if a signal comes while the pipe is full."""
-        if self.road.flush():
-            with signals_held():
+        if self.destination.flush():
+            with signals_delayed():
                 super()._write_state_message(state)
 
+    @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Take a STATE and, every few seconds, deliver all before it and pass it on.
 
@@ -109,24 +112,28 @@ class TargetPostHog(Target):
             self.drain_all()
             self._stated_at = time.monotonic()
 
+    @override
     def _process_batch_message(self, message_dict: dict[str, Any]) -> NoReturn:
         """Refuse a file of records, for it went round the tap's selection and stream maps."""
-        raise Refused(
+        raise RunError(
             f"Stream `{message_dict.get('stream')}` comes as BATCH files, which this target doesn't read; remove "
             "`batch_config` from the tap's settings"
         )
 
+    @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         """Pass over ACTIVATE_VERSION: events aren't replaced by a new version of a table."""
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002  # the SDK's hook
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> NoReturn:  # the SDK's hook
         """Stop at once without a STATE: the SDK would write one for records that are not delivered, or hang.
 
         An exception won't do: raised while Python gives a lock back, it becomes a RuntimeError, and a traceback.
         """
-        self.road.drop()
+        self.destination.abort()
         os._exit(SIGNAL_EXIT + signum)
 
+    @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings, with one sentence for each that is wrong, and fill in the defaults."""
         self.append_builtin_config(self.config_jsonschema)
@@ -137,6 +144,7 @@ class TargetPostHog(Target):
         return errors
 
     @classmethod
+    @override
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
         """Announce the SDK's own settings without those that mean nothing here."""
         super().append_builtin_config(config_jsonschema)
@@ -144,7 +152,8 @@ class TargetPostHog(Target):
             config_jsonschema["properties"].pop(name, None)
 
     @classmethod
-    def invoke(cls, **options: Any) -> None:  # noqa: ANN401  # the same
+    @override
+    def invoke(cls, **options: Any) -> None:  # the same
         """Run the target; what a user can put right ends it with a sentence and exit code 1."""
         collect_less_garbage()
         try:
@@ -158,13 +167,14 @@ class TargetPostHog(Target):
         cls._leave(sentences)
 
     @classmethod
+    @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
         """Return the settings of the files that `--config` names; one that holds none is such a mistake, too."""
         try:
             for name in value:
                 if name != "ENV":  # the SDK's word for the environment
                     check_config_file(name)
-        except Refused as error:
+        except RunError as error:
             cls._leave([str(error)])
         return super().cb_config(ctx, param, value)
 

@@ -1,6 +1,7 @@
-"""Singer messages are read and checked, in: lines, schemas and records; out: messages, and what is wrong with a record.
+"""Reader of Singer messages, and checker of records against their stream's schema.
 
-Knows no event. Neither what it says nor what it raises quotes a line or a record, for they hold personal data.
+Takes lines, returns messages; takes records, returns what is wrong with them. No error quotes a line or a record, as
+they have personal data in them.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import jsonschema_rs
 import msgspec
 from singer_sdk.exceptions import InvalidInputLine, InvalidJSONSchema
 from singer_sdk.singerlib.encoding import GenericSingerReader
+from typing_extensions import override
 
-from target_posthog.process import BYTES_AT_ONCE
+from target_posthog.singer.process import BYTES_AT_ONCE
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from typing import IO
 
@@ -45,7 +47,7 @@ class _Schema(msgspec.Struct):
 class MessageReader(GenericSingerReader[bytes]):
     """Reads messages with msgspec: numbers become int or float, which read back as they were written.
 
-    Half of a surrogate pair, which is no text but which some programs write, becomes U+FFFD. All is read within the
+    Half of a surrogate pair becomes U+FFFD: it is no text, but some programs write it. Everything is read within the
     context that `around` makes.
     """
 
@@ -55,6 +57,7 @@ class MessageReader(GenericSingerReader[bytes]):
         self._decoder = msgspec.json.Decoder()
         self._lines = 0
 
+    @override
     def process_lines(
         self, file_input: IO[bytes] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
     ) -> Counter[str]:
@@ -63,10 +66,12 @@ class MessageReader(GenericSingerReader[bytes]):
             return super().process_lines(file_input, callbacks)
 
     @property
+    @override
     def default_input(self) -> IO[bytes]:
         """Return standard input, read as much at a time as a pipe holds: an eighth of the calls that Python makes."""
         return open(sys.stdin.fileno(), "rb", buffering=BYTES_AT_ONCE, closefd=False)
 
+    @override
     def deserialize_json(self, line: bytes | str) -> dict[str, Any]:
         """Return the message of a line; raises InvalidInputLine."""
         self._lines += 1
@@ -106,10 +111,12 @@ class MessageReader(GenericSingerReader[bytes]):
         except (ValueError, RecursionError):
             return None
 
-    def _process_unknown_message(self, message_dict: dict[str, Any]) -> NoReturn:  # noqa: ARG002  # the SDK's hook
+    @override
+    def _process_unknown_message(self, message_dict: dict[str, Any]) -> NoReturn:  # the SDK's hook
         raise InvalidInputLine(f"Line {self._lines} of the input is a message of a type that Singer doesn't have")
 
     @staticmethod
+    @override
     def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
         """Raise InvalidInputLine if a message lacks a key."""
         missing = sorted(requires - set(line_dict))
@@ -131,20 +138,10 @@ class RecordCheck:
         if self._validator.is_valid(record):
             return None
         error = next(iter(self._validator.iter_errors(record)))
-        place = ".".join(str(one) for one in error.instance_path) or "the record"
+        place = ".".join(str(part) for part in error.instance_path) or "the record"
         return f"`{place}` isn't as the stream's schema says (`{error.schema_path[-1]}`)"
 
 
 def _nowhere(address: str) -> NoReturn:
     """Refuse to fetch what a schema refers to: whoever writes one must not choose what is asked or read from here."""
     raise ValueError(address)
-
-
-def name_of(record: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """Return the keys by which people find a record, such as `id=5001`; what could be personal stays out."""
-    said = (f"{key}={value}" for key in keys if isinstance(value := record.get(key), int) or _is_plain(value))
-    return ", ".join(said) or "without a key that can be shown"
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str) and "@" not in value and " " not in value and len(value) <= 64  # noqa: PLR2004  # uuids and such
