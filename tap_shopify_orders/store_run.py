@@ -31,7 +31,8 @@ class StoreRun(Tap):
     name = "tap-shopify-orders"
     package_name = "shopify-posthog"
     message_writer_class = WholeLines
-    config_jsonschema: ClassVar[dict[str, Any]] = SETTINGS
+    # The SDK adds settings of its own, and the command's are others.
+    config_jsonschema: ClassVar[dict[str, Any]] = {**SETTINGS, "properties": {**SETTINGS["properties"]}}
 
     def __init__(self, *, stop: Stop | None = None, **kwargs: Any) -> None:  # noqa: ANN401  # the SDK's arguments
         """Take what asks the run to end, and settings, catalog and state as the SDK does; nothing is asked yet."""
@@ -53,10 +54,11 @@ class StoreRun(Tap):
         """The store, which nothing was asked yet."""
         config = self.config
         admin_url = admin_url_of(config["store"], config.get("admin_url"))
-        token = config.get("access_token")
-        credentials = (
-            AccessToken(token) if token else ClientCredentials(admin_url, config["client_id"], config["client_secret"])
+        # Editors and shells leave line breaks at the end of what they keep.
+        token, key, secret = (
+            (config.get(name) or "").strip() for name in ("access_token", "client_id", "client_secret")
         )
+        credentials = AccessToken(token) if token else ClientCredentials(admin_url, key, secret)
         client = Client(admin_url, credentials, accept=config.get("accept") or ())
         return Store(client, self.bulk_operations(client), self._check_granted)
 

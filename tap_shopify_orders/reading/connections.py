@@ -5,15 +5,15 @@ It knows how connections are paged and owners asked for by id, but neither Singe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET
 
-from tap_shopify_orders.decoding import decoded
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.decoding import NOT_AS_PROMISED, decoded, kind_in
+from tap_shopify_orders.errors import RunError, said
 from tap_shopify_orders.records.records import Connection, Node, Record
 from tap_shopify_orders.shopify.client import LARGEST_PAGE, PageSize
 from tap_shopify_orders.shopify.pages import patiently
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tap_shopify_orders.shopify.client import Client
     from tap_shopify_orders.shopify.query import Names
 
+MOST_NODES = 100_000  # of one connection inside a record; an order has some hundreds of lines
 CONNECTIONS_PER_CALL = 4  # of 250 nodes each; a query costs by the size of its connections, and may cost 1,000 points
 
 
@@ -91,12 +92,14 @@ class Completion:
                 else:
                     there = question.reader.node(beginning, way)
                     for path in lacked:
+                        if there[path[-1]] is UNSET:
+                            raise RunError(f"{NOT_AS_PROMISED}: it lacks {path[-1]}.")
                         setattr(owner, path[-1], there[path[-1]])
             lacking = lacking[len(found) :]
 
     def _beginnings(self, ids: list[str], paths: Sequence[Names], question: Question) -> list[msgspec.Raw]:
         """Return owners with first pages of connections, as many of the ids as one answer may hold."""
-        document = question.query.beginnings(ids[0].split("/")[3], paths)
+        document = question.query.beginnings(kind_in(ids[0]), paths)
         answer = self._client.ask(document, lambda first: {"ids": ids[:first]}, self._owners_size)
         found = decoded(answer.data, _found).nodes
         if not found:
@@ -121,15 +124,20 @@ class _Unfinished:
 
     owner: Node
     path: Names
+    cursors: set[str | None] = field(default_factory=set)  # those that were asked for
 
     @property
     def read(self) -> Connection:
-        """The connection, as far as it was read."""
-        return self.owner[self.path[-1]]  # type: ignore[no-any-return]  # a struct made for the fields
+        """The connection, as far as it was read; raises RunError if an answer lacks it."""
+        read: Connection | msgspec.UnsetType = self.owner[self.path[-1]]
+        if read is UNSET:
+            raise RunError(f"{NOT_AS_PROMISED}: it lacks {self.path[-1]}.")
+        return read
 
     @property
     def missing(self) -> Missing:
         """What to ask for next."""
+        self.cursors.add(self.read.page_info.end_cursor)
         return Missing(self.owner["id"], self.path, str(self.read.page_info.end_cursor))
 
 
@@ -153,12 +161,13 @@ def _unfinished(node: Node, question: Question) -> Iterator[_Unfinished]:
 
 def _append(unfinished: _Unfinished, rest: msgspec.Raw, question: Question) -> None:
     if rest == _NULL:
-        owner = unfinished.owner["id"]
-        raise RunError(f"{owner} was deleted while it was read: run again, from where this run stopped.")
+        raise RunError(
+            f"{said(unfinished.owner['id'])} was deleted while it was read: run again, from where this run stopped."
+        )
     more = _Unfinished(question.reader.node(rest, unfinished.path[:-1]), unfinished.path).read
-    stuck = not more.nodes or more.page_info.end_cursor == unfinished.read.page_info.end_cursor
-    if more.page_info.has_next_page and stuck:
-        raise RunError(f"Shopify's {unfinished.path[-1]} of {unfinished.owner['id']} lead nowhere: try again.")
+    stuck = not more.nodes or more.page_info.end_cursor in unfinished.cursors
+    if more.page_info.has_next_page and (stuck or len(unfinished.read.nodes) > MOST_NODES):
+        raise RunError(f"Shopify's {unfinished.path[-1]} of {said(unfinished.owner['id'])} lead nowhere: try again.")
     unfinished.read.nodes += more.nodes
     unfinished.read.page_info = more.page_info
 

@@ -10,15 +10,23 @@ import sqlite3
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
 from operator import itemgetter
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
+
+from tap_shopify_orders.decoding import UNREADABLE
+from tap_shopify_orders.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     _Places = tuple[tuple[int, int], list[Any]]  # of a root, and the rows of _JOINED that it is in
 
+LARGEST_ROW_BYTES = 64 << 20
+MOST_CHILDREN = 100_000  # of one row; Shopify lets an order have some hundreds
+NO_ROOM = "There is no room in the folder for temporary files, TMPDIR"
+_MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z$"
+MOST_DIGITS = 18  # of an id's number; SQLite holds no more
 ROWS_AT_ONCE = 1_500  # those of some 400 orders, 4 MB: what they lack is asked for in as few calls as can be
 PARENT = "__parentId"
 
@@ -33,8 +41,10 @@ _INDEXES = """
     CREATE INDEX in_time ON root (changed, number, place, size);
     CREATE INDEX of_parent ON child (parent, place, kind, size);
 """
+_CROWDED = f"SELECT EXISTS (SELECT 1 FROM child GROUP BY parent HAVING count(*) > {MOST_CHILDREN})"  # noqa: S608  # a number
 _LOST = "SELECT EXISTS (SELECT 1 FROM child WHERE parent NOT IN (SELECT number FROM root))"
 _TWICE = "SELECT EXISTS (SELECT 1 FROM root GROUP BY number HAVING count(*) > 1)"
+_FAULTS = {_LOST: "rows without their parent", _TWICE: "a row twice", _CROWDED: "a row with too many others"}
 _JOINED = """
     SELECT root.place, root.size, child.kind, child.place, child.size
     FROM root LEFT JOIN child ON child.parent = root.number
@@ -87,15 +97,18 @@ class Rows:
         """
         batch: list[_Places] = []
         rows = 0
-        for root, joined in groupby(self._database.execute(_JOINED, (since, until)), key=itemgetter(0, 1)):
-            children = list(joined)
-            batch.append((root, children))
-            rows += len(children)
-            if rows >= ROWS_AT_ONCE:
+        try:
+            for root, joined in groupby(self._database.execute(_JOINED, (since, until)), key=itemgetter(0, 1)):
+                children = list(joined)
+                batch.append((root, children))
+                rows += len(children)
+                if rows >= ROWS_AT_ONCE:
+                    yield self._read(batch)
+                    batch, rows = [], 0
+            if batch:
                 yield self._read(batch)
-                batch, rows = [], 0
-        if batch:
-            yield self._read(batch)
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"{NO_ROOM} ({error}). What was read is safe: make room, and run again.") from None
 
     def close(self) -> None:
         """Let go of file and database."""
@@ -108,7 +121,7 @@ class Rows:
         if found != counted:
             raise Incomplete(f"left a result that has {found.objects} of {counted.objects} rows")
         self._database.executescript(_INDEXES)
-        for check, fault in ((_LOST, "rows without their parent"), (_TWICE, "a row twice")):
+        for check, fault in _FAULTS.items():
             if self._database.execute(check).fetchone()[0]:
                 raise Incomplete(f"left a result that has {fault}")
 
@@ -151,19 +164,23 @@ class Rows:
             "Row",
             [
                 ("id", str | None, None),
-                ("updated_at", str | None, None),
+                ("updated_at", Annotated[str, msgspec.Meta(pattern=_MOMENT)] | None, None),
                 ("parent", str | None, msgspec.field(default=None, name=PARENT)),
                 *((key, str | None, None) for key in keys),
             ],
         )
         decode = msgspec.json.Decoder(row_type).decode
         place = self._file.seek(0)
-        for line in self._file:
+        while line := self._file.readline(LARGEST_ROW_BYTES + 1):
+            if len(line) > LARGEST_ROW_BYTES:
+                raise Incomplete("left a result that has a row without end")
             try:
                 row: Any = decode(line)
-            except msgspec.DecodeError as error:
-                raise Incomplete("left a result that has a row that isn't JSON") from error
+            except UNREADABLE:
+                raise Incomplete("left a result that has a row that isn't as it should be") from None
             if row.parent is None:
+                if row.updated_at is None:
+                    raise Incomplete("left a result that has a row without its time")
                 yield None, row.updated_at, _number(row.id), place, len(line)
             else:
                 yield _number(row.parent), _kind(row, keys), place, len(line)
@@ -178,5 +195,8 @@ def _kind(row: object, keys: Sequence[str]) -> int:
     raise Incomplete("left a result that has rows of another query")
 
 
-def _number(global_id: str) -> int:
-    return int(global_id.rpartition("/")[2])
+def _number(global_id: str | None) -> int:
+    number = (global_id or "").rpartition("/")[2]
+    if not number.isdecimal() or len(number) > MOST_DIGITS:
+        raise Incomplete("left a result that has a row without its id")
+    return int(number)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from typing_extensions import override
 
 from tap_shopify_orders.decoding import decoded
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.errors import RunError, said
 from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.client import API_VERSION
 
@@ -73,7 +73,7 @@ class Granted:
             "history": "all orders" if self._sees_all_orders else "orders that were made in the last 60 days",
             **counts,
         }
-        return "\n".join(f"{key:>12}  {value}" for key, value in rows.items())
+        return "\n".join(f"{key:>12}  {said(value)}" for key, value in rows.items())
 
 
 class _Named(msgspec.Struct):
@@ -101,7 +101,7 @@ class _Answer(msgspec.Struct):
 class Count(msgspec.Struct):
     """How many records there are; `precision` is EXACT or AT_LEAST."""
 
-    count: int = 0
+    count: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 0  # ten times as many as any store has
     precision: str = "EXACT"
 
     @override
@@ -176,7 +176,7 @@ def _count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
 
 def denial(stream: str, gaps: Denied) -> str:
     """Return the sentence for fields that Shopify denies: which ones, what it says, and the remedy."""
-    fields = sorted({".".join(step for step in path if step not in ("page", "nodes")) for path, _ in gaps.gaps})
+    fields = sorted({said(".".join(step for step in path if step not in ("page", "nodes"))) for path, _ in gaps.gaps})
     return (
         f"Shopify denies {', '.join(fields) or 'all'} of {stream}, which would look as if there were none."
         f" It says: {gaps} {_remedy(message for _, message in gaps.gaps)}"

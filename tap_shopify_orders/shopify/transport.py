@@ -20,7 +20,7 @@ import requests
 import urllib3
 
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.shopify.answers import Busy, Gone
+from tap_shopify_orders.shopify.answers import Busy, Gone, host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -70,7 +70,7 @@ class Transport:
 
     def __init__(self, url: str, *, seconds: float = ANSWER_SECONDS, most_bytes: int = LARGEST_ANSWER_BYTES) -> None:
         """Read proxies and certificates from the environment, once; nothing is asked yet."""
-        self.host, self._seconds, self._most_bytes = host_of(url), seconds, most_bytes
+        self.host, self.seconds, self._most_bytes = host_of(url), seconds, most_bytes
         self._session = requests.Session()
         settings = self._session.merge_environment_settings(url, {}, None, None, None)
         self._session.verify, self._session.trust_env = settings["verify"], False
@@ -84,7 +84,7 @@ class Transport:
 
     def post(self, url: str, data: bytes | Mapping[str, str], headers: Mapping[str, str] | None = None) -> Received:
         """Return the answer to a POST."""
-        ends = monotonic() + self._seconds
+        ends = monotonic() + self.seconds
         response = self._until(ends, lambda: self._asked("POST", url, data=data, headers=headers))
         with response:
             content = self._until(ends, lambda: self._content(response), response)
@@ -127,7 +127,7 @@ class Transport:
             if response is not None:
                 with suppress(OSError, RuntimeError, ValueError):  # it has just come to its end
                     response.raw.shutdown()
-            raise self._late(self._seconds)
+            raise self._late(self.seconds)
         try:
             return future.result()
         except requests.exceptions.SSLError as error:
@@ -157,16 +157,6 @@ class Transport:
             f"Nobody whom this machine trusts vouches for the certificate of {self.host}: if a proxy or a company's own"
             " authority stands between, name its certificates in REQUESTS_CA_BUNDLE. Nothing was sent."
         )
-
-
-def host_of(url: str) -> str:
-    """Return the host of an address as it may be printed: without user and password."""
-    try:
-        place = urlsplit(url)
-        port = f":{place.port}" if place.port else ""
-    except ValueError:
-        return "an address that isn't one"
-    return f"{place.hostname or ''}{port}"
 
 
 def check_link(link: str, root: Transport, root_url: str) -> None:

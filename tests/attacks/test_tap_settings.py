@@ -8,6 +8,7 @@ import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
 from tap_shopify_orders.settings import SETTINGS
+from tap_shopify_orders.store_run import StoreRun
 from tap_shopify_orders.tap import TapShopifyOrders
 from tests.attacks.processes import settings_of
 
@@ -48,8 +49,8 @@ def test_blanks_around_a_credential_are_not_the_credential(shop: Shop) -> None:
         {"access_token": " shpat_sandbox\n"},
         {"access_token": None, "client_id": " sandbox-client\n", "client_secret": "shpss_sandbox\r\n"},
     ):
-        tap = TapShopifyOrders(config=settings_of(shop, **more), setup_mapper=False)
-        assert tap.granted.name == "Sandbox Records"
+        run = StoreRun(config=settings_of(shop, **more), setup_mapper=False)
+        assert run.store.granted.name == "Sandbox Records"
 
 
 ADDRESSES = [
@@ -110,6 +111,9 @@ WRONG: dict[str, Any] = {
     "stream_map_config": SECRET,
     "flattening_enabled": SECRET,
     "flattening_max_depth": SECRET,
+    "flattening_max_key_length": SECRET,
+    "flattening_separator": [SECRET],
+    "faker_config": SECRET,
 }
 
 

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tap_shopify_orders.shopify.answers import Busy, Gone
-from tap_shopify_orders.shopify.transport import Transport, check_link, host_of
+from tap_shopify_orders.shopify.answers import Busy, Gone, host_of
+from tap_shopify_orders.shopify.transport import Transport, check_link
 from tests.attacks.hostile import Hostile, dripping, head
 
 SECONDS = 0.5
