@@ -23,5 +23,5 @@ for command in COMMANDS:
 
 
 def command_lines() -> list[str]:
-    """Return each command's name with the first sentence of its help, for the help of a run."""
-    return [f"{command.name}: {(command.help or '').split('.')[0]}." for command in COMMANDS]
+    """Return each command's name with its summary, for the help of a run."""
+    return [f"{command.name:<10} {command.get_short_help_str(80)}" for command in COMMANDS]

@@ -13,11 +13,11 @@ import msgspec
 
 from target_posthog.delivery.dead_letters import DeadLetters
 from target_posthog.delivery.destination import key_name
+from target_posthog.delivery.held_run import HeldRun
 from target_posthog.delivery.queue import Queue
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
 from target_posthog.posthog.client import DEFAULT_HOST, Client
-from target_posthog.preview.held_run import HeldRun
 from target_posthog.settings import historical_per_second
 
 if TYPE_CHECKING:

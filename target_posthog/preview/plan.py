@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
     from target_posthog.preview.file import KnownRecord, PlannedEvent
 
-FORMAT = 1
 MOST_EXAMPLES = 3
 
 Sums = dict[str, Decimal]  # by currency

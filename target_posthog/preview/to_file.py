@@ -17,6 +17,7 @@ import msgspec
 
 from target_posthog.delivery.admission import Admission
 from target_posthog.delivery.destination import key_name
+from target_posthog.delivery.held_run import PLAN_FORMAT
 from target_posthog.delivery.queue import HISTORICAL_AFTER
 from target_posthog.mapping.catalogue import catalogue
 from target_posthog.mapping.event import is_identified, money_in
@@ -25,7 +26,7 @@ from target_posthog.preview.file import plain
 from target_posthog.preview.lines import plan_lines
 from target_posthog.preview.naming import Naming
 from target_posthog.preview.personal import personal_values, personal_values_of, stand_ins
-from target_posthog.preview.plan import FORMAT, Planning
+from target_posthog.preview.plan import Planning
 from target_posthog.preview.writer import PreviewWriter
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class PreviewDestination:
         document = self._meanings.document
         self._file.finish({**about, "version": self._version, "books": json.dumps(document["books"])})
         planning = Planning(
-            {"format": FORMAT, **about, "rules": self._meanings.fingerprint},
+            {"format": PLAN_FORMAT, **about, "rules": self._meanings.fingerprint},
             self._meanings.personal,
             catalogue({"streams": self._meanings.streams, "glossary": document["glossary"]}),
         )

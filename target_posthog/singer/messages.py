@@ -112,7 +112,7 @@ class MessageReader(GenericSingerReader[bytes]):
             return None
 
     @override
-    def _process_unknown_message(self, message_dict: dict[str, Any]) -> NoReturn:  # the SDK's hook
+    def _process_unknown_message(self, message_dict: dict[str, Any]) -> NoReturn:
         raise InvalidInputLine(f"Line {self._lines} of the input is a message of a type that Singer doesn't have")
 
     @staticmethod

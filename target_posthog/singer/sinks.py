@@ -64,7 +64,7 @@ class PostHogSink(Sink):
         return self._destination.is_full
 
     @override
-    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # the SDK's hook
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Make the record's events and let them go."""
         self._destination.take(self, record, self._outcome(record))
 
@@ -81,7 +81,7 @@ class PostHogSink(Sink):
             return Outcome(invalid=str(error))
 
     @override
-    def process_batch(self, context: dict[str, Any]) -> None:  # the SDK's hook
+    def process_batch(self, context: dict[str, Any]) -> None:
         """Let all that waits leave, of this stream and the others; a STATE waits until PostHog has acknowledged it."""
         self._destination.dispatch()
 

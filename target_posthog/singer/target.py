@@ -17,6 +17,7 @@ from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, Singe
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 from typing_extensions import override
 
+from target_posthog.commands.group import command_lines
 from target_posthog.delivery.to_posthog import PostHogDestination
 from target_posthog.errors import RunError
 from target_posthog.mapping.meanings import Meanings
@@ -125,7 +126,7 @@ class TargetPostHog(Target):
         """Pass over ACTIVATE_VERSION: events aren't replaced by a new version of a table."""
 
     @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> NoReturn:  # the SDK's hook
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> NoReturn:
         """Stop at once without a STATE: the SDK would write one for records that are not delivered, or hang.
 
         An exception won't do: raised while Python gives a lock back, it becomes a RuntimeError, and a traceback.
@@ -153,7 +154,18 @@ class TargetPostHog(Target):
 
     @classmethod
     @override
-    def invoke(cls, **options: Any) -> None:  # the same
+    def get_singer_command(cls) -> click.Command:
+        """Return the command of a run; its help names the other commands, too."""
+        command = super().get_singer_command()
+        command.help = "Read Singer messages from standard input and send their events to PostHog."
+        command.epilog = "\b\nOther commands, each with a --help of its own:\n" + "\n".join(
+            f"  target-posthog {line}" for line in command_lines()
+        )
+        return command
+
+    @classmethod
+    @override
+    def invoke(cls, **options: Any) -> None:
         """Run the target; what a user can put right ends it with a sentence and exit code 1."""
         collect_less_garbage()
         try:

@@ -71,7 +71,7 @@ def read_by(shops: list[Shop], *, granted: bool = False) -> tuple[dict[str, Any]
     entries, environment = [], {}
     for shop in shops:
         entry, variables = _entry_of(shop, granted=granted)
-        prefix = entry["store"].upper().replace("-", "_")
+        prefix = "SHOPIFY_" + entry["store"].upper().replace("-", "_")
         entries.append(entry | {f"{name}_env": f"{prefix}_{name.upper()}" for name in variables})
         environment |= {f"{prefix}_{name.upper()}": value for name, value in variables.items()}
     return {"stores": entries}, environment

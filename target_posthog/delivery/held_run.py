@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.errors import RunError
 from target_posthog.mapping.event import PLACES, places_of
-from target_posthog.preview.plan import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from target_posthog.mapping.event import Event
 
+PLAN_FORMAT = 1  # of the plans that `preview/plan.py` writes
 AGAIN = "preview again, look at it, and keep the new plan"
 
 
@@ -44,7 +44,7 @@ class HeldRun:
         try:
             plan = json.loads(Path(path).read_text("utf-8"))
             held_run = cls(plan)
-            readable = plan["format"] == FORMAT and isinstance(plan["rules"], str)
+            readable = plan["format"] == PLAN_FORMAT and isinstance(plan["rules"], str)
         except OSError as error:
             raise RunError(f"`plan_path`: the file {path} can't be read ({error.strerror})") from None
         except (ValueError, LookupError, TypeError, AttributeError):
