@@ -17,7 +17,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 from tap_shopify_orders.errors import RunError, said
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping
 
     Config = Mapping[str, Any]
 
@@ -38,6 +38,7 @@ OVERRIDES = ("start_date", "end_date", "accept", "admin_url")
 OF_THE_LIST = ("stores", "stores_at_once", "credentials_prefix")
 OF_ONE_STORE = ("store", "access_token", "admin_url")  # who gives these beside `stores` may send a token to a stranger
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # anything else may be the credential itself, and isn't repeated
+LONGEST_LOOK_AGAIN_DAYS = 365
 LONGEST_LOOKBACK_SECONDS = 10 * 365 * 86_400  # more leads out of the calendar
 DEFAULT_PREFIX = "SHOPIFY_"
 TOKEN = re.compile(r"[!-~]{1,1000}")  # what a header can hold, without blanks
@@ -140,6 +141,14 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         title="Lookback",
         description="How far before the bookmark a run begins, to catch what Shopify's search learns late; what"
         " hasn't changed isn't emitted again.",
+    ),
+    th.Property(
+        "look_again_days",
+        th.IntegerType(minimum=0, maximum=LONGEST_LOOK_AGAIN_DAYS),
+        default=30,
+        title="Look again",
+        description="For how many days after its last change an order is looked at again in each run that waits for its"
+        " attribution, a payment, a return or a parcel; 0 for never.",
     ),
     th.Property(
         "method",

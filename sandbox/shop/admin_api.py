@@ -82,6 +82,7 @@ class Shop:
             scopes=self.settings.scopes,
         )
         self.closed: tuple[int, str] | None = None
+        self.moved_to = ""
         self.breaks: dict[str, int] = {}
         self.twist: Callable[[dict[str, Any]], Any] = lambda body: body
         self.url = ""
@@ -97,6 +98,10 @@ class Shop:
         """Answer everything as a shop that is frozen (402), gone (404) or locked (423); 200 opens it again."""
         errors = {402: "Unavailable Shop", 404: "Not Found", 423: "Locked"}
         self.closed = (status, errors[status]) if status in errors else None
+
+    def redirect(self, url: str) -> None:
+        """Answer everything as the old address of a renamed shop does: look at the new one."""
+        self.moved_to = url
 
     def break_field(self, name: str, times: int = 1) -> None:
         """Let `Order.customer` (or another field) fail inside Shopify so many times."""
@@ -117,6 +122,10 @@ class Shop:
         g.request_id = str(uuid4())
         if self.closed and not request.path.startswith("/_"):
             return _answer({"errors": self.closed[1]}, status=self.closed[0])
+        if self.moved_to and not request.path.startswith("/_"):
+            moved = _answer({}, status=301)
+            moved.headers["Location"] = f"{self.moved_to}{request.full_path.rstrip('?')}"
+            return moved
         return None
 
     def _sign(self, response: Response) -> Response:

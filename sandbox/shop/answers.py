@@ -21,11 +21,11 @@ from sandbox.shop.cost import LARGEST_QUERY_POINTS, actual_cost, requested_cost
 from sandbox.shop.execution import Execution
 from sandbox.shop.filters import BULK_FILTERS
 from sandbox.shop.graph import Graph
+from sandbox.shop.moments import instant
 from sandbox.shop.operation import Operation, definition_of
 from sandbox.shop.sales_report import sales_by_day
 from sandbox.shop.schemas import RETIRED, VERSIONS, read_document, refusal, schema
 from sandbox.shop.shopifyql import answer
-from sandbox.shop.store import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from sandbox.shop import catalog, orders
 from sandbox.shop.customers import customer, email_address, phone_number
 from sandbox.shop.goods import Line, Payment, Placed, Reversal
+from sandbox.shop.moments import instant
 from sandbox.shop.money import ZERO, Currencies
 from sandbox.shop.people import person
 from sandbox.shop.refunds import refund
-from sandbox.shop.store import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -36,7 +36,11 @@ class Product:
 
 @dataclass(frozen=True)
 class Line:
-    """So many of a product at a final unit price, after so much discount per unit."""
+    """So many of a product at a final unit price, after so much discount per unit.
+
+    `rest` is what is taken off beyond that because a discount on the whole order isn't divisible: less than a cent for
+    each unit, so that its cents fall on the first ones.
+    """
 
     product: Product
     quantity: int
@@ -44,6 +48,7 @@ class Line:
     off: Decimal = ZERO
     properties: tuple[tuple[str, str], ...] = ()
     duty: Decimal = ZERO
+    rest: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,8 @@ class Reversal:
     """What a refund or a return takes back: so many of a line item (by its place), and of what was asked for shipping.
 
     `adjustment` is money given beyond that, or kept from it where it is negative; `adjustment_tax` of it is tax.
-    `duties` takes them all back. `status` is that of the transaction which pays a refund.
+    `duties` takes them all back. `money` is what a refund pays where that isn't its value, as nothing was paid before;
+    `status` is that of the transaction which pays it.
     """
 
     quantities: Mapping[int, int] = field(default_factory=dict)
@@ -93,9 +99,36 @@ class Reversal:
     adjustment: Decimal = ZERO
     adjustment_tax: Decimal = ZERO
     duties: bool = False
+    money: Decimal | None = None
     restock_type: str = "RETURN"
     note: str | None = None
     status: str = "SUCCESS"
+
+
+@dataclass(frozen=True)
+class Processed:
+    """What is done when a return is processed: goods come back, others go out in exchange, fees are asked.
+
+    `fees` are named by their type, RestockingFee or ReturnShippingFee.
+    """
+
+    back: Reversal
+    exchanged: Sequence[Line] = ()
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What an edit changes: new lines, how many there are to be of a line (by its place), its list price, its discount.
+
+    Prices and discounts are per unit. `shipping` is a further shipping line.
+    """
+
+    added: Sequence[Line] = ()
+    quantities: Mapping[int, int] = field(default_factory=dict)
+    prices: Mapping[int, Decimal] = field(default_factory=dict)
+    discounts: Mapping[int, Decimal] = field(default_factory=dict)
+    shipping: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -107,4 +140,5 @@ class Payment:
     amount: Decimal | None = None
     status: str = "SUCCESS"
     error_code: str | None = None
+    unprocessed: bool = False  # whether a pending one has no `processedAt` yet, which may be null
     parent: Node | None = None

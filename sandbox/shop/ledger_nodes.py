@@ -6,9 +6,10 @@ Source: https://shopify.dev/docs/api/admin-graphql/latest/interfaces/SalesAgreem
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from sandbox.shop.money import ZERO, rounded
+from sandbox.shop.money import ZERO, rounded, shop_amount
 from sandbox.shop.nodes import number_of
 from sandbox.shop.parts import gid, tax_lines
 
@@ -34,38 +35,52 @@ SALE_TYPES = {
     "ADDITIONAL_FEE": ("AdditionalFeeSale", "additionalFee"),
     "FEE": ("FeeSale", "fee"),
     "ADJUSTMENT": ("AdjustmentSale", ""),
+    "UNKNOWN": ("UnknownSale", ""),
 }
 LINKS = {"OrderAgreement": "order", "RefundAgreement": "refund", "ReturnAgreement": "return"}
-PLACES = 1_000  # an order has fewer agreements, and each of them fewer sales, by far
+# Ids of today have thirteen digits; what stands before them, as in the benchmarks' copies of a store, stays. Each order
+# has room for so many agreements and sales, by far more than there are.
+DIGITS = 10**13
+FIRST_ID, FIRST_ORDER_ID = 6_000_000_000_000, 5_000_000_000_000
+AGREEMENTS, SALES = 100, 10_000
 
 
 def served(order: Node, practice: Practice) -> list[Node]:
     """Return the agreements of an order as they are answered this time.
 
-    A ledger that was told to be cut short so many times lacks its last sale; nothing else says so.
+    A ledger that was told to be cut short so many times lacks the last sale that comes to anything; nothing says so.
     """
+    if order.get("_hidden"):
+        return []
     nodes = agreements(order, after_taxes=practice.discount_after_taxes)
     if order.get("_cuts"):
         order["_cuts"] -= 1
-        nodes[0]["sales"] = nodes[0]["sales"][:-1]
+        worth = [one for one in nodes[0]["sales"] if shop_amount(one["totalAmount"])]
+        nodes[0]["sales"] = [one for one in nodes[0]["sales"] if one is not worth[-1]]
     return nodes[::-1] if practice.newest_first else nodes
 
 
 def agreements(order: Node, *, after_taxes: bool = False) -> list[Node]:
     """Return the nodes of an order's agreements; `after_taxes` says discounts after taxes as well."""
-    base = number_of(order) * PLACES
+    before, number = divmod(number_of(order), DIGITS)
+    first, place = before * DIGITS + FIRST_ID, number - FIRST_ORDER_ID
+    agreement_ids, sale_ids = count(first + place * AGREEMENTS), count(first + place * SALES)
     return [
         {
             "__typename": one.type_name,
-            "id": gid("SalesAgreement", base + place),
+            "id": gid("SalesAgreement", next(agreement_ids)),
             "happenedAt": one.at,
-            "reason": REASONS.get(one.type_name, "UNKNOWN"),
+            "reason": "UNKNOWN" if _is_unknown(one) else REASONS[one.type_name],
             "app": _app(order),
-            "sales": _sales(order, one, (base + place) * PLACES, after_taxes=after_taxes),
+            "sales": [_sale(order, sale, next(sale_ids), after_taxes=after_taxes) for sale in one.sales],
             LINKS.get(one.type_name, "_"): order if one.type_name == "OrderAgreement" else one.link,
         }
-        for place, one in enumerate(order["_agreements"])
+        for one in order["_agreements"]
     ]
+
+
+def _is_unknown(agreement: Agreement) -> bool:
+    return any(one.line_type == "UNKNOWN" for one in agreement.sales)
 
 
 def _app(order: Node) -> Node | None:
@@ -73,20 +88,16 @@ def _app(order: Node) -> Node | None:
     return app and {"id": app["id"], "title": app["name"], "handle": app["name"].lower().replace(" ", "-")}
 
 
-def _sales(order: Node, agreement: Agreement, base: int, *, after_taxes: bool) -> list[Node]:
-    return [_sale(order, one, base + place, after_taxes=after_taxes) for place, one in enumerate(agreement.sales)]
-
-
 def _sale(order: Node, sale: Sale, number: int, *, after_taxes: bool) -> Node:
     bag, worth = order["_currencies"].bag, sale.worth
-    type_name, link = SALE_TYPES.get(sale.line_type, ("UnknownSale", ""))
+    type_name, link = SALE_TYPES[sale.line_type]
     tax = bag(worth.tax)
     taxed = worth.discount * (1 + sale.rate) if after_taxes else ZERO
     return {
         "__typename": type_name,
         "id": gid("Sale", number),
         "actionType": sale.action,
-        "lineType": sale.line_type if type_name != "UnknownSale" else "UNKNOWN",
+        "lineType": sale.line_type,
         "quantity": sale.quantity,
         "totalAmount": bag(worth.total),
         "totalTaxAmount": tax,
@@ -95,5 +106,5 @@ def _sale(order: Node, sale: Sale, number: int, *, after_taxes: bool) -> Node:
         "taxes": [{"id": gid("SaleTax", number), "amount": tax, "taxLine": tax_lines(tax, sale.rate)[0]}]
         if worth.tax
         else [],
-        link or "_": sale.link,
+        link or "_": None if sale.link and sale.link.get("_deleted") else sale.link,
     }

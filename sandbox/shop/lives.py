@@ -14,16 +14,17 @@ from sandbox.shop import catalog, orders, totals
 from sandbox.shop.goods import Discount, Payment, Placed, Reversal
 from sandbox.shop.journeys import journey, web_attributes
 from sandbox.shop.ledger import of_line
+from sandbox.shop.moments import instant, moment
 from sandbox.shop.money import ZERO, Currencies
 from sandbox.shop.parts import gid
 from sandbox.shop.refunds import refund
-from sandbox.shop.store import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sandbox.shop.buyers import Buyer
     from sandbox.shop.orders import Order
+    from sandbox.shop.situations import Situation
 
 TAX_RATE = Decimal("0.08")
 SHIPPING = (ZERO, Decimal("4.95"), Decimal("9.95"))
@@ -69,9 +70,16 @@ class Life:
     ids: Iterator[int]
     at: datetime
     end: datetime
+    situation: Situation | None = None
 
     def order(self, number: int, quantity: int, dollars: Decimal) -> Order:
         """Return the order with everything that happened to it."""
+        order = self._lived(number, quantity, dollars)
+        if self.situation:
+            self.situation.happen(order)
+        return order
+
+    def _lived(self, number: int, quantity: int, dollars: Decimal) -> Order:
         order = orders.place(self._placed(number, quantity, dollars), self.ids)
         paid = self._pay(order)
         if self.buyer.happens(1.5):
@@ -83,7 +91,7 @@ class Life:
             self._send(order)
         if paid and self.buyer.happens(6):
             self._refund(order)
-        done = datetime.fromisoformat(order["updatedAt"].replace("Z", "+00:00")) + timedelta(minutes=5)
+        done = moment(order["updatedAt"]) + timedelta(minutes=5)
         if paid and order["fulfillments"] and self.buyer.happens(80) and done < self.end:
             orders.close(order, instant(done))
         return order
@@ -95,7 +103,7 @@ class Life:
         discount, percent = self._discount(channel, dollars)
         address = None if channel == "pos" else self.buyer.person.address
         country = address["countryCodeV2"] if address else "US"
-        return Placed(
+        placed = Placed(
             at=instant(self.at),
             number=number,
             lines=catalog.lines(random, quantity, dollars, percent),
@@ -108,6 +116,7 @@ class Life:
             address=address,
             extra=self._extra(channel, guest=guest),
         )
+        return self.situation.placed(placed) if self.situation else placed
 
     def _discount(self, channel: str, dollars: Decimal) -> tuple[Discount | None, int]:
         if not dollars:
@@ -165,7 +174,10 @@ class Life:
         if how == "second try":
             orders.pay(order, self.ids, at, Payment(status="FAILURE", error_code="CARD_DECLINED"))
         gateway = random.choices(("shopify_payments", "paypal", "gift_card", "cash"), (75, 22, 2, 1))[0]
-        orders.pay(order, self.ids, at, Payment(gateway=gateway))
+        if self.situation and self.situation.pays():
+            self.situation.pay(order)
+        else:
+            orders.pay(order, self.ids, at, Payment(gateway=gateway))
         return True
 
     def _cancel(self, order: Order, *, paid: bool) -> None:
@@ -179,7 +191,7 @@ class Life:
 
     def _send(self, order: Order) -> None:
         """Send the lines in one parcel or in two, as far as there was time; a few wait for their second half."""
-        lines = order["lineItems"]
+        lines = [line for line in order["lineItems"] if line["_type"] != "TIP"]
         parcels = [lines[:1], lines[1:]] if len(lines) > 1 and self.buyer.happens(15) else [lines]
         if len(parcels) > 1 and self.buyer.happens(20):
             parcels.pop()
@@ -207,7 +219,8 @@ class Life:
         if kind == "shipping":
             return Reversal(shipping=shipping)
         if kind == "amount" or step:
-            left = totals.whole(order) - (of_line(order, lines[0], lines[0]["quantity"]).total if step else ZERO)
+            one, every = (of_line(order, lines[0], count) for count in (1, lines[0]["quantity"]))
+            left = totals.whole(order) - (one.total - one.tax + every.tax if step else ZERO)
             return Reversal(adjustment=min(Decimal("1.50"), left))
         return Reversal({0: 1}, restock_type=self.buyer.random.choice(("RETURN", "NO_RESTOCK")))
 

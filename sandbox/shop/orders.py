@@ -52,8 +52,10 @@ def place(placed: Placed, ids: Iterator[int], practice: Practice = USUAL) -> Ord
         "taxesIncluded": placed.taxes_included,
         "_currencies": placed.currencies,
         "_tax_rate": placed.tax_rate,
+        "_shipping_rate": placed.shipping_tax_rate,
         "_adjusted": ZERO,
         "_return_fees": ZERO,
+        "_unnamed": ZERO,
         "_deeds": [(placed.at, placed)],
     }
     code = placed.discount.label if placed.discount and placed.discount.type_name == "DiscountCodeApplication" else None
@@ -61,7 +63,8 @@ def place(placed: Placed, ids: Iterator[int], practice: Practice = USUAL) -> Ord
     order |= dict(placed.extra)
     on_goods, on_shipping = (application, None) if not placed.shipping_off else (None, application)
     lines = [parts.line_item(order, line, on_goods, ids) for line in placed.lines]
-    shipping = [parts.shipping_line(order, placed, on_shipping, ids)] if placed.address or placed.shipping else []
+    carriage = parts.Carriage(placed.shipping, placed.shipping_off, placed.shipping_tax_rate)
+    shipping = [parts.shipping_line(order, carriage, on_shipping, ids)] if placed.address or placed.shipping else []
     order["lineItems"] = [*lines, parts.tip_item(order, placed.tip, ids)] if placed.tip else lines
     order["shippingLines"], order["shippingLine"] = shipping, shipping[0] if shipping else None
     order["additionalFees"] = [parts.additional_fee(order, *fee, ids) for fee in placed.fees.items()]
@@ -104,6 +107,31 @@ def fulfill(
     sent = [line for line in order["lineItems"] if line["_type"] != "TIP"] if lines is None else lines
     order["fulfillments"].append(parts.fulfillment(order, sent, ids, at, delivered_at))
     touch(order, delivered_at or at)
+
+
+def complete(order: Order, at: str, status: str = "SUCCESS", practice: Practice = USUAL) -> None:
+    """Let the newest pending transaction succeed or fail: the same one changes, no new one comes."""
+    pending = [one for one in order["transactions"] if one["status"] == "PENDING"]
+    if not pending:
+        raise ValueError(f"order {order['name']} has no pending transaction")
+    pending[-1]["status"] = status
+    if practice.success_is_processed:
+        pending[-1]["processedAt"] = at
+    if "payment succeeded" in practice.moves:
+        touch(order, at)
+
+
+def cancel_fulfillment(order: Order, at: str, place: int = -1) -> None:
+    """Cancel a parcel; what was in it is to be sent again."""
+    order["fulfillments"][place].update(status="CANCELLED", displayStatus="CANCELED", updatedAt=at)
+    touch(order, at)
+
+
+def deliver(order: Order, at: str, place: int = -1, *, moves: bool = False) -> None:
+    """Let tracking say that a parcel has arrived."""
+    order["fulfillments"][place].update(displayStatus="DELIVERED", deliveredAt=at, updatedAt=at)
+    if moves:
+        touch(order, at)
 
 
 def cancel(order: Order, at: str, reason: str) -> None:

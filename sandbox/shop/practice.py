@@ -15,7 +15,7 @@ UNSURE_MOVES = frozenset(
 
 @dataclass(frozen=True)
 class Practice:
-    """The choices of one store."""
+    """The choices of one store; `moves` holds those of UNSURE_MOVES that move `updatedAt`."""
 
     placed_at: str = "createdAt"  # or "processedAt": which of them an order's first agreement happened at
     update_quantity: int | None = 0  # or None: the quantity of a sale that changes a price
@@ -25,7 +25,10 @@ class Practice:
     unrefunded_cancel_reverses: bool = True  # whether cancelling without a refund takes back the lines and keeps all
     discount_after_taxes: bool = False  # whether a discount is also said after taxes
     newest_first: bool = False  # whether agreements come newest first; their order isn't documented
-    moves: frozenset[str] = frozenset({"customer", "email", "payment succeeded", "return opened"})  # of UNSURE_MOVES
+    pending_is_processed: bool = True  # whether a pending transaction has a `processedAt`, or null
+    success_is_processed: bool = True  # whether success moves a transaction's `processedAt`, or leaves it
+    refund_of_a_return: bool = True  # whether a refund that reverses nothing, as a return did, has an agreement
+    moves: frozenset[str] = frozenset({"customer", "email", "merge", "payment succeeded", "return opened"})
 
 
 USUAL = Practice()

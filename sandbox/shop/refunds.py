@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.shop import ledger, parts
 from sandbox.shop.goods import Payment, Reversal
-from sandbox.shop.money import ZERO, shop_amount, total
+from sandbox.shop.money import ZERO, shop_amount
 from sandbox.shop.orders import touch
 from sandbox.shop.practice import USUAL
+from sandbox.shop.totals import duties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def refund(order: Order, ids: Iterator[int], at: str, back: Reversal, practice: 
         for place, count in back.quantities.items()
     ]
     sales = list(taken_back(order, back))
-    amount = back.adjustment - ledger.summed(sales)
+    amount = back.adjustment - ledger.summed(sales) if back.money is None else back.money
     one: Node = {
         "id": parts.gid("Refund", number),
         "legacyResourceId": str(number),
@@ -115,19 +116,31 @@ def taken_back(order: Order, back: Reversal) -> Iterator[Sale]:
                 duty["_amount"] = ZERO
 
 
-def everything_left(order: Order) -> Reversal:
-    """Return what gives back all that was received and not yet given back, a tip and duties as well."""
-    everything = everything_sold(order)
-    kept = shop_amount(order["currentTotalPriceSet"]) - shop_amount(order["netPaymentSet"])
-    fees = total(fee["price"] for fee in order["additionalFees"])
-    return Reversal(everything.quantities, everything.shipping, fees - kept, duties=True)
+def value(order: Order, back: Reversal) -> Decimal:
+    """Return what goods, shipping and duties come to that would be taken back; nothing changes."""
+    worth = duties(order, "_amount") if back.duties else ZERO
+    for place, count in back.quantities.items():
+        line = order["lineItems"][place]
+        before, after = (ledger.of_line(order, line, line["_count"] - gone).total for gone in (0, count))
+        worth += before - after
+    left = back.shipping
+    for line in order["shippingLines"]:
+        amount = min(left, line["_left"])
+        before, after = (ledger.of_shipping(order, line, line["_left"] - gone).total for gone in (ZERO, amount))
+        left, worth = left - amount, worth + before - after
+    return worth
 
 
-def everything_sold(order: Order, restock_type: str = "RETURN") -> Reversal:
-    """Return what takes back all lines, the shipping and the duties that aren't taken back yet."""
+def everything_left(order: Order, restock_type: str = "RETURN") -> Reversal:
+    """Return what takes back all that isn't taken back yet, a tip and duties as well, and gives back all that was paid.
+
+    Afterwards the ledger comes to nothing.
+    """
     quantities = {place: line["_count"] for place, line in enumerate(order["lineItems"]) if line["_count"]}
     shipping = sum((line["_left"] for line in order["shippingLines"]), ZERO)
-    return Reversal(quantities, shipping, duties=True, restock_type=restock_type)
+    back = Reversal(quantities, shipping, duties=True, restock_type=restock_type)
+    paid, owed = shop_amount(order["netPaymentSet"]), shop_amount(order["totalOutstandingSet"])
+    return replace(back, money=paid, adjustment=paid + owed - value(order, back))
 
 
 def payment(order: Order, ids: Iterator[int], at: str, amount: Decimal, status: str) -> Node:

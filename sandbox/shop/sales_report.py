@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, fields
-from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sandbox.shop.goods import Placed, Reversal
+from sandbox.shop.goods import Edit, Placed, Processed, Reversal
+from sandbox.shop.moments import moment
 from sandbox.shop.money import DECIMALS
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class _Stock:
     price: Decimal
     off: Decimal
     rate: Decimal
+    rest: Decimal = ZERO
     count: int = 0
 
 
@@ -90,6 +91,7 @@ class Account:
     stocks: list[_Stock] = field(default_factory=list)
     carriages: list[_Carriage] = field(default_factory=list)
     rate: Decimal = ZERO
+    shipping_rate: Decimal = ZERO
     duties: Decimal = ZERO
 
     @singledispatchmethod
@@ -99,7 +101,8 @@ class Account:
 
     @book.register
     def _(self, deed: Placed) -> Figures:
-        self.currency, self.taxes_included, self.rate = deed.currencies.shop, deed.taxes_included, deed.tax_rate
+        self.currency, self.taxes_included = deed.currencies.shop, deed.taxes_included
+        self.rate, self.shipping_rate = deed.tax_rate, deed.shipping_tax_rate
         figures = Figures(orders=1, additional_fees=sum(deed.fees.values(), ZERO))
         for line in deed.lines:
             figures.add(self._bought(line))
@@ -113,6 +116,30 @@ class Account:
     @book.register
     def _(self, deed: Reversal) -> Figures:
         return self._reversed(deed)
+
+    @book.register
+    def _(self, deed: Processed) -> Figures:
+        figures = self._reversed(deed.back)
+        figures.return_fees += sum(deed.fees.values(), ZERO)
+        for line in deed.exchanged:
+            figures.add(self._bought(line))
+        return figures
+
+    @book.register
+    def _(self, deed: Edit) -> Figures:
+        figures = Figures()
+        for place, count in deed.quantities.items():
+            figures.add(self._moved(self.stocks[place], count - self.stocks[place].count))
+        for place in {**deed.prices, **deed.discounts}:
+            stock = self.stocks[place]
+            figures.add(
+                self._repriced(stock, deed.prices.get(place, stock.price), deed.discounts.get(place, stock.off))
+            )
+        for line in deed.added:
+            figures.add(self._bought(line))
+        if deed.shipping is not None:
+            figures.add(self._shipped(deed.shipping, ZERO, self.shipping_rate))
+        return figures
 
     def _reversed(self, deed: Reversal) -> Figures:
         figures = Figures(returns=deed.adjustment_tax - deed.adjustment, taxes=-deed.adjustment_tax)
@@ -135,7 +162,7 @@ class Account:
         """Book a new line with all its units and their duty."""
         kind = "gift_cards_issued" if line.product.gift_card else "goods"
         rate = ZERO if line.product.gift_card else self.rate
-        self.stocks.append(_Stock(kind, line.unit + line.off, line.off, rate))
+        self.stocks.append(_Stock(kind, line.unit + line.off, line.off, rate, line.rest))
         self.duties += line.duty
         figures = self._moved(self.stocks[-1], line.quantity)
         figures.duties += line.duty
@@ -148,15 +175,32 @@ class Account:
     def _moved(self, stock: _Stock, count: int) -> Figures:
         """Book units that come or go."""
         before, stock.count = stock.count, stock.count + count
-        price = stock.price - stock.off
-        tax = self._tax(price * stock.count, stock.rate) - self._tax(price * before, stock.rate)
-        net = self._net(price * stock.count, stock.rate) - self._net(price * before, stock.rate)
+        sold, now = self._price(stock, before), self._price(stock, stock.count)
+        tax = self._tax(now, stock.rate) - self._tax(sold, stock.rate)
+        net = self._net(now, stock.rate) - self._net(sold, stock.rate)
         if stock.kind != "goods":
             return Figures(taxes=tax, **{stock.kind: net})  # type: ignore[arg-type]  # none of these is `orders`
         if count < 0:
             return Figures(returns=net, taxes=tax)
-        off = self._net(stock.off * count, stock.rate)
+        off = self._net(self._off(stock, stock.count), stock.rate) - self._net(self._off(stock, before), stock.rate)
         return Figures(gross_sales=net + off, discounts=-off, taxes=tax)
+
+    def _off(self, stock: _Stock, count: int) -> Decimal:
+        """Return the discount on so many units: of what can't be divided the first ones have a cent each."""
+        cents = count * Decimal(1).scaleb(-DECIMALS.get(self.currency, 2))
+        return stock.off * count + min(stock.rest, cents)
+
+    def _price(self, stock: _Stock, count: int) -> Decimal:
+        return stock.price * count - self._off(stock, count)
+
+    def _repriced(self, stock: _Stock, price: Decimal, off: Decimal) -> Figures:
+        """Book another price for the units that are there; it is no reversal, but a correction of what was sold."""
+        before, after = self._price(stock, stock.count), (price - off) * stock.count
+        less = self._net(off * stock.count, stock.rate) - self._net(self._off(stock, stock.count), stock.rate)
+        stock.price, stock.off, stock.rest = price, off, ZERO
+        net = self._net(after, stock.rate) - self._net(before, stock.rate)
+        tax = self._tax(after, stock.rate) - self._tax(before, stock.rate)
+        return Figures(gross_sales=net + less, discounts=-less, taxes=tax)
 
     def _tax(self, amount: Decimal, rate: Decimal) -> Decimal:
         """Return the tax on an amount, or the tax in it."""
@@ -189,4 +233,4 @@ def booked(order: dict[str, Any]) -> Iterator[tuple[str, Figures]]:
 
 
 def _day(at: str, zone: str) -> date:
-    return datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone(ZoneInfo(zone)).date()
+    return moment(at).astimezone(ZoneInfo(zone)).date()

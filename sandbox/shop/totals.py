@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.shop.ledger import of_line, of_shipping
+from sandbox.shop.ledger import of_line, of_shipping, taken_off
 from sandbox.shop.money import ZERO, money, shop_amount, total
 from sandbox.shop.parts import tax_lines
 
@@ -33,7 +33,7 @@ def settle(order: Order) -> Order:
 
 def whole(order: Order) -> Decimal:
     """Return what the order costs, before anything was given back."""
-    lines = sum((of_line(order, line, line["quantity"]).total for line in order["lineItems"]), ZERO)
+    lines = sum((of_line(order, line, line["_bought"]).total for line in order["lineItems"]), ZERO)
     carriage = sum((of_shipping(order, line, line["_price"]).total for line in order["shippingLines"]), ZERO)
     return lines + carriage + duties(order, "price") + _fees(order)
 
@@ -58,6 +58,7 @@ def _settle_line(order: Order, line: dict[str, Any]) -> None:
     sent = sum(
         part["quantity"]
         for one in order["fulfillments"]
+        if one["status"] == "SUCCESS"
         for part in one["fulfillmentLineItems"]
         if part["lineItem"] is line
     )
@@ -87,12 +88,13 @@ class _Sums:
 
 
 def _of_goods(order: Order, key: str, *, tips: bool = False) -> _Sums:
-    """Sum up the lines at so many units: `quantity` before anything went back, `_count` after it."""
+    """Sum up the lines at so many units: `_bought` before anything went back, `_count` after it."""
     sums = _Sums()
     for line in order["lineItems"]:
         if (line["_type"] == "TIP") == tips:
             count = line[key]
-            sums.add((line["_list"] - line["_off"]) * count, line["_off"] * count, of_line(order, line, count))
+            off = taken_off(order, line, count)
+            sums.add(line["_list"] * count - off, off, of_line(order, line, count))
     return sums
 
 
@@ -107,9 +109,9 @@ def _of_shipping(order: Order, key: str) -> _Sums:
 
 def _settle_prices(order: Order) -> None:
     goods, carriage, tips = (
-        _of_goods(order, "quantity"),
+        _of_goods(order, "_bought"),
         _of_shipping(order, "_price"),
-        _of_goods(order, "quantity", tips=True),
+        _of_goods(order, "_bought", tips=True),
     )
     order.update(_money_before(order, goods, carriage, tips))
     now = _of_goods(order, "_count"), _of_shipping(order, "_left"), _of_goods(order, "_count", tips=True)
@@ -153,7 +155,7 @@ def _money_now(order: Order, goods: _Sums, carriage: _Sums, tips: _Sums) -> dict
     tax, off = goods.tax + carriage.tax, goods.off + carriage.off
     duty, fees = duties(order, "_amount"), _fees(order)
     returned_shipping = total(part["subtotalAmountSet"] for one in refunds for part in one["refundShippingLines"])
-    costs = goods.total + carriage.total + tips.total + duty + fees + order["_return_fees"]
+    costs = goods.total + carriage.total + tips.total + duty + fees + order["_return_fees"] + order["_unnamed"]
     return {
         "totalRefundedSet": bag(total(part["amountSet"] for one in refunds for part in _paid(one["transactions"]))),
         "totalRefundedShippingSet": bag(returned_shipping),
@@ -207,17 +209,20 @@ def _settle_payment(order: Order) -> None:
 def _settle_fulfillment(order: Order) -> None:
     goods = [line for line in order["lineItems"] if line["requiresShipping"]]
     waiting = sum(line["unfulfilledQuantity"] for line in goods)
+    sent = [one for one in order["fulfillments"] if one["status"] == "SUCCESS"]
     if not goods:
         status = "FULFILLMENT_NOT_REQUIRED"
-    elif not waiting and order["fulfillments"]:
+    elif not waiting and sent:
         status = "FULFILLED"
     else:
-        status = "PARTIALLY_FULFILLED" if order["fulfillments"] else "UNFULFILLED"
+        status = "PARTIALLY_FULFILLED" if sent else "UNFULFILLED"
     returned = any(part["restockType"] == "RETURN" for one in order["refunds"] for part in one["refundLineItems"])
+    returned = returned or any(one["status"] == "CLOSED" for one in order["returns"])
+    under_way = any(one["status"] == "OPEN" for one in order["returns"])
     order.update(
         displayFulfillmentStatus=status,
         fulfillable=bool(waiting),
         fulfillmentsCount={"count": len(order["fulfillments"]), "precision": "EXACT"},
         restockable=any(line["currentQuantity"] for line in goods),
-        returnStatus="RETURNED" if returned else "NO_RETURN",
+        returnStatus="IN_PROGRESS" if under_way else "RETURNED" if returned else "NO_RETURN",
     )

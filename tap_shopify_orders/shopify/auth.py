@@ -16,7 +16,6 @@ import msgspec
 
 from tap_shopify_orders.decoding import UNREADABLE
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.settings import TOKEN
 from tap_shopify_orders.shopify.answers import Busy, judge_status
 from tap_shopify_orders.shopify.transport import Transport
 
@@ -51,7 +50,7 @@ class AccessToken:
 
 
 class _Grant(msgspec.Struct):
-    access_token: Annotated[str, msgspec.Meta(pattern=f"^{TOKEN.pattern}$")]
+    access_token: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,1000}$")]
     expires_in: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 86_399.0
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from sandbox.shop.ledger_nodes import agreements
+from sandbox.shop.sales_report import Figures, booked, sales_by_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sandbox.shop.store import Store
+
     Node = dict[str, Any]
+
+
+COLUMNS = [one.name for one in fields(Figures) if one.name != "orders"]
 
 
 def amount(bag: Node | None) -> Decimal:
@@ -51,7 +58,6 @@ def broken_identities(order: Node) -> list[str]:
     return [what for what, holds in held.items() if not holds]
 
 
-# What the sales of each line type come to in the report, by action.
 def figures(order: Node) -> dict[tuple[date, str], Decimal]:
     """Return what an order's ledger comes to in the columns of the sales report, by day in New York."""
     found: dict[tuple[date, str], Decimal] = defaultdict(Decimal)
@@ -69,6 +75,8 @@ def _columns(sale: Node) -> dict[str, Decimal]:
     net = amount(sale["totalAmount"]) - tax
     if sale["lineType"] == "PRODUCT" and sale["actionType"] != "RETURN":
         return {"gross_sales": net + off, "discounts": -off, "taxes": tax}
+    if sale["lineType"] == "UNKNOWN":
+        return {}
     names = {
         "PRODUCT": "returns",
         "ADJUSTMENT": "returns",
@@ -80,3 +88,24 @@ def _columns(sale: Node) -> dict[str, Decimal]:
         "GIFT_CARD": "gift_cards_issued",
     }
     return {names[sale["lineType"]]: net, "taxes": tax}
+
+
+def sound(store: Store) -> None:
+    """Hold the ledgers of a store against its orders and against its report, order by order and day by day."""
+    expected: dict[tuple[date, str], Decimal] = defaultdict(Decimal)
+    for order in store.orders:
+        assert broken_identities(order) == [], order["name"]
+        found, bookings = figures(order), [one for _, one in booked(order)]
+        for name in COLUMNS:
+            ledgers = sum(value for (_, column), value in found.items() if column == name)
+            assert sum(getattr(one, name) for one in bookings) == ledgers, (order["name"], name)
+        if order["currencyCode"] == "USD" and not order["test"]:
+            for key, value in found.items():
+                expected[key] += value
+    days = sales_by_day(store.orders, "USD", "America/New_York")
+    reported = {(day, name): getattr(one, name) for day, one in days.items() for name in COLUMNS}
+    assert without_zeros(reported) == without_zeros(expected)
+
+
+def without_zeros(values: dict[Any, Decimal]) -> dict[Any, Decimal]:
+    return {key: value for key, value in values.items() if value}
