@@ -36,17 +36,26 @@ class DeadLetters:
         self._patience_seconds = patience_seconds
         self._schemas: dict[str, Mapping[str, Any]] = {}
 
-    def keep(
-        self, stream: str, schema: Mapping[str, Any], keys: Sequence[str], record: msgspec.Raw, reason: str
+    def keep(  # noqa: PLR0913  # what a SCHEMA and a RECORD message are made of
+        self,
+        stream: str,
+        schema: Mapping[str, Any],
+        keys: Sequence[str],
+        record: msgspec.Raw,
+        reason: str,
+        *,
+        name: str = "",
     ) -> None:
         """Write a record, after its stream's schema if that is new; it is on disk when this returns.
+
+        `name` is what the log calls it.
 
         Raises OSError if it can't be, and then leaves the file as it was.
         """
         messages: list[dict[str, Any]] = []
         if self._schemas.get(stream) != schema:
             messages.append({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": list(keys)})
-        messages.append({"type": "RECORD", "stream": stream, "record": record, "reason": reason})
+        messages.append({"type": "RECORD", "stream": stream, "record": record, "reason": reason, "name": name})
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             _lock(descriptor, self._patience_seconds)
@@ -78,7 +87,8 @@ def dead_letter_reasons(path: str | None) -> dict[str, str]:
         if message["type"] == "SCHEMA":
             keys[message["stream"]] = message["key_properties"]
         else:
-            reasons[key_name(message["record"], keys[message["stream"]])] = message["reason"]
+            name = message.get("name") or key_name(message["record"], keys[message["stream"]])
+            reasons[name] = message["reason"]
     return reasons
 
 

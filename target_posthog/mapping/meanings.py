@@ -19,6 +19,7 @@ from target_posthog.mapping.event import REVENUE
 from target_posthog.mapping.explanation import Explainer
 from target_posthog.mapping.language.expressions import ANYTHING
 from target_posthog.mapping.language.functions import as_timestamp
+from target_posthog.mapping.plain_yaml import PlainDataError, check_size
 from target_posthog.mapping.rule import Rule
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.compiler import Record
     from target_posthog.mapping.language.expressions import Schema
+    from target_posthog.mapping.language.functions import JSON
     from target_posthog.mapping.rule import Spec
 
 MELTANO_TEST_STREAM = "meltano_test_stream"  # `meltano config test`: meltano/core/plugin_test_service.py
@@ -70,7 +72,12 @@ class Meanings:
         self.identity: str = settings["identity"]
         self._unmapped: str = settings["unmapped"]
         self.document = load(self.name)
-        streams = combined(self.document["streams"], settings.get("mappings") or {})
+        changes = settings.get("mappings") or {}
+        try:
+            check_size(changes)
+        except PlainDataError as error:
+            raise RuleError(f"`mappings` {error}") from None
+        streams = combined(self.document["streams"], changes)
         self.streams = grouped(streams, self.document["groups"]) if settings["groups"] else streams
         for stream, rules in self.streams.items():
             StreamMapping(stream, active(rules), identity=self.identity)
@@ -78,7 +85,12 @@ class Meanings:
         if not all(isinstance(name, str) for pair in self.money.items() for name in pair):
             raise RuleError("`mapping`: `money` names properties, each with the property of its currency")
         self.personal = {name for name, entry in self.document["glossary"].items() if entry.get("personal")}
+        self._shown = {stream: _shown_of(stream, naming) for stream, naming in self.document["records"].items()}
         self._warned_of: set[str] = set()
+
+    def shown_keys(self, stream: str) -> frozenset[str]:
+        """Return the key properties of a stream whose values may stand in a log, as they are no personal data."""
+        return self._shown.get(stream, frozenset())
 
     @property
     def fingerprint(self) -> str:
@@ -119,3 +131,10 @@ class Meanings:
                 "" if times_of(schema) else ", at the time of this run because it has no time of its own",
             )
         return [rule_for_unmapped(stream, schema, keys, run_at=as_timestamp(datetime.now(timezone.utc)))]
+
+
+def _shown_of(stream: str, naming: Mapping[str, JSON]) -> frozenset[str]:
+    shown = naming.get("shown", [])
+    if not isinstance(shown, list) or not all(isinstance(key, str) for key in shown):
+        raise RuleError(f"`records` of the mapping, stream `{stream}`: `shown` is a list of key properties")
+    return frozenset(shown)

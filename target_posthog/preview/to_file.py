@@ -72,7 +72,7 @@ class PreviewDestination:
         rules = dict(_rules_of(explanation))
         for outgoing in self._admission.admitted(outcome.events, reasons):
             self._file.add_event(self._row_of(outgoing.event, rules[outgoing.event["uuid"]]))
-        key_words = key_name(record, origin.key_properties)
+        key_words = key_name(record, origin.key_properties, self._meanings.shown_keys(origin.stream_name))
         name = naming.name(record) or key_words
         row = {
             "id": self._records,

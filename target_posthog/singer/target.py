@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from singer_sdk import Target
 from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
+from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from target_posthog.commands.group import command_lines
@@ -22,7 +23,7 @@ from target_posthog.delivery.to_posthog import PostHogDestination
 from target_posthog.errors import RunError
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.to_file import PreviewDestination
-from target_posthog.settings import SETTINGS, check_config_file, defaults, wrong_settings
+from target_posthog.settings import SETTINGS, config_of, defaults, wrong_settings
 from target_posthog.singer.messages import MessageReader
 from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, signals_delayed
 from target_posthog.singer.sinks import PostHogSink
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     import click
-    from singer_sdk.plugin_base import _ConfigInput
 
     from target_posthog.delivery.destination import Destination
 
@@ -63,10 +63,10 @@ class TargetPostHog(Target):
         **options: Any,  # noqa: ANN401  # the SDK's arguments
     ) -> None:
         """Read the settings and the mapping; nothing is sent or asked yet."""
-        with signals_delayed():  # the SDK answers signals from here on, and that needs the destination
-            super().__init__(message_reader=MessageReader(self._abandoning), **options)
-            self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
-            self.meanings = Meanings(self.config)
+        super().__init__(message_reader=MessageReader(self._abandoning), **options)
+        self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
+        self.meanings = Meanings(self.config)  # a mapping may take its time, and a signal ends that
+        with signals_delayed():
             self.destination: Destination = self._chosen_destination()
         self._seconds_between_states = seconds_between_states
         self._stated_at = time.monotonic()
@@ -131,7 +131,8 @@ class TargetPostHog(Target):
 
         An exception won't do: raised while Python gives a lock back, it becomes a RuntimeError, and a traceback.
         """
-        self.destination.abort()
+        if hasattr(self, "destination"):
+            self.destination.abort()
         os._exit(SIGNAL_EXIT + signum)
 
     @override
@@ -182,13 +183,14 @@ class TargetPostHog(Target):
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
         """Return the settings of the files that `--config` names; one that holds none is such a mistake, too."""
+        config: dict[str, Any] = {}
         try:
             for name in value:
                 if name != "ENV":  # the SDK's word for the environment
-                    check_config_file(name)
+                    config |= config_of(name)
         except RunError as error:
             cls._leave([str(error)])
-        return super().cb_config(ctx, param, value)
+        return _ConfigInput(config=config, parse_env="ENV" in value)
 
     @classmethod
     def _leave(cls, sentences: Iterable[str]) -> NoReturn:

@@ -19,6 +19,7 @@ from jmespath.visitor import Visitor
 from typing_extensions import override
 
 from target_posthog.mapping.language.functions import FUNCTIONS, JSON
+from target_posthog.mapping.language.growth import growth
 from target_posthog.mapping.language.interpreter import Parsed
 from target_posthog.mapping.language.translation import function_of
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Schema = dict[str, JSON]
+LONGEST = 4_000  # characters; deeper nesting than they allow is beyond Python
+MOST_COPIES = 1_000  # of a value that an expression is given, in the value that it makes
+MOST_BRANCHES = 100  # of a schema that are looked at; with more it may be anything
 SHOWN = 60  # characters of an expression that is too long to show
 ANYTHING: Schema = {}  # the schema of a value of which nothing is known
 
@@ -41,15 +45,25 @@ class Expression:
     """
 
     def __init__(self, text: str) -> None:
+        if len(text) > LONGEST:
+            raise ExpressionError(f"`{text[:SHOWN]}...` is longer than {LONGEST:,} characters")
         try:
             self.parsed = Parsed(text, jmespath.compile(text).parsed)
+            copies = growth(self.parsed.tree)
+            self.shape(ANYTHING)
         except JMESPathError as error:
             problem = str(error).splitlines()[0].rstrip(":.")
             raise ExpressionError(f"`{text}` is no JMESPath expression ({problem})") from None
-        try:
-            self.shape(ANYTHING)
         except RecursionError:
             raise ExpressionError(f"`{text[:SHOWN]}...` is nested too deeply") from None
+        except ExpressionError:
+            raise
+        except ValueError:  # a number of thousands of digits
+            raise ExpressionError(f"`{text[:SHOWN]}...` is no JMESPath expression") from None
+        if copies > MOST_COPIES:
+            raise ExpressionError(
+                f"`{text[:SHOWN]}...` would repeat what it is given more than {MOST_COPIES:,} times: make it simpler"
+            )
 
     @cached_property
     def value(self) -> Callable[[JSON], JSON]:
@@ -186,11 +200,20 @@ def _check_call(text: str, name: str, arguments: int) -> None:
 
 
 def _branches(schema: Schema) -> list[Schema]:
-    """Return the schemas among which a value may choose; an unknown reference is anything."""
-    for keyword in ("anyOf", "oneOf", "allOf"):
-        if keyword in schema:
-            return [branch for part in schema[keyword] for branch in _branches(part)]
-    return [ANYTHING if "$ref" in schema else schema]
+    """Return the schemas among which a value may choose; an unknown reference, or one of too many, is anything."""
+    found, waiting, seen = [], [schema], 0
+    while waiting:
+        one: JSON = waiting.pop()
+        seen += 1
+        if seen > MOST_BRANCHES:
+            return [ANYTHING]
+        if not isinstance(one, dict):
+            found.append(ANYTHING)  # `true`
+        elif parts := next((one[keyword] for keyword in ("anyOf", "oneOf", "allOf") if keyword in one), None):
+            waiting.extend(reversed(parts))
+        else:
+            found.append(ANYTHING if "$ref" in one else one)
+    return found
 
 
 def _properties(schema: Schema) -> dict[str, Schema] | None:
