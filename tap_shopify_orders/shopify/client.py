@@ -156,7 +156,7 @@ class Client:
             if size and busy.share < 1.0:
                 size.shrink(busy)
             elif isinstance(busy, TooDear):
-                raise RunError("Shopify says that a query without records costs too much: report it.") from None
+                raise Busy(str(busy)) from None  # there is nothing to ask for less of: it waits as any other does
             raise
         except Unauthorized as unauthorized:
             if self._renewed or not self._credentials.renew():
