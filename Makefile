@@ -30,6 +30,7 @@ $(SETUP): requirements.txt pyproject.toml
 	@$(PYTHON) -m venv --clear .venv
 	$(call install,requirements.txt)
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@[ -e shop.meltano.yml ] || cp shop.meltano.example.yml shop.meltano.yml
 	@[ ! -d .git/hooks ] || [ -e .git/hooks/post-merge ] || install -m 755 release/post-merge .git/hooks/post-merge
 	@touch $@
 	@echo "Ready: source .venv/bin/activate"
@@ -53,6 +54,11 @@ test: $(DEVELOPER) ## Pass all tests; COVERAGE=1 shows the branches that they do
 
 orchestrate: $(DEVELOPER) ## Pass the tests that need programs of others: a whole Airflow, linters of images
 	pytest -m foreign --numprocesses 2 --dist loadfile
+
+# They stand on what others made and is too large for every set-up; tests/outside/README.md says what.
+test-outside: $(DEVELOPER) ## Pass the tests on PostHog's grammar, ClickHouse and others' plugins (1 GB)
+	python -m tests.outside.environments
+	pytest tests/outside
 
 faults: $(DEVELOPER) ## Break everything on purpose and look what arrives; RUNS=20 SEED=1
 	python -m tests.faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)
@@ -78,6 +84,6 @@ release-check: $(DEVELOPER) ## Do all of a release but the push: build once, loo
 
 clean: ## Remove what set-up, sandbox and runs have left
 	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
-	rm -rf .venv dist .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .outside dist .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help setup demo sandbox quick test orchestrate faults lint docs benchmark materials release-check clean
+.PHONY: help setup demo sandbox quick test orchestrate test-outside faults lint docs benchmark materials release-check clean

@@ -5,22 +5,27 @@ Pure: takes events in the order of their records, returns batches in the order o
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from target_posthog.mapping.language.functions import LARGEST_WHOLE_NUMBER
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from target_posthog.mapping.event import Event
+    from target_posthog.mapping.language.functions import JSON
 
 # An event travels through PostHog as JSON within JSON, at most 1,000,000 bytes (PostHog rust/capture, config.rs,
 # kafka_producer_message_max_bytes); other senders found somewhat less refused already.
 LARGEST_EVENT_BYTES = 900_000
 LARGEST_BATCH_BYTES = 4 * 1024 * 1024  # below the 10 MiB that rust/capture v1 reads and the 20 MiB of /batch/
 MOST_EVENTS_IN_A_BATCH = 500
+LONG_NUMBER = re.compile(rb"[:\[,]-?[0-9]{16}")  # sought in an event's JSON, for few have one
 LIVE = "~"  # sorts after every day
 PERSON_CHANGES = frozenset(("$set", "$set_once", "$unset", "$anon_distinct_id", "$group_set", "alias"))
 
@@ -31,6 +36,7 @@ class Outgoing(NamedTuple):
     event: Event
     size_bytes: int
     source: object = None
+    content: int = 0  # a hash of its JSON
 
 
 @dataclass
@@ -57,11 +63,16 @@ class SendingOrder(NamedTuple):
 def sized(event: Event, source: object = None) -> Outgoing | None:
     """Return the event ready to go; None if it is too large for PostHog even with its lists shortened.
 
-    The longest list in its properties is shortened until it fits, and `<name>_shortened_from` says how long it was.
+    A whole number that PostHog would round becomes text. The longest list in its properties is shortened until it
+    fits, and `<name>_shortened_from` says how long it was.
     """
-    size = _size(event)
+    data = msgspec.json.encode(event)
+    if LONG_NUMBER.search(data):
+        event = {**event, "properties": _exact(event["properties"])}
+        data = msgspec.json.encode(event)
+    size = _size(data)
     if size <= LARGEST_EVENT_BYTES:
-        return Outgoing(event, size, source)
+        return Outgoing(event, size, source, hash(data))
     properties = event["properties"]
     lists = {name: value for name, value in properties.items() if isinstance(value, list) and len(value) > 1}
     if not lists:
@@ -72,8 +83,8 @@ def sized(event: Event, source: object = None) -> Outgoing | None:
         kept = min(kept - 1, kept * LARGEST_EVENT_BYTES // size)
         shorter = {**properties, name: lists[name][:kept], f"{name}_shortened_from": len(lists[name])}
         event = {**event, "properties": shorter}
-        size = _size(event)
-    return Outgoing(event, size, source) if size <= LARGEST_EVENT_BYTES else None
+        size = _size(msgspec.json.encode(event))
+    return Outgoing(event, size, source, hash(data)) if size <= LARGEST_EVENT_BYTES else None
 
 
 def sending_order(outgoing: Sequence[Outgoing], *, historical_before: str, senders: int = 1) -> SendingOrder:
@@ -108,9 +119,17 @@ def identity_of(event: Event) -> tuple[str, str, str, str]:
     return event["uuid"], event["event"], event["distinct_id"], event["timestamp"][:10]
 
 
-def _size(event: Event) -> int:
+def _exact(value: JSON) -> JSON:
+    """Return a value with text for each whole number that readers of JSON may round: RFC 8259, section 6."""
+    if isinstance(value, int):
+        return value if -LARGEST_WHOLE_NUMBER <= value <= LARGEST_WHOLE_NUMBER else str(value)
+    if isinstance(value, dict):
+        return {key: _exact(part) for key, part in value.items()}
+    return [_exact(part) for part in value] if isinstance(value, list) else value
+
+
+def _size(data: bytes) -> int:
     """Return the bytes of an event as JSON, as JSON within JSON where that could matter."""
-    data = msgspec.json.encode(event)
     if len(data) * 2 < LARGEST_EVENT_BYTES:
         return len(data)
     return len(data) + data.count(b'"') + data.count(b"\\")

@@ -25,6 +25,9 @@ PATIENCE_SECONDS = 30.0  # another run holds the file for as long as it writes o
 LOOK_SECONDS = 0.01
 
 
+LINE = "LINE"  # the type of what was no message; no reader of Singer messages takes it for one
+
+
 class DeadLetters:
     """Appends to a file of SCHEMA and RECORD messages; the reason stands beside each record, as `reason`.
 
@@ -56,6 +59,15 @@ class DeadLetters:
         if self._schemas.get(stream) != schema:
             messages.append({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": list(keys)})
         messages.append({"type": "RECORD", "stream": stream, "record": record, "reason": reason, "name": name})
+        self._append(messages)
+        self._schemas[stream] = schema
+
+    def keep_line(self, line: bytes | str, reason: str) -> None:
+        """Write a line that is no message, as text; raises OSError as `keep` does."""
+        text = line if isinstance(line, str) else line.decode("utf-8", "backslashreplace")
+        self._append([{"type": LINE, "line": text.rstrip("\r\n"), "reason": reason}])
+
+    def _append(self, messages: Sequence[Mapping[str, Any]]) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             _lock(descriptor, self._patience_seconds)
@@ -74,7 +86,6 @@ class DeadLetters:
             raise
         finally:
             os.close(descriptor)
-        self._schemas[stream] = schema
 
 
 def dead_letter_reasons(path: str | None) -> dict[str, str]:
@@ -86,7 +97,7 @@ def dead_letter_reasons(path: str | None) -> dict[str, str]:
     for message in map(msgspec.json.decode, Path(path).read_bytes().splitlines()):
         if message["type"] == "SCHEMA":
             keys[message["stream"]] = message["key_properties"]
-        else:
+        elif message["type"] != LINE:
             name = message.get("name") or key_name(message["record"], keys[message["stream"]])
             reasons[name] = message["reason"]
     return reasons
