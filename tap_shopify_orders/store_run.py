@@ -18,6 +18,7 @@ from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
 from tap_shopify_orders.shopify.bulk import BulkOperations
 from tap_shopify_orders.shopify.client import Client
 from tap_shopify_orders.shopify.store import Store
+from tap_shopify_orders.shopify.transport import Transport
 from tap_shopify_orders.side_by_side import SIGNAL_EXIT, Stop
 from tap_shopify_orders.state import check_reached
 from tap_shopify_orders.streams import Customers, Orders, ShopStream
@@ -76,8 +77,12 @@ class StoreRun(Tap):
             (config.get(name) or "").strip() for name in ("access_token", "client_id", "client_secret")
         )
         credentials = AccessToken(token) if token else ClientCredentials(admin_url, key, secret)
-        client = Client(admin_url, credentials, accept=config.get("accept") or ())
+        client = Client(admin_url, credentials, accept=config.get("accept") or (), transport=self.transport(admin_url))
         return Store(client, self.bulk_operations(client), self._begin)
+
+    def transport(self, admin_url: str) -> Transport:
+        """Return the way to the store's host."""
+        return Transport(admin_url)
 
     def bulk_operations(self, client: Client) -> BulkOperations:
         """Return the store's bulk operations."""

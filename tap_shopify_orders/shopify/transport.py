@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0  # Shopify itself gives up after 10 s (504), then sends a page of some MB
 ANSWER_SECONDS = 120.0  # the whole of a request, however busily its parts come
-DOWNLOAD_SECONDS = 600.0  # the same for a part of a result; the next part goes on from there
+DOWNLOAD_SHARE = 5  # of that, for a part of a result; the next part goes on from there
 LARGEST_ANSWER_BYTES = 64 << 20  # a page of 250 orders with all fields has some MB
 BLOCK_BYTES = 1 << 16
 NO_CERTIFICATES = (
@@ -91,9 +91,9 @@ class Transport:
         return Received(response.status_code, response.headers, content)
 
     @contextmanager
-    def download(self, link: str, begins: int, *, seconds: float = DOWNLOAD_SECONDS) -> Iterator[Download]:
-        """Ask for what is behind a link, from a byte on; `seconds` are for all of it."""
-        ends = monotonic() + seconds
+    def download(self, link: str, begins: int) -> Iterator[Download]:
+        """Ask for what is behind a link, from a byte on; the blocks have several times as long as an answer has."""
+        ends = monotonic() + self.seconds * DOWNLOAD_SHARE
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={begins}-"}  # else a place in the file means nothing
         response = self._until(ends, lambda: self._asked("GET", link, headers=headers))
         with response:

@@ -21,12 +21,13 @@ URL = "https://my-store.myshopify.com/admin"
 
 def errors_of(**config: Any) -> list[str]:
     """Return the sentences for the settings' mistakes."""
+    errors: list[str] = []
     try:
         TapShopifyOrders(config=config, setup_mapper=False)
     except ConfigValidationError as error:
-        assert all(one.isprintable() for one in error.errors)
-        return list(error.errors)
-    return []
+        errors = list(error.errors)
+    assert all(one.isprintable() for one in errors)
+    return errors
 
 
 def one_store(**more: Any) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def test_a_download_that_drips_is_broken_off_and_what_came_is_there(serve: Serve
 
     hostile = serve(play)
     came: list[bytes] = []
-    with Transport(hostile.url).download(f"{hostile.url}/x", 0, seconds=SECONDS) as download, pytest.raises(Busy):
+    with Transport(hostile.url, seconds=SECONDS / 5).download(f"{hostile.url}/x", 0) as download, pytest.raises(Busy):
         came.extend(download.blocks)
     assert 100_000 < len(b"".join(came)) <= 200_000
 

@@ -249,6 +249,7 @@ class World:
         self.shop.tokens.permanent = self.shop.settings.access_token
         self.shop.tokens.refuse("", times=0)
         self.shop.breaks.clear()
+        self.shop.twist = lambda body: body
         self.shop.bulk.reach_limit(0)
         self.shop.bucket.maximum_available = BUCKET_POINTS
         self.shop.bucket.restore_rate = BUCKET_POINTS_A_SECOND
