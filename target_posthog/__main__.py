@@ -3,6 +3,7 @@
 Takes the command line; ends the process.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -31,8 +32,10 @@ def main() -> None:
         from target_posthog.commands.group import commands  # noqa: PLC0415  # a run doesn't need them
 
         commands(prog_name="target-posthog")
+    from target_posthog.singer.process import OneLine  # noqa: PLC0415  # the same
     from target_posthog.singer.target import TargetPostHog  # noqa: PLC0415  # it takes half a second
 
+    logging.setLogRecordFactory(OneLine)
     TargetPostHog.cli()
 
 

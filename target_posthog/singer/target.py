@@ -26,7 +26,7 @@ from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.to_file import PreviewDestination
 from target_posthog.settings import SETTINGS, config_of, defaults, wrong_settings
 from target_posthog.singer.messages import MessageReader, UnreadableLine
-from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, signals_delayed
+from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, let_go_of_stdout, signals_delayed
 from target_posthog.singer.sinks import PostHogSink
 
 if TYPE_CHECKING:
@@ -109,8 +109,15 @@ class TargetPostHog(Target):
     def _write_state_message(self, state: dict[str, Any]) -> None:
         """Write a STATE when all before it is delivered; whole, also if a signal comes while the pipe is full."""
         if self.destination.flush():
-            with signals_delayed():
-                super()._write_state_message(state)
+            try:
+                with signals_delayed():
+                    super()._write_state_message(state)
+            except OSError as error:
+                let_go_of_stdout()
+                raise RunError(
+                    f"The STATE can't be written to standard output ({error.strerror}); what arrived since the last "
+                    "one is read again by the next run, and counts once"
+                ) from None
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:

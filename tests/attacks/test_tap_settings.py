@@ -115,6 +115,7 @@ WRONG: dict[str, Any] = {
     "flattening_max_key_length": SECRET,
     "flattening_separator": [SECRET],
     "faker_config": SECRET,
+    "look_again_days": SECRET,
 }
 
 
