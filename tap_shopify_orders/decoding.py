@@ -16,6 +16,7 @@ NOT_AS_PROMISED = "Shopify's answer isn't of the form that this API version prom
 # What code can raise that takes a value for what was promised.
 UNPROMISED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what JSON of any kind can raise
+MOST_DIGITS = 18  # of an id; more than 64 bits hold no reader takes
 GLOBAL_ID = re.compile(r"gid://shopify/([A-Za-z]{1,100})/[^/\s]")
 T = TypeVar("T")
 
@@ -45,3 +46,12 @@ def kind_in(global_id: object) -> str:
     if not found:
         raise RunError(f"{NOT_AS_PROMISED}: `{said(global_id)}` isn't an id.")
     return found[1]
+
+
+def number_in(global_id: object) -> int:
+    """Return the number at the end of a global id; raises RunError for what is none."""
+    kind_in(global_id)
+    number = str(global_id).rpartition("/")[2]
+    if not (number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS):
+        raise RunError(f"{NOT_AS_PROMISED}: `{said(global_id)}` has no number.")
+    return int(number)

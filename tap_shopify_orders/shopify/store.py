@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 from typing_extensions import override
 
-from tap_shopify_orders.decoding import decoded
+from tap_shopify_orders.decoding import decoded, number_in
 from tap_shopify_orders.errors import RunError, said
 from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.client import API_VERSION
@@ -167,7 +167,7 @@ def _look(client: Client) -> Granted:
     shop = store.shop
     scopes = frozenset(scope.handle for scope in store.app.scopes)
     return Granted(
-        int(shop.id.rpartition("/")[2]),
+        number_in(shop.id),
         shop.name,
         shop.domain,
         shop.currency,

@@ -87,8 +87,10 @@ class PreviewDestination:
             "personal": stand_ins(self._personal_values(origin.stream_name, record, outcome.events), self._secret),
         }
         self._file.add("record", row)
-        words = (name, key_words, *keys, *naming.words(record))
-        self._file.add_words(self._records, {plain(str(word)) for word in words if word is not None})
+        words = (name, key_words, key_name(record, origin.key_properties, origin.key_properties), *keys)
+        self._file.add_words(
+            self._records, {plain(str(word)) for word in (*words, *naming.words(record)) if word is not None}
+        )
 
     def _row_of(self, event: Event, rule: str) -> dict[str, Any]:
         money = money_in(event["properties"], self._meanings.money)

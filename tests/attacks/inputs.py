@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import tempfile
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,7 @@ def _questions() -> list[Question]:
 
 def tap(data: bytes) -> None:
     """Take bytes as an answer of Shopify's: a status, a header, a body; and that as rows of a bulk operation."""
+    logging.getLogger("tap-shopify-orders").setLevel(logging.CRITICAL)
     status = STATUSES[data[0] % len(STATUSES)] if data else 200
     line, _, body = data[1:].partition(b"\n")
     header = {HEADERS[line[0] % len(HEADERS)]: line[1:].decode("latin-1")} if line else {}
