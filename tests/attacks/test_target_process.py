@@ -44,7 +44,7 @@ def folder(posthog: PostHog, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
 def test_a_stream_that_is_not_needed_may_be_closed_or_full(folder: Path, redirection: str) -> None:
     ended = shell(f"$TARGET --config config.json <messages {redirection}", folder=folder)
-    assert (ended.code, ended.out.strip(), is_clean(ended)) == (0, '{"a":1}', True)
+    assert (ended.code, ended.out.strip(), is_clean(ended)) == (0, '{"a": 1}', True)
 
 
 def test_without_standard_input_there_is_nothing_to_read(folder: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_state_that_nobody_takes_ends_the_run(folder: Path, redirection: str) 
 
 def test_settings_may_come_through_a_pipe(folder: Path) -> None:
     ended = shell("$TARGET --config <(cat config.json) <messages", folder=folder)
-    assert (ended.code, ended.out.strip()) == (0, '{"a":1}')
+    assert (ended.code, ended.out.strip()) == (0, '{"a": 1}')
 
 
 def test_no_name_of_a_stream_forges_a_line_of_the_log(folder: Path) -> None:
