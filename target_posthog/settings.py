@@ -97,6 +97,16 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         ),
     ),
     th.Property(
+        "receipts",
+        th.StringType,
+        secret=True,
+        title="Receipts",
+        description=(
+            "Where the target remembers which events PostHog has acknowledged, so that none is sent twice: a file "
+            "(SQLite, with personal data), or the URL of a PostgreSQL for runs on several machines."
+        ),
+    ),
+    th.Property(
         "summary_path",
         th.StringType,
         title="Summary",

@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from target_posthog.mapping.event import Event
+    from target_posthog.mapping.event import Entity, Made
     from target_posthog.mapping.explanation import Explainer
     from target_posthog.mapping.rule import Silence
 
@@ -28,8 +28,8 @@ class Outcome(NamedTuple):
     `rules` are the names of the events' rules. A record is ignored if its stream has no rules.
     """
 
-    events: Sequence[Event] = ()
-    rules: Sequence[str] = ()
+    events: Sequence[Made] = ()
+    entity: Entity | None = None
     left_out: str | None = None
     invalid: str | None = None
     ignored: bool = False

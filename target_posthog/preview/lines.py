@@ -51,7 +51,8 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
 def _more(event: Mapping[str, JSON]) -> str:
     money = "".join(f", {amount} {currency}" for currency, amount in event["money"].items())
     repeated = f", {event['repeated']:,} repeated" if event["repeated"] else ""
-    return f"{money}{repeated}"
+    there = f", {event['already_there']:,} already there" if event["already_there"] else ""
+    return f"{money}{repeated}{there}"
 
 
 def _day_lines(days: list[dict[str, Any]]) -> Iterator[str]:
@@ -121,6 +122,7 @@ def _event_lines(planned: PlannedEvent, known: Collection[str] | None) -> Iterat
     if known is not None:
         verdict = "PostHog has it" if event["uuid"] in known else "PostHog doesn't have it"
     repeated = "; a later one here is the same to PostHog" if planned.repeated else ""
+    repeated += "; it has a receipt, so it isn't sent again" if planned.there else ""
     yield f"  {event['timestamp']}  {event['event']}  (rule `{planned.rule}`)"
     yield f"      uuid {event['uuid']}  distinct id {event['distinct_id']}"
     yield f"      {verdict}{repeated}"

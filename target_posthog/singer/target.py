@@ -73,9 +73,8 @@ class TargetPostHog(Target):
         self._stated_at = time.monotonic()
 
     def _chosen_destination(self) -> Destination:
-        path = self.config.get("preview_path")
-        if path:
-            return PreviewDestination(path, self.meanings, version=self.plugin_version)
+        if self.config.get("preview_path"):
+            return PreviewDestination(self.config, self.meanings, version=self.plugin_version)
         return PostHogDestination(self.config, self.meanings)
 
     def is_wanted(self, stream: str) -> bool:

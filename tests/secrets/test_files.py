@@ -161,4 +161,4 @@ def test_under_the_documented_umask_the_keys_of_a_run_are_its_owners_alone(
     assert process.wait(LONGEST_WAIT_SECONDS) == 0
     assert modes
     assert not [mode for mode in modes.values() if mode & OTHERS]
-    assert f"umask {DOCUMENTED_UMASK:03o}" in (ROOT / "docs/operating.md").read_text()
+    assert f"umask {DOCUMENTED_UMASK:03o}" in (ROOT / "docs/operation.md").read_text()
