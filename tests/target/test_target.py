@@ -392,7 +392,16 @@ def test_the_summary_says_what_the_run_did(
         "missing": {},
         "dead_letters": {},
         "unreadable_lines": 0,
-        "events": {"Sale": {"accepted": 2, "repeated": 1, "refused": 0, "revenue": {"USD": "0.3"}}},
+        "events": {
+            "Sale": {
+                **dict.fromkeys(("refused", "already_there", "changed", "not_resent", "person_skipped"), 0),
+                "accepted": 2,
+                "repeated": 1,
+                "revenue": {"USD": "0.3"},
+            }
+        },
+        "persons_behind": [],
+        "persons_forgotten": 0,
         "days": [["2026-11-01", "Sale", "USD", 2, "0.3"]],
         "persons": 2,
         "oldest": "2026-11-01T00:00:00Z",
