@@ -17,7 +17,7 @@ from tap_shopify_orders.reading.connections import Completion, whole
 from tap_shopify_orders.reading.known import Mark
 from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.records.fields import select
+from tap_shopify_orders.records.fields import paths, select
 from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.client import PageSize
 from tap_shopify_orders.shopify.pages import ahead, pages, patiently
@@ -144,11 +144,16 @@ class Reading:
             for mark, node in fresh:
                 yield mark, question.reader.record(node)
 
+    def _denied_with(self, denied: set[Names]) -> set[Names]:
+        """Return where else there is what is denied: a page need not have all of it."""
+        names = {path[-1] for path in denied} & schema.DENIED_TOGETHER
+        return {path[: path.index(name) + 1] for path in paths(self.fields) for name in names if name in path}
+
     def _go_without(self, gaps: Denied, *, below: int = 2) -> None:
         """Ask for less from now on; the denied paths begin below page and nodes, or below nodes alone."""
         denied = {path[below:] for path, _ in gaps.gaps}
         if "denied_fields" not in self.accept or () in denied or denied <= self._denied:
             raise RunError(denial(self.name, gaps)) from None
-        self._denied |= denied
+        self._denied |= denied | self._denied_with(denied)
         self.question = self._question()
         self.logger.warning("Going on without fields that Shopify denies. %s", denial(self.name, gaps))

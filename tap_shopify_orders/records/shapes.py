@@ -68,7 +68,9 @@ def _reading(shape: Shape, node: str, depth: int, names: dict[str, Any]) -> Iter
         if field.source != (field.name,):
             yield f"{indent}value = {node}.{field.source[0]}"
             yield from (f"{indent}value = value{_step(step)} if value else None" for step in field.source[1:])
-            yield f"{indent}{node}.{field.name} = value"
+            # An object of another type than the one asked for is empty: its parts are null.
+            made = "value" if len(field.source) == 1 else "None if value is UNSET else value"
+            yield f"{indent}{node}.{field.name} = {made}"
     for key in sorted(shape.keys.keys() - {field.name for field in shape.fields}):
         yield f"{indent}{node}.{key} = UNSET"
     for field in shape.fields:
