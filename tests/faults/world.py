@@ -55,7 +55,7 @@ def shops_of(customers: int, stores: int) -> list[Shop]:
     shops = []
     for number in range(1, stores + 1):
         store = store_of(customers)
-        store.shop.update(myshopifyDomain=f"acme-{number}.myshopify.com")
+        store.shop.update(id=f"gid://shopify/Shop/{number}", myshopifyDomain=f"acme-{number}.myshopify.com")
         shops.append(Shop(store, access_token=f"shpat_{number:016x}", client_secret=f"shpss_{number:016x}"))
     return shops
 

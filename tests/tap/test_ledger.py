@@ -212,11 +212,11 @@ class Meddling(Client):
         super().__init__(f"{shop.url}/admin", AccessToken("shpat_sandbox"))
         self.asked, self.happens = 0, happens
 
-    def ask(self, document: str, *args: Any) -> Any:
+    def ask(self, document: str, *args: Any, **more: Any) -> Any:
         if document.startswith("query Ledger"):
             self.asked += 1
             self.happens(self.asked)
-        return super().ask(document, *args)
+        return super().ask(document, *args, **more)
 
     @classmethod
     def read(cls, shop: Shop, happens: Callable[[int], object]) -> Run:

@@ -80,7 +80,7 @@ def test_after_three_runs_an_order_is_emitted_as_it_is_with_a_warning(
         runs.append(read(shop, runs[-1].state))
     assert [[*run.orders] for run in runs] == [["#1001", "#1003"], [], ["#1002"], []]
     warnings = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
-    assert [one for one in warnings if "#1002" in one][0].startswith(
+    assert next(one for one in warnings if "#1002" in one).startswith(
         "Order #1002: the sales that placed it come to 99.00, its original total is 110.00 (-11.00)."
     )
 
