@@ -39,6 +39,8 @@ class _Found(msgspec.Struct):
 
 
 _found = msgspec.json.Decoder(_Found)
+_NULL = msgspec.Raw(b"null")
+FEW_FIELDS_PAGE = 50  # nodes of a question for less than all fields, to begin with
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Reading:
 
     def by_ids(self, ids: Sequence[str], question: Question | None = None) -> Iterator[Record]:
         """Yield the records of global ids that are still there; `question` asks for less than all."""
-        left, size = ids, PageSize()
+        left, size = ids, PageSize(first=FEW_FIELDS_PAGE) if question else PageSize()
         while left:
             asked = question or self.question
             try:
@@ -85,7 +87,7 @@ class Reading:
             except Denied as gaps:
                 self._go_without(gaps, below=1)
                 continue
-            nodes = [asked.reader.node(raw) for raw in found if raw != b"null"]
+            nodes = [asked.reader.node(raw) for raw in found if raw != _NULL]
             yield from self.completion.records(nodes, asked)
             left = left[max(len(found), 1) :]
 

@@ -39,14 +39,14 @@ class Shape(NamedTuple):
     def inside(self, field: Field) -> Shape:
         """Return the shape of the object, or objects, that one of the fields is."""
         deeper = len(field.source)
-        below = [(path[deeper:], field) for path, field in self.uses if path[:deeper] == field.source]
+        below = [(path[deeper:], used) for path, used in self.uses if path[:deeper] == field.source]
         return Shape.of(field.fields, [use for use in below if use[0]])
 
 
 def stays(field: Field) -> bool:
     """Say whether a value is the record's as it is the node's, wherever it stands."""
     return not (field.convert or field.connection) and all(
-        field.source == (field.name,) and stays(field) for field in field.fields
+        inner.source == (inner.name,) and stays(inner) for inner in field.fields
     )
 
 
