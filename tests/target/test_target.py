@@ -17,6 +17,7 @@ from singer_sdk.exceptions import (
 )
 
 from sandbox.controls import Reply
+from tap_shopify_orders.records.schema import SALES_BY_DAY
 from target_posthog.delivery.queue import MOST_EVENTS_WAITING
 from target_posthog.errors import RuleError, RunError
 from target_posthog.singer.target import TargetPostHog
@@ -513,3 +514,11 @@ def test_no_personal_data_and_no_key_is_in_any_log(
     assert len(posthog.events()) == 1
     for secret in ("jane", "Jane", "phc_sandbox"):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("mapping", ["ecommerce", "shopify-connector"])
+def test_the_shop_s_own_sales_report_becomes_no_event(runs: Runs, posthog: PostHog, mapping: str) -> None:
+    schema = {"type": "SCHEMA", "stream": "sales_by_day", "key_properties": ["shop_id", "day"], "schema": SALES_BY_DAY}
+    day = {"shop": "a.myshopify.com", "shop_id": 1, "day": "2026-11-01", "net_sales": "90.00"}
+    runs.here(schema, {"type": "RECORD", "stream": "sales_by_day", "record": day}, mapping=mapping)
+    assert posthog.events() == []
