@@ -15,7 +15,6 @@ from benchmarks.servers import served, store_of
 from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.shopify.query import Missing
-from tests.tap.conftest import SHOP
 
 from .conftest import SHOP
 
