@@ -71,10 +71,11 @@ class Output:
 class StoreLines(WholeLines):
     """The messages of one store among others: a schema is written once for all of them, and a state is that of all."""
 
-    def __init__(self, shop: str, output: Output) -> None:
-        """Take the store's domain, and what it shares with other stores."""
+    def __init__(self, output: Output) -> None:
+        """Take what the store shares with others; `shop_id`, its number, is set before its first message."""
         super().__init__()
-        self._shop, self._output = shop, output
+        self.shop_id = 0
+        self._output = output
 
     @override
     def write_message(self, message: Message) -> None:
@@ -84,7 +85,7 @@ class StoreLines(WholeLines):
             return
         with self._output.turn:
             if isinstance(message, StateMessage):
-                message = StateMessage(self._output.bookmarks.state_with(self._shop, message.value))
+                message = StateMessage(self._output.bookmarks.state_with(self.shop_id, message.value))
             if not isinstance(message, SchemaMessage) or self._output.take_schema(message):
                 super().write_message(message)
 

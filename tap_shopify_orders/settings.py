@@ -36,6 +36,7 @@ CREDENTIALS = (("access_token",), ("client_id", "client_secret"))
 OVERRIDES = ("start_date", "end_date", "accept", "admin_url")
 OF_ONE_STORE = ("store", "access_token", "admin_url")  # who gives these beside `stores` may send a token to a stranger
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # anything else may be the credential itself, and isn't repeated
+LONGEST_LOOK_AGAIN_DAYS = 365
 LONGEST_LOOKBACK_SECONDS = 10 * 365 * 86_400  # more leads out of the calendar
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]*")
 FORMS = "my-store, my-store.myshopify.com, https://my-store.myshopify.com or https://admin.shopify.com/store/my-store"
@@ -123,6 +124,14 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         title="Lookback",
         description="How far before the bookmark a run begins, to catch what Shopify's search learns late; what"
         " hasn't changed isn't emitted again.",
+    ),
+    th.Property(
+        "look_again_days",
+        th.IntegerType(minimum=0, maximum=LONGEST_LOOK_AGAIN_DAYS),
+        default=30,
+        title="Look again",
+        description="For how many days after its last change an order is looked at again in each run that waits for its"
+        " attribution, a payment, a return or a parcel; 0 for never.",
     ),
     th.Property(
         "method",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -71,11 +72,10 @@ class TapShopifyOrders(Tap):
     @override
     def discover_streams(self) -> Sequence[Stream]:
         """Return the streams of a store's run."""
-        shop = settings.domain_of(self.config["store"]) if self.config.get("store") else ""
         run = self.store_run_class(
             config=dict(self.config),
             catalog=self.input_catalog,
-            state=self._bookmarks.state_of(shop, alone=True),
+            state_of=partial(self._bookmarks.state_of, alone=True),
             validate_config=False,
             message_writer=self.message_writer,
             stop=self.stop,
@@ -93,15 +93,18 @@ class TapShopifyOrders(Tap):
         output = Output(bookmarks)
         if len(configs) > 1 and bookmarks.has_some_of_no_shop:
             self.logger.warning("The state has bookmarks that name no shop: of several stores none begins there.")
-        if new := [shop for shop in configs if bookmarks.has_only_others_than(shop)]:
-            self.logger.warning("The state has no bookmark of %s, of which all is read.", ", ".join(new))
+
+        def state_of(shop: str, shop_id: int) -> dict[str, Any]:
+            if bookmarks.has_only_others_than(shop_id):
+                self.logger.warning("The state has no bookmark of %s, of which all is read.", shop)
+            return bookmarks.state_of(shop_id, alone=len(configs) == 1)
 
         def run_of(shop: str) -> StoreRun:
             return self.store_run_class(
                 config=configs[shop],
                 catalog=catalog,
-                state=bookmarks.state_of(shop, alone=len(configs) == 1),
-                message_writer=StoreLines(shop, output),
+                state_of=partial(state_of, shop),
+                message_writer=StoreLines(output),
                 stop=self.stop,
             )
 

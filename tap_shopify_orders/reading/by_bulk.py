@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from datetime import datetime
 
-    from tap_shopify_orders.shopify.query import PageQuery
+    from tap_shopify_orders.shopify.query import Names, PageQuery
 
 SLOT_SECONDS = 15.0  # how often to ask for a slot while other jobs of the app hold all
 SLOT_PATIENCE_SECONDS = 1_800.0
@@ -83,7 +83,7 @@ class Form:
     """One way to ask: for the records of a window, with the connections of `nested` inside."""
 
     query: PageQuery
-    nested: tuple[str, ...]
+    nested: tuple[Names, ...]
 
     def text(self, window: Window) -> str:
         """Return the window's query."""
@@ -113,7 +113,7 @@ class History:
         """Take what it works with; nothing is asked yet."""
         self._bulk, self._forms, self._note, self._now, self._pause = bulk, forms, note, now, pause
         self._tasks: deque[Task] = deque()
-        self._unsuited: set[tuple[str, ...]] = set()
+        self._unsuited: set[tuple[Names, ...]] = set()
         self._unable = False
         self._coming: dict[str, Future[Rows | None]] = {}  # by operation; one at most, as each is a file
 
@@ -161,7 +161,11 @@ class History:
                 operation = self._bulk.submit(form.text(task.window), self._now())
             except Unsuited as reason:
                 self._unsuited.add(form.nested)
-                _logger.info("Shopify doesn't run the bulk operation with %s: %s", ", ".join(form.nested), reason)
+                _logger.info(
+                    "Shopify doesn't run the bulk operation with %s: %s",
+                    ", ".join(".".join(path) for path in form.nested),
+                    reason,
+                )
                 continue
             except Denied as reason:
                 return self._give_up(
@@ -223,7 +227,7 @@ class History:
         """Return how the task's operation asks, if that is still what is wanted."""
         return next((form for form in self._forms() if form.asks(task.window) == task.asks), None)
 
-    def _joined(self, operation: Operation, nested: Sequence[str]) -> Rows:
+    def _joined(self, operation: Operation, nested: Sequence[Names]) -> Rows:
         """Return the rows of a whole result; raises _Failed if there is none."""
         file = TemporaryFile(buffering=BUFFER_BYTES)  # noqa: SIM115  # the rows close it
         try:

@@ -80,6 +80,10 @@ def _reading(shape: Shape, node: str, depth: int, names: dict[str, Any]) -> Iter
             yield f"{indent}if value is not None: {here} = {convert}(value)"
         if field.connection:
             yield f"{indent}{here} = {here}.nodes"
+            if field.sort:
+                key = f"sort{len(names)}"
+                names[key] = field.sort
+                yield f"{indent}{here}.sort(key={key})"
         below = list(_reading(shape.inside(field), inner, depth + 1, names))
         if below and field.many:
             yield f"{indent}for {inner} in {here} or ():"

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.admission import Admission
 from target_posthog.delivery.batches import Outgoing, sending_order
+from target_posthog.delivery.keys import Keys
 from target_posthog.delivery.sending import Pace, Sending
 from target_posthog.delivery.skipped_persons import SkippedPersons
 from target_posthog.errors import RunError
+from target_posthog.mapping.event import GROUP_IDENTIFY
 from target_posthog.mapping.language.functions import as_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Sequence
 
     from target_posthog.delivery.batches import Batch
+    from target_posthog.delivery.keys import Clash, Maker
     from target_posthog.delivery.summary import Summary
     from target_posthog.mapping.event import Event
     from target_posthog.posthog.client import Client, Sent
@@ -65,6 +68,7 @@ class Queue:
         self._under_way: Sending | None = None
         self._admission = Admission(self._set_aside)
         self._skipped_persons = skipped_persons or SkippedPersons()
+        self._keys = Keys()
         self._seconds_between_progress = seconds_between_progress
         self._logged_at = time.monotonic()
 
@@ -73,9 +77,16 @@ class Queue:
         """Whether it is time to dispatch."""
         return len(self._waiting) >= MOST_EVENTS_WAITING or self._waiting_bytes >= MOST_BYTES_WAITING
 
-    def add(self, events: Iterable[Event], source: object) -> None:
-        """Take the events of a record; `source` comes back if one of them can't be delivered."""
+    def add(self, events: Collection[Event], source: object, makers: Sequence[Maker] = (), record: int = 0) -> None:
+        """Take the events of a record; `source` comes back if one of them can't be delivered.
+
+        `makers` are the events' rules, and `record` a hash of the record's key, to find two that share a key.
+        """
+        makers_of = dict(zip((event["uuid"] for event in events), makers, strict=False))
         for outgoing in self._admission.admitted(events, source):
+            maker = makers_of.get(outgoing.event["uuid"])
+            if maker and maker.event != GROUP_IDENTIFY:
+                _end(self._keys.note(outgoing.event["uuid"], maker, record, outgoing.content))
             self._waiting.append(outgoing)
             self._waiting_bytes += outgoing.size_bytes
 
@@ -89,6 +100,7 @@ class Queue:
         So one part is sent while the next one is read, and never more than these two are held.
         """
         self.settle()
+        _end(self._keys.clash())
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if not waiting:
             return
@@ -132,7 +144,7 @@ class Queue:
     @property
     def skipped_persons(self) -> list[object]:
         """The sources of the person changes that PostHog has skipped, and not applied since."""
-        return [source for _, _, source in self._skipped_persons.left]
+        return [item.source for item in self._skipped_persons.left]
 
     def _check_number(self, events: int) -> None:
         sent = self._summary.accepted.total()
@@ -156,7 +168,7 @@ class Queue:
         return sent
 
     def _set_refused_aside(self, batch: Batch, refused: dict[str, str]) -> None:
-        for event, _, source in batch.items:
+        for event, _, source, _ in batch.items:
             if event["uuid"] in refused:
                 reason = refused[event["uuid"]]
                 self._set_aside(event, source, f"PostHog refuses its event `{event['event']}` ({reason})")
@@ -169,3 +181,9 @@ class Queue:
         accepted = self._summary.accepted.total()
         rate = accepted / (now - self._summary.started_at)
         logger.info("%s events accepted by PostHog so far, %s a second", f"{accepted:,}", f"{rate:,.0f}")
+
+
+def _end(clash: Clash | None) -> None:
+    """End the run where two events share a key: PostHog would lose one of them."""
+    if clash:
+        raise RunError(clash.sentence)

@@ -18,9 +18,10 @@ from target_posthog.delivery.distinct_ids import DistinctIds
 from target_posthog.mapping.event import REVENUE, is_identified, money_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from target_posthog.mapping.event import Event
+    from target_posthog.mapping.rule import Silence
     from target_posthog.posthog.client import Client
 
 MOST_NAMED = 20  # in a line; the file of `summary_path` names all
@@ -33,6 +34,12 @@ class Summary:
     money_names: Mapping[str, str] = field(default_factory=lambda: REVENUE)
     records: Counter[str] = field(default_factory=Counter)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    unreadable_lines: int = 0
+    made: Counter[str] = field(default_factory=Counter)  # events, by stream
+    missing: dict[str, Sequence[str]] = field(default_factory=dict)  # by stream: what of shipped rules has no fields
+    silences: dict[str, list[Silence]] = field(default_factory=dict)  # by stream
     accepted: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -82,6 +89,10 @@ class Summary:
                 {"stream": stream, "reason": reason, "records": count}
                 for (stream, reason), count in sorted(self.left_out.items())
             ],
+            "ignored": {stream: count for stream, count in sorted(self.ignored.items()) if count},
+            "missing": {stream: list(names) for stream, names in sorted(self.missing.items()) if names},
+            "dead_letters": dict(sorted(self.dead_letters.items())),
+            "unreadable_lines": self.unreadable_lines,
             "events": {
                 name: {
                     "accepted": self.accepted[name],
@@ -106,6 +117,17 @@ class Summary:
             "seconds": round(time.monotonic() - self.started_at, 1),
         }
 
+    def warnings(self) -> Iterator[str]:
+        """Yield a sentence for each stream with rules of which nothing became an event."""
+        for stream, silences in self.silences.items():
+            if self.made[stream] or self.dead_letters[stream] or not self.records[stream]:
+                continue
+            reasons = [f"rule `{one.rule}`: {one.reason} ({one.records:,})" for one in silences]
+            left_out = [(reason, count) for (of, reason), count in self.left_out.items() if of == stream]
+            reasons += [f"left out: {reason} ({count:,})" for reason, count in left_out]
+            why = "; ".join(reasons) or "it has no rule that makes one"
+            yield f"Stream `{stream}`: none of its {self.records[stream]:,} records became an event ({why})"
+
     def lines(self, client: Client) -> Iterator[str]:
         """Yield the summary line by line, the total first."""
         summary = self.as_json(client)
@@ -120,6 +142,14 @@ class Summary:
             yield f"  {name}: {counts}{money}"
         for left_out in summary["left_out"]:
             yield f"  left out of {left_out['stream']}: {left_out['records']:,} records ({left_out['reason']})"
+        for stream, count in summary["ignored"].items():
+            yield f"  ignored of {stream}: {count:,} records (it has no rules)"
+        for stream, names in summary["missing"].items():
+            yield f"  missing in {stream}, which has no fields for them: {', '.join(names)}"
+        for stream, count in summary["dead_letters"].items():
+            yield f"  dead letters of {stream}: {count:,} records"
+        if self.unreadable_lines:
+            yield f"  {self.unreadable_lines:,} lines were no Singer messages; they are among the dead letters"
         if self.person_skipped:
             yield f"  kept by PostHog without looking at the person: {self.person_skipped.total():,} events"
         if self.persons_behind or self.persons_forgotten:

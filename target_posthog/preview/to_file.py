@@ -114,6 +114,11 @@ class PreviewDestination:
         for event in events:
             yield from personal_values_of(event, self._meanings.personal)
 
+    def keep_line(self, line: bytes | str, reason: str) -> bool:  # noqa: ARG002  # a preview keeps no line
+        """Say that a line is no message, which would end a run or become a dead letter; True, to go on."""
+        logger.warning("%s", reason)
+        return True
+
     def dispatch(self) -> None:
         """Do nothing: what was taken is written."""
 

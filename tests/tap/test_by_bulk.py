@@ -27,6 +27,7 @@ from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.bulk import BulkOperations
 from tap_shopify_orders.shopify.client import API_VERSION
+from tap_shopify_orders.side_by_side import Stop
 from tap_shopify_orders.store_run import StoreRun
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
@@ -123,6 +124,8 @@ def bulk_tap(
     more.setdefault("catalog", catalog_of(shop, streams=ORDERS_ONLY))
     tap = tap_for(shop, state, **{"method": "bulk", **more})
     tap.store.bulk = Watched(tap.store.client, clock, meanwhile or Meanwhile())
+    if isinstance(clock, Signalling):
+        clock.stop = tap.stop
     tap.streams["orders"].operation_records = records  # type: ignore[attr-defined]  # it is an Orders
     return tap
 
@@ -408,7 +411,7 @@ def test_a_result_that_is_not_whole_when_it_is_fetched_ahead_is_asked_for_again(
 
 def test_a_search_that_shopify_ignores_in_part_gets_no_bulk_operation(small: Shop, clock: Clock) -> None:
     tap = bulk_tap(small, clock)
-    _ = tap.counts
+    _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     page = {"pageInfo": {"hasNextPage": False}, "nodes": []}
     warning = {
         "path": ["page"],
@@ -506,15 +509,19 @@ def test_a_submission_that_never_arrived_is_made_again(small: Shop, clock: Clock
 
 
 class Signalling(Clock):
-    """Sends this process a signal when the tap has waited so often."""
+    """Asks the run to stop, as a signal does, when the tap has waited so often."""
 
     left = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop = Stop()
 
     def sleep(self, seconds: float) -> None:
         super().sleep(seconds)
         self.left -= 1
         if not self.left:
-            signal.raise_signal(signal.SIGTERM)
+            self.stop.signal = signal.SIGTERM
 
 
 def test_a_run_that_ends_while_it_waits_is_picked_up_and_nothing_is_submitted_twice() -> None:
@@ -545,17 +552,22 @@ def test_what_changes_between_two_runs_comes_after_what_was_picked_up() -> None:
 
 
 class Interrupting(Collected):
-    """Sends this process a signal while it writes the tenth record."""
+    """Asks the run to stop, as a signal does, while it writes the tenth record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop = Stop()
 
     def write_message(self, message: Any) -> None:
         super().write_message(message)
         if len([one for one in self.messages if one["type"] == "RECORD"]) == 10:
-            signal.raise_signal(signal.SIGTERM)
+            self.stop.signal = signal.SIGTERM
 
 
 def test_a_run_that_ends_within_a_window_goes_on_there(small: Shop, clock: Clock) -> None:
     tap = bulk_tap(small, clock)
-    tap = StoreRun(config=dict(tap.config), catalog=tap.input_catalog, message_writer=Interrupting())
+    writer = Interrupting()
+    tap = StoreRun(config=dict(tap.config), catalog=tap.input_catalog, message_writer=writer, stop=writer.stop)
     first = stopped(tap)
     second = bulk_read(small, clock, first.state)
     assert 0 < len(first.orders) < len(names(small))

@@ -13,6 +13,7 @@ from sandbox.shop import Shop
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.known import MOST_KNOWN_RECORDS, Known, Mark
 from tap_shopify_orders.settings import as_datetime
+from tap_shopify_orders.side_by_side import Stop
 from tap_shopify_orders.store_run import StoreRun
 
 from .conftest import Collected, Run, catalog_of, queries, read, settings, tap_for
@@ -116,16 +117,21 @@ def test_bookmarks_are_instants_not_texts(shop: Shop) -> None:
 
 
 class Interrupting(Collected):
-    """Sends this process a signal while it writes the twentieth record."""
+    """Asks the run to stop, as a signal does, while it writes the twentieth record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop = Stop()
 
     def write_message(self, message: Any) -> None:
         super().write_message(message)
         if len([one for one in self.messages if one["type"] == "RECORD"]) == 20:
-            signal.raise_signal(signal.SIGTERM)
+            self.stop.signal = signal.SIGTERM
 
 
 def test_a_signal_leaves_a_state_that_goes_no_further_than_the_records(shop: Shop) -> None:
-    tap = StoreRun(config=settings(shop), message_writer=Interrupting())
+    writer = Interrupting()
+    tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
     with pytest.raises(SystemExit) as ended:
         tap.sync_all()
     first = Run(tap.message_writer.messages)
@@ -137,7 +143,8 @@ def test_a_signal_leaves_a_state_that_goes_no_further_than_the_records(shop: Sho
 
 
 def test_an_interrupted_run_goes_on_where_it_was(shop: Shop) -> None:
-    tap = StoreRun(config=settings(shop), message_writer=Interrupting())
+    writer = Interrupting()
+    tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
     with pytest.raises(SystemExit):
         tap.sync_all()
     first = Run(tap.message_writer.messages)
@@ -173,7 +180,7 @@ def test_the_shop_is_the_domain_that_shopify_names(shop: Shop) -> None:
 def test_a_page_without_progress_ends_the_run(shop: Shop) -> None:
     page = '{"data": {"page": {"pageInfo": {"hasNextPage": true, "endCursor": "a"}, "nodes": []}}}'
     tap = tap_for(shop)
-    _ = tap.counts
+    _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     shop.controls.reply_next(Reply(status=200, body=page), Reply(status=200, body=page))
     with pytest.raises(RunError, match="circle"):
         tap.sync_all()
@@ -211,7 +218,7 @@ def test_a_first_run_asks_for_no_deletions(shop: Shop) -> None:
 def test_deletions_that_are_denied_are_said_and_left_out(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     state = read(shop).state
     tap = tap_for(shop, state)
-    _ = tap.counts
+    _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     denied = '{"errors": [{"message": "No events", "path": ["page"], "extensions": {"code": "ACCESS_DENIED"}}]}'
     shop.controls.reply_next(Reply(), Reply(status=200, body=denied))
     tap.sync_all()
@@ -241,9 +248,9 @@ def test_stream_maps_and_flattening_work_on_what_is_read(shop: Shop) -> None:
 
 def test_a_signal_is_heard_while_shopify_is_slow(shop: Shop) -> None:
     tap = tap_for(shop)
-    _ = tap.counts
+    _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     tap.reading = True
-    signal.raise_signal(signal.SIGTERM)
+    tap.stop.signal = signal.SIGTERM
     shop.controls.reply_next(Reply(delay_seconds=3))
     with pytest.raises(SystemExit):
         tap.sync_all()
