@@ -1,70 +1,108 @@
-"""Questions to PostHog in its SQL, in: a query and a personal API key; out: rows.
+"""Client of PostHog's query API.
 
-Knows neither Singer nor what is asked: only `POST /api/projects/:project_id/query/`, as
-https://posthog.com/docs/api/queries describes it. Whether to ask again is decided in `_wait` alone.
+Takes a query and a personal API key; returns rows, or raises what to do without them. Knows neither Singer nor what is asked: only `POST /api/projects/:project_id/query/`, as
+https://posthog.com/docs/api/queries describes it, and `GET /api/projects/:project_id/`. Whether to ask again is decided
+in `_wait` alone.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import requests
 import stamina
+import urllib3
 
 from target_posthog.posthog.client import TRY_AGAIN, Busy, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Mapping
 
-MOST_ROWS = 50_000  # of one answer: https://posthog.com/docs/api/queries
-MOST_UUIDS = 1_000  # in one question
-TIMEOUT_SECONDS = 120.0
+    JsonObject = dict[str, Any]
+
+Result = TypeVar("Result")
+
+MOST_ROWS = 50_000  # of one answer, a higher LIMIT is cut to it in silence: posthog/hogql/constants.py
+TIMEOUT_SECONDS = 120.0  # for the whole of an answer; PostHog gives a question 10 seconds, and 30 in its queue
+LARGEST_ANSWER_BYTES = 128 * 1024 * 1024  # 50,000 rows of 2.5 kB
+CHUNK_BYTES = 64 * 1024
 LONGEST_WAIT_SECONDS = 60.0  # between two attempts, unless PostHog asks for more
 # Questions have another address than events: https://posthog.com/docs/api
 INGESTION_HOST = re.compile(r"(?<=//)(us|eu)\.i\.posthog\.com$")
-UUID = re.compile(r"[0-9a-fA-F-]{36}")
+# Without it an answer may be hours old: a reconciliation right after a load would miss the load.
+FRESH = "force_blocking"
+# What PostHog says of a question that reads too much: posthog/exceptions.py, and the names of ClickHouse's errors.
+TOO_MUCH = frozenset((HTTPStatus.GATEWAY_TIMEOUT, 512, 513))
+TOO_MUCH_CODES = frozenset(("too_many_bytes", "too_many_rows", "clickhouse_memory_limit_exceeded"))
+
+
+class TooMuch(Exception):  # noqa: N818  # the class says what to do next: ask for less
+    """The question reads more than PostHog allows: ask for a shorter time."""
+
+
+class Project(NamedTuple):
+    """What of a project's settings bears on its answers.
+
+    `kept_months` is how old an event may be to be in an answer, None if nothing is enforced: PostHog's
+    `event_retention_months` and `events_retention_enforced`, which depend on the plan.
+    """
+
+    time_zone: str
+    kept_months: int | None
 
 
 class QueryApi:
-    """Asks one project. `host` may be that of ingestion; the key goes there and nowhere else."""
+    """Asks one project. `host` may be that of ingestion; the key goes there and nowhere else.
+
+    Waiting for a PostHog that is busy ends after `max_retry_seconds`.
+    """
 
     def __init__(self, personal_api_key: str, project_id: str, host: str, *, max_retry_seconds: float = 900) -> None:
         host = (host if "://" in host else f"https://{host}").rstrip("/")
         self.host = INGESTION_HOST.sub(r"\1.posthog.com", host)
-        self._url = f"{self.host}/api/projects/{project_id}/query/"
+        self._url = f"{self.host}/api/projects/{project_id}/"
         self._headers = {"Authorization": f"Bearer {personal_api_key.strip()}"}
         self._max_retry_seconds = max_retry_seconds
 
-    def rows(self, query: str) -> Iterator[list[Any]]:
-        """Yield the rows of a query that orders them and names no limit; raises `Refused` or `Busy`."""
-        offset = 0
-        while True:
-            found = self._answer(f"{query}\nlimit {MOST_ROWS} offset {offset}")
-            yield from found
-            offset += len(found)
-            if len(found) < MOST_ROWS:
-                return
+    def rows(self, query: str, name: str) -> list[list[Any]]:
+        """Return the rows of a query with a LIMIT; `name` is shown in PostHog's query log.
 
-    def events_known(self, uuids: Iterable[str]) -> set[str]:
-        """Return those of the events' uuids that PostHog has; raises `Refused` or `Busy`."""
-        wanted = sorted({one.lower() for one in uuids if UUID.fullmatch(one)})
-        found: set[str] = set()
-        for start in range(0, len(wanted), MOST_UUIDS):
-            listed = ", ".join(f"'{one}'" for one in wanted[start : start + MOST_UUIDS])
-            query = f"select distinct toString(uuid) as id from events where toString(uuid) in ({listed}) order by id"  # noqa: S608  # uuids alone
-            found |= {row[0] for row in self.rows(query)}
-        return found
+        Raises `TooMuch` for a question that reads too much, `Refused`, or `Busy` after `max_retry_seconds`.
+        """
+        asked = {"query": {"kind": "HogQLQuery", "query": query}, "name": name, "refresh": FRESH}
+        return self._answered("POST", "query/", asked, _rows)
 
-    def _answer(self, query: str) -> list[list[Any]]:
-        caller = stamina.RetryingCaller(
+    def project(self) -> Project | None:
+        """Return what of the project's settings bears on its answers, None if the key may not read it (project:read).
+
+        Raises `Refused` or `Busy`.
+        """
+        try:
+            return self._answered("GET", "", None, _project)
+        except _ScopeError:
+            return None
+
+    def _answered(
+        self, method: str, path: str, body: Mapping[str, Any] | None, meaning: Callable[[JsonObject], Result | None]
+    ) -> Result:
+        for attempt in stamina.retry_context(
+            on=self._wait,
             attempts=None if self._max_retry_seconds else 1,
             timeout=self._max_retry_seconds or None,
             wait_initial=0.5,
             wait_max=LONGEST_WAIT_SECONDS,
-        )
-        return caller.on(self._wait)(self._attempt, query)
+        ):
+            with attempt:
+                status, headers, said = self._attempt(method, path, body)
+                found = meaning(said) if status == HTTPStatus.OK else None
+                if found is None:
+                    raise self._judged(status, said, _longer(headers.get("Retry-After", ""), attempt.next_wait))
+                return found
+        raise AssertionError  # the last attempt returns or raises
 
     def _wait(self, error: Exception) -> bool | float:
         """Say whether to ask again, or after how many seconds."""
@@ -72,40 +110,88 @@ class QueryApi:
             return False
         return True if error.retry_after is None else min(error.retry_after, self._max_retry_seconds)
 
-    def _attempt(self, query: str) -> list[list[Any]]:
+    def _attempt(
+        self, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> tuple[int, Mapping[str, str], JsonObject]:
+        """Ask once; return status, headers and the answer's JSON object, an empty one if it is none."""
+        ends_at = time.monotonic() + TIMEOUT_SECONDS
         try:
-            answer = requests.post(
-                self._url,
-                json={"query": {"kind": "HogQLQuery", "query": query}},
+            with requests.request(
+                method,
+                self._url + path,
+                json=body,
                 headers=self._headers,
                 timeout=TIMEOUT_SECONDS,
+                stream=True,
                 allow_redirects=False,  # `requests` would take the key along
-            )
-            said = answer.json()
-        except requests.exceptions.JSONDecodeError:
-            said = None
-        except requests.RequestException as error:
+            ) as answer:
+                content = _content(answer.raw, ends_at)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise Busy(f"PostHog at {self.host} can't be asked ({type(error).__name__})") from None
-        if answer.status_code == HTTPStatus.OK and isinstance(said, dict) and isinstance(said.get("results"), list):
-            found: list[list[Any]] = said["results"]
-            return found
-        raise self._judged(answer, said)
+        try:
+            said = json.loads(content)
+        except (ValueError, RecursionError):
+            said = None
+        return answer.status_code, answer.headers, said if isinstance(said, dict) else {}
 
-    def _judged(self, answer: requests.Response, said: Any) -> Refused | Busy:  # noqa: ANN401  # any JSON
-        """Return what an answer without rows means; PostHog's own words stand in `detail`."""
-        status = answer.status_code
-        told = (said.get("detail") if isinstance(said, dict) else None) or "no reason given"
+    def _judged(self, status: int, said: JsonObject, wait_seconds: float | None) -> Exception:
+        """Return what an answer without a result means; PostHog's own words stand in `detail`."""
+        told = str(said.get("detail") or "no reason given")
+        if status in TOO_MUCH or said.get("code") in TOO_MUCH_CODES:
+            return TooMuch(f"HTTP {status}: {told}")
+        if status == HTTPStatus.OK and said.get("is_cached"):
+            return Busy(f"PostHog at {self.host} gives an earlier answer again", wait_seconds)
+        if status == HTTPStatus.ACCEPTED or status in TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Busy(f"PostHog at {self.host} is busy (HTTP {status})", wait_seconds)
+        if status == HTTPStatus.FORBIDDEN and "scope" in told:
+            return _ScopeError(f"`personal_api_key`: PostHog at {self.host} wants one more permission: {told}")
+        return Refused(self._sentence(status, said, told))
+
+    def _sentence(self, status: int, said: JsonObject, told: str) -> str:
         if status == HTTPStatus.UNAUTHORIZED:
-            return Refused(
+            return (
                 f"`personal_api_key`: PostHog at {self.host} doesn't know it; make one with the permission Query Read "
                 "in PostHog's user settings (it starts with phx_)"
             )
+        if status == HTTPStatus.PAYMENT_REQUIRED:
+            return f"PostHog answers no more questions over its API for now: {told}"
         if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-            return Refused(
+            return (
                 f"`project_id`, `personal_api_key`: PostHog at {self.host} refuses the question (HTTP {status}: "
                 f"{told}); the key needs the permission Query Read for this project"
             )
-        if status in TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            after = answer.headers.get("Retry-After", "")
-            return Busy(f"PostHog at {self.host} is busy (HTTP {status})", float(after) if after.isdecimal() else None)
-        return Refused(f"`host`: {self.host} doesn't answer as PostHog's query API does (HTTP {status}: {told})")
+        if status == HTTPStatus.BAD_REQUEST and said.get("detail"):
+            return f"PostHog refuses a question of this command, which is the command's fault: {told}"
+        return f"`host`: {self.host} doesn't answer as PostHog's query API does (HTTP {status}: {told})"
+
+
+class _ScopeError(Refused):
+    """The key lacks a permission."""
+
+
+def _content(raw: urllib3.HTTPResponse, ends_at: float) -> bytes:
+    """Return an answer's body; raises TooMuch or TimeoutError if it doesn't end."""
+    content = bytearray()
+    while chunk := raw.read1(CHUNK_BYTES, decode_content=True):
+        content += chunk
+        if len(content) > LARGEST_ANSWER_BYTES:
+            raise TooMuch(f"an answer of more than {LARGEST_ANSWER_BYTES:,} bytes")
+        if time.monotonic() > ends_at:
+            raise TimeoutError
+    return bytes(content)
+
+
+def _longer(retry_after: str, backoff: float) -> float | None:
+    """Return the larger of what PostHog asks for, in seconds, and the backoff; None for the backoff with its jitter."""
+    return max(float(retry_after), backoff) if re.fullmatch(r"[0-9]{1,9}", retry_after) else None
+
+
+def _rows(said: JsonObject) -> list[list[Any]] | None:
+    found = said.get("results")
+    return found if isinstance(found, list) and not said.get("is_cached") else None
+
+
+def _project(said: JsonObject) -> Project | None:
+    months = said.get("event_retention_months")
+    enforced = said.get("events_retention_enforced") is True and isinstance(months, int)
+    return Project(str(said["timezone"]), months if enforced else None) if "timezone" in said else None
