@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SETUP := .venv/.set-up
 
 help: ## List these verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SETUP) ## Make .venv with the pinned packages and this project
 
@@ -31,6 +31,11 @@ sandbox: setup ## Open the sandbox again, as the demo left it
 test: setup ## Pass all tests
 	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# They stand on what others made and is too large for every set-up; tests/outside/README.md says what.
+test-outside: setup ## Pass the tests on PostHog's grammar, ClickHouse and others' plugins (1 GB)
+	python -m tests.outside.environments
+	pytest tests/outside
+
 faults: setup ## Break everything on purpose and look what arrives; RUNS=20 SEED=1
 	python -m tests.faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)
 
@@ -47,6 +52,6 @@ benchmark: setup ## Measure tap, target and both; ORDERS=10000 sets the size of 
 
 clean: ## Remove what set-up, sandbox and runs have left
 	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
-	rm -rf .venv .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .outside .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help setup demo sandbox test faults lint docs benchmark clean
+.PHONY: help setup demo sandbox test test-outside faults lint docs benchmark clean

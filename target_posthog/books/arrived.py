@@ -82,7 +82,8 @@ def sums(api: QueryApi, events: Mapping[str, Properties], first: str, last: str,
     """Ask what PostHog has per day of the zone, event and currency; raises `Refused` or `Busy`."""
     found: Sums = {}
     for names, properties in _by_properties(events):
-        for on, event, currency, number, amount, rows_now in _summed(api, names, properties, first, last, zone):
+        rows = _summed(api, names, properties, _span(first, last, zone), zone)
+        for on, event, currency, number, amount, rows_now in rows:
             key = (f"{on // 10000:04}-{on // 100 % 100:02}-{on % 100:02}", event, _currency(read_value(currency)))
             figure, copies = found.get(key, Sum())
             total = Figure(figure.number + number, figure.amount + _amount(amount))
@@ -90,10 +91,7 @@ def sums(api: QueryApi, events: Mapping[str, Properties], first: str, last: str,
     return found
 
 
-def _summed(  # noqa: PLR0913  # a question has these parts
-    api: QueryApi, names: list[str], properties: Properties, first: str, last: str, zone: ZoneInfo
-) -> Iterator[list[Any]]:
-    span = _span(first, last, zone)
+def _summed(api: QueryApi, names: list[str], properties: Properties, span: Span, zone: ZoneInfo) -> Iterator[list[Any]]:
     while span:
         query = SUMS.format(
             merged_by=day("timestamp", "UTC"),
@@ -107,10 +105,11 @@ def _summed(  # noqa: PLR0913  # a question has these parts
         )
         try:
             rows = api.rows(query, "target-posthog: sums")
-            if len(rows) >= MOST_ROWS:
-                raise TooMuch("more sums than an answer has rows")
         except TooMuch as reason:
             span.narrow(str(reason))
+            continue
+        if len(rows) >= MOST_ROWS:
+            span.narrow("more sums than an answer has rows")
             continue
         yield from rows
         span.start = span.end

@@ -1,7 +1,8 @@
 """Words of a question to PostHog.
 
-Pure: takes names, times and uuids; returns pieces of HogQL that mean nothing else. A name of a mapping reaches a question as a quoted text alone, never as an identifier: PostHog refuses an
-identifier with a `%` (posthog/hogql/escape_sql.py), and gives a property that it takes for a number or a date as such.
+Pure: takes names, times and uuids; returns pieces of HogQL that mean nothing else. A name of a mapping reaches a
+question as a quoted text alone, never as an identifier: PostHog refuses an identifier with a `%`
+(posthog/hogql/escape_sql.py), and gives a property that it takes for a number or a date as such.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Client of PostHog's query API.
 
-Takes a query and a personal API key; returns rows, or raises what to do without them. Knows neither Singer nor what is asked: only `POST /api/projects/:project_id/query/`, as
-https://posthog.com/docs/api/queries describes it, and `GET /api/projects/:project_id/`. Whether to ask again is decided
-in `_wait` alone.
+Takes a query and a personal API key; returns rows, or raises what to do without them. Knows neither Singer nor what
+is asked: only `POST /api/projects/:project_id/query/`, as https://posthog.com/docs/api/queries describes it, and `GET
+/api/projects/:project_id/`. Whether to ask again is decided in `_wait` alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Reader of the events that PostHog holds.
 
-Takes names and a time span; yields each event, page by page. Knows PostHog's SQL, not what the events are for. A page begins after the last one's timestamp and uuid, as a personal
-API key may not use OFFSET; a time that is too much for one question is halved.
+Takes names and a time span; yields each event, page by page. Knows PostHog's SQL, not what the events are for. A page
+begins after the last one's timestamp and uuid, as a personal API key may not use OFFSET; a time that is too much for
+one question is halved.
 """
 
 from __future__ import annotations
