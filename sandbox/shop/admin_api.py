@@ -17,7 +17,7 @@ from uuid import uuid4
 from flask import Flask, Response, g, request, send_file
 
 from sandbox.controls import Controls
-from sandbox.server import serve
+from sandbox.server import guarded, serve
 from sandbox.shop import changes
 from sandbox.shop.access import SCOPES, SUBJECTS, Access, approved_by_plan
 from sandbox.shop.answers import Answers
@@ -95,7 +95,7 @@ class Shop:
         self.breaks[name] = times
 
     def _app(self) -> Flask:
-        app = Flask(__name__)
+        app = guarded(Flask(__name__))
         self.controls.install(app)
         app.before_request(self._at_the_door)
         app.after_request(self._sign)
