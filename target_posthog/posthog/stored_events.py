@@ -83,6 +83,7 @@ def stored_events(  # noqa: PLR0913  # a question has these parts
     *,
     properties: Sequence[str] = (),
     uuids: Collection[str] | None = None,
+    page_rows: int = PAGE_ROWS,
 ) -> Iterator[StoredEvent]:
     """Yield the events of some names from `first` until before `end`, in the order of their times and uuids.
 
@@ -99,21 +100,21 @@ def stored_events(  # noqa: PLR0913  # a question has these parts
             first=moment(span.start),
             end=moment(span.end),
             condition=condition,
-            limit=PAGE_ROWS,
+            limit=page_rows,
         )
         try:
             rows = [_stored(row, properties) for row in api.rows(query, "target-posthog: events")]
         except TooMuch as reason:
             span.narrow(str(reason))
             continue
-        if len(rows) < PAGE_ROWS:
+        if len(rows) < page_rows:
             yield from rows
             span.start, after = span.end, ""
         else:  # what has the last row's time and uuid may go on on the next page, which begins with it
             last = rows[-1]
             whole = [one for one in rows if (one.timestamp, one.uuid) != (last.timestamp, last.uuid)]
             if not whole:
-                raise Refused(f"PostHog holds {PAGE_ROWS:,} events of one uuid at one time: {last.uuid}")
+                raise Refused(f"PostHog holds {page_rows:,} events of one uuid at one time: {last.uuid}")
             yield from whole
             span.start, after = _time(last.timestamp), last.uuid
 

@@ -6,6 +6,7 @@ Runs in the environment that has `chdb`, so it knows nothing of the project.
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 from chdb.session import Session
@@ -19,3 +20,4 @@ for line in sys.stdin:
         said = {"error": str(error)}
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
+os._exit(0)  # its threads would hold it up

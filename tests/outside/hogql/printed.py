@@ -1,7 +1,7 @@
 """HogQL's syntax tree as the ClickHouse SQL that PostHog makes of it.
 
-The part of the language that this project uses; anything else raises NotImplementedError, so that no question passes here
-without its form. How PostHog prints: posthog/hogql/printer/clickhouse.py@002b82d, functions/clickhouse/*.py, and the
+The part of the language that this project uses; anything else raises NotImplementedError, so that no question passes
+here without its form. How PostHog prints: posthog/hogql/printer/clickhouse.py@002b82d, functions/clickhouse/*.py, and the
 columns of database/schema/events.py@0639fcc.
 """
 
@@ -22,7 +22,15 @@ FUNCTIONS: dict[str, tuple[str, list[str]]] = {
         name: (name, [])
         for name in (
             *("argMax", "count", "max", "min", "round", "sum", "replaceAll", "toString", "intDiv", "toNullable"),
-            *("JSONExtractArrayRaw", "JSONExtractRaw", "toYYYYMMDD", "toTimeZone", "dateDiff", "lagInFrame", "toIntervalDay"),
+            *(
+                "JSONExtractArrayRaw",
+                "JSONExtractRaw",
+                "toYYYYMMDD",
+                "toTimeZone",
+                "dateDiff",
+                "lagInFrame",
+                "toIntervalDay",
+            ),
         )
     },
     "toFloat": ("accurateCastOrNull", ["'Float64'"]),
@@ -105,9 +113,9 @@ class _Printer:
         if first in self._names[-1] and not rest:
             return _identifier(first)
         if first in TIME_COLUMNS and not rest:
-            return f"toTimeZone(events.{first}, {_text(self._zone)})"
+            return f"toTimeZone(events.{first}, {text(self._zone)})"
         if first == "properties" and len(rest) == 1:
-            raw = f"JSONExtractRaw(events.properties, {_text(rest[0])})"
+            raw = f"JSONExtractRaw(events.properties, {text(rest[0])})"
             return f"replaceRegexpAll(nullIf(nullIf({raw}, ''), 'null'), '^\"|\"$', '')"
         if first in PLAIN_COLUMNS and not rest:
             return f"events.{first}"
@@ -115,7 +123,7 @@ class _Printer:
 
     def _constant(self, node: dict[str, Any]) -> str:
         value = node["value"]
-        return _text(value) if isinstance(value, str) else "NULL" if value is None else str(value)
+        return text(value) if isinstance(value, str) else "NULL" if value is None else str(value)
 
     def _call(self, node: dict[str, Any]) -> str:
         if any(node[key] for key in ("params", "filter_expr", "order_by")):
@@ -123,7 +131,7 @@ class _Printer:
         if node["name"] == "toDateTime":
             return self._moment(node)
         if node["name"] == "now" and not node["args"]:
-            return f"now64(6, {_text(self._zone)})"
+            return f"now64(6, {text(self._zone)})"
         if node["name"] not in FUNCTIONS:
             raise NotImplementedError(node["name"])
         name, added = FUNCTIONS[node["name"]]
@@ -131,10 +139,10 @@ class _Printer:
         return f"{name}({'DISTINCT ' if node['distinct'] else ''}{', '.join(arguments)})"
 
     def _moment(self, node: dict[str, Any]) -> str:
-        (text,) = node["args"]
-        if text["node"] != "Constant" or re.fullmatch(r"\d{4}-\d\d-\d\d( [\d:.]+)?", text["value"]):
+        (literal,) = node["args"]
+        if literal["node"] != "Constant" or re.fullmatch(r"\d{4}-\d\d-\d\d( [\d:.]+)?", literal["value"]):
             raise NotImplementedError("a moment without its zone is one of the project's")
-        return f"parseDateTime64BestEffort({_text(text['value'])}, 6, {_text(self._zone)})"
+        return f"parseDateTime64BestEffort({text(literal['value'])}, 6, {text(self._zone)})"
 
     def _compareoperation(self, node: dict[str, Any]) -> str:
         call = f"{COMPARISONS[node['op']]}({self.expression(node['left'])}, {self.expression(node['right'])})"
@@ -186,5 +194,5 @@ def _identifier(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z_][\w$]*", name) else "`" + name.replace("\\", "\\\\").replace("`", "``") + "`"
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
