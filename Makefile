@@ -8,17 +8,34 @@ unexport MELTANO_ENVIRONMENT
 # The verbs start hundreds of processes: none has to compile what another has compiled, a whole Airflow among it.
 unexport PYTHONDONTWRITEBYTECODE
 SETUP := .venv/.set-up
+DEVELOPER := .venv/.set-up-developer
+.SHELLFLAGS := -o pipefail -c
 
 help: ## List these verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(SETUP) ## Make .venv with the pinned packages and this project
+# Two steps, each made anew when its pins have changed: what a run needs, and what the developers' verbs need besides.
+# $(1) is the file of pins.
+define install
+	@echo "Installing $$(grep -c '^[a-z].*==' $(1)) packages of $(1) into .venv; with a fresh cache this takes a minute or two ..."
+	@.venv/bin/pip install --disable-pip-version-check --require-hashes --no-deps --requirement $(1) 2>&1 | $(PROGRESS)
+endef
+# A dot for each package that pip turns to; what goes wrong is shown as pip says it.
+PROGRESS = awk '/^Collecting |^Requirement already/ {printf "."; fflush(); next} /^ERROR|^error|[Tt]raceback|HASHES/ {print; bad=1; next} bad {print} END {print ""}'
+
+setup: $(SETUP) ## Make .venv with what a run needs: the pinned packages and this project
 
 $(SETUP): requirements.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 10) else None'
-	$(PYTHON) -m venv --clear .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements.txt
-	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 10) else None'
+	@$(PYTHON) -m venv --clear .venv
+	$(call install,requirements.txt)
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@[ ! -d .git/hooks ] || [ -e .git/hooks/post-merge ] || install -m 755 release/post-merge .git/hooks/post-merge
+	@touch $@
+	@echo "Ready: source .venv/bin/activate"
+
+$(DEVELOPER): $(SETUP) requirements-dev.txt
+	$(call install,requirements-dev.txt)
 	@touch $@
 
 demo: setup ## Bring the sandbox's store into the sandbox's PostHog, and show what arrived
@@ -27,31 +44,41 @@ demo: setup ## Bring the sandbox's store into the sandbox's PostHog, and show wh
 sandbox: setup ## Open the sandbox again, as the demo left it
 	@python -m sandbox start
 
+quick: $(DEVELOPER) ## Pass the tests that only calculate, in under a minute
+	pytest -m pure --numprocesses 2 --dist loadfile --quiet
+
 # More workers than cores, as tests also wait; a file stays with one of them, which makes its fixtures once.
-test: setup ## Pass all tests
-	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+test: $(DEVELOPER) ## Pass all tests; COVERAGE=1 shows the branches that they don't reach
+	pytest -m "not foreign" --numprocesses 4 --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov)
+
+orchestrate: $(DEVELOPER) ## Pass the tests that need programs of others: a whole Airflow, linters of images
+	pytest -m foreign --numprocesses 2 --dist loadfile
 
 # They stand on what others made and is too large for every set-up; tests/outside/README.md says what.
-test-outside: setup ## Pass the tests on PostHog's grammar, ClickHouse and others' plugins (1 GB)
+test-outside: $(DEVELOPER) ## Pass the tests on PostHog's grammar, ClickHouse and others' plugins (1 GB)
 	python -m tests.outside.environments
 	pytest tests/outside
 
-faults: setup ## Break everything on purpose and look what arrives; RUNS=20 SEED=1
+faults: $(DEVELOPER) ## Break everything on purpose and look what arrives; RUNS=20 SEED=1
 	python -m tests.faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)
 
-lint: setup ## Check style and types
+lint: $(DEVELOPER) ## Check style, types and the import law
 	ruff check
 	ruff format --check
 	mypy
+	lint-imports
 
-docs: setup ## Write the generated parts of the documents anew
+docs: $(DEVELOPER) ## Write the generated parts of the documents anew
 	python -m docs.generate
 
-benchmark: setup ## Measure tap, target and both; ORDERS=10000 sets the size of the store
+benchmark: $(DEVELOPER) ## Measure tap, target and both; ORDERS=10000 sets the size of the store
 	python -m benchmarks --orders $(or $(ORDERS),10000)
+
+release-check: $(DEVELOPER) ## Do all of a release but the push: build once, look through, install, run
+	python -m release.check
 
 clean: ## Remove what set-up, sandbox and runs have left
 	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
 	rm -rf .venv .outside .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help setup demo sandbox test test-outside faults lint docs benchmark clean
+.PHONY: help setup demo sandbox quick test test-outside orchestrate faults lint docs benchmark release-check clean

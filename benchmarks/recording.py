@@ -15,8 +15,8 @@ import msgspec
 
 from benchmarks.copies import marked
 from benchmarks.feed import WIDE_MARK
-from target_posthog.mapping.rules import active, load
-from target_posthog.mapping.stream_rules import StreamMapping
+from target_posthog.mapping.document import active, load
+from target_posthog.mapping.meanings import StreamMapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 
 from tap_shopify_orders.tap import TapShopifyOrders
+from target_posthog.mapping.document import load, shipped_names
 from target_posthog.mapping.language.functions import FUNCTIONS
-from target_posthog.mapping.rules import load, name_of, shipped_names
-from target_posthog.target import TargetPostHog
+from target_posthog.mapping.rule import rule_name
+from target_posthog.singer.target import TargetPostHog
 
 ROOT = Path(__file__).parent.parent
 PLUGINS = {"tap-shopify-orders": TapShopifyOrders, "target-posthog": TargetPostHog}
@@ -86,7 +87,7 @@ def _rule_lines(stream: str, rule: dict[str, Any], glossary: dict[str, Any]) -> 
         return [f"### Left out of `{stream}`: {rule['leave_out']}", "", f"When `{rule['when']}`."]
     event = rule["event"]
     title = event if isinstance(event, str) else f"`{event['expression']}`"
-    named = f" ({name_of(rule)})" if name_of(rule) != title else ""
+    named = f" ({rule_name(rule)})" if rule_name(rule) != title else ""
     lines = [f"### {title}{named}", "", rule.get("about", "").strip(), ""]
     each = f", for each of `{rule['for_each']}`" if "for_each" in rule else ""
     when = f", when `{rule['when']}`" if "when" in rule else ""

@@ -1,1 +1,4 @@
-"""Shopify's customers and orders, in: an Admin API; out: Singer messages. Knows no target."""
+"""Singer tap for Shopify: takes the address and credentials of a store, returns its customers and orders as messages.
+
+It knows no target.
+"""

@@ -1,7 +1,4 @@
-"""The command's entry, in: the command line; out: Singer messages.
-
-Knows only where the command is, and how to end while it isn't there yet.
-"""
+"""Entry of the command: takes the command line, and ends a run that hasn't begun yet without a traceback."""
 
 import signal
 

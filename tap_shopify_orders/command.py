@@ -1,6 +1,7 @@
-"""The command, in: the command line; out: a run, or the reason why it ended, in a sentence and an exit code.
+"""Command line: takes arguments and the files that they name, runs the tap, and ends with an exit code.
 
-Knows how runs end, but not what they do.
+A run that fails for a known reason ends with that reason in one sentence. This module knows how runs end, not what they
+do; it knows the form of a catalog, but no stream; and it repeats nothing that stands in a file.
 """
 
 from __future__ import annotations
@@ -9,27 +10,38 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import stamina.instrumentation
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
+from typing_extensions import override
 
-from tap_shopify_orders.run import SENTENCES
+from tap_shopify_orders.decoding import UNREADABLE
+from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.side_by_side import SENTENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import click
     from stamina.instrumentation import RetryDetails
 
+REMEDIES = {
+    "--config": "Write the settings as one.",
+    "--state": "Give what the target wrote last, or nothing, to begin anew: what is read again counts once.",
+    "--catalog": "Give what `--discover` writes, with what you select.",
+}
+_object = msgspec.json.Decoder(dict[str, Any])
 _logger = logging.getLogger("tap-shopify-orders")
 
 
 class Command(SingerCommand):
-    """Ends a run that failed for a known reason with that reason in a sentence, and exit code 1."""
+    """The SDK's command, which ends a run that failed for a known reason with a sentence and exit code 1."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # click's signature
-        """Run, and say each wait."""
-        stamina.instrumentation.set_on_retry_hooks([_say_retry])
+    @override
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, and log each wait before a question is asked again."""
+        stamina.instrumentation.set_on_retry_hooks([_log_retry])
         try:
             return super().main(*args, **kwargs)
         except ConfigValidationError as error:
@@ -40,8 +52,9 @@ class Command(SingerCommand):
             _logger.error(reason)
         sys.exit(1)
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's signature
-        """Say why, where click itself ends a run without a word."""
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        """Log a reason where click itself ends a run without a word."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -49,5 +62,51 @@ class Command(SingerCommand):
             raise
 
 
-def _say_retry(details: RetryDetails) -> None:
+def _log_retry(details: RetryDetails) -> None:
     _logger.warning("%s Asking again in %.1f s.", details.caused_by, details.wait_for)
+
+
+class _Schema(msgspec.Struct):
+    type: str | list[str] | None = None
+    properties: dict[str, _Schema] | None = None
+    items: _Schema | None = None
+
+
+class _Metadata(msgspec.Struct):
+    breadcrumb: list[str]
+    metadata: dict[str, Any]
+
+
+class _Entry(msgspec.Struct):
+    tap_stream_id: str
+    stream: str | None = None
+    schema: _Schema = msgspec.field(default_factory=_Schema)
+    metadata: list[_Metadata] = []
+    key_properties: list[str] | None = None
+    replication_key: str | None = None
+
+
+class _Catalog(msgspec.Struct):
+    streams: list[_Entry]
+
+
+def json_object(option: str, name: str, content: Callable[[], bytes | str]) -> dict[str, Any]:
+    """Return the JSON object in the file that an option names; raises RunError if there is none to be read."""
+    try:
+        return _object.decode(content())
+    except OSError as error:
+        raise RunError(f"`{option} {name}` can't be read: {error.strerror}.") from None
+    except UNREADABLE as error:
+        why = str(error) if isinstance(error, msgspec.DecodeError) else "it isn't text, or it is nested too deeply"
+        raise RunError(f"`{option} {name}` isn't a JSON object: {why}. {REMEDIES[option]}") from None
+
+
+def checked_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
+    """Return a catalog as it is; raises RunError for an object that doesn't have a catalog's form."""
+    try:
+        streams = msgspec.convert(catalog, _Catalog).streams
+    except msgspec.ValidationError as error:
+        raise RunError(f"The catalog doesn't have a catalog's form: {error}. {REMEDIES['--catalog']}") from None
+    if any(entry.stream not in (None, entry.tap_stream_id) for entry in streams):
+        raise RunError(f"The catalog names a stream otherwise than `tap_stream_id` does. {REMEDIES['--catalog']}")
+    return catalog

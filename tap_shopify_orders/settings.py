@@ -1,6 +1,6 @@
-"""What the user set, in: a config; out: its JSON schema, the address that it names, and a sentence for each mistake.
+"""Settings: takes a config, returns its JSON schema, each store's settings, and a sentence for each mistake.
 
-Pure: nothing is asked, and nothing known of streams.
+Pure: nothing is asked, and no stream is known.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
 
-from tap_shopify_orders.shopify.answers import Refused
+from tap_shopify_orders.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+
+    Config = Mapping[str, Any]
 
 ACCEPTABLE = {
     "partial_history": "orders of the last 60 days only, for want of the scope read_all_orders",
@@ -30,6 +32,11 @@ METHODS = {
     "bulk": "bulk operations, which Shopify runs in its own time and which cost next to nothing",
 }
 
+CREDENTIALS = (("access_token",), ("client_id", "client_secret"))
+OVERRIDES = ("start_date", "end_date", "accept", "admin_url")
+OF_ONE_STORE = ("store", "access_token", "admin_url")  # who gives these beside `stores` may send a token to a stranger
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # anything else may be the credential itself, and isn't repeated
+LONGEST_LOOK_AGAIN_DAYS = 365
 LONGEST_LOOKBACK_SECONDS = 10 * 365 * 86_400  # more leads out of the calendar
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]*")
 FORMS = "my-store, my-store.myshopify.com, https://my-store.myshopify.com or https://admin.shopify.com/store/my-store"
@@ -67,7 +74,7 @@ _STORE = th.Property("store", th.StringType, title="Store", description=f"The st
 ENTRY = th.ObjectType(
     _STORE,
     *(th.Property(f"{name}_env", th.StringType) for name in ("access_token", "client_id", "client_secret")),
-    *(th.Property(one.name, one.wrapped) for one in (_START_DATE, _END_DATE, _ACCEPT, _ADMIN_URL)),
+    *(th.Property(setting.name, setting.wrapped) for setting in (_START_DATE, _END_DATE, _ACCEPT, _ADMIN_URL)),
 )
 
 SETTINGS: dict[str, Any] = th.PropertiesList(
@@ -119,6 +126,14 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         " hasn't changed isn't emitted again.",
     ),
     th.Property(
+        "look_again_days",
+        th.IntegerType(minimum=0, maximum=LONGEST_LOOK_AGAIN_DAYS),
+        default=30,
+        title="Look again",
+        description="For how many days after its last change an order is looked at again in each run that waits for its"
+        " attribution, a payment, a return or a parcel; 0 for never.",
+    ),
+    th.Property(
         "method",
         th.StringType(allowed_values=[*METHODS]),
         default="auto",
@@ -133,7 +148,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
 
 
 def handle_of(store: str) -> str:
-    """Return the store's handle, such as my-store; raises Refused for what is none, with the accepted forms."""
+    """Return the store's handle, such as my-store; raises RunError for what is none, with the accepted forms."""
     typed = store.strip().lower()
     try:
         place = urlsplit(typed if "://" in typed else f"https://{typed}")
@@ -145,12 +160,12 @@ def handle_of(store: str) -> str:
     else:
         handle = host.removesuffix(".myshopify.com")
     if not _HANDLE.fullmatch(handle):
-        raise Refused(f"The setting `store` isn't a Shopify store: write it as {FORMS}.")
+        raise RunError(f"The setting `store` isn't a Shopify store: write it as {FORMS}.")
     return handle
 
 
 def admin_url_of(store: str, admin_url: str | None) -> str:
-    """Return the root of the Admin API: the one named, else Shopify's; raises Refused for one that'd leak the token."""
+    """Return the root of the Admin API: the one named, else Shopify's; raises RunError where a token would leak."""
     handle = handle_of(store)
     if not admin_url:
         return f"https://{handle}.myshopify.com/admin"
@@ -160,10 +175,12 @@ def admin_url_of(store: str, admin_url: str | None) -> str:
         place = urlsplit("")
     if place.scheme == "https" or (place.scheme == "http" and place.hostname in ("127.0.0.1", "::1", "localhost")):
         return admin_url.rstrip("/")
-    raise Refused("The setting `admin_url` has to begin with https://, or with http:// and an address of this machine.")
+    raise RunError(
+        "The setting `admin_url` has to begin with https://, or with http:// and an address of this machine."
+    )
 
 
-def instant(text: str) -> datetime:
+def as_datetime(text: str) -> datetime:
     """Return a moment in UTC; a text without a zone is UTC. Raises ValueError for a text that is no time."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     try:
@@ -172,10 +189,10 @@ def instant(text: str) -> datetime:
         raise ValueError(str(error)) from None
 
 
-def mistakes(config: Mapping[str, Any], known: Collection[str]) -> Iterator[str]:
+def mistakes(config: Config, known: Collection[str]) -> Iterator[str]:
     """Yield a sentence for each mistake that JSON schema can't tell; `known` are the names that are settings.
 
-    Those in the entries of `stores` are told by `stores.py`.
+    `mistakes_in_stores` finds those in the entries of `stores`.
     """
     yield from unknown("There is no setting", config, known)
     yield from wrong_times("The setting", config)
@@ -187,13 +204,15 @@ def mistakes(config: Mapping[str, Any], known: Collection[str]) -> Iterator[str]
         yield "The credentials are missing: set `access_token`, or `client_id` and `client_secret`."
     try:
         admin_url_of(str(config.get("store") or "my-store"), config.get("admin_url"))
-    except Refused as refused:
+    except RunError as refused:
         yield str(refused)
 
 
-def without_secrets(sentence: str, config: Mapping[str, Any]) -> str:
+def without_secrets(sentence: str, config: Config) -> str:
     """Return what JSON schema says of a setting, which quotes the value, without the value of a secret one."""
-    secrets = [config[name] for name, one in SETTINGS["properties"].items() if one.get("secret") and config.get(name)]
+    secrets = [
+        config[name] for name, setting in SETTINGS["properties"].items() if setting.get("secret") and config.get(name)
+    ]
     for value in secrets:
         sentence = sentence.replace(repr(value), "what is set")
     return sentence
@@ -203,11 +222,11 @@ def unknown(beginning: str, names: Collection[str], known: Collection[str]) -> I
     """Yield a sentence for each name that isn't known, with the one that may be meant."""
     for name in set(names) - set(known):
         near = get_close_matches(name, known, n=1)
-        meant = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(f'`{one}`' for one in known)}."
+        meant = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(f'`{other}`' for other in known)}."
         yield f"{beginning} `{name}`: {meant}"
 
 
-def wrong_times(beginning: str, config: Mapping[str, Any]) -> Iterator[str]:
+def wrong_times(beginning: str, config: Config) -> Iterator[str]:
     """Yield a sentence for each date that is none."""
     for name in ("start_date", "end_date"):
         if not _is_time(config.get(name) or "2026-01-01"):
@@ -216,7 +235,91 @@ def wrong_times(beginning: str, config: Mapping[str, Any]) -> Iterator[str]:
 
 def _is_time(value: object) -> bool:
     try:
-        instant(str(value))
+        as_datetime(str(value))
     except ValueError:
         return False
     return True
+
+
+def domain_of(store: str) -> str:
+    """Return the store's myshopify domain; raises RunError for what is no store."""
+    return f"{handle_of(store)}.myshopify.com"
+
+
+def configs(config: Config, environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the settings of each store by its domain, as if it were the only one; of settings without mistakes."""
+    if not config.get("stores"):
+        return {domain_of(config["store"]): dict(config)}
+    return {domain_of(entry["store"]): _config_of(entry, config, environment) for entry in config["stores"]}
+
+
+def _config_of(entry: Config, config: Config, environment: Mapping[str, str]) -> dict[str, Any]:
+    own = {name: entry[name] for name in OVERRIDES if entry.get(name)}
+    named = {name: entry[f"{name}_env"] for kind in CREDENTIALS for name in kind if entry.get(f"{name}_env")}
+    credentials = {name: environment[variable] for name, variable in named.items()}
+    shared = {name: value for name, value in config.items() if name not in ("stores", "stores_at_once", *OF_ONE_STORE)}
+    if credentials:
+        shared.pop("client_id", None)
+        shared.pop("client_secret", None)
+    return {**shared, **own, **credentials, "store": entry["store"]}
+
+
+def mistakes_in_stores(config: Config, environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each mistake in `stores` that JSON schema can't tell."""
+    stores = config.get("stores")
+    if not stores or not isinstance(stores, list) or not all(isinstance(entry, dict) for entry in stores):
+        return
+    if config.get("store"):
+        yield "Set either `store` or `stores`: a run reads the one store, or those of the list."
+    if config.get("access_token"):
+        yield (
+            "The setting `access_token` is that of one store: put it into an environment variable, and name that as"
+            " `access_token_env` in the store's entry of `stores`."
+        )
+    if config.get("admin_url"):
+        yield "The setting `admin_url` is that of one store: set it in the store's entry of `stores`."
+    shared = bool(config.get("client_id") and config.get("client_secret"))
+    listed: dict[str, str] = {}
+    for number, entry in enumerate(stores, 1):
+        where = f"Store {number} of `stores`"
+        yield from _mistakes_in_entry(where, entry)
+        yield from _missing_credentials(where, entry, environment, shared=shared)
+        try:
+            shop = domain_of(str(entry.get("store") or f"no-store-{number}"))
+        except RunError:
+            continue  # told already
+        if shop in listed:
+            yield f"{where} is the same as {listed[shop].lower()}: {shop} may stand there once."
+        listed.setdefault(shop, where)
+
+
+def _mistakes_in_entry(where: str, entry: Config) -> Iterator[str]:
+    for name in (name for kind in CREDENTIALS for name in kind if name in entry):
+        yield f"{where} has `{name}`: put it into an environment variable, and name that as `{name}_env`."
+    known = list(ENTRY.to_dict()["properties"])
+    yield from unknown(f"{where} has no setting", {*entry} - {name for kind in CREDENTIALS for name in kind}, known)
+    yield from wrong_times(f"{where}:", entry)
+    if not entry.get("store"):
+        yield f"{where} lacks `store`: name the store."
+    try:
+        admin_url_of(str(entry.get("store") or "my-store"), entry.get("admin_url"))
+    except RunError as refused:
+        yield f"{where}: {refused}"
+
+
+def _missing_credentials(where: str, entry: Config, environment: Mapping[str, str], *, shared: bool) -> Iterator[str]:
+    named = {name for kind in CREDENTIALS for name in kind if entry.get(f"{name}_env")}
+    if named not in ([*map(set, CREDENTIALS), set()] if shared else [*map(set, CREDENTIALS)]):
+        yield (
+            f"{where} needs the names of environment variables with its credentials: `access_token_env`, or both"
+            " `client_id_env` and `client_secret_env`."
+        )
+    for name in sorted(named):
+        variable = str(entry[f"{name}_env"])
+        if not _VARIABLE.fullmatch(variable):
+            yield (
+                f"{where}: `{name}_env` has to be the name of an environment variable, in capitals such as"
+                " ACME_TOKEN; what is secret stands in the variable."
+            )
+        elif not environment.get(variable):
+            yield f"{where}: the environment variable {variable}, which `{name}_env` names, isn't set."

@@ -1,24 +1,24 @@
-"""A state, in: what a file or Meltano gives as one; out: the same, or a sentence for what this tap can't have written.
+"""Form of the state: takes what a file or Meltano gives, returns the same, or says what this tap can't have written.
 
-Pure. Knows what a bookmark is made of, but not what follows from it.
+Pure. It knows what a bookmark is made of; `bookmark.py` knows what follows from it.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.windows import EARLIEST, utc
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.settings import instant
-from tap_shopify_orders.shopify.answers import Refused
+from tap_shopify_orders.settings import as_datetime
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-STREAMS = ("customers", "orders")
+STREAMS = ("customers", "orders", "sales_by_day")
 CLOCKS_DIFFER = timedelta(days=1)  # by far less; a bookmark is a change in the shop, and never later than its clock
 REMEDY = (
     "Mend the state, or begin without one (no `--state`; with Meltano, `meltano state clear`): what is read again"
@@ -31,12 +31,18 @@ class _Moment:
     """A time, as a text."""
 
 
+_Number = Annotated[str, msgspec.Meta(pattern=r"^\d{1,20}$")]
+
+
+_Day = date | None
+
+
 class _Context(msgspec.Struct):
-    shop: str
+    shop_id: int
 
 
 class _Task(msgspec.Struct):
-    """What is left of a `history.Task`; `since` is null in the first window of all."""
+    """What is left of a `Task` of `by_bulk.py`; `since` is null in the first window of all."""
 
     since: _Moment | None
     until: _Moment
@@ -51,6 +57,8 @@ class _Bookmark(msgspec.Struct, kw_only=True):
     replication_key_value: _Moment | msgspec.UnsetType = msgspec.UNSET
     known: dict[str, str] = {}
     bulk: list[_Task] = []
+    held: dict[_Number, int] = {}
+    waiting: dict[_Number, tuple[int, str]] = {}
     progress_markers: dict[str, Any] = {}
 
 
@@ -62,12 +70,34 @@ class _OfAStream(_Bookmark, kw_only=True):
     partitions: list[_OfAShop] = []
 
 
+class _OfDays(msgspec.Struct, kw_only=True):
+    replication_key: Annotated[str, msgspec.Meta(pattern="^day$")] = "day"
+    replication_key_value: _Day = None
+    days: dict[str, str] = {}
+    read_on: _Day = None
+
+
+class _DaysOfAShop(_OfDays, kw_only=True):
+    context: _Context
+
+
+class _DaysOfAStream(_OfDays, kw_only=True):
+    partitions: list[_DaysOfAShop] = []
+
+
+_FORMS: dict[str, type[_OfAStream | _DaysOfAStream]] = {
+    "customers": _OfAStream,
+    "orders": _OfAStream,
+    "sales_by_day": _DaysOfAStream,
+}
+
+
 class _State(msgspec.Struct):
     bookmarks: dict[str, Any]
 
 
 def checked(state: object) -> dict[str, Any]:
-    """Return a state as it is; raises Refused with what is wrong, the stream and the remedy.
+    """Return a state as it is; raises RunError with what is wrong, the stream and the remedy.
 
     Streams that the tap doesn't have are left as they are, if there is one that it has.
     """
@@ -75,31 +105,34 @@ def checked(state: object) -> dict[str, Any]:
         return {}
     bookmarks = _of_form(state, _State, "The state").bookmarks
     if bookmarks and not bookmarks.keys() & {*STREAMS}:
-        raise Refused(f"The state is another tap's: it has no bookmark of {' or '.join(STREAMS)}. {REMEDY}")
-    for stream in bookmarks.keys() & {*STREAMS}:
+        raise RunError(f"The state is another tap's: it has no bookmark of {' or '.join(STREAMS)}. {REMEDY}")
+    for stream in bookmarks.keys() & _FORMS.keys():
         where = f"The state's bookmark of {stream}"
-        shops = [one.context.shop for one in _of_form(bookmarks[stream], _OfAStream, where).partitions]
+        found: _OfAStream | _DaysOfAStream = _of_form(bookmarks[stream], _FORMS[stream], where)
+        shops = [bookmark.context.shop_id for bookmark in found.partitions]
         if len({*shops}) < len(shops):
-            raise Refused(f"{where} names a shop twice. {REMEDY}")
+            raise RunError(f"{where} names a shop twice. {REMEDY}")
     return {"bookmarks": bookmarks}
 
 
-def check_reached(stream: str, bookmark: str | None, at: datetime) -> None:
-    """Raise Refused for a bookmark in the future of the shop: from there nothing would be read, ever again."""
-    if bookmark and instant(bookmark) > at + CLOCKS_DIFFER:
-        raise Refused(f"The state's bookmark of {stream} is {bookmark}, but in the shop it is {utc(at)}. {REMEDY}")
+def check_reached(stream: str, bookmark: datetime | None, at: datetime) -> None:
+    """Raise RunError for a bookmark in the future of the shop: from there nothing would be read, ever again."""
+    if bookmark and bookmark > at + CLOCKS_DIFFER:
+        raise RunError(
+            f"The state's bookmark of {stream} is {utc(bookmark)}, but in the shop it is {utc(at)}. {REMEDY}"
+        )
 
 
 def _of_form(value: object, form: type[T], where: str) -> T:
     try:
         return msgspec.convert(value, form, dec_hook=_moment)
     except msgspec.ValidationError as error:
-        raise Refused(f"{where} isn't as this tap writes it: {error}. {REMEDY}") from None
+        raise RunError(f"{where} isn't as this tap writes it: {error}. {REMEDY}") from None
 
 
 def _moment(_: type, value: object) -> _Moment:
     try:
-        right = isinstance(value, str) and instant(value) >= EARLIEST
+        right = isinstance(value, str) and as_datetime(value) >= EARLIEST
     except ValueError:
         right = False
     if not right:

@@ -1,49 +1,78 @@
-"""The streams, in: what reading finds; out: records of one window, and a bookmark that never runs ahead of them.
+"""Streams of records: each takes what the store's run gives it, returns the records of one window, oldest change first.
 
-Knows Singer's state, and what is for bulk operations, but neither HTTP nor which fields there are.
+A stream knows what is for bulk operations and what is for pages, but neither HTTP nor which fields there are. Its
+bookmark never runs ahead of the records.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
+from msgspec import UNSET
 from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
+from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
+from typing_extensions import override
 
+from tap_shopify_orders.bookmark import Bookmark
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.by_bulk import Form, History, Task
 from tap_shopify_orders.reading.by_pages import Reading
 from tap_shopify_orders.reading.known import Known, Mark
 from tap_shopify_orders.reading.progress import SECONDS_A_LINE, Progress
+from tap_shopify_orders.reading.watch import Watch
 from tap_shopify_orders.reading.windows import EARLIEST, RECORDS_PER_OPERATION, SECOND, Window, split, utc
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select
-from tap_shopify_orders.settings import instant
-from tap_shopify_orders.shopify.answers import Refused
-from tap_shopify_orders.shopify.grants import count
+from tap_shopify_orders.records.order import WAITS, has_no_discount
+from tap_shopify_orders.records.records import WHOLE, Connection
+from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.pages import nodes_of, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+    from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
     from singer_sdk.mapper import StreamMap
     from singer_sdk.singerlib import Catalog
 
+    from tap_shopify_orders.reading.join import Rows
     from tap_shopify_orders.records.fields import Field, Names
-    from tap_shopify_orders.records.join import Rows
-    from tap_shopify_orders.records.records import Record
-    from tap_shopify_orders.tap import TapShopifyOrders
+    from tap_shopify_orders.records.records import Node, Record
+    from tap_shopify_orders.shopify.store import Store
 
-_KNOWN, _TASKS = "known", "bulk"  # the state's keys for what was emitted, and for what bulk operations are to read
+ORDER_ID = "gid://shopify/Order/"
 FEW_RECORDS = 100  # so many are always read by pages
 # Where pages take longer than this, by the store's rate limit, bulk operations pay: a small one takes a minute.
 PAGES_SECONDS = 120.0
+
+
+class Run(Protocol):
+    """What a stream takes of the run that reads its store."""
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+
+    def begin_reading(self) -> None:
+        """Take note that records come from now on."""
+
+    def write_state(self) -> None:
+        """Write the state; only called where state and messages agree."""
+
+    def stop_if_asked(self) -> None:
+        """End the run with its state, if a signal asked for it; only called where state and messages agree."""
+
+
+MOST_NESTED = 4  # connections inside a bulk operation's, which may have five in all (operation-restrictions)
+BULK_CONNECTIONS = (("line_items",), ("shipping_lines",), ("discount_applications",), ("returns",))
 
 
 class _Changed(msgspec.Struct):
@@ -55,6 +84,7 @@ class ShopStream(Stream):
 
     primary_keys: ClassVar[tuple[str, ...]] = schema.KEYS
     replication_key = schema.BOOKMARK
+    is_timestamp_replication_key = True  # whatever a catalog says of its type
     is_sorted = True
     check_sorted = False  # the lookback begins before the bookmark
     STATE_MSG_FREQUENCY = 1_000
@@ -64,85 +94,117 @@ class ShopStream(Stream):
     subject: ClassVar[str]  # the records' type, as events name it
     operation_records = RECORDS_PER_OPERATION
     progress_seconds = SECONDS_A_LINE
-    connections_of_nodes: ClassVar[tuple[str, ...]] = ()  # connections of a record to objects that implement Node
-    _tap: TapShopifyOrders
+    bulk_forms: ClassVar[tuple[tuple[Names, ...], ...]] = ((),)  # connections to ask for by bulk operations, best first
 
-    def __init__(self, tap: TapShopifyOrders) -> None:
+    def __init__(self, tap: Tap, run: Run) -> None:
         """Declare the stream; nothing is asked yet."""
         super().__init__(tap, schema=schema.stream_schema(self.fields))
+        self._run = run
+        self.bookmark = Bookmark(lambda: self.stream_state, run.write_state)
+        self.lookback = timedelta(seconds=self.config.get("lookback_seconds", 0))
         self.emitted = 0
 
     @property
     def since(self) -> datetime | None:
         """Where reading begins, inclusive: bookmark less lookback, not before the start date; None for no limit."""
-        start, bookmark = self.config.get("start_date"), self.stream_state.get("replication_key_value")
-        begins = [instant(start)] if start else []
-        return max([*begins, instant(bookmark) - self._tap.lookback] if bookmark else begins, default=None)
+        start, bookmark = self.config.get("start_date"), self.bookmark.value
+        begins = [as_datetime(start)] if start else []
+        return max([*begins, bookmark - self.lookback] if bookmark else begins, default=None)
+
+    @property
+    def until(self) -> datetime:
+        """Where reading ends, exclusive: the second in which the run began by Shopify's clock, or the end date."""
+        now, end = self._run.store.granted.at, self.config.get("end_date")
+        return min(now, as_datetime(end)) if end else now
 
     @property
     def window(self) -> Window:
         """What there is to read."""
-        return Window(self.since, self._tap.until)
+        until = self.until  # asks what is granted, and with that the bookmark is known
+        return Window(self.since, until)
 
     @cached_property
     def _reading(self) -> Reading:
+        store = self._run.store
         return Reading(
             self.name,
-            select(self.fields, self._wants),
-            self._tap.client,
-            shop=self._tap.granted.domain,
-            accept=self._tap.accept,
+            select(self.fields, self._is_wanted),
+            store.client,
+            shop=store.granted.shop,
+            ungranted=store.granted.without_scope(schema.SCOPED),
+            accept=frozenset(self.config.get("accept") or ()),
             pause=self._pause,
             logger=self.logger,
         )
 
     @cached_property
     def _progress(self) -> Progress:
-        client, counts = self._tap.client, lambda: self._tap.counts[self.name].count
-        return Progress(self.logger, self.name, counts, lambda: client.points_left, seconds=self.progress_seconds)
+        client, window = self._run.store.client, self.window
+        return Progress(
+            self.logger,
+            self.name,
+            lambda: self._count(window),
+            lambda: client.points_left,
+            seconds=self.progress_seconds,
+        )
 
-    def _wants(self, path: Names) -> bool:
+    def _is_wanted(self, path: Names) -> bool:
         always = path[0] in (*schema.KEYS, schema.BOOKMARK)
         return always or bool(self.mask[tuple(step for name in path for step in ("properties", name))])
 
+    @override
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take what a catalog selects; windows are of the one key that there is, whatever it names."""
         super().apply_catalog(catalog)
         self.replication_key = schema.BOOKMARK
 
     def probe(self) -> None:
-        """Find out what is denied, with a page of the oldest records; raises Refused unless the gaps are accepted."""
+        """Find out what is denied, with a page of the oldest records; raises RunError unless the gaps are accepted."""
         self._reading.ask("")
 
-    def get_records(self, context: Context | None) -> Iterator[Record]:  # type: ignore[override]  # noqa: ARG002  # the SDK's signature, and all that it asks of a record is its bookmark
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:  # type: ignore[override]  # all that the SDK asks of a record is its bookmark
         """Yield the window's records that are new or changed, oldest change first; then tombstones of deleted ones.
 
-        Raises Refused, and Busy when patience ran out; either way the state covers what was yielded, and no more.
+        Raises RunError, and Busy when patience ran out; either way the state covers what was yielded, and no more.
         """
-        self._tap.reading = True
-        state = self.stream_state
-        began = state.get("replication_key_value")  # else nothing was read that can be known, or have been deleted
-        known = Known(state.get(_KNOWN, {}) if began else {}, self._tap.lookback)
-        window, highest = self.window, instant(began or "0001-01-01")
-        deletions = self._reading.deletions(window.search, self.subject, known) if began else iter(())
-        for mark, record in chain(self._changes(known), deletions):
+        self._run.begin_reading()
+        window, read_before = self.window, bool(self.bookmark.value)
+        known = self.bookmark.known(self.lookback)
+        deletions = self._reading.deletions(window.search, self.subject, known) if read_before else iter(())
+        for mark, record in chain(self._examined(self._changes(known), window), deletions):
             if mark.updated_at >= window.until:
                 continue  # it changed while it was read: the next run's, and a bookmark must not go so far
             self.emitted += 1
-            yield record  # the SDK writes it, and sets the bookmark to its updated_at
-            highest = max(highest, mark.updated_at)
-            if highest > mark.updated_at:
-                state["replication_key_value"] = utc(highest)
+            yield record  # the SDK writes it, and calls _increment_stream_state
             if mark.fingerprint:
                 known.add(mark)
-                state[_KNOWN] = known.prints
+                self.bookmark.keep(known)
             self._pause()
-        state[_KNOWN] = known.prints
+        self.bookmark.keep(known)
+
+    def _prepared(self, node: Node) -> Node:
+        """Return a node of a bulk operation with what can be known of it without asking."""
+        return node
+
+    def _examined(self, changes: Iterator[tuple[Mark, Record]], window: Window) -> Iterator[tuple[Mark, Record]]:  # noqa: ARG002  # orders look at it
+        """Yield the records that may be emitted."""
+        yield from changes
+
+    def summary(self) -> str:
+        """Return what a run says of the stream at its end; empty where all is well."""
+        return ""
+
+    @override
+    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:  # type: ignore[override]  # as that of get_records
+        """Move the bookmark, once the record is written."""
+        if self.replication_method == REPLICATION_INCREMENTAL:
+            self.bookmark.advance(latest_record.updated_at)
 
     def _pause(self) -> None:
-        """Say how far it is if it is time to, and end the run if a signal asked for it."""
+        """Log how far it is if it is time to, and end the run if a signal asked for it."""
         self._progress.tick(self.emitted)
-        self._tap.stop_if_asked()
+        self._run.stop_if_asked()
 
     def _changes(self, known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the window's records: by bulk operations where that pays, and as far as no later run reads it again."""
@@ -161,17 +223,8 @@ class ShopStream(Stream):
     def _resumed(self) -> list[Task]:
         """Return the windows of bulk operations that an earlier run left behind."""
         if self.config["method"] == "pages":
-            self.stream_state.pop(_TASKS, None)
-        bookmark = self.stream_state.get("replication_key_value")
-        since = instant(bookmark) if bookmark else None
-        return [Task.loaded(one, since) for one in self.stream_state.get(_TASKS, [])]
-
-    def _note(self, tasks: Sequence[Task]) -> None:
-        """Keep in the state what bulk operations are to read, and write it: a later run must not submit them again."""
-        self.stream_state[_TASKS] = [task.saved for task in tasks]
-        if not tasks:
-            del self.stream_state[_TASKS]
-        self._tap.write_state()
+            self.bookmark.forget_tasks()
+        return self.bookmark.tasks()
 
     def _for_bulk(self, whole: Window) -> Window | None:
         """Return the part of a window that is for bulk operations; None where pages take it all.
@@ -188,20 +241,21 @@ class ShopStream(Stream):
         newest = [msgspec.json.decode(raw, type=_Changed).updated_at for raw in nodes_of(answer)]
         if not newest or (method == "auto" and seconds_of(records, answer, len(newest)) <= PAGES_SECONDS):
             return None
-        bookmark = self.stream_state.get("replication_key_value")
-        begins = [one for one in (whole.since, bookmark and instant(bookmark) + SECOND) if one]
-        bulk = Window(max(begins, default=None), instant(newest[0]) - self._tap.lookback)
+        bookmark = self.bookmark.value
+        after_bookmark = bookmark + SECOND if bookmark else None
+        begins = [moment for moment in (whole.since, after_bookmark) if moment]
+        bulk = Window(max(begins, default=None), as_datetime(newest[0]) - self.lookback)
         return None if bulk.empty else bulk
 
     def _count(self, window: Window) -> int:
-        if window == self.window:
-            return self._tap.counts[self.name].count
-        return count(self._tap.client, {self.name: window.search})[self.name].count
+        return self._run.store.count(self.name, window.search).count
 
     def _by_bulk(self, tasks: Sequence[Task], windows: Iterator[Window], known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the windows' records, read by bulk operations, or by pages where these fail."""
-        pause, client = self._pause, self._tap.client
-        history = History(self._tap.bulk, self._forms, note=self._note, now=lambda: utc(client.at), pause=pause)
+        store = self._run.store
+        history = History(
+            store.bulk, self._forms, note=self.bookmark.note, now=lambda: utc(store.client.at), pause=self._pause
+        )
         for window, rows in history.read(tasks, windows):
             if rows is None:
                 yield from self._reading.changes(window.search, known)
@@ -210,38 +264,38 @@ class ShopStream(Stream):
                 yield from self._joined(rows, window)
 
     def _forms(self) -> list[Form]:
-        """Return the ways to ask by bulk operations: with all connections of a record, or with those of Nodes only."""
-        plan = self._reading.plan.query
-        every = tuple(path[0] for path in plan.connections if len(path) == 1)
-        nodes = tuple(one for one in every if one in self.connections_of_nodes)
-        return [Form(plan, nested) for nested in dict.fromkeys((every, nodes))]
+        """Return the ways to ask by bulk operations, the best first: with which connections of a record."""
+        question = self._reading.question.query
+        wanted = (tuple(path for path in form if path in question.connections) for form in self.bulk_forms)
+        return [Form(question, nested) for nested in dict.fromkeys(form[:MOST_NESTED] for form in wanted)]
 
     def _joined(self, rows: Rows, window: Window) -> Iterator[tuple[Mark, Record]]:
         """Yield the records of an operation's rows, after those that an interrupted run emitted."""
-        plan = self._reading.plan
-        begins = window.since or EARLIEST
-        if bookmark := self.stream_state.get("replication_key_value"):
-            begins = max(begins, instant(bookmark))
+        question = self._reading.question
+        begins = max(window.since or EARLIEST, self.bookmark.value or EARLIEST)
         for batch in rows.batches(utc(begins), utc(window.until)):
-            for one in self._reading.completion.records((plan.reader.joined(*row) for row in batch), plan):
-                yield Mark("", "", instant(one.updated_at)), one
+            nodes = (self._prepared(question.reader.joined(*row)) for row in batch)
+            for record in self._reading.completion.records(nodes, question):
+                yield _unmarked(record), record
 
-    def generate_child_contexts(self, record: object, context: Context | None) -> Iterator[Context | None]:  # noqa: ARG002  # the SDK's signature
+    @override
+    def generate_child_contexts(self, record: object, context: Context | None) -> Iterator[Context | None]:
         """Yield nothing: there are no child streams, and the SDK would copy each record for them."""
         yield from ()
 
     def _mapped(self, stream_map: StreamMap, record: Record) -> dict[str, Any] | None:
-        """Return what a stream map makes of a record; raises Refused without what Python says, as it quotes values."""
+        """Return what a stream map makes of a record; raises RunError without what Python says, as it quotes values."""
         values = record.to_dict()
         number = values["id"]
         try:
             return stream_map.transform(values)
         except Exception as error:  # noqa: BLE001  # an expression of the user's may raise anything
-            raise Refused(
+            raise RunError(
                 f"A stream map of {self.name} can't take the record with the id {number} ({type(error).__name__}):"
                 " check the setting `stream_maps`."
             ) from None
 
+    @override
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:  # type: ignore[override]  # as that of get_records
         """Make the record's messages as the SDK does, less the search for what is deselected: it wasn't asked for."""
         for stream_map in self.stream_maps:
@@ -251,6 +305,11 @@ class ShopStream(Stream):
                 yield RecordMessage(
                     stream=stream_map.stream_alias, record=mapped, time_extracted=datetime.now(timezone.utc)
                 )
+
+
+def _unmarked(record: Record) -> Mark:
+    """Return the mark of a record that isn't known by a page: a later run won't take it for one."""
+    return Mark("", "", as_datetime(record.updated_at))
 
 
 class Customers(ShopStream):
@@ -266,5 +325,68 @@ class Orders(ShopStream):
 
     name = "orders"
     subject = "ORDER"
-    connections_of_nodes = ("line_items",)
+    # The ledger first; without it, as Shopify refused it from April to July 2026; then those of Nodes alone, as its
+    # documentation has it. What isn't asked for here is read by ids.
+    bulk_forms = (
+        (("agreements",), ("agreements", "sales"), *BULK_CONNECTIONS),
+        BULK_CONNECTIONS,
+        (("line_items",), ("returns",)),
+    )
     fields = schema.ORDERS
+    _watch: Watch | None = None
+
+    @override
+    def _examined(self, changes: Iterator[tuple[Mark, Record]], window: Window) -> Iterator[tuple[Mark, Record]]:
+        """Yield the orders that may be emitted, then those of earlier runs that were held or waited."""
+        held, waiting = self.bookmark.watch()
+        age = timedelta(days=self.config["look_again_days"])
+        watch = Watch(held, waiting, since=window.until - age, again=self._again, logger=self.logger)
+        self._watch = watch
+        for mark, record in changes:
+            if mark.updated_at >= window.until:
+                continue  # as in get_records, and nothing is to be remembered of it
+            for passed in watch.examine([record]):
+                yield (mark if passed is record else _unmarked(passed)), passed
+        yield from self._looked_at_again(watch, watch.held_before())
+        if numbers := watch.waiting_before():
+            points = self._run.store.client.points
+            changed = self._changed_meanwhile(watch, numbers)
+            yield from self._looked_at_again(watch, changed)
+            points = self._run.store.client.points - points
+            self.logger.info(
+                "Looked again at %s orders that wait for something: %s have changed. That took %.0f points.",
+                f"{len(numbers):,}",
+                f"{len(changed):,}",
+                points,
+            )
+
+    @override
+    def summary(self) -> str:
+        """Return which ledgers disagree with their orders, and how many orders are held."""
+        return self._watch.summary() if self._watch else ""
+
+    @override
+    def _prepared(self, node: Node) -> Node:
+        """Return an order that has no discount applications, if its ledger has no discount and it has no code.
+
+        To ask for them would cost five points an order, and most orders have none.
+        """
+        if getattr(node, "discount_applications", None) is UNSET and has_no_discount(node):
+            node.discount_applications = Connection([], WHOLE)  # type: ignore[attr-defined]  # a struct made for the fields
+        return node
+
+    def _again(self, number: str) -> Record | None:
+        """Read an order once more, as pages do; None if it is there no more."""
+        return next(self._reading.by_ids([f"{ORDER_ID}{number}"]), None)
+
+    def _looked_at_again(self, watch: Watch, numbers: list[str]) -> Iterator[tuple[Mark, Record]]:
+        records = self._reading.by_ids([f"{ORDER_ID}{number}" for number in numbers])
+        for record in watch.examine(records):
+            yield _unmarked(record), record
+        watch.forget_unseen(numbers)
+
+    def _changed_meanwhile(self, watch: Watch, numbers: list[str]) -> list[str]:
+        """Return which of the orders that wait have changed; asks for no more than what they wait for."""
+        question = self._reading.less(lambda path: any(wanted[: len(path)] == path for wanted in WAITS))
+        records = self._reading.by_ids([f"{ORDER_ID}{number}" for number in numbers], question)
+        return watch.changed(numbers, records)

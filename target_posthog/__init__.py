@@ -1,4 +1,4 @@
-"""Any Singer stream into PostHog, in: Singer messages; out: events that PostHog has acknowledged, then their STATE.
+"""Singer target for PostHog: takes the records of any tap, sends events, passes STATE on once they are acknowledged.
 
-Knows no tap: what a stream means is said by the rules in `mappings/`.
+It knows no tap: rules in `mapping/shipped/` and the user's own say what the records of a stream mean.
 """

@@ -1,6 +1,6 @@
-"""The command's entry, in: the command line; out: the target's run, or one of its commands.
+"""Entry of the command `target-posthog`: a command's name leads to `commands/`, everything else to a run.
 
-Knows only where they are, and how to end while they aren't there yet.
+Takes the command line; ends the process.
 """
 
 import signal
@@ -12,10 +12,10 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:2] and not sys.argv[1].startswith("-"):
-        from target_posthog.commands import commands  # noqa: PLC0415  # a run doesn't need them
+        from target_posthog.commands.group import commands  # noqa: PLC0415  # a run doesn't need them
 
         commands(prog_name="target-posthog")
-    from target_posthog.target import TargetPostHog  # noqa: PLC0415  # it takes half a second
+    from target_posthog.singer.target import TargetPostHog  # noqa: PLC0415  # it takes half a second
 
     TargetPostHog.cli()
 

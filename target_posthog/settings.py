@@ -1,17 +1,21 @@
-"""What a user can set, in: nothing; out: the settings' JSON schema, and sentences about settings that are wrong.
+"""Settings of the target: each is described here and nowhere else.
 
-Knows no record and no event. Each setting is described here alone; meltano.yml and the docs are compared with it.
+Gives the SDK a JSON schema; takes a user's settings, returns a sentence for each that is wrong. meltano.yml and the
+documents are compared with it.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
+import msgspec
 from singer_sdk import typing as th
 
+from target_posthog.errors import RunError
+from target_posthog.mapping.document import shipped_names
 from target_posthog.mapping.language.expressions import did_you_mean
-from target_posthog.mapping.rules import shipped_names
 from target_posthog.posthog.client import DEFAULT_HOST
 
 if TYPE_CHECKING:
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "TARGET_POSTHOG"  # before a setting's name in the environment
 IDENTITIES = ["email", "customer_id", "email_sha256"]
-UNMAPPED = ["event", "ignore", "refuse"]
+UNMAPPED = ["event", "ignore", "fail"]
 PROTOCOLS = ["auto", "v1", "batch"]
 # "Below a few thousand events per second": https://posthog.com/docs/migrate. PostHog's own importer sends 5,000.
 CLOUD_HISTORICAL_PER_SECOND = 2_000
@@ -100,7 +104,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         title="Preview",
         description=(
-            "Send nothing: write what would be sent to this file (SQLite; it holds personal data) and say the plan. "
+            "Send nothing: write what would be sent to this file (SQLite, with personal data) and print the plan. "
             "Needs no key, and leaves no STATE."
         ),
     ),
@@ -171,7 +175,18 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
 
 def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that have a default, with it."""
-    return {name: one["default"] for name, one in schema["properties"].items() if "default" in one}
+    return {name: spec["default"] for name, spec in schema["properties"].items() if "default" in spec}
+
+
+def check_config_file(name: str) -> None:
+    """Raise `RunError` for a file of settings that can't be read or has no JSON object; it quotes nothing of it."""
+    try:
+        msgspec.json.decode(Path(name).read_bytes(), type=dict)
+    except OSError as error:
+        raise RunError(f"`--config {name}` can't be read: {error.strerror}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        why = str(error) if isinstance(error, msgspec.DecodeError) else "it is no text, or nested too deeply"
+        raise RunError(f"`--config {name}` isn't a JSON object: {why}. Write the settings as one.") from None
 
 
 def historical_per_second(chosen: int | None, host: str) -> int | None:
@@ -188,9 +203,9 @@ def wrong_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list
     wrong = [f"There is no setting `{name}`{did_you_mean(name, known)}" for name in config if name not in known]
     for name in () if config.get("preview_path") else schema.get("required", ()):
         if not config.get(name):
-            says = known[name]["description"]
+            description = known[name]["description"]
             wrong.append(
-                f"The setting `{name}` is missing (or {ENVIRONMENT}_{name.upper()} in the environment): {says}"
+                f"The setting `{name}` is missing (or {ENVIRONMENT}_{name.upper()} in the environment): {description}"
             )
     for name, value in config.items():
         expected = known.get(name)

@@ -1,4 +1,4 @@
-"""The sandbox for all tests: a small store of fixed days, and an empty PostHog; and in which order they run."""
+"""The sandbox for all tests, a small store and an empty PostHog; which tests are pure, and in which order they run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,23 @@ LONGEST_FIRST = ("orchestrate", "secrets", "benchmarks", "pipeline", "page", "fa
 gc.set_threshold(700, 10, 50)
 
 
+# What makes a test more than a calculation: a server, a browser or a process. These folders are full of them.
+SERVED = {"orchestrate", "secrets", "benchmarks", "pipeline", "page"}
+SERVERS = {"shop", "posthog", "posthog_server", "project"}
+STARTERS = {"subprocess", "Shop", "PostHog", "Project", "get_tap_test_class", "get_target_test_class"}
+
+
+def is_pure(item: pytest.Item) -> bool:
+    """Return whether a test only calculates: it takes nothing that serves, and its module starts nothing."""
+    module = item.getparent(pytest.Module)
+    starters = STARTERS & vars(module.obj).keys() if module else set()
+    return not (item.path.parent.name in SERVED or SERVERS & set(getattr(item, "fixturenames", ())) or starters)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_pure(item):
+            item.add_marker("pure")
     ranks = {folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
 

@@ -14,7 +14,8 @@ import posthog.request
 import pytest
 import singer_sdk.streams.rest
 
-ROOT = Path(__file__).parent.parent
+THIS_FILE = Path(__file__)
+ROOT = THIS_FILE.parent.parent
 PACKAGES = ("tap_shopify_orders", "target_posthog", "sandbox")
 MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TRACKED = subprocess.run(
@@ -25,15 +26,9 @@ TRACKED = subprocess.run(
     check=True,
 ).stdout.splitlines()
 
-# Who may not import whom: the import law of docs/design.md.
-FORBIDDEN_IN_PACKAGE = {
-    "tap_shopify_orders": {"target_posthog", "sandbox", "posthog"},
-    "target_posthog": {"tap_shopify_orders", "sandbox"},
-    "sandbox": {"tap_shopify_orders", "target_posthog", "singer_sdk"},
-}
 FORBIDDEN_WHERE_PURE = {"requests", "posthog", "sqlite3", "os", "pathlib", "subprocess", "time", "logging"}
 PURE = re.compile(r"^Pure\b", re.MULTILINE)  # a module says so in its docstring
-ALWAYS_PURE = {Path("target_posthog/mapping/stream_rules.py"), Path("target_posthog/delivery/batches.py")}
+ALWAYS_PURE = {Path("target_posthog/mapping/rule.py"), Path("target_posthog/delivery/batches.py")}
 
 
 def imported(path: Path) -> set[str]:
@@ -44,12 +39,6 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.split(".")[0])
     return names
-
-
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_a_module_imports_only_what_its_room_may_know(path: Path) -> None:
-    forbidden = FORBIDDEN_IN_PACKAGE[path.parts[0]] | ({"singer_sdk"} if path.name == "client.py" else set())
-    assert not imported(path) & forbidden
 
 
 PURE_MODULES = [path for path in MODULES if PURE.search(ast.get_docstring(ast.parse((ROOT / path).read_text())) or "")]
@@ -64,19 +53,12 @@ def test_the_rooms_that_must_be_pure_say_so() -> None:
     assert set(PURE_MODULES) >= ALWAYS_PURE
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_a_module_says_what_comes_in_and_what_goes_out(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse((ROOT / path).read_text())) or ""
-    assert docstring, "the first line says what comes in and what goes out"
-    assert len(docstring) > 30
-
-
 def test_importing_the_packages_does_nothing() -> None:
     program = (
         "import socket, sys\n"
         "def closed(*args, **kwargs): raise AssertionError('a socket at import')\n"
         "socket.socket.connect = closed\n"
-        "import tap_shopify_orders.tap, target_posthog.target\n"
+        "import tap_shopify_orders.tap, target_posthog.singer.target\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env={}, capture_output=True, text=True, check=False
@@ -85,34 +67,46 @@ def test_importing_the_packages_does_nothing() -> None:
 
 
 def test_seams_are_arguments_so_no_test_patches() -> None:
-    patched = re.compile(r"unittest\.mock|\bMagicMock|\bpatch\(|monkeypatch\.setattr|\bmocker\b")
-    tests = [ROOT / path for path in TRACKED if path.startswith("tests/") and path.endswith(".py")]
-    offenders = [path for path in tests if path != Path(__file__) and patched.search(path.read_text())]
-    assert offenders == []
+    # ruff bans the import of what mocks (TID251); pytest's own fixture is no import.
+    patched = re.compile(r"monkeypatch\.(setattr|setitem|delattr)|\bmocker\b|\bpatch\(")
+    tests = [
+        path for path in TRACKED if path.startswith("tests/") and path.endswith(".py") and ROOT / path != THIS_FILE
+    ]
+    assert [path for path in tests if patched.search((ROOT / path).read_text())] == []
 
 
-@pytest.mark.parametrize("path", [path for path in TRACKED if path.endswith(".py")])
-def test_a_suppression_carries_a_code_and_a_reason(path: str) -> None:
-    with tokenize.open(ROOT / path) as file:
-        comments = [token.string for token in tokenize.generate_tokens(file.readline) if token.type == tokenize.COMMENT]
-    for comment in comments:
-        if "noqa" in comment:
-            assert re.search(r"# noqa: [A-Z]+\d+(, [A-Z]+\d+)*  # \S+", comment), comment
-        if "type: ignore" in comment:
-            assert re.search(r"# type: ignore\[[a-z-]+\]  # \S+", comment), comment
+def test_a_suppression_says_why() -> None:
+    # That it names a rule is for ruff to see (PGH003, PGH004).
+    unexplained = re.compile(r"(noqa|type: ignore)(?!.*[A-Z\]a-z0-9]  # \S+)")
+    found = []
+    for path in (path for path in TRACKED if path.endswith(".py")):
+        with tokenize.open(ROOT / path) as file:
+            comments = [one for one in tokenize.generate_tokens(file.readline) if one.type == tokenize.COMMENT]
+        found += [f"{path}:{one.start[0]} {one.string}" for one in comments if unexplained.search(one.string)]
+    assert found == []
 
 
-@pytest.mark.parametrize("path", TRACKED)
-def test_no_file_names_a_package_host_or_a_machines_path(path: str) -> None:
-    content = (ROOT / path).read_bytes()
-    assert not re.search(rb"//[a-z.]*(pypi|pythonhosted|npmjs|debian)[.]", content)
-    assert not re.search(rb"/wor[k]/|/roo[t]/|/hom[e]/", content)
+def test_no_file_names_a_package_host_or_a_machines_path() -> None:
+    hosts = re.compile(rb"//[a-z.]*(pypi|pythonhosted|npmjs|debian)[.]")
+    paths = re.compile(rb"/wor[k]/|/roo[t]/|/hom[e]/")
+    contents = {path: (ROOT / path).read_bytes() for path in TRACKED}
+    assert [path for path, content in contents.items() if hosts.search(content) or paths.search(content)] == []
 
 
 def test_the_pins_hold_one_owner_of_the_module_backoff() -> None:
-    pins = (ROOT / "requirements.txt").read_text()
-    assert re.search(r"^python-backoff==", pins, re.MULTILINE)
-    assert re.search(r"^backoff==\S+ ; sys_platform == 'never'", pins, re.MULTILINE)
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        pins = (ROOT / name).read_text()
+        assert re.search(r"^python-backoff==", pins, re.MULTILINE)
+        assert re.search(r"^backoff==\S+ ; sys_platform == 'never'", pins, re.MULTILINE)
+
+
+def test_what_a_run_is_pinned_to_is_what_the_tests_run_with() -> None:
+    run, tests = (
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.txt", "requirements-dev.txt")
+    )
+    assert run.items() <= tests.items()
+    assert not run.keys() & {"pytest", "mypy", "ruff", "selenium"}
 
 
 def test_the_one_backoff_serves_both_libraries() -> None:
@@ -130,13 +124,16 @@ def test_the_one_backoff_serves_both_libraries() -> None:
     assert singer_sdk.streams.rest.backoff is backoff
 
 
-def test_make_help_lists_at_most_twelve_verbs() -> None:
+def test_make_help_lists_the_verbs_on_one_screen() -> None:
     verbs = subprocess.run(["make", "--silent", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert 1 < len(verbs.splitlines()) <= 12
+    assert 1 < len(verbs.splitlines()) <= 20
 
 
-@pytest.mark.parametrize("path", [path for path in TRACKED if path.endswith(".md")])
-def test_a_link_in_a_document_leads_somewhere(path: str) -> None:
-    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / path).read_text()):
-        if not link.startswith(("http://", "https://", "mailto:")):
-            assert (ROOT / path).parent.joinpath(link).exists(), link
+def test_a_link_in_a_document_leads_somewhere() -> None:
+    leading = {
+        (path, link)
+        for path in (path for path in TRACKED if path.endswith(".md"))
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / path).read_text())
+        if not link.startswith(("http://", "https://", "mailto:"))
+    }
+    assert [one for one in leading if not (ROOT / one[0]).parent.joinpath(one[1]).exists()] == []

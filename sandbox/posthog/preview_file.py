@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-FORMAT = "1"
+FORMAT = "2"
 RECORDS_A_PAGE = 50
 HEADS = (
-    "select id, stream, name, label, left_out, refused, (select count(*) from event where record = record.id) "
+    "select id, stream, name, left_out, undeliverable, (select count(*) from event where record = record.id) "
     "from record where {} order by id limit ?"
 )
 EVENTS = "select rule, repeated, body from event where record = ? order by id"
-WITHOUT_EVENTS = "left_out is null and refused is null and id not in (select record from event)"
+WITHOUT_EVENTS = "left_out is null and undeliverable is null and id not in (select record from event)"
 
 
 class NotAPreviewError(Exception):
@@ -35,20 +35,14 @@ class NotAPreviewError(Exception):
 
 @dataclass(frozen=True)
 class Head:
-    """A record in a list: what it is called, and why it becomes no events, if so."""
+    """A record in a list: its name, and why it becomes no events, if so."""
 
     number: int
     stream: str
     name: str
-    label: str | None
     left_out: str | None
-    refused: str | None
+    undeliverable: str | None
     events: int
-
-    @property
-    def title(self) -> str:
-        """What a person calls it."""
-        return self.label or self.name
 
 
 @dataclass(frozen=True)
@@ -138,22 +132,22 @@ class PreviewFile:
             _unpacked(personal) if personal else {},
         )
 
-    def records(self, stream: str, left_out: str, *, refused: bool, eventless: bool, after: int) -> list[Head]:
+    def records(self, stream: str, left_out: str, *, undeliverable: bool, eventless: bool, after: int) -> list[Head]:
         """Return a page of records and one more if there are more, in the order of reading; empty filters let pass."""
         conditions: list[tuple[str, Sequence[Any]]] = [("id > ?", [after])]
         if stream:
             conditions.append(("stream = ?", [stream]))
         if left_out:
             conditions.append(("left_out = ?", [left_out]))
-        if refused:
-            conditions.append(("refused is not null", []))
+        if undeliverable:
+            conditions.append(("undeliverable is not null", []))
         if eventless:
             conditions.append((WITHOUT_EVENTS, []))
         values = [value for _, values in conditions for value in values]
         return self._heads(" and ".join(sql for sql, _ in conditions), values, RECORDS_A_PAGE + 1)
 
     def named(self, wanted: str) -> list[Head]:
-        """Find records by what a person calls them: label, number, id or e-mail."""
+        """Find records by what a person calls them: name, number, id or e-mail."""
         where = "id in (select record from lookup where value = ?) or name = ?"
         return self._heads(where, [wanted.strip().casefold(), wanted], RECORDS_A_PAGE)
 

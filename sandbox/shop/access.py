@@ -12,23 +12,38 @@ from typing import TYPE_CHECKING
 from graphql import GraphQLError, get_named_type
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from graphql import GraphQLField
 
 SCOPES = ("read_all_orders", "read_customers", "read_orders", "read_products")
+# What an app may ask for beyond that: returns, the sales report, payment terms, companies and shops of brick.
+MORE_SCOPES = ("read_companies", "read_locations", "read_payment_terms", "read_reports", "read_returns")
 SUBJECTS = frozenset({"customer", "name", "email", "phone", "address"})
 
 # Plans on which apps made in the admin get names, addresses, e-mails and telephones
 # (https://help.shopify.com/manual/apps/app-types/custom-apps: from Grow on).
 PLANS_WITH_PERSONAL_DATA = frozenset({"Grow", "Shopify", "Advanced", "Plus", "Shopify Plus"})
 
-SCOPE_OF_TYPE = {
-    "Customer": "read_customers",
-    "Location": "read_locations",
-    "Order": "read_orders",
-    "Product": "read_products",
-    "ProductVariant": "read_products",
+# Types and fields with the scopes of which one is enough.
+SCOPES_OF_TYPE = {
+    "Company": ("read_customers", "read_companies"),
+    "CompanyContact": ("read_customers", "read_companies"),
+    "CompanyLocation": ("read_customers", "read_companies"),
+    "Customer": ("read_customers",),
+    "Location": ("read_locations",),
+    "Order": ("read_orders",),
+    "PaymentTerms": ("read_payment_terms",),
+    "Product": ("read_products",),
+    "ProductVariant": ("read_products",),
+    "Return": ("read_returns",),
+    "SalesAgreement": ("read_orders",),
 }
-SCOPE_OF_FIELD = {"QueryRoot.customersCount": "read_customers", "QueryRoot.ordersCount": "read_orders"}
+SCOPES_OF_FIELD = {
+    "QueryRoot.customersCount": ("read_customers",),
+    "QueryRoot.ordersCount": ("read_orders",),
+    "QueryRoot.shopifyqlQuery": ("read_reports",),
+}
 
 # `isProtected` and `protectedSubject` in the introspection that @shopify/dev-mcp ships.
 PROTECTED = {
@@ -65,6 +80,12 @@ class AccessDeniedError(GraphQLError):
         super().__init__(message, extensions={"code": "ACCESS_DENIED", "documentation": documentation})
 
 
+def denied(name: str, scopes: Sequence[str]) -> AccessDeniedError:
+    """Return the refusal of a field for want of any of the scopes."""
+    needed = " or ".join(f"`{one}` access scope" for one in scopes)
+    return AccessDeniedError(f"Access denied for {name} field. Required access: {needed}.")
+
+
 @dataclass(frozen=True)
 class Access:
     """The scopes of a token and the protected subjects that its app is approved for."""
@@ -75,9 +96,9 @@ class Access:
     def refusal(self, type_name: str, name: str, definition: GraphQLField) -> AccessDeniedError | None:
         """Return why a field is refused, if it is."""
         target = get_named_type(definition.type).name.removesuffix("Connection")
-        scope = SCOPE_OF_FIELD.get(f"{type_name}.{name}") or SCOPE_OF_TYPE.get(target)
-        if scope and scope not in self.scopes:
-            return AccessDeniedError(f"Access denied for {name} field. Required access: `{scope}` access scope.")
+        scopes = SCOPES_OF_FIELD.get(f"{type_name}.{name}") or SCOPES_OF_TYPE.get(target)
+        if scopes and self.scopes.isdisjoint(scopes):
+            return denied(name, scopes)
         if target == "Customer" and "customer" not in self.approved:
             return AccessDeniedError(f"This app is not approved to access the Customer object. {_MORE}")
         subject = PROTECTED.get(f"{type_name}.{name}")
@@ -87,9 +108,9 @@ class Access:
 
     def refusal_of_node(self, type_name: str) -> AccessDeniedError | None:
         """Return why `node(id:)` refuses a type, if it does."""
-        scope = SCOPE_OF_TYPE.get(type_name)
-        if scope and scope not in self.scopes:
-            return AccessDeniedError(f"Access denied for node field. Required access: `{scope}` access scope.")
+        scopes = SCOPES_OF_TYPE.get(type_name)
+        if scopes and self.scopes.isdisjoint(scopes):
+            return denied("node", scopes)
         if type_name == "Customer" and "customer" not in self.approved:
             return AccessDeniedError(f"This app is not approved to access the Customer object. {_MORE}")
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -24,6 +24,7 @@ from sandbox.shop.answers import Answers
 from sandbox.shop.bulk import BulkOperations
 from sandbox.shop.cost import Bucket
 from sandbox.shop.schemas import VERSIONS, deprecated_fields, read_document, served_version
+from sandbox.shop.shopifyql import Report
 from sandbox.shop.tokens import LIFETIME_SECONDS, Tokens
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class Settings:
     versions: tuple[str, ...] = VERSIONS
     bulk_allowed: bool = True
     bulk_nodes_only: bool = False  # whether bulk queries may have only connections of objects that implement Node
+    bulk_node_parents_only: bool = False  # whether `agreements { sales }` is refused, as from April to July 2026
     bulk_seconds: float = 0.0
+    report: Report = field(default_factory=Report)  # how the shop answers ShopifyQL
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     journal: Path | None = None  # a file that keeps the changes made over HTTP; those it has are made at once
 
@@ -75,6 +78,7 @@ class Shop:
             scopes=self.settings.scopes,
         )
         self.closed: tuple[int, str] | None = None
+        self.moved_to = ""
         self.breaks: dict[str, int] = {}
         self.url = ""
         self.app = self._app()
@@ -89,6 +93,10 @@ class Shop:
         """Answer everything as a shop that is frozen (402), gone (404) or locked (423); 200 opens it again."""
         errors = {402: "Unavailable Shop", 404: "Not Found", 423: "Locked"}
         self.closed = (status, errors[status]) if status in errors else None
+
+    def redirect(self, url: str) -> None:
+        """Answer everything as the old address of a renamed shop does: look at the new one."""
+        self.moved_to = url
 
     def break_field(self, name: str, times: int = 1) -> None:
         """Let `Order.customer` (or another field) fail inside Shopify so many times."""
@@ -109,6 +117,10 @@ class Shop:
         g.request_id = str(uuid4())
         if self.closed and not request.path.startswith("/_"):
             return _answer({"errors": self.closed[1]}, status=self.closed[0])
+        if self.moved_to and not request.path.startswith("/_"):
+            moved = _answer({}, status=301)
+            moved.headers["Location"] = f"{self.moved_to}{request.full_path.rstrip('?')}"
+            return moved
         return None
 
     def _sign(self, response: Response) -> Response:

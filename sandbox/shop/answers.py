@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import ZoneInfo
 
 from graphql import GraphQLError, execute_sync
 from graphql.execution import get_variable_values
 
-from sandbox.shop.access import AccessDeniedError
+from sandbox.shop.access import AccessDeniedError, denied
 from sandbox.shop.bulk import refused
 from sandbox.shop.bulk_rows import rows
 from sandbox.shop.bulk_rules import complaints
@@ -20,9 +21,11 @@ from sandbox.shop.cost import LARGEST_QUERY_POINTS, actual_cost, requested_cost
 from sandbox.shop.execution import Execution
 from sandbox.shop.filters import BULK_FILTERS
 from sandbox.shop.graph import Graph
+from sandbox.shop.moments import instant
 from sandbox.shop.operation import Operation, definition_of
+from sandbox.shop.sales_report import sales_by_day
 from sandbox.shop.schemas import RETIRED, VERSIONS, read_document, refusal, schema
-from sandbox.shop.store import instant
+from sandbox.shop.shopifyql import answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +114,7 @@ class Answers:
             else lambda order: bool(order["createdAt"] >= oldest),
             fields={
                 "QueryRoot.currentAppInstallation": lambda _, __: self._installation(),
+                "QueryRoot.shopifyqlQuery": lambda _, args: self._report(args["query"]),
                 "QueryRoot.publicApiVersions": lambda _, __: self._versions(),
                 "QueryRoot.bulkOperation": lambda _, args: self.shop.bulk.get(args["id"], self.url),
                 "QueryRoot.currentBulkOperation": lambda _, __: self.shop.bulk.newest(self.url),
@@ -163,12 +167,27 @@ class Answers:
         gone = [one for one in (*RETIRED, *VERSIONS) if one < versions[0]]
         return [{"handle": one, "displayName": one, "supported": one in versions} for one in (*gone, *versions)]
 
+    def _report(self, query: str) -> Node:
+        """Answer ShopifyQL from the sales report; it may be refused though the scope is granted (REPORT: #1415)."""
+        store, report = self.shop.store, self.shop.settings.report
+        if report.refused:
+            raise denied("shopifyqlQuery", ("read_reports",))
+        zone, currency = store.shop["ianaTimezone"], store.shop["currencyCode"]
+        days = store.derived(f"sales report {zone}", lambda: sales_by_day(store.orders, currency, zone))
+        return answer(query, days, self.shop.clock().astimezone(ZoneInfo(zone)).date(), report)
+
     def _run_bulk(self, query: str, *, grouped: bool) -> Node:
         """Answer `bulkOperationRunQuery`: what breaks the rules is a user error, lacking the permission an error."""
         if not self.shop.settings.bulk_allowed:
             raise AccessDeniedError("Access denied for bulkOperationRunQuery field. This app can't run bulk queries.")
-        document, nodes_only = read_document(self.version, query), self.shop.settings.bulk_nodes_only
-        wrong = complaints(schema(self.version), query, document, nodes_only=nodes_only)
+        document, settings = read_document(self.version, query), self.shop.settings
+        wrong = complaints(
+            schema(self.version),
+            query,
+            document,
+            nodes_only=settings.bulk_nodes_only,
+            node_parents_only=settings.bulk_node_parents_only,
+        )
         if wrong:
             return refused("INVALID", wrong[0], field=["query"])
         return self.shop.bulk.submit(query, lambda: self._rows(query, grouped=grouped))

@@ -22,8 +22,8 @@ from graphql import GraphQLError
 
 from sandbox.shop.connections import connect
 from sandbox.shop.filters import SORT_KEYS
+from sandbox.shop.moments import instant
 from sandbox.shop.nodes import number_of
-from sandbox.shop.store import instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -35,12 +35,19 @@ LARGEST_QUERY_BYTES = 65_536  # a limit exists, its size is not published
 
 
 def complaints(
-    schema: GraphQLSchema, query: str, document: DocumentNode | list[GraphQLError], *, nodes_only: bool = False
+    schema: GraphQLSchema,
+    query: str,
+    document: DocumentNode | list[GraphQLError],
+    *,
+    nodes_only: bool = False,
+    node_parents_only: bool = False,
 ) -> list[str]:
     """Return why a bulk query is refused; empty if it may run.
 
     `nodes_only` takes the documentation at its word, by which connections must be of objects that implement Node;
-    public connectors run others.
+    public connectors run others. `node_parents_only` refuses what Shopify refused from 2026-04-15 until July: a
+    connection inside an object that doesn't implement Node, such as `agreements { sales }`
+    (https://github.com/airbytehq/airbyte/issues/76380).
     """
     if isinstance(document, list):
         return [f"Invalid bulk query: {error.message}" for error in document]
@@ -52,8 +59,8 @@ def complaints(
     values = get_variable_values(schema, definition.variable_definitions or (), {})
     if isinstance(values, list):
         return [f"Invalid bulk query: {error.message}" for error in values]
-    reading = _Reading(Operation.of(schema, document, None, values), nodes_only)
-    reading.walk(reading.operation.root_type, [definition.selection_set], depth=0, in_list=False)
+    reading = _Reading(Operation.of(schema, document, None, values), nodes_only, node_parents_only)
+    reading.walk(reading.operation.root_type, [definition.selection_set], path=(), depth=0, in_list=False)
     return reading.complaints()
 
 
@@ -63,8 +70,10 @@ class _Reading:
 
     operation: Operation
     nodes_only: bool = False
+    node_parents_only: bool = False
     no_nodes: list[str] = field(default_factory=list)
-    connections: int = 0
+    parents_without_node: list[str] = field(default_factory=list)
+    connections: set[tuple[str, ...]] = field(default_factory=set)
     deepest: int = 0
     nodes_selected: bool = False
     in_list: bool = False
@@ -77,7 +86,7 @@ class _Reading:
             found.append("Bulk queries can't use the top-level 'node' or 'nodes' fields.")
         if not self.connections:
             found.append("Bulk queries must contain at least one connection.")
-        if self.connections > MOST_CONNECTIONS:
+        if len(self.connections) > MOST_CONNECTIONS:
             found.append(f"Bulk queries cannot contain more than {MOST_CONNECTIONS} connections.")
         if self.deepest > DEEPEST_NESTING:
             found.append(
@@ -87,6 +96,11 @@ class _Reading:
             found.append("Selecting via 'nodes' is not supported. Please select via 'edges' > 'node' instead.")
         if self.no_nodes:
             found.append(f"Connections in bulk queries must implement Node: {', '.join(self.no_nodes)} don't.")
+        if self.parents_without_node:
+            found.append(
+                "The parent 'node' field for a nested connection must return a type that implements the 'Node' "
+                f"interface. Invalid connections: {', '.join(self.parents_without_node)}."
+            )
         if self.in_list:
             found.append("Queries that contain a connection field within a list field are not currently supported.")
         if self.without_id:
@@ -97,18 +111,26 @@ class _Reading:
         return found
 
     def walk(
-        self, type_: GraphQLNamedType, selections: Sequence[SelectionSetNode], *, depth: int, in_list: bool
+        self,
+        type_: GraphQLNamedType,
+        selections: Sequence[SelectionSetNode],
+        *,
+        path: tuple[str, ...],
+        depth: int,
+        in_list: bool,
     ) -> None:
         if isinstance(type_, (GraphQLInterfaceType, GraphQLUnionType)):
             for one in self.operation.schema.get_possible_types(type_):
-                self.walk(one, selections, depth=depth, in_list=in_list)
+                self.walk(one, selections, path=path, depth=depth, in_list=in_list)
             return
         if not isinstance(type_, GraphQLObjectType):
             return
         for key, nodes in self.operation.fields(type_, selections).items():
-            self._field(type_, key, nodes, depth=depth, in_list=in_list)
+            self._field(type_, nodes, path=(*path, key), depth=depth, in_list=in_list)
 
-    def _field(self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], *, depth: int, in_list: bool) -> None:
+    def _field(
+        self, parent: GraphQLObjectType, nodes: list[FieldNode], *, path: tuple[str, ...], depth: int, in_list: bool
+    ) -> None:
         name = nodes[0].name.value
         if name.startswith("__"):
             return
@@ -120,21 +142,15 @@ class _Reading:
         if parent.name.endswith("Connection") and name == "nodes":
             self.nodes_selected = True
         if named.name.endswith("Connection"):
-            self._connection(named, inner, key, depth=depth, in_list=in_list)
+            self.connections.add(path)
+            self.deepest, self.in_list = max(self.deepest, depth), self.in_list or in_list
+            self._must_be_of_nodes(named)
+            self.walk(named, inner, path=path, depth=depth + 1, in_list=in_list)
             return
         if parent.name.endswith("Edge") and name == "node":
-            self._node(named, inner, key)
+            self._node(named, inner, path[-3])
         listed = isinstance(get_nullable_type(definition.type), GraphQLList) and name not in ("edges", "nodes")
-        self.walk(named, inner, depth=depth, in_list=in_list or listed)
-
-    def _connection(
-        self, type_: GraphQLNamedType, inner: Sequence[SelectionSetNode], _key: str, *, depth: int, in_list: bool
-    ) -> None:
-        self.connections += 1
-        self.deepest = max(self.deepest, depth)
-        self.in_list = self.in_list or in_list
-        self._must_be_of_nodes(type_)
-        self.walk(type_, inner, depth=depth + 1, in_list=in_list)
+        self.walk(named, inner, path=path, depth=depth, in_list=in_list or listed)
 
     def _must_be_of_nodes(self, type_: GraphQLNamedType) -> None:
         """Note the type of a connection's objects if they have no global id to be found by."""
@@ -145,12 +161,21 @@ class _Reading:
         if not any(one.name == "Node" for one in interfaces):
             self.no_nodes.append(of.name)
 
-    def _node(self, type_: GraphQLNamedType, inner: Sequence[SelectionSetNode], _key: str) -> None:
-        """Note a node that has connections, but doesn't say who it is."""
-        if not isinstance(type_, GraphQLObjectType):
+    def _node(self, type_: GraphQLNamedType, inner: Sequence[SelectionSetNode], connection: str) -> None:
+        """Note a node that has connections, but doesn't say who it is, or can't be asked for by its id."""
+        if isinstance(type_, GraphQLInterfaceType):
+            possible = self.operation.schema.get_possible_types(type_)
+        elif isinstance(type_, GraphQLObjectType):
+            possible = [type_]
+        else:
             return
-        fields = self.operation.fields(type_, inner)
-        nested = [nodes[0].name.value for nodes in fields.values() if nodes[0].name.value in type_.fields]
-        has_connections = any(get_named_type(type_.fields[name].type).name.endswith("Connection") for name in nested)
-        if has_connections and not any(key == "id" and nodes[0].name.value == "id" for key, nodes in fields.items()):
-            self.without_id.append(type_.name)
+        for one in possible:
+            fields = self.operation.fields(one, inner)
+            nested = [nodes[0].name.value for nodes in fields.values() if nodes[0].name.value in one.fields]
+            if not any(get_named_type(one.fields[name].type).name.endswith("Connection") for name in nested):
+                continue
+            if not any(key == "id" and nodes[0].name.value == "id" for key, nodes in fields.items()):
+                self.without_id.append(type_.name)
+            if self.node_parents_only and not any(each.name == "Node" for each in one.interfaces):
+                self.parents_without_node.append(connection)
+            return

@@ -12,8 +12,8 @@ from random import Random
 from typing import Any
 
 from sandbox.shop.customers import customer, email_address, phone_number
+from sandbox.shop.moments import instant
 from sandbox.shop.people import Person, person
-from sandbox.shop.store import instant
 
 # How customers differ, and how many of a hundred.
 KINDS = {

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.shop import customers as customer_nodes
-from sandbox.shop import journeys, ledger, lives
+from sandbox.shop import journeys, lives, totals
 from sandbox.shop.buyers import Buyer
 from sandbox.shop.extras import extras
+from sandbox.shop.situations import Situation, happen_to_people
 from sandbox.shop.store import Store
 
 if TYPE_CHECKING:
@@ -52,11 +53,12 @@ def purchases() -> tuple[Purchase, ...]:
     )
 
 
-def cdnow_store(last_day: date, customers: int | None = None, *, copies: int = 1) -> Store:
+def cdnow_store(last_day: date, customers: int | None = None, *, copies: int = 1, situations: bool = False) -> Store:
     """Return a store whose purchases end on `last_day` (UTC), of the first so many buyers or of all.
 
     The subtotals of its USD orders that are no test orders sum up to 244,091.94, if nobody is left out. With
-    `copies`, so many times as many people buy the same on the same days.
+    `copies`, so many times as many people buy the same on the same days. With `situations`, merchants change some
+    orders: the dollars are then the net sales of the orders as they were placed, without gift cards.
     """
     shift = last_day - max(one.day for one in purchases())
     chosen = [
@@ -78,11 +80,14 @@ def cdnow_store(last_day: date, customers: int | None = None, *, copies: int = 1
         buyer = buyers[one.buyer]
         if one.buyer not in nodes:
             nodes[one.buyer] = buyer.customer(FIRST_CUSTOMER + one.buyer, at)
-        life = lives.Life(buyer, nodes[one.buyer], store.ids, at, end)
+        situation = Situation(number, store.ids, end) if situations else None
+        life = lives.Life(buyer, nodes[one.buyer], store.ids, at, end, situation)
         placed.append(life.order(number, one.quantity, one.dollars))
     more = extras(store.ids, end, len(timed) + 1001)
     lives.tag_at_once(placed, end)
     _fill(store, [*nodes.values(), *more.customers], [*placed, *more.orders])
+    if situations:
+        happen_to_people(store, end)
     return store
 
 
@@ -97,7 +102,7 @@ def _fill(store: Store, people: Sequence[dict[str, Any]], placed: Sequence[Order
     """Settle orders, then the customers they belong to, and fill the store."""
     of_customer: dict[str, list[Order]] = {}
     for one in placed:
-        ledger.settle(one)
+        totals.settle(one)
         if one["customer"]:
             of_customer.setdefault(one["customer"]["id"], []).append(one)
     for person in people:

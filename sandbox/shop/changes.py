@@ -1,7 +1,9 @@
 """Changes to a store from another process, in: `POST /_control/change`; out: the changed node's id.
 
 The body is `{"change": "refund_order", "order_id": "#1001", "at": "2026-11-23T12:00:00Z"}`: a method of Store and its
-arguments; `at` is now by default. Knows the store's methods, not what they do.
+arguments (`order_changes`, `money_changes`, `customer_changes`); `at` is now by default. Amounts are texts, line items
+are named by their place: `{"change": "edit_order", "order_id": "#1001", "quantities": {"0": 2}, "shipping": "8"}`.
+Knows the store's methods, not what they do.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.shop.store import instant
+from sandbox.shop.moments import instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,15 +23,32 @@ if TYPE_CHECKING:
     from sandbox.shop.store import Store
 
 CHANGES = (
+    "cancel_fulfillment",
     "cancel_order",
+    "cancel_return",
     "change_customer",
+    "change_email",
     "change_order",
+    "complete_payment",
+    "cut_ledger",
     "delete_customer",
     "delete_order",
+    "delete_return_fee",
+    "deliver",
+    "edit_order",
+    "erase_customer",
+    "exchange",
     "fulfill_order",
+    "hide_ledger",
     "merge_customers",
+    "open_return",
     "pay_order",
+    "process_return",
+    "ready_journey",
     "refund_order",
+    "rename_shop",
+    "set_customer",
+    "unknown_sale",
 )
 
 
@@ -42,7 +61,7 @@ def blueprint(store: Store, clock: Callable[[], datetime], journal: Path | None 
         wanted = {"at": instant(clock()), **request.get_json()}
         try:
             node = apply(store, wanted)
-        except (KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             return jsonify(error=f"{type(error).__name__}: {error}"), 400
         if journal:
             with journal.open("a") as lines:
@@ -60,7 +79,7 @@ def replay(store: Store, journal: Path) -> None:
 
 
 def apply(store: Store, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Make a change and return the node; raises KeyError, TypeError or ValueError for one that makes no sense."""
+    """Make a change and return the node; ArithmeticError, LookupError, TypeError or ValueError say that it can't be."""
     arguments = dict(wanted)
     name = arguments.pop("change", "")
     if name not in CHANGES:

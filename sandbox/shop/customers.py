@@ -89,7 +89,7 @@ def settle(one: Customer, orders: Sequence[dict[str, Any]]) -> Customer:
     real = [order for order in orders if not order["test"]]
     spent = sum(
         (
-            shop_amount(order["currentTotalPriceSet"])
+            shop_amount(order["currentTotalPriceSet"]) + shop_amount(order["refundDiscrepancySet"])
             for order in real
             if order["currencyCode"] == one["_currency"] and not order["cancelledAt"]
         ),

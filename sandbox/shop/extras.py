@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.shop import catalog, orders
 from sandbox.shop.customers import customer, email_address, phone_number
-from sandbox.shop.goods import Line, Payment, Placed
+from sandbox.shop.goods import Line, Payment, Placed, Reversal
+from sandbox.shop.moments import instant
 from sandbox.shop.money import ZERO, Currencies
-from sandbox.shop.orders import Order, Return
 from sandbox.shop.people import person
-from sandbox.shop.store import instant
+from sandbox.shop.refunds import refund
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sandbox.shop.orders import Order
 
     Node = dict[str, Any]
 
@@ -86,7 +88,7 @@ def _order(place: int, ids: Iterator[int], at: datetime, number: int, people: li
     order = orders.place(placed, ids)
     orders.pay(order, ids, instant(at + timedelta(seconds=1)), Payment(gateway="bogus" if test else "shopify_payments"))
     if place % 3 == 0:
-        orders.refund(order, ids, instant(at + timedelta(days=2, hours=3)), Return({0: 1}))
+        refund(order, ids, instant(at + timedelta(days=2, hours=3)), Reversal({0: 1}))
     return order
 
 

@@ -100,6 +100,8 @@ CUSTOMER_COUNT_FILTERS = {
     "updated_at": _time("updatedAt"),
 }
 
+AGREEMENT_FILTERS = {"happened_at": _time("happenedAt"), "id": _ID}
+
 EVENT_FILTERS = {
     "action": _text("action"),
     "comments": Filter("flag", lambda _node: True),

@@ -36,13 +36,19 @@ class Product:
 
 @dataclass(frozen=True)
 class Line:
-    """So many of a product at a final unit price, after so much discount per unit."""
+    """So many of a product at a final unit price, after so much discount per unit.
+
+    `rest` is what is taken off beyond that because a discount on the whole order isn't divisible: less than a cent for
+    each unit, so that its cents fall on the first ones.
+    """
 
     product: Product
     quantity: int
     unit: Decimal
     off: Decimal = ZERO
     properties: tuple[tuple[str, str], ...] = ()
+    duty: Decimal = ZERO
+    rest: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -57,19 +63,72 @@ class Discount:
 
 @dataclass(frozen=True)
 class Placed:
-    """What is known when an order is placed; `extra` holds further plain fields of Order."""
+    """What is known when an order is placed; `extra` holds further plain fields of Order.
+
+    Prices contain the tax if `taxes_included`. `shipping` is what is asked for it after `shipping_off`.
+    """
 
     at: str
     number: int
     lines: Sequence[Line]
     currencies: Currencies
     shipping: Decimal = ZERO
+    shipping_off: Decimal = ZERO
+    shipping_tax_rate: Decimal = ZERO
     tax_rate: Decimal = ZERO
+    taxes_included: bool = False
     tip: Decimal = ZERO
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
     discount: Discount | None = None
     customer: Node | None = None
     address: Node | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """What a refund or a return takes back: so many of a line item (by its place), and of what was asked for shipping.
+
+    `adjustment` is money given beyond that, or kept from it where it is negative; `adjustment_tax` of it is tax.
+    `duties` takes them all back. `money` is what a refund pays where that isn't its value, as nothing was paid before;
+    `status` is that of the transaction which pays it.
+    """
+
+    quantities: Mapping[int, int] = field(default_factory=dict)
+    shipping: Decimal = ZERO
+    adjustment: Decimal = ZERO
+    adjustment_tax: Decimal = ZERO
+    duties: bool = False
+    money: Decimal | None = None
+    restock_type: str = "RETURN"
+    note: str | None = None
+    status: str = "SUCCESS"
+
+
+@dataclass(frozen=True)
+class Processed:
+    """What is done when a return is processed: goods come back, others go out in exchange, fees are asked.
+
+    `fees` are named by their type, RestockingFee or ReturnShippingFee.
+    """
+
+    back: Reversal
+    exchanged: Sequence[Line] = ()
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What an edit changes: new lines, how many there are to be of a line (by its place), its list price, its discount.
+
+    Prices and discounts are per unit. `shipping` is a further shipping line.
+    """
+
+    added: Sequence[Line] = ()
+    quantities: Mapping[int, int] = field(default_factory=dict)
+    prices: Mapping[int, Decimal] = field(default_factory=dict)
+    discounts: Mapping[int, Decimal] = field(default_factory=dict)
+    shipping: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -81,4 +140,5 @@ class Payment:
     amount: Decimal | None = None
     status: str = "SUCCESS"
     error_code: str | None = None
+    unprocessed: bool = False  # whether a pending one has no `processedAt` yet, which may be null
     parent: Node | None = None

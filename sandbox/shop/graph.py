@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from graphql import GraphQLError, get_named_type
 
+from sandbox.shop import ledger_nodes
 from sandbox.shop.access import SCOPES, Access
 from sandbox.shop.connections import connect, connect_list, everything
-from sandbox.shop.filters import CUSTOMER_COUNT_FILTERS, CUSTOMER_FILTERS, EVENT_FILTERS, ORDER_FILTERS, SORT_KEYS
+from sandbox.shop.filters import (
+    AGREEMENT_FILTERS,
+    CUSTOMER_COUNT_FILTERS,
+    CUSTOMER_FILTERS,
+    EVENT_FILTERS,
+    ORDER_FILTERS,
+    SORT_KEYS,
+)
 from sandbox.shop.nodes import number_of
 from sandbox.shop.search import Search, search
 
@@ -82,13 +90,33 @@ class Graph:
                 "nodes": lambda _, args: self._nodes(args["ids"]),
                 "shop": lambda _, __: self.store.shop,
             }.get(name)
+        if type_name == "Order":
+            return self._of_order(name, key)
         if (type_name, name) == ("Customer", "orders"):
             return lambda source, args: self._orders_of(source, args, key)
-        if (type_name, name) == ("Order", "shippingLines"):
-            return lambda source, args: self._inner(
-                [one for one in source["shippingLines"] if args["includeRemovals"] or not one["isRemoved"]], args
-            )
         return None
+
+    def _of_order(self, name: str, key: str) -> Resolver | None:
+        return {
+            "agreements": lambda source, args: self._agreements(source, args, key),
+            "purchasingEntity": lambda source, _: self._purchaser(source),
+            "shippingLines": lambda source, args: self._inner(
+                [one for one in source["shippingLines"] if args["includeRemovals"] or not one["isRemoved"]], args
+            ),
+        }.get(name)
+
+    def _agreements(self, order: Node, args: dict[str, Any], key: str) -> Node:
+        """Return a page of an order's ledger."""
+        found = ledger_nodes.served(order, self.store.practice)
+        return self._inner([*filter(self._search(AGREEMENT_FILTERS, args, key), found)], args)
+
+    def _purchaser(self, order: Node) -> Node | None:
+        """Return the company that bought, else the customer."""
+        entity: Node | None = order.get("purchasingEntity") or order["customer"]
+        refusal = self.access.refusal_of_node("Customer")
+        if entity is order["customer"] and entity and refusal:
+            raise refusal
+        return entity
 
     def _inner(self, nodes: list[Node], args: dict[str, Any]) -> Node:
         if self.unbounded:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from sandbox.shop.moments import instant
 from sandbox.shop.parts import gid
-from sandbox.shop.store import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +49,11 @@ def journey(random: Random, at: datetime) -> dict[str, Any] | None:
         return None
     if kind == "not ready":
         return {"ready": False, "customerOrderIndex": None, "daysToConversion": None, "momentsCount": None}
+    return known(random, at)
+
+
+def known(random: Random, at: datetime) -> dict[str, Any]:
+    """Return a CustomerJourneySummary that is ready."""
     days = random.choice((0, 0, 1, 3, 14))
     first, last = _visit(random, at - timedelta(days=days, minutes=30)), _visit(random, at - timedelta(minutes=10))
     return {

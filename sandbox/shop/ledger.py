@@ -1,153 +1,143 @@
-"""What follows from an order's parts, in: an order dict; out: the same with its totals and statuses.
+"""The ledger of an order, in: what is sold and taken back; out: agreements with their sales, signed and to the cent.
 
-Knows no deeds and no store. What the totals mean: https://shopify.dev/docs/api/admin-graphql/latest/objects/Order.
+The agreements are never changed once written. Knows no totals and no GraphQL. Source:
+https://shopify.dev/docs/api/admin-graphql/latest/interfaces/SalesAgreement and .../interfaces/Sale.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.shop.money import ZERO, money, shop_amount, total
-from sandbox.shop.parts import tax_lines
+from sandbox.shop.money import ZERO, Currencies, rounded, smallest
 
-Order = dict[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
 
-
-def settle(order: Order) -> Order:
-    """Derive totals and statuses from the order's parts."""
-    for line in order["lineItems"]:
-        _settle_line(order, line)
-    _settle_prices(order)
-    _settle_payment(order)
-    _settle_fulfillment(order)
-    return order
+Node = dict[str, Any]
 
 
-def whole(order: Order) -> Decimal:
-    """Return what the order costs, before anything was given back."""
-    lines = sum((line["_final"] + line["_tax"] for line in order["lineItems"]), ZERO)
-    tip: Decimal = order["_tip"]
-    return lines + shipping(order) + tip
+class Worth(NamedTuple):
+    """What something costs: after discounts and with the tax, the tax in it, and the discount before taxes."""
+
+    total: Decimal = ZERO
+    tax: Decimal = ZERO
+    discount: Decimal = ZERO
+
+    def less(self, other: Worth) -> Worth:
+        """Return the difference."""
+        return Worth(self.total - other.total, self.tax - other.tax, self.discount - other.discount)
 
 
-def shipping(order: Order) -> Decimal:
-    """Return what was asked for shipping."""
-    return total(line["discountedPriceSet"] for line in order["shippingLines"])
+@dataclass(frozen=True)
+class Sale:
+    """One signed line of an agreement, in the shop's currency; `link` is what was sold, where the type has one."""
+
+    action: str
+    line_type: str
+    quantity: int | None
+    worth: Worth
+    link: Node | None = None
+    rate: Decimal = ZERO
 
 
-def _settle_line(order: Order, line: dict[str, Any]) -> None:
-    bag = order["_currencies"].bag
-    sent = sum(
-        part["quantity"]
-        for one in order["fulfillments"]
-        for part in one["fulfillmentLineItems"]
-        if part["lineItem"] is line
-    )
-    current = line["quantity"] - _refunded_quantity(order, line)
-    waiting = max(current - sent, 0) if line["requiresShipping"] else 0
-    line.update(
-        currentQuantity=current,
-        refundableQuantity=current,
-        unfulfilledQuantity=waiting,
-        unfulfilledDiscountedTotalSet=bag(shop_amount(line["discountedUnitPriceSet"]) * waiting),
-        unfulfilledOriginalTotalSet=bag(shop_amount(line["originalUnitPriceSet"]) * waiting),
-    )
+@dataclass(frozen=True)
+class Agreement:
+    """What was agreed at one moment; `link` is the refund or return that it is about."""
+
+    type_name: str
+    at: str
+    sales: tuple[Sale, ...]
+    link: Node | None = None
 
 
-def _refunded_quantity(order: Order, line: dict[str, Any]) -> int:
-    return sum(
-        part["quantity"] for one in order["refunds"] for part in one["refundLineItems"] if part["lineItem"] is line
-    )
+def write(order: Node, type_name: str, at: str, sales: Iterable[Sale], link: Node | None = None) -> None:
+    """Add an agreement to an order's ledger."""
+    order["_agreements"].append(Agreement(type_name, at, tuple(sales), link))
 
 
-def _settle_prices(order: Order) -> None:
-    bag = order["_currencies"].bag
-    lines, refunds = order["lineItems"], order["refunds"]
-    subtotal = sum((line["_final"] for line in lines), ZERO)
-    tax = sum((line["_tax"] for line in lines), ZERO)
-    off = total(part["allocatedAmountSet"] for line in lines for part in line["discountAllocations"])
-    shipping = total(line["discountedPriceSet"] for line in order["shippingLines"])
-    returned = total(part["subtotalSet"] for one in refunds for part in one["refundLineItems"])
-    returned_tax = total(part["totalTaxSet"] for one in refunds for part in one["refundLineItems"])
-    returned_shipping = total(part["subtotalAmountSet"] for one in refunds for part in one["refundShippingLines"])
-    refunded = total(one["totalRefundedSet"] for one in refunds)
-    whole = subtotal + tax + shipping + order["_tip"]
-    rate = Decimal(str(lines[0]["taxLines"][0]["rate"])) if lines and lines[0]["taxLines"] else ZERO
-    zero, discounts = bag(ZERO), bag(off)
-    order.update(
-        subtotalPriceSet=bag(subtotal),
-        totalTaxSet=bag(tax),
-        taxLines=tax_lines(bag(tax), rate) if tax else [],
-        totalDiscountsSet=discounts,
-        cartDiscountAmountSet=discounts if off else None,
-        totalShippingPriceSet=bag(shipping),
-        totalTipReceivedSet=bag(order["_tip"]),
-        totalPriceSet=bag(whole),
-        originalTotalPriceSet=bag(whole),
-        totalPrice=money(whole, order["currencyCode"])["amount"],
-        totalRefundedSet=bag(refunded),
-        totalRefundedShippingSet=bag(returned_shipping),
-        refundDiscrepancySet=bag(total(part["amountSet"] for one in refunds for part in one["orderAdjustments"])),
-        currentSubtotalPriceSet=bag(subtotal - returned),
-        currentTotalTaxSet=bag(tax - returned_tax),
-        currentTaxLines=tax_lines(bag(tax - returned_tax), rate) if tax > returned_tax else [],
-        currentTotalDiscountsSet=discounts,
-        currentCartDiscountAmountSet=discounts,
-        currentShippingPriceSet=bag(shipping - returned_shipping),
-        currentTotalPriceSet=bag(whole - refunded),
-        totalCashRoundingAdjustment={"paymentSet": zero, "refundSet": zero},
-        subtotalLineItemsQuantity=sum(line["quantity"] for line in lines),
-        currentSubtotalLineItemsQuantity=sum(line["currentQuantity"] for line in lines),
-        totalWeight=str(round(sum(line["weight"]["value"] * line["quantity"] for line in lines))),
-        currentTotalWeight=str(round(sum(line["weight"]["value"] * line["currentQuantity"] for line in lines))),
-        requiresShipping=any(line["requiresShipping"] for line in lines),
-    )
+def worth(price: Decimal, off: Decimal, rate: Decimal, currencies: Currencies, *, taxes_included: bool) -> Worth:
+    """Return what a price comes to, from which `off` was taken; both contain the tax if it is included."""
+    if taxes_included:
+        tax = rounded(price * rate / (1 + rate), currencies.shop)
+        return Worth(price, tax, off - rounded(off * rate / (1 + rate), currencies.shop))
+    tax = rounded(price * rate, currencies.shop)
+    return Worth(price + tax, tax, off)
 
 
-def _settle_payment(order: Order) -> None:
-    bag = order["_currencies"].bag
-    done = [one for one in order["transactions"] if one["status"] == "SUCCESS"]
-    received = total(one["amountSet"] for one in done if one["kind"] in ("SALE", "CAPTURE"))
-    authorized = total(one["amountSet"] for one in done if one["kind"] == "AUTHORIZATION")
-    voided = any(one["kind"] == "VOID" for one in done)
-    whole, refunded = shop_amount(order["totalPriceSet"]), shop_amount(order["totalRefundedSet"])
-    open_amount = ZERO if order["cancelledAt"] else whole - received
-    if not received and whole:
-        status = "VOIDED" if voided or order["cancelledAt"] else "AUTHORIZED" if authorized else "PENDING"
-    elif received < whole:
-        status = "PARTIALLY_PAID"
-    else:
-        status = "PAID" if not refunded else "REFUNDED" if refunded >= received else "PARTIALLY_REFUNDED"
-    order.update(
-        displayFinancialStatus=status,
-        totalReceivedSet=bag(received),
-        netPaymentSet=bag(received - refunded),
-        totalOutstandingSet=bag(open_amount),
-        totalCapturableSet=bag(authorized - received if status == "AUTHORIZED" else ZERO),
-        capturable=status == "AUTHORIZED",
-        canMarkAsPaid=status == "PENDING",
-        fullyPaid=received >= whole,
-        unpaid=not received and bool(whole),
-        refundable=received > refunded,
-        transactionsCount={"count": len(order["transactions"]), "precision": "EXACT"},
-    )
+def taken_off(order: Node, line: Node, count: int) -> Decimal:
+    """Return the discount on so many units of a line, as priced.
+
+    "Left-over cents are allocated one at a time from the first line, and never reallocated" (the description of
+    Sale.totalDiscountAmountAfterTaxes): here from the first unit.
+    """
+    rest: Decimal = line["_rest"]
+    if rest:
+        rest = min(rest, count * smallest(order["_currencies"].shop))
+    return rest + line["_off"] * count
 
 
-def _settle_fulfillment(order: Order) -> None:
-    goods = [line for line in order["lineItems"] if line["requiresShipping"]]
-    waiting = sum(line["unfulfilledQuantity"] for line in goods)
-    if not goods:
-        status = "FULFILLMENT_NOT_REQUIRED"
-    elif not waiting and order["fulfillments"]:
-        status = "FULFILLED"
-    else:
-        status = "PARTIALLY_FULFILLED" if order["fulfillments"] else "UNFULFILLED"
-    returned = any(part["restockType"] == "RETURN" for one in order["refunds"] for part in one["refundLineItems"])
-    order.update(
-        displayFulfillmentStatus=status,
-        fulfillable=bool(waiting),
-        fulfillmentsCount={"count": len(order["fulfillments"]), "precision": "EXACT"},
-        restockable=any(line["currentQuantity"] for line in goods),
-        returnStatus="RETURNED" if returned else "NO_RETURN",
-    )
+def of_line(order: Node, line: Node, count: int) -> Worth:
+    """Return what so many units of a line cost, at its present price."""
+    off = taken_off(order, line, count)
+    final = line["_list"] * count - off
+    return worth(final, off, line["_rate"], order["_currencies"], taxes_included=order["taxesIncluded"])
+
+
+def of_shipping(order: Node, line: Node, amount: Decimal) -> Worth:
+    """Return what an amount of a shipping line's price costs, with its share of the discount."""
+    price, off = line["_price"], line["_off"]
+    share = off if amount == price else rounded(off * amount / price, order["_currencies"].shop)
+    return worth(amount, share, line["_rate"], order["_currencies"], taxes_included=order["taxesIncluded"])
+
+
+def goods(order: Node, line: Node, count: int) -> Sale:
+    """Move so many units of a line, back if it is negative; the line has them afterwards.
+
+    The units of a line differ by cents where a tax can't be divided: the sum over all of them is exact.
+    """
+    before = of_line(order, line, line["_count"])
+    line["_count"] += count
+    moved = of_line(order, line, line["_count"]).less(before)
+    return Sale("ORDER" if count > 0 else "RETURN", line["_type"], count, moved, line, line["_rate"])
+
+
+def reprice(order: Node, line: Node, price: Decimal, off: Decimal, quantity: int | None) -> Sale:
+    """Give a line another list price or discount per unit; the sale is the difference for the units that are there."""
+    before = of_line(order, line, line["_count"])
+    line["_list"], line["_off"], line["_rest"] = price, off, ZERO
+    moved = of_line(order, line, line["_count"]).less(before)
+    return Sale("UPDATE", line["_type"], quantity, moved, line, line["_rate"])
+
+
+def ship(order: Node, line: Node) -> Sale:
+    """Ask for shipping by a new line."""
+    line["_left"] = line["_price"]
+    return Sale("ORDER", "SHIPPING", 1, of_shipping(order, line, line["_price"]), line, line["_rate"])
+
+
+def unship(order: Node, line: Node, amount: Decimal) -> Sale:
+    """Take back an amount of what was asked for shipping.
+
+    "`shippingLine` is not available if the SaleActionType is a return"
+    (https://shopify.dev/docs/api/admin-graphql/latest/objects/ShippingLineSale).
+    """
+    before = of_shipping(order, line, line["_left"])
+    line["_left"] -= amount
+    return Sale("RETURN", "SHIPPING", -1, of_shipping(order, line, line["_left"]).less(before), None, line["_rate"])
+
+
+def plain(line_type: str, amount: Decimal, link: Node | None = None, action: str = "ORDER") -> Sale:
+    """Return a sale of an amount without tax: a duty or a fee."""
+    return Sale(action, line_type, 1 if amount >= 0 else -1, Worth(amount), link)
+
+
+def adjustment(given: Decimal, tax: Decimal = ZERO) -> Sale:
+    """Return the ADJUSTMENT for money that was given beyond the goods: negative; for money kept it is positive."""
+    return Sale("RETURN", "ADJUSTMENT", None, Worth(-given, -tax))
+
+
+def summed(sales: Iterable[Sale]) -> Decimal:
+    """Return the sum of sales, after taxes and discounts."""
+    return sum((one.worth.total for one in sales), ZERO)

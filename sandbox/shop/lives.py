@@ -5,23 +5,26 @@ Whatever would happen after the store's last day hasn't happened. Knows no files
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sandbox.shop import catalog, ledger, orders
-from sandbox.shop.goods import Discount, Payment, Placed
+from sandbox.shop import catalog, orders, totals
+from sandbox.shop.goods import Discount, Payment, Placed, Reversal
 from sandbox.shop.journeys import journey, web_attributes
+from sandbox.shop.ledger import of_line
+from sandbox.shop.moments import instant, moment
 from sandbox.shop.money import ZERO, Currencies
-from sandbox.shop.orders import Order, Return
 from sandbox.shop.parts import gid
-from sandbox.shop.store import instant
+from sandbox.shop.refunds import refund
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sandbox.shop.buyers import Buyer
+    from sandbox.shop.orders import Order
+    from sandbox.shop.situations import Situation
 
 TAX_RATE = Decimal("0.08")
 SHIPPING = (ZERO, Decimal("4.95"), Decimal("9.95"))
@@ -67,9 +70,16 @@ class Life:
     ids: Iterator[int]
     at: datetime
     end: datetime
+    situation: Situation | None = None
 
     def order(self, number: int, quantity: int, dollars: Decimal) -> Order:
         """Return the order with everything that happened to it."""
+        order = self._lived(number, quantity, dollars)
+        if self.situation:
+            self.situation.happen(order)
+        return order
+
+    def _lived(self, number: int, quantity: int, dollars: Decimal) -> Order:
         order = orders.place(self._placed(number, quantity, dollars), self.ids)
         paid = self._pay(order)
         if self.buyer.happens(1.5):
@@ -81,7 +91,7 @@ class Life:
             self._send(order)
         if paid and self.buyer.happens(6):
             self._refund(order)
-        done = datetime.fromisoformat(order["updatedAt"].replace("Z", "+00:00")) + timedelta(minutes=5)
+        done = moment(order["updatedAt"]) + timedelta(minutes=5)
         if paid and order["fulfillments"] and self.buyer.happens(80) and done < self.end:
             orders.close(order, instant(done))
         return order
@@ -93,7 +103,7 @@ class Life:
         discount, percent = self._discount(channel, dollars)
         address = None if channel == "pos" else self.buyer.person.address
         country = address["countryCodeV2"] if address else "US"
-        return Placed(
+        placed = Placed(
             at=instant(self.at),
             number=number,
             lines=catalog.lines(random, quantity, dollars, percent),
@@ -106,6 +116,7 @@ class Life:
             address=address,
             extra=self._extra(channel, guest=guest),
         )
+        return self.situation.placed(placed) if self.situation else placed
 
     def _discount(self, channel: str, dollars: Decimal) -> tuple[Discount | None, int]:
         if not dollars:
@@ -145,7 +156,7 @@ class Life:
         """Pay, or don't; says whether all the money came in."""
         random, at = self.buyer.random, instant(self.at + timedelta(seconds=2))
         later = self.at + timedelta(days=random.uniform(0.5, 3))
-        if not ledger.whole(order):
+        if not totals.whole(order):
             return True
         how = random.choices(tuple(PAYMENTS), tuple(PAYMENTS.values()))[0]
         if how == "pending":
@@ -163,22 +174,24 @@ class Life:
         if how == "second try":
             orders.pay(order, self.ids, at, Payment(status="FAILURE", error_code="CARD_DECLINED"))
         gateway = random.choices(("shopify_payments", "paypal", "gift_card", "cash"), (75, 22, 2, 1))[0]
-        orders.pay(order, self.ids, at, Payment(gateway=gateway))
+        if self.situation and self.situation.pays():
+            self.situation.pay(order)
+        else:
+            orders.pay(order, self.ids, at, Payment(gateway=gateway))
         return True
 
     def _cancel(self, order: Order, *, paid: bool) -> None:
         at = self.at + timedelta(hours=self.buyer.random.uniform(1, 80))
         if at >= self.end:
             return
-        if paid and ledger.whole(order):
-            everything = {place: line["quantity"] for place, line in enumerate(order["lineItems"])}
-            back = Return(everything, ledger.shipping(order), restock_type="CANCEL")
-            orders.refund(order, self.ids, order["updatedAt"], back)
+        if paid and totals.whole(order):
+            back = Reversal(_all_goods(order), totals.shipping(order), restock_type="CANCEL")
+            refund(order, self.ids, order["updatedAt"], back)
         orders.cancel(order, max(instant(at), order["updatedAt"]), self.buyer.random.choice(REASONS))
 
     def _send(self, order: Order) -> None:
         """Send the lines in one parcel or in two, as far as there was time; a few wait for their second half."""
-        lines = order["lineItems"]
+        lines = [line for line in order["lineItems"] if line["_type"] != "TIP"]
         parcels = [lines[:1], lines[1:]] if len(lines) > 1 and self.buyer.happens(15) else [lines]
         if len(parcels) > 1 and self.buyer.happens(20):
             parcels.pop()
@@ -195,21 +208,26 @@ class Life:
         kind = self.buyer.random.choice(("all", "some", "shipping", "amount", "twice"))
         for step in range(2 if kind == "twice" else 1):
             at = self.at + timedelta(days=self.buyer.random.uniform(3, 45) + 40 * step)
-            back = self._return(order, kind, step)
+            back = self._reversal(order, kind, step)
             if at < self.end and (back.quantities or back.shipping or back.adjustment):
-                orders.refund(order, self.ids, instant(at), back, note="Scratched" if step == 0 else None)
+                refund(order, self.ids, instant(at), replace(back, note="Scratched" if step == 0 else None))
 
-    def _return(self, order: Order, kind: str, step: int) -> Return:
-        lines, shipping = order["lineItems"], ledger.shipping(order)
+    def _reversal(self, order: Order, kind: str, step: int) -> Reversal:
+        lines, shipping = order["lineItems"], totals.shipping(order)
         if kind == "all":
-            return Return({place: line["quantity"] for place, line in enumerate(lines)}, shipping)
+            return Reversal(_all_goods(order), shipping)
         if kind == "shipping":
-            return Return(shipping=shipping)
+            return Reversal(shipping=shipping)
         if kind == "amount" or step:
-            first = lines[0]["discountedUnitPriceAfterAllDiscountsSet"]["shopMoney"]["amount"]
-            left = ledger.whole(order) - (Decimal(first) + lines[0]["_tax"] if step else ZERO)
-            return Return(adjustment=min(Decimal("1.50"), left))
-        return Return({0: 1}, restock_type=self.buyer.random.choice(("RETURN", "NO_RESTOCK")))
+            one, every = (of_line(order, lines[0], count) for count in (1, lines[0]["quantity"]))
+            left = totals.whole(order) - (one.total - one.tax + every.tax if step else ZERO)
+            return Reversal(adjustment=min(Decimal("1.50"), left))
+        return Reversal({0: 1}, restock_type=self.buyer.random.choice(("RETURN", "NO_RESTOCK")))
+
+
+def _all_goods(order: Order) -> dict[int, int]:
+    """Return all units of an order; a tip isn't given back."""
+    return {place: line["quantity"] for place, line in enumerate(order["lineItems"]) if line["_type"] != "TIP"}
 
 
 def tag_at_once(placed: Sequence[Order], end: datetime) -> None:

@@ -5,12 +5,13 @@ Nodes are plain dicts shaped as Shopify's types. Knows nothing of how they come 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Node = dict[str, Any]
+T = TypeVar("T")
 
 
 class Nodes:
@@ -21,6 +22,7 @@ class Nodes:
         self._sorted: dict[tuple[str, str], list[Node]] = {}
         self._by_gid: dict[str, Node] = {}
         self._by_customer: dict[str, list[Node]] = {}
+        self._derived: dict[str, Any] = {}
 
     @property
     def customers(self) -> list[Node]:
@@ -71,11 +73,18 @@ class Nodes:
                 self._by_customer.setdefault(one["customer"] and one["customer"]["id"], []).append(one)
         return self._by_customer.get(customer["id"], [])
 
+    def derived(self, name: str, derive: Callable[[], T]) -> T:
+        """Return what somebody derives from all nodes; the same until they change."""
+        if name not in self._derived:
+            self._derived[name] = derive()
+        return cast("T", self._derived[name])
+
     def forget(self) -> None:
         """Forget what was derived from the nodes, because they changed."""
         self._sorted.clear()
         self._by_gid.clear()
         self._by_customer.clear()
+        self._derived.clear()
 
 
 def number_of(node: Node) -> int:
@@ -94,4 +103,7 @@ def _parts(node: Node) -> Iterator[tuple[str, Node]]:
                 yield from _parts(part)
 
 
-_REFERENCES = {"customer", "order", "lastOrder", "lineItem", "shippingLine", "parentTransaction"}
+_REFERENCES = {
+    *("customer", "lastOrder", "lineItem", "order", "originalDuty", "parentTransaction", "purchasingEntity"),
+    *("return", "shippingLine"),
+}

@@ -1,32 +1,34 @@
-"""What happens to an order, in: an order dict and a deed (place, pay, fulfill, refund, cancel); out: the dict, changed.
+"""What happens to an order, in: an order dict and a deed (place, pay, fulfill, cancel); out: the dict, changed.
 
 An order is shaped as Shopify's type `Order`: camelCase, connections are plain lists, keys that begin with `_` are never
-answered. The deeds add `parts`; what follows from them is `ledger`'. Knows no store and no GraphQL.
+answered. The deeds add `parts` and agreements of the `ledger`, and note in `_deeds` what was wanted; what follows
+from the parts is `totals`'. Knows no store and no GraphQL.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox.shop import parts
-from sandbox.shop.goods import Payment, Placed
-from sandbox.shop.ledger import whole
-from sandbox.shop.money import ZERO, shop_amount, total
+from sandbox.shop import ledger, parts
+from sandbox.shop.goods import Payment
+from sandbox.shop.money import ZERO
+from sandbox.shop.practice import USUAL
+from sandbox.shop.totals import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from decimal import Decimal
+    from collections.abc import Iterator, Sequence
+
+    from sandbox.shop.goods import Placed
+    from sandbox.shop.ledger import Sale
+    from sandbox.shop.practice import Practice
 
 Order = dict[str, Any]
 
 
-def place(placed: Placed, ids: Iterator[int]) -> Order:
+def place(placed: Placed, ids: Iterator[int], practice: Practice = USUAL) -> Order:
     """Return a new order that nobody has paid yet."""
     number = next(ids)
     application = parts.application(placed)
-    lines = [parts.line_item(line, placed, application, ids) for line in placed.lines]
-    shipping = [parts.shipping_line(placed, ids)] if placed.address else []
     order: Order = {
         **_UNEVENTFUL,
         "id": parts.gid("Order", number),
@@ -44,20 +46,43 @@ def place(placed: Placed, ids: Iterator[int]) -> Order:
         "shippingAddress": placed.address,
         "displayAddress": placed.address,
         "billingAddressMatchesShippingAddress": placed.address is not None,
-        "lineItems": lines,
-        "shippingLines": shipping,
-        "shippingLine": shipping[0] if shipping else None,
         "discountApplications": [application] if application else [],
         "statusPageUrl": f"https://sandbox.myshopify.com/orders/{parts.letters(number).lower()}/authenticate",
-        "transactions": [],
-        "fulfillments": [],
-        "refunds": [],
+        **{key: [] for key in ("transactions", "fulfillments", "refunds", "returns", "_agreements")},
+        "taxesIncluded": placed.taxes_included,
         "_currencies": placed.currencies,
-        "_tip": placed.tip,
+        "_tax_rate": placed.tax_rate,
+        "_shipping_rate": placed.shipping_tax_rate,
+        "_adjusted": ZERO,
+        "_return_fees": ZERO,
+        "_unnamed": ZERO,
+        "_deeds": [(placed.at, placed)],
     }
     code = placed.discount.label if placed.discount and placed.discount.type_name == "DiscountCodeApplication" else None
     order["discountCode"], order["discountCodes"] = code, [code] if code else []
-    return order | dict(placed.extra)
+    order |= dict(placed.extra)
+    on_goods, on_shipping = (application, None) if not placed.shipping_off else (None, application)
+    lines = [parts.line_item(order, line, on_goods, ids) for line in placed.lines]
+    carriage = parts.Carriage(placed.shipping, placed.shipping_off, placed.shipping_tax_rate)
+    shipping = [parts.shipping_line(order, carriage, on_shipping, ids)] if placed.address or placed.shipping else []
+    order["lineItems"] = [*lines, parts.tip_item(order, placed.tip, ids)] if placed.tip else lines
+    order["shippingLines"], order["shippingLine"] = shipping, shipping[0] if shipping else None
+    order["additionalFees"] = [parts.additional_fee(order, *fee, ids) for fee in placed.fees.items()]
+    ledger.write(order, "OrderAgreement", order[practice.placed_at], _first_sales(order))
+    order["_original"], order["_duties"] = whole(order), [duty["price"] for line in lines for duty in line["duties"]]
+    return order
+
+
+def _first_sales(order: Order) -> Iterator[Sale]:
+    """Yield the sales of the agreement that places an order."""
+    for line in order["lineItems"]:
+        yield ledger.goods(order, line, line["quantity"])
+        for duty in line["duties"]:
+            yield ledger.plain("DUTY", duty["_amount"], duty)
+    for line in order["shippingLines"]:
+        yield ledger.ship(order, line)
+    for fee in order["additionalFees"]:
+        yield ledger.plain("ADDITIONAL_FEE", fee["_amount"], fee)
 
 
 def pay(order: Order, ids: Iterator[int], at: str, payment: Payment | None = None) -> None:
@@ -79,65 +104,34 @@ def fulfill(
     delivered_at: str | None = None,
 ) -> None:
     """Send the lines (all by default), and say when they were delivered."""
-    sent = order["lineItems"] if lines is None else lines
+    sent = [line for line in order["lineItems"] if line["_type"] != "TIP"] if lines is None else lines
     order["fulfillments"].append(parts.fulfillment(order, sent, ids, at, delivered_at))
     touch(order, delivered_at or at)
 
 
-@dataclass(frozen=True)
-class Return:
-    """What a refund gives back: so many of a line item (by its place), the shipping, and any further amount."""
+def complete(order: Order, at: str, status: str = "SUCCESS", practice: Practice = USUAL) -> None:
+    """Let the newest pending transaction succeed or fail: the same one changes, no new one comes."""
+    pending = [one for one in order["transactions"] if one["status"] == "PENDING"]
+    if not pending:
+        raise ValueError(f"order {order['name']} has no pending transaction")
+    pending[-1]["status"] = status
+    if practice.success_is_processed:
+        pending[-1]["processedAt"] = at
+    if "payment succeeded" in practice.moves:
+        touch(order, at)
 
-    quantities: Mapping[int, int] = field(default_factory=dict)
-    shipping: Decimal = ZERO
-    adjustment: Decimal = ZERO
-    restock_type: str = "RETURN"
 
-
-def refund(order: Order, ids: Iterator[int], at: str, back: Return, *, note: str | None = None) -> dict[str, Any]:
-    """Add a refund and the transaction that pays it; returns the refund."""
-    number = next(ids)
-    lines = [
-        parts.refund_line(order, order["lineItems"][place], count, back.restock_type, ids)
-        for place, count in back.quantities.items()
-    ]
-    amount = (
-        total(line[key] for line in lines for key in ("subtotalSet", "totalTaxSet")) + back.shipping + back.adjustment
-    )
-    one: dict[str, Any] = {
-        "id": parts.gid("Refund", number),
-        "legacyResourceId": str(number),
-        "createdAt": at,
-        "processedAt": at,
-        "updatedAt": at,
-        "note": note,
-        "order": order,
-        "duties": [],
-        "totalRefundedSet": order["_currencies"].bag(amount),
-        "refundLineItems": lines,
-        "refundShippingLines": [parts.refund_shipping_line(order, back.shipping, ids)] if back.shipping else [],
-        "orderAdjustments": [parts.order_adjustment(order, back.adjustment, ids)] if back.adjustment else [],
-        "transactions": [_refund_payment(order, ids, at, amount)] if amount else [],
-    }
-    order["transactions"].extend(one["transactions"])
-    order["refunds"].append(one)
+def cancel_fulfillment(order: Order, at: str, place: int = -1) -> None:
+    """Cancel a parcel; what was in it is to be sent again."""
+    order["fulfillments"][place].update(status="CANCELLED", displayStatus="CANCELED", updatedAt=at)
     touch(order, at)
-    return one
 
 
-def everything_left(order: Order) -> Return:
-    """Return what gives back all that was received and not yet returned, a tip as well."""
-    left = {place: line["refundableQuantity"] for place, line in enumerate(order["lineItems"])}
-    quantities = {place: quantity for place, quantity in left.items() if quantity}
-    shipping = shop_amount(order["currentShippingPriceSet"])
-    explained = shop_amount(order["currentSubtotalPriceSet"]) + shop_amount(order["currentTotalTaxSet"]) + shipping
-    return Return(quantities, shipping, shop_amount(order["netPaymentSet"]) - explained)
-
-
-def _refund_payment(order: Order, ids: Iterator[int], at: str, amount: Decimal) -> dict[str, Any]:
-    paid = next((one for one in order["transactions"] if one["kind"] in ("SALE", "CAPTURE")), None)
-    payment = Payment("REFUND", paid["gateway"] if paid else "manual", parent=paid)
-    return parts.transaction(order, ids, at, payment, order["_currencies"].bag(amount))
+def deliver(order: Order, at: str, place: int = -1, *, moves: bool = False) -> None:
+    """Let tracking say that a parcel has arrived."""
+    order["fulfillments"][place].update(displayStatus="DELIVERED", deliveredAt=at, updatedAt=at)
+    if moves:
+        touch(order, at)
 
 
 def cancel(order: Order, at: str, reason: str) -> None:
@@ -158,7 +152,6 @@ def touch(order: Order, at: str) -> None:
 
 
 _UNEVENTFUL: dict[str, Any] = {
-    "additionalFees": [],
     "app": {"id": parts.gid("App", 580111), "name": "Online Store"},
     "attribution": {"handle": "online_store", "displayName": "Online Store", "icon": None},
     "canNotifyCustomer": True,
@@ -178,11 +171,11 @@ _UNEVENTFUL: dict[str, Any] = {
     "merchantEditableErrors": [],
     "nonFulfillableLineItems": [],
     "paymentGatewayNames": [],
+    "paymentTerms": None,
     "productNetwork": False,
     "risk": {"recommendation": "ACCEPT", "assessments": [{"riskLevel": "LOW", "provider": None, "facts": []}]},
     "sourceName": "web",
     "tags": [],
     "taxExempt": False,
-    "taxesIncluded": False,
     "test": False,
 }

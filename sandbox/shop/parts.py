@@ -5,9 +5,10 @@ Knows what each part says of itself, not the totals and statuses that follow (`l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.shop.money import ZERO, Currencies, money, rounded, shop_amount
+from sandbox.shop.ledger import of_line, of_shipping, taken_off
+from sandbox.shop.money import ZERO, Currencies, money, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from sandbox.shop.goods import Line, Payment, Placed, Product
 
 Node = dict[str, Any]
+
+
+class Carriage(NamedTuple):
+    """What is asked for shipping after a discount, the discount, and the rate of the tax on it."""
+
+    charged: Decimal
+    off: Decimal
+    rate: Decimal
 
 
 def gid(type_name: str, number: int) -> str:
@@ -31,7 +40,7 @@ def application(placed: Placed) -> Node | None:
     discount = placed.discount
     if discount is None:
         return None
-    off = sum((line.off * line.quantity for line in placed.lines), ZERO)
+    off = sum((line.off * line.quantity + line.rest for line in placed.lines), placed.shipping_off)
     value = (
         {"__typename": "PricingPercentageValue", "percentage": discount.percentage}
         if discount.percentage is not None
@@ -50,25 +59,22 @@ def application(placed: Placed) -> Node | None:
     }
 
 
-def line_item(line: Line, placed: Placed, application: Node | None, ids: Iterator[int]) -> Node:
-    """Return a LineItem at its final price; discounts stand where Shopify shows them."""
-    bag, number, product = placed.currencies.bag, next(ids), line.product
-    original, off, final = (line.unit + line.off) * line.quantity, line.off * line.quantity, line.unit * line.quantity
-    by_code = application is not None and application["__typename"] == "DiscountCodeApplication"
-    tax = ZERO if product.gift_card else rounded(final * placed.tax_rate, placed.currencies.shop)
+def line_item(order: Node, line: Line, application: Node | None, ids: Iterator[int]) -> Node:
+    """Return a LineItem that nobody has bought yet; `sold` and `price` say the rest."""
+    number, product = next(ids), line.product
     name = product.title if product.gift_card else f"{product.title} - {product.variant}"
-    return {
+    item = {
         "id": gid("LineItem", number),
         "title": product.title,
         "variantTitle": None if product.gift_card else product.variant,
         "name": name,
         "sku": product.sku,
         "vendor": product.vendor,
-        "quantity": line.quantity,
+        "quantity": 0,
         "product": _product(product),
         "variant": _variant(product),
         "customAttributes": [{"key": key, "value": value} for key, value in line.properties],
-        "duties": [],
+        "duties": [_duty(order, line.duty, ids)] if line.duty else [],
         "isGiftCard": product.gift_card,
         "taxable": not product.gift_card,
         "requiresShipping": not product.gift_card,
@@ -76,38 +82,102 @@ def line_item(line: Line, placed: Placed, application: Node | None, ids: Iterato
         "restockable": not product.gift_card,
         "nonFulfillableQuantity": 0,
         "weight": {"unit": "GRAMS", "value": float(product.grams)},
-        "originalUnitPriceSet": bag(line.unit + line.off),
-        "originalTotalSet": bag(original),
-        # Line prices leave code discounts out (https://shopify.dev/docs/api/admin-graphql/latest/objects/LineItem).
-        "discountedUnitPriceSet": bag(line.unit + line.off if by_code else line.unit),
-        "discountedTotalSet": bag(original if by_code else final),
-        "totalDiscountSet": bag(ZERO if by_code else off),
-        "discountedUnitPriceAfterAllDiscountsSet": bag(line.unit),
-        "priceAfterAllDiscountsBeforeTaxesSet": bag(final),
-        "discountAllocations": [{"allocatedAmountSet": bag(off), "discountApplication": application}] if off else [],
-        "taxLines": tax_lines(bag(tax), placed.tax_rate) if tax else [],
-        "_final": final,
-        "_tax": tax,
+        "originalUnitPriceSet": order["_currencies"].bag(line.unit + line.off),
+        "_type": "GIFT_CARD" if product.gift_card else "PRODUCT",
+        "_application": application,
+        "_list": line.unit + line.off,
+        "_off": line.off,
+        "_rest": line.rest,
+        "_rate": ZERO if product.gift_card else order["_tax_rate"],
+        "_count": 0,
+        "_bought": line.quantity,
     }
+    return price(order, item, line.quantity)
 
 
-def shipping_line(placed: Placed, ids: Iterator[int]) -> Node:
-    """Return the ShippingLine; free shipping is one as well."""
-    bag = placed.currencies.bag(placed.shipping)
-    return {
+def tip_item(order: Node, amount: Decimal, ids: Iterator[int]) -> Node:
+    """Return the LineItem of a tip: no product, no SKU, nothing to send (TipSale.lineItem is never null)."""
+    item = {
+        "id": gid("LineItem", next(ids)),
+        **dict.fromkeys(("sku", "vendor", "product", "variant", "variantTitle")),
+        "title": "Tip",
+        "name": "Tip",
+        "customAttributes": [],
+        "duties": [],
+        "isGiftCard": False,
+        "taxable": False,
+        "requiresShipping": False,
+        "merchantEditable": False,
+        "restockable": False,
+        "nonFulfillableQuantity": 0,
+        "weight": {"unit": "GRAMS", "value": 0.0},
+        "originalUnitPriceSet": order["_currencies"].bag(amount),
+        "_type": "TIP",
+        "_application": None,
+        "_list": amount,
+        "_off": ZERO,
+        "_rest": ZERO,
+        "_rate": ZERO,
+        "_count": 0,
+        "_bought": 1,
+    }
+    return price(order, item, 1)
+
+
+def price(order: Node, line: Node, quantity: int) -> Node:
+    """Say in a line what its units cost now that it has so many, those taken back among them."""
+    bag, application = order["_currencies"].bag, line["_application"]
+    off = taken_off(order, line, quantity)
+    final = line["_list"] * quantity - off
+    unit = rounded(final / quantity, order["_currencies"].shop) if line["_rest"] else line["_list"] - line["_off"]
+    by_code = application is not None and application["__typename"] == "DiscountCodeApplication"
+    original, tax = line["_list"] * quantity, of_line(order, line, quantity).tax
+    line.update(
+        quantity=quantity,
+        originalTotalSet=bag(original),
+        # Line prices leave code discounts out (https://shopify.dev/docs/api/admin-graphql/latest/objects/LineItem).
+        discountedUnitPriceSet=bag(line["_list"] if by_code else unit),
+        discountedTotalSet=bag(original if by_code else final),
+        totalDiscountSet=bag(ZERO if by_code else off),
+        discountedUnitPriceAfterAllDiscountsSet=bag(unit),
+        priceAfterAllDiscountsBeforeTaxesSet=bag(final - (tax if order["taxesIncluded"] else ZERO)),
+        discountAllocations=[{"allocatedAmountSet": bag(off), "discountApplication": application}]
+        if off and application
+        else [],
+        taxLines=tax_lines(bag(tax), line["_rate"]) if tax else [],
+    )
+    return line
+
+
+def shipping_line(order: Node, carriage: Carriage, application: Node | None, ids: Iterator[int]) -> Node:
+    """Return a ShippingLine; free shipping is one as well."""
+    bag, (charged, off, rate) = order["_currencies"].bag, carriage
+    free = not charged and not off
+    line = {
         "id": gid("ShippingLine", next(ids)),
-        "title": "Standard" if placed.shipping else "Free shipping",
-        "code": "standard" if placed.shipping else "free",
+        "title": "Free shipping" if free else "Standard",
+        "code": "free" if free else "standard",
         "source": "shopify",
         "carrierIdentifier": None,
         "custom": False,
         "isRemoved": False,
-        "originalPriceSet": bag,
-        "discountedPriceSet": bag,
-        "currentDiscountedPriceSet": bag,
-        "discountAllocations": [],
-        "taxLines": [],
+        "originalPriceSet": bag(charged + off),
+        "discountedPriceSet": bag(charged),
+        "currentDiscountedPriceSet": bag(charged),
+        "discountAllocations": [{"allocatedAmountSet": bag(off), "discountApplication": application}] if off else [],
+        "_price": charged,
+        "_off": off,
+        "_rate": rate,
+        "_left": ZERO,
     }
+    tax = of_shipping(order, line, charged).tax
+    return line | {"taxLines": tax_lines(bag(tax), rate) if tax else []}
+
+
+def additional_fee(order: Node, name: str, amount: Decimal, ids: Iterator[int]) -> Node:
+    """Return an AdditionalFee, such as an import fee."""
+    bag = order["_currencies"].bag(amount)
+    return {"id": gid("AdditionalFee", next(ids)), "name": name, "price": bag, "taxLines": [], "_amount": amount}
 
 
 def transaction(order: Node, ids: Iterator[int], at: str, payment: Payment, bag: Node) -> Node:
@@ -120,7 +190,7 @@ def transaction(order: Node, ids: Iterator[int], at: str, payment: Payment, bag:
         "formattedGateway": payment.gateway.replace("_", " ").title(),
         "amountSet": bag,
         "createdAt": at,
-        "processedAt": at,
+        "processedAt": None if payment.status == "PENDING" and payment.unprocessed else at,
         "errorCode": payment.error_code,
         "order": order,
         "parentTransaction": payment.parent,
@@ -132,20 +202,49 @@ def transaction(order: Node, ids: Iterator[int], at: str, payment: Payment, bag:
 
 
 def refund_line(order: Node, line: Node, count: int, restock_type: str, ids: Iterator[int]) -> Node:
-    """Return a RefundLineItem of so many units, with their share of the tax."""
-    currencies: Currencies = order["_currencies"]
-    unit = shop_amount(line["discountedUnitPriceAfterAllDiscountsSet"])
-    tax = rounded(line["_tax"] * count / line["quantity"], currencies.shop)
+    """Return a RefundLineItem of the next so many units of a line that go back, with their share of the tax."""
+    bag = order["_currencies"].bag
+    before, after = (of_line(order, line, line["_count"] - gone) for gone in (0, count))
+    gone = before.less(after)
+    subtotal = gone.total if order["taxesIncluded"] else gone.total - gone.tax
     return {
         "id": gid("RefundLineItem", next(ids)),
         "lineItem": line,
         "quantity": count,
         "restockType": restock_type,
         "restocked": restock_type != "NO_RESTOCK",
-        "priceSet": currencies.bag(unit),
-        "subtotalSet": currencies.bag(unit * count),
-        "totalTaxSet": currencies.bag(tax),
+        "priceSet": line["discountedUnitPriceAfterAllDiscountsSet"],
+        "subtotalSet": bag(subtotal),
+        "totalTaxSet": bag(gone.tax),
         "location": WAREHOUSE if restock_type != "NO_RESTOCK" else None,
+    }
+
+
+def fee(order: Node, type_name: str, amount: Decimal, ids: Iterator[int]) -> Node:
+    """Return a RestockingFee or a ReturnShippingFee."""
+    node = {
+        "__typename": type_name,
+        "id": gid(type_name, next(ids)),
+        "amountSet": order["_currencies"].bag(amount),
+        "_deleted": False,
+    }
+    return node | ({"percentage": 10.0} if type_name == "RestockingFee" else {})
+
+
+def return_(order: Node, quantity: int, ids: Iterator[int], at: str) -> Node:
+    """Return a Return that is open."""
+    return {
+        "id": gid("Return", next(ids)),
+        "name": f"{order['name']}-R{len(order['returns']) + 1}",
+        "order": order,
+        "status": "OPEN",
+        "totalQuantity": quantity,
+        "createdAt": at,
+        "requestApprovedAt": at,
+        "closedAt": None,
+        "refunds": [],
+        "returnShippingFees": [],
+        "_left": quantity,
     }
 
 
@@ -161,6 +260,17 @@ def tax_lines(bag: Node, rate: Decimal) -> list[Node]:
             "channelLiable": False,
         }
     ]
+
+
+def _duty(order: Node, amount: Decimal, ids: Iterator[int]) -> Node:
+    return {
+        "id": gid("Duty", next(ids)),
+        "countryCodeOfOrigin": "JP",
+        "harmonizedSystemCode": "8523.49",
+        "price": order["_currencies"].bag(amount),
+        "taxLines": [],
+        "_amount": amount,
+    }
 
 
 def _product(product: Product) -> Node:
@@ -225,23 +335,23 @@ def fulfillment(order: Node, lines: Sequence[Node], ids: Iterator[int], at: str,
     }
 
 
-def refund_shipping_line(order: Node, amount: Decimal, ids: Iterator[int]) -> Node:
+def refund_shipping_line(order: Node, amount: Decimal, tax: Decimal, ids: Iterator[int]) -> Node:
     """Return a RefundShippingLine."""
     currencies: Currencies = order["_currencies"]
     return {
         "id": gid("RefundShippingLine", next(ids)),
         "shippingLine": order["shippingLine"],
         "subtotalAmountSet": currencies.bag(amount),
-        "taxAmountSet": currencies.bag(ZERO),
+        "taxAmountSet": currencies.bag(tax),
     }
 
 
-def order_adjustment(order: Node, amount: Decimal, ids: Iterator[int]) -> Node:
+def order_adjustment(order: Node, amount: Decimal, tax: Decimal, reason: str, ids: Iterator[int]) -> Node:
     """Return an OrderAdjustment; what is given back beyond the lines counts against the merchant, so it is negative."""
     currencies: Currencies = order["_currencies"]
     return {
         "id": gid("OrderAdjustment", next(ids)),
-        "amountSet": currencies.bag(-amount),
-        "taxAmountSet": currencies.bag(ZERO),
-        "reason": "REFUND_DISCREPANCY",
+        "amountSet": currencies.bag(tax - amount),
+        "taxAmountSet": currencies.bag(-tax),
+        "reason": reason,
     }

@@ -1,1 +1,1 @@
-"""The reading of a stream: windows of time, by pages or by bulk operations, every record whole and emitted once."""
+"""The reading of a stream: takes windows of time, returns every record whole and once, by pages or bulk operations."""

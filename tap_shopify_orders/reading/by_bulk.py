@@ -1,6 +1,6 @@
-"""A long span, in: windows; out: the rows of each, oldest first, or word that it has to be read by pages.
+"""Reader by bulk operations: takes windows, returns the rows of each, oldest first, or leaves a window to the pages.
 
-Knows what to do when a bulk operation fails, but neither Singer nor GraphQL.
+It knows what to do when a bulk operation fails, but neither Singer nor GraphQL.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from hashlib import blake2b
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from tap_shopify_orders.reading.join import Counted, Incomplete, Rows
 from tap_shopify_orders.reading.windows import Window, utc
-from tap_shopify_orders.records.join import Counted, Incomplete, Rows
-from tap_shopify_orders.settings import instant
+from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.answers import Denied, Gone
 from tap_shopify_orders.shopify.bulk import AT_ONCE, BulkOperations, Operation, Unsuited
 from tap_shopify_orders.shopify.pages import in_background, patiently, result
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from datetime import datetime
 
-    from tap_shopify_orders.shopify.query import PageQuery
+    from tap_shopify_orders.shopify.query import Names, PageQuery
 
 SLOT_SECONDS = 15.0  # how often to ask for a slot while other jobs of the app hold all
 SLOT_PATIENCE_SECONDS = 1_800.0
@@ -57,9 +57,9 @@ class Task:
     @classmethod
     def loaded(cls, saved: Mapping[str, str | None], bookmark: datetime | None) -> Task:
         """Return the task of a state; what lies before the bookmark was emitted, so that pages needn't read it."""
-        since = instant(saved["since"]) if saved["since"] else None
-        task = cls(Window(since, instant(str(saved["until"]))), saved["operation"] or "", saved["asks"] or "")
-        if task.operation or not bookmark or not task.window.holds(bookmark):
+        since = as_datetime(saved["since"]) if saved["since"] else None
+        task = cls(Window(since, as_datetime(str(saved["until"]))), saved["operation"] or "", saved["asks"] or "")
+        if task.operation or not bookmark or not task.window.contains(bookmark):
             return task
         return replace(task, window=Window(bookmark, task.window.until))
 
@@ -83,7 +83,7 @@ class Form:
     """One way to ask: for the records of a window, with the connections of `nested` inside."""
 
     query: PageQuery
-    nested: tuple[str, ...]
+    nested: tuple[Names, ...]
 
     def text(self, window: Window) -> str:
         """Return the window's query."""
@@ -113,7 +113,7 @@ class History:
         """Take what it works with; nothing is asked yet."""
         self._bulk, self._forms, self._note, self._now, self._pause = bulk, forms, note, now, pause
         self._tasks: deque[Task] = deque()
-        self._unsuited: set[tuple[str, ...]] = set()
+        self._unsuited: set[tuple[Names, ...]] = set()
         self._unable = False
         self._coming: dict[str, Future[Rows | None]] = {}  # by operation; one at most, as each is a file
 
@@ -161,7 +161,11 @@ class History:
                 operation = self._bulk.submit(form.text(task.window), self._now())
             except Unsuited as reason:
                 self._unsuited.add(form.nested)
-                _logger.info("Shopify doesn't run the bulk operation with %s: %s", ", ".join(form.nested), reason)
+                _logger.info(
+                    "Shopify doesn't run the bulk operation with %s: %s",
+                    ", ".join(".".join(path) for path in form.nested),
+                    reason,
+                )
                 continue
             except Denied as reason:
                 return self._give_up(
@@ -221,9 +225,9 @@ class History:
 
     def _form_of(self, task: Task) -> Form | None:
         """Return how the task's operation asks, if that is still what is wanted."""
-        return next((one for one in self._forms() if one.asks(task.window) == task.asks), None)
+        return next((form for form in self._forms() if form.asks(task.window) == task.asks), None)
 
-    def _joined(self, operation: Operation, nested: Sequence[str]) -> Rows:
+    def _joined(self, operation: Operation, nested: Sequence[Names]) -> Rows:
         """Return the rows of a whole result; raises _Failed if there is none."""
         file = TemporaryFile(buffering=BUFFER_BYTES)  # noqa: SIM115  # the rows close it
         try:

@@ -1,6 +1,6 @@
-"""Records by pages, in: a client and the fields wanted; out: those that a search finds and nobody has emitted before.
+"""Reader by pages: takes a client and the fields wanted, returns records of a search that nobody has emitted before.
 
-Knows what Shopify may deny, but neither Singer nor a window.
+It knows what Shopify may deny, but neither Singer nor windows.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from tap_shopify_orders.decoding import decoded
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.connections import Completion, whole
 from tap_shopify_orders.reading.known import Mark
-from tap_shopify_orders.reading.question import Plan
+from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select
-from tap_shopify_orders.shopify.answers import Denied, Refused
+from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.client import PageSize
-from tap_shopify_orders.shopify.grants import explain
-from tap_shopify_orders.shopify.pages import ahead, pages
+from tap_shopify_orders.shopify.pages import ahead, pages, patiently
+from tap_shopify_orders.shopify.store import denial
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Collection, Iterator
-
-    import msgspec
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from tap_shopify_orders.reading.known import Known
     from tap_shopify_orders.records.fields import Field, Names
@@ -32,36 +34,70 @@ if TYPE_CHECKING:
     from tap_shopify_orders.shopify.client import Client
 
 
+class _Found(msgspec.Struct):
+    nodes: list[msgspec.Raw]
+
+
+_found = msgspec.json.Decoder(_Found)
+
+
 @dataclass
 class Reading:
     """The reading of one stream of one store; `accept` has the gaps that are taken, `pause` is called while it waits.
 
-    `plan` is how the fields are asked for, as far as they are granted.
+    `ungranted` are response paths that aren't asked for, as the app lacks their scope.
+
+    `question` is how the fields are asked for, as far as they are granted.
     """
 
     name: str
     fields: tuple[Field, ...]
     client: Client
-    shop: str
+    shop: Mapping[str, object]
     accept: Collection[str]
     pause: Callable[[], None]
     logger: logging.Logger
+    ungranted: Collection[Names] = ()
 
     def __post_init__(self) -> None:
-        """Plan; nothing is asked yet."""
-        self._denied: set[Names] = set()
+        """Question; nothing is asked yet."""
+        self._denied: set[Names] = {*self.ungranted}
         self._size = PageSize()
         self.completion = Completion(self.client, self.pause)
-        self.plan = self._planned()
+        self.question = self._question()
 
     def ask(self, search: str, cursor: str | None = None, *, newest_first: bool = False) -> Answer:
         """Return a page; without the fields that are denied, if that is accepted."""
         variables = {"query": search, "after": cursor, "reverse": newest_first}
         try:
-            return self.client.ask(self.plan.query.text, variables, self._size)
+            return self.client.ask(self.question.query.text, variables, self._size)
         except Denied as gaps:
             self._go_without(gaps)
         return self.ask(search, cursor, newest_first=newest_first)  # each time for fewer fields
+
+    def by_ids(self, ids: Sequence[str], question: Question | None = None) -> Iterator[Record]:
+        """Yield the records of global ids that are still there; `question` asks for less than all."""
+        left, size = ids, PageSize()
+        while left:
+            asked = question or self.question
+            try:
+                found = patiently(partial(self._nodes, asked, left, size), self.pause)
+            except Denied as gaps:
+                self._go_without(gaps, below=1)
+                continue
+            nodes = [asked.reader.node(raw) for raw in found if raw != b"null"]
+            yield from self.completion.records(nodes, asked)
+            left = left[max(len(found), 1) :]
+
+    def _nodes(self, question: Question, ids: Sequence[str], size: PageSize) -> list[msgspec.Raw]:
+        """Return the nodes of as many ids as an answer may hold."""
+        document = question.query.by_id(ids[0].split("/")[3])
+        answer = self.client.ask(document, lambda first: {"ids": ids[:first]}, size)
+        return decoded(answer.data, _found).nodes
+
+    def less(self, wanted: Callable[[Names], bool]) -> Question:
+        """Return a question for those of the fields that are wanted, as far as they are granted."""
+        return Question.of(self.name, select(self.fields, wanted, self._denied), self.shop)
 
     def changes(self, search: str, known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the records of a search that are new or changed."""
@@ -75,41 +111,44 @@ class Reading:
         events = f"action:destroy AND subject_type:{subject} AND {search.replace(schema.BOOKMARK, 'created_at')}"
         yield from self._fresh(self._pages_of_deletions(events), known)
 
-    def _planned(self) -> Plan:
-        return Plan.of(self.name, select(self.fields, lambda _: True, self._denied), self.shop)
+    def _question(self) -> Question:
+        return Question.of(self.name, select(self.fields, lambda _: True, self._denied), self.shop)
 
-    def _pages(self, search: str) -> Iterator[tuple[Plan, list[msgspec.Raw]]]:
+    def _pages(self, search: str) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
         for page in pages(partial(self.ask, search)):
-            yield self.plan, page
+            yield self.question, page
 
-    def _pages_of_deletions(self, events: str) -> Iterator[tuple[Plan, list[msgspec.Raw]]]:
-        plan, size = Plan.of("deletions", schema.DELETIONS, self.shop), PageSize()
+    def _pages_of_deletions(self, events: str) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
+        question, size = Question.of("deletions", schema.DELETIONS, self.shop), PageSize()
         ask = self.client.ask
         try:
-            for page in pages(lambda cursor: ask(plan.query.text, {"query": events, "after": cursor}, size)):
-                yield plan, page
+            for page in pages(lambda cursor: ask(question.query.text, {"query": events, "after": cursor}, size)):
+                yield question, page
         except Denied as gaps:
             self.logger.warning("No tombstones of deleted %s, as Shopify denies the events: %s", self.name, gaps)
 
-    def _fresh(self, pages: Iterator[tuple[Plan, list[msgspec.Raw]]], known: Known) -> Iterator[tuple[Mark, Record]]:
+    def _fresh(
+        self, pages: Iterator[tuple[Question, list[msgspec.Raw]]], known: Known
+    ) -> Iterator[tuple[Mark, Record]]:
         """Yield the pages' records that aren't known in this very state, while the next page is being fetched."""
-        for plan, page in ahead(pages, self.pause):
+        for question, page in ahead(pages, self.pause):
             fresh: list[tuple[Mark, Node]] = []
             for raw in page:
-                node = plan.reader.node(raw)
+                node = question.reader.node(raw)
                 mark = Mark.of(node, raw)
                 if known.has(mark):
                     known.add(mark)
                 else:
                     fresh.append((mark, node))
-            self.completion.complete([node for _, node in fresh if not whole(node, plan)], plan)
+            self.completion.complete([node for _, node in fresh if not whole(node, question)], question)
             for mark, node in fresh:
-                yield mark, plan.reader.record(node)
+                yield mark, question.reader.record(node)
 
-    def _go_without(self, gaps: Denied) -> None:
-        denied = {path[2:] for path, _ in gaps.gaps}  # below page and nodes
+    def _go_without(self, gaps: Denied, *, below: int = 2) -> None:
+        """Ask for less from now on; the denied paths begin below page and nodes, or below nodes alone."""
+        denied = {path[below:] for path, _ in gaps.gaps}
         if "denied_fields" not in self.accept or () in denied or denied <= self._denied:
-            raise Refused(explain(self.name, gaps)) from None
+            raise RunError(denial(self.name, gaps)) from None
         self._denied |= denied
-        self.plan = self._planned()
-        self.logger.warning("Going on without fields that Shopify denies. %s", explain(self.name, gaps))
+        self.question = self._question()
+        self.logger.warning("Going on without fields that Shopify denies. %s", denial(self.name, gaps))

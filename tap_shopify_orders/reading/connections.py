@@ -1,19 +1,21 @@
-"""Nodes that aren't whole, in; out: records, with every connection inside read to its end.
+"""Completion of nodes: takes nodes that lack parts of their connections, returns them whole.
 
-Knows how connections are paged and owners asked for by id, but neither Singer nor what a node is about.
+It knows how connections are paged and owners asked for by id, but neither Singer nor what a node is about.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET
 
-from tap_shopify_orders.records.records import Connection, Node, Record
-from tap_shopify_orders.shopify.answers import Refused, decoded
+from tap_shopify_orders.decoding import decoded
+from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.records.records import WHOLE, Connection, Node, Record
 from tap_shopify_orders.shopify.client import LARGEST_PAGE, PageSize
 from tap_shopify_orders.shopify.pages import patiently
 from tap_shopify_orders.shopify.query import Missing
@@ -21,10 +23,12 @@ from tap_shopify_orders.shopify.query import Missing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from tap_shopify_orders.reading.question import Plan
+    from tap_shopify_orders.reading.question import Question
     from tap_shopify_orders.shopify.client import Client
     from tap_shopify_orders.shopify.query import Names
 
+LEDGER = ("agreements",)  # neither they nor their sales are Nodes
+MOST_DRAINS = 3
 CONNECTIONS_PER_CALL = 4  # of 250 nodes each; a query costs by the size of its connections, and may cost 1,000 points
 
 
@@ -33,6 +37,18 @@ class _Found(msgspec.Struct):
 
 
 _found = msgspec.json.Decoder(_Found)
+
+
+class _Order(msgspec.Struct):
+    updated_at: str
+    agreements: msgspec.Raw
+
+
+class _LedgerPart(msgspec.Struct):
+    order: _Order | None
+
+
+_ledger_part = msgspec.json.Decoder(_LedgerPart)
 _rests = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NULL = msgspec.Raw(b"null")
 
@@ -47,32 +63,36 @@ class Completion:
         """Take the way to the store."""
         self._client, self._pause = client, pause
         self._owners_size, self._rest_size = PageSize(), PageSize(first=LARGEST_PAGE)
+        self._ledger_size = PageSize()
 
-    def records(self, nodes: Iterable[Node], plan: Plan) -> list[Record]:
+    def records(self, nodes: Iterable[Node], question: Question) -> list[Record]:
         """Return the nodes' records, but for those that were deleted before they could be made whole.
 
         A node that is whole becomes its record at once, before the next is taken: what is worked on stays small.
         """
-        record = plan.reader.record
-        made = [record(node) if whole(node, plan) else node for node in nodes]
-        gone = self.complete([one for one in made if isinstance(one, Node)], plan)
-        return [record(one) if isinstance(one, Node) else one for one in made if one not in gone]
+        record = question.reader.record
+        made = [record(node) if whole(node, question) else node for node in nodes]
+        gone = self.complete([item for item in made if isinstance(item, Node)], question)
+        return [record(item) if isinstance(item, Node) else item for item in made if item not in gone]
 
-    def complete(self, nodes: Sequence[Node], plan: Plan) -> list[Node]:
+    def complete(self, nodes: Sequence[Node], question: Question) -> list[Node]:
         """Read every connection inside the nodes to its end; returns the nodes that were deleted meanwhile.
 
-        Raises Refused when an owner is deleted while one of its connections is read, or that leads nowhere.
+        Raises RunError when an owner is deleted while one of its connections is read, or that leads nowhere.
         """
-        return patiently(partial(self._complete, nodes, plan), self._pause) if nodes else []
+        return patiently(partial(self._complete, nodes, question), self._pause) if nodes else []
 
-    def _complete(self, nodes: Sequence[Node], plan: Plan) -> list[Node]:
+    def _complete(self, nodes: Sequence[Node], question: Question) -> list[Node]:
         gone: list[Node] = []
-        for way, keys in plan.query.owners.items():
-            gone += self._begin(nodes, way, [(*way, key) for key in keys], plan)
-        self._finish([one for node in nodes if node not in gone for one in _unfinished(node, plan)], plan)
+        for way, keys in sorted(question.query.owners.items(), key=lambda owner: len(owner[0])):
+            if way != LEDGER:
+                gone += self._begin(nodes, way, [(*way, key) for key in keys], question)
+        there = [node for node in nodes if node not in gone]
+        self._finish([connection for node in there for connection in _unfinished(node, question)], question)
+        gone += [node for node in there if not _ledger_is_whole(node) and not self._drain(node, question)]
         return gone
 
-    def _begin(self, nodes: Sequence[Node], way: Names, paths: Sequence[Names], plan: Plan) -> Iterator[Node]:
+    def _begin(self, nodes: Sequence[Node], way: Names, paths: Sequence[Names], question: Question) -> Iterator[Node]:
         """Ask for connections that owners lack altogether; yields the nodes whose owners there are no more."""
         lacking = [
             (node, owner)
@@ -80,36 +100,97 @@ class Completion:
             for owner in _owners(node, way)
             if any(getattr(owner, path[-1]) is UNSET for path in paths)
         ]
-        while lacking:
-            lacked = [path for path in paths if getattr(lacking[0][1], path[-1]) is UNSET]  # as all: rows of one query
-            found = self._beginnings([owner["id"] for _, owner in lacking], lacked, plan)
-            for (node, owner), beginning in zip(lacking, found, strict=False):
-                if beginning == _NULL:
-                    yield node
-                else:
-                    there = plan.reader.node(beginning, way)
-                    for path in lacked:
-                        setattr(owner, path[-1], there[path[-1]])
-            lacking = lacking[len(found) :]
+        lacking.sort(key=lambda pair: [getattr(pair[1], path[-1]) is UNSET for path in paths])
+        for is_lacked, pairs in groupby(lacking, key=lambda pair: [getattr(pair[1], p[-1]) is UNSET for p in paths]):
+            left = list(pairs)
+            lacked = [path for path, lacks in zip(paths, is_lacked, strict=True) if lacks]
+            while left:
+                found = self._beginnings([owner["id"] for _, owner in left], lacked, question)
+                for (node, owner), beginning in zip(left, found, strict=False):
+                    if beginning == _NULL:
+                        yield node
+                    else:
+                        there = question.reader.node(beginning, way)
+                        for path in lacked:
+                            setattr(owner, path[-1], there[path[-1]])
+                left = left[len(found) :]
 
-    def _beginnings(self, ids: list[str], paths: Sequence[Names], plan: Plan) -> list[msgspec.Raw]:
+    def _beginnings(self, ids: list[str], paths: Sequence[Names], question: Question) -> list[msgspec.Raw]:
         """Return owners with first pages of connections, as many of the ids as one answer may hold."""
-        document = plan.query.beginnings(ids[0].split("/")[3], paths)
+        document = question.query.beginnings(ids[0].split("/")[3], paths)
         answer = self._client.ask(document, lambda first: {"ids": ids[:first]}, self._owners_size)
         found = decoded(answer.data, _found).nodes
         if not found:
-            raise Refused("Shopify's answer lacks what was asked for by id: try again.")
+            raise RunError("Shopify's answer lacks what was asked for by id: try again.")
         return found
 
-    def _finish(self, connections: list[_Unfinished], plan: Plan) -> None:
+    def _drain(self, node: Node, question: Question) -> bool:
+        """Read an order's ledger to its end; returns whether it could be read whole.
+
+        Each answer tells when the order was last changed. An order that changed meanwhile is read again as a whole,
+        and drained again, some times. One that goes on changing is left to the next run, whose window it is in.
+        """
+        for _ in range(MOST_DRAINS):
+            agreements = self._ledger(node, question)
+            if agreements is not None:
+                node["agreements"].nodes, node["agreements"].page_info = agreements, WHOLE
+                return True
+            if not self._read_again(node, question):
+                return False
+        return False
+
+    def _ledger(self, node: Node, question: Question) -> list[Node] | None:
+        """Return the agreements of an order, each with all its sales; None if the order changed meanwhile."""
+        agreements: list[Node] = []
+        cursor: str | None = None
+        while True:
+            part = self._part(node, cursor, None, question)
+            if part is None:
+                return None
+            agreements += part.nodes
+            for agreement in part.nodes:
+                sales = agreement["sales"]
+                while sales.page_info.has_next_page:
+                    more = self._part(node, cursor, sales.page_info.end_cursor, question)
+                    if more is None:
+                        return None
+                    _extend(sales, more.nodes[0]["sales"] if more.nodes else None, f"sales of {node['id']}")
+            if not part.page_info.has_next_page:
+                return agreements
+            if part.page_info.end_cursor in (None, cursor):
+                raise RunError(f"Shopify's agreements of {node['id']} lead nowhere: try again.")
+            cursor = part.page_info.end_cursor
+
+    def _part(self, node: Node, agreements: str | None, sales: str | None, question: Question) -> Connection | None:
+        """Return one agreement with some of its sales; None if the order isn't as it was."""
+        document = question.query.part_of_ledger(node["id"], agreements, sales)
+        order = decoded(self._client.ask(document, size=self._ledger_size).data, _ledger_part).order
+        if order is None or order.updated_at != node["updated_at"]:
+            return None
+        return question.reader.connection(order.agreements, LEDGER)
+
+    def _read_again(self, node: Node, question: Question) -> bool:
+        """Read a node as a whole once more, in place; returns whether it is still there."""
+        document = question.query.by_id(node["id"].split("/")[3])
+        (raw,) = decoded(self._client.ask(document, {"ids": [node["id"]]}).data, _found).nodes
+        if raw == _NULL:
+            return False
+        again = question.reader.node(raw)
+        for name in again.__struct_fields__:
+            setattr(node, name, again[name])
+        self._finish(list(_unfinished(node, question)), question)
+        return True
+
+    def _finish(self, unfinished: list[_Unfinished], question: Question) -> None:
         """Read what the connections go on with, and put it into their nodes."""
-        while connections:
-            now = connections[:CONNECTIONS_PER_CALL]
-            answer = self._client.ask(plan.query.rest_of([one.missing for one in now]), size=self._rest_size)
+        while unfinished:
+            now = unfinished[:CONNECTIONS_PER_CALL]
+            document = question.query.rest_of([connection.missing for connection in now])
+            answer = self._client.ask(document, size=self._rest_size)
             rest = decoded(answer.data, _rests)
-            for index, one in enumerate(now):
-                _append(one, rest.get(f"rest{index}", _NULL), plan)
-            connections = [one for one in connections if one.connection.page_info.has_next_page]
+            for index, connection in enumerate(now):
+                _append(connection, rest.get(f"rest{index}", _NULL), question)
+            unfinished = [connection for connection in unfinished if connection.read.page_info.has_next_page]
 
 
 @dataclass
@@ -120,19 +201,19 @@ class _Unfinished:
     path: Names
 
     @property
-    def connection(self) -> Connection:
-        """The connection, with what is there."""
+    def read(self) -> Connection:
+        """The connection, as far as it was read."""
         return self.owner[self.path[-1]]  # type: ignore[no-any-return]  # a struct made for the fields
 
     @property
     def missing(self) -> Missing:
         """What to ask for next."""
-        return Missing(self.owner["id"], self.path, str(self.connection.page_info.end_cursor))
+        return Missing(self.owner["id"], self.path, str(self.read.page_info.end_cursor))
 
 
-def whole(node: Node, plan: Plan) -> bool:
+def whole(node: Node, question: Question) -> bool:
     """Say whether every connection inside a node is there, to its end."""
-    for way, keys in plan.query.owners.items():
+    for way, keys in question.query.owners.items():
         for owner in _owners(node, way):
             for key in keys:
                 connection = getattr(owner, key)
@@ -141,27 +222,54 @@ def whole(node: Node, plan: Plan) -> bool:
     return True
 
 
-def _unfinished(node: Node, plan: Plan) -> Iterator[_Unfinished]:
-    for path in plan.query.connections:
+def _unfinished(node: Node, question: Question) -> Iterator[_Unfinished]:
+    for path in question.query.connections:
+        if path[:1] == LEDGER:
+            continue
         for owner in _owners(node, path[:-1]):
             if getattr(owner, path[-1]).page_info.has_next_page:
                 yield _Unfinished(owner, path)
 
 
-def _append(one: _Unfinished, rest: msgspec.Raw, plan: Plan) -> None:
+def _append(unfinished: _Unfinished, rest: msgspec.Raw, question: Question) -> None:
     if rest == _NULL:
-        raise Refused(f"{one.owner['id']} was deleted while it was read: run again, from where this run stopped.")
-    more = _Unfinished(plan.reader.node(rest, one.path[:-1]), one.path).connection
-    stuck = not more.nodes or more.page_info.end_cursor == one.connection.page_info.end_cursor
-    if more.page_info.has_next_page and stuck:
-        raise Refused(f"Shopify's {one.path[-1]} of {one.owner['id']} lead nowhere: try again.")
-    one.connection.nodes += more.nodes
-    one.connection.page_info = more.page_info
+        owner = unfinished.owner["id"]
+        raise RunError(f"{owner} was deleted while it was read: run again, from where this run stopped.")
+    more = _Unfinished(question.reader.node(rest, unfinished.path[:-1]), unfinished.path).read
+    _extend(unfinished.read, more, f"{unfinished.path[-1]} of {unfinished.owner['id']}")
+
+
+def _extend(connection: Connection, more: Connection | None, what: str) -> None:
+    """Add the next page of a connection; raises RunError for one that leads nowhere."""
+    stuck = not more or not more.nodes or more.page_info.end_cursor == connection.page_info.end_cursor
+    if more is None or (more.page_info.has_next_page and stuck):
+        raise RunError(f"Shopify's {what} lead nowhere: try again.")
+    connection.nodes += more.nodes
+    connection.page_info = more.page_info
+
+
+def _ledger_is_whole(node: Node) -> bool:
+    """Say whether all agreements of an order are there, with all their sales; of other nodes nothing is missing."""
+    agreements = getattr(node, "agreements", None)
+    return agreements is None or not (
+        agreements.page_info.has_next_page
+        or any(
+            agreement["sales"].page_info.has_next_page for agreement in agreements.nodes if hasattr(agreement, "sales")
+        )
+    )
 
 
 def _owners(node: Node, way: Names) -> list[Node]:
     """Return the objects at the end of a way of lists inside a node."""
     owners = [node]
     for step in way:
-        owners = [inner for owner in owners for inner in getattr(owner, step) or ()]
+        owners = [inner for owner in owners for inner in _inside(owner, step)]
     return owners
+
+
+def _inside(owner: Node, step: str) -> Sequence[Node]:
+    """Return the objects of a list, or of a connection as far as it was read."""
+    value = getattr(owner, step)
+    if value is UNSET or value is None:
+        return ()
+    return value.nodes if isinstance(value, Connection) else value

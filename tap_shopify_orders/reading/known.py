@@ -1,6 +1,6 @@
-"""What was emitted, in: marks of records; out: which of them a later run needn't emit again, in bounded memory.
+"""Memory of what was emitted: takes marks of records, returns which of them a run needn't emit again.
 
-Knows neither Singer nor Shopify.
+It is bounded, and knows neither Singer nor Shopify.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import deque
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_shopify_orders.settings import instant
+from tap_shopify_orders.settings import as_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ class Mark(NamedTuple):
     def of(cls, node: Node, raw: msgspec.Raw) -> Mark:
         """Return the mark of a node that has `id` and `updated_at`."""
         fingerprint = blake2b(raw, digest_size=8).hexdigest()
-        return cls(node["id"].removeprefix("gid://shopify/"), fingerprint, instant(node["updated_at"]))
+        return cls(node["id"].removeprefix("gid://shopify/"), fingerprint, as_datetime(node["updated_at"]))
 
 
 class Known:

@@ -1,6 +1,6 @@
-"""How far the reading is, in: how many records there are so far; out: a line of the log, now and then.
+"""Progress of a stream: takes how many records there are so far, writes a line to the log now and then.
 
-Knows neither Singer nor Shopify.
+It knows neither Singer nor Shopify.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Progress:
 
     def __post_init__(self) -> None:
         """Begin to count the seconds."""
-        self._said, self._then = self.clock(), 0
+        self._logged_at, self._logged = self.clock(), 0
 
     def tick(self, records: int) -> None:
         """Say how many records there are so far, and how many came per second since the last line, if it is time to."""
-        passed = self.clock() - self._said
+        passed = self.clock() - self._logged_at
         if passed < self.seconds:
             return
         points = self.points()
@@ -42,7 +42,7 @@ class Progress:
             f"{records:,}",
             f"{self.of():,}",
             self.what,
-            f"{(records - self._then) / passed:,.0f}",
+            f"{(records - self._logged) / passed:,.0f}",
             "" if points is None else f"; {points:,.0f} points left",
         )
-        self._said, self._then = self._said + passed, records
+        self._logged_at, self._logged = self._logged_at + passed, records

@@ -1,6 +1,6 @@
-"""The wanted fields of a stream, in; out: the question to ask for them, and what makes records of its answer.
+"""Question of a stream: takes the wanted fields, returns the query that asks for them and the reader of its answers.
 
-Knows the names of the files in `queries/`, but neither HTTP nor Singer.
+It knows the names of the files in `queries/`, but neither HTTP nor Singer.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from tap_shopify_orders.records.records import Reader
 from tap_shopify_orders.shopify import query
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tap_shopify_orders.records.fields import Field
 
 
 @dataclass(frozen=True)
-class Plan:
+class Question:
     """How the fields that are selected and granted are asked for, and what makes records of the answer."""
 
     query: query.PageQuery
     reader: Reader
 
     @classmethod
-    def of(cls, name: str, fields: tuple[Field, ...], shop: str) -> Plan:
-        """Return the plan of a stream's fields, for records of a shop; `id` and `updated_at` are always asked for."""
+    def of(cls, name: str, fields: tuple[Field, ...], shop: Mapping[str, object]) -> Question:
+        """Return the question of a stream's fields; it always asks for `id` and `updated_at`."""
         wanted = {("id",), (schema.BOOKMARK,), *paths(fields)}
-        return cls(query.PageQuery(query.read(name), wanted), Reader(fields, {"shop": shop, "_sdc_deleted_at": None}))
+        return cls(query.PageQuery(query.read(name), wanted), Reader(fields, {**shop, "_sdc_deleted_at": None}))

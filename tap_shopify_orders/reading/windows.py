@@ -1,6 +1,6 @@
-"""Windows of time, in: a span and how many records changed in it; out: parts that a bulk operation can well take.
+"""Windows of time: take a span and how many records changed in it, return parts that suit a bulk operation.
 
-Knows nothing of Shopify but how its search writes a window.
+They know nothing of Shopify but how its search writes a window.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
+
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,10 +47,11 @@ class Window:
         """Whether nothing can be in it."""
         return self.since is not None and self.since >= self.until
 
-    def holds(self, moment: datetime) -> bool:
+    def contains(self, moment: datetime) -> bool:
         """Say whether a change at that moment is in it."""
         return (self.since is None or self.since <= moment) and moment < self.until
 
+    @override
     def __str__(self) -> str:
         """Return it for a sentence."""
         return f"{utc(self.since) if self.since else 'the beginning'} to {utc(self.until)}"
@@ -60,11 +63,11 @@ def split(whole: Window, records: int, count: Callable[[Window], int], most: int
     Counts are asked for as the windows are, and only they decide where to split, so that a wrong one loses nothing.
     """
     since, last, size = whole.since, whole.until, 0
-    for part, held in _parts(whole, records, count, most):
-        if size and size + held > most:
+    for part, records_in_part in _parts(whole, records, count, most):
+        if size and size + records_in_part > most:
             yield Window(since, last)
             since, size = last, 0
-        size, last = size + held, part.until
+        size, last = size + records_in_part, part.until
     yield Window(since, last)
 
 

@@ -1,1 +1,1 @@
-"""What a node of Shopify becomes: the fields of a record, their schema, and the code that makes one. Pure."""
+"""Meaning of a node: its fields, their JSON schema, and the code that makes a record of it. Pure."""

@@ -1,6 +1,7 @@
-"""The JSON of nodes, in, and the fields wanted of them; out: records, as structs that are written out without a detour.
+"""Maker of records: takes the JSON of nodes and the fields wanted of them, returns records as lines of JSON.
 
-Knows neither HTTP nor Singer, nor which fields there are. What leaves as it came is never looked into: it stays JSON.
+What leaves as it came is never looked into: it stays JSON. This module knows neither HTTP nor Singer, nor which fields
+there are.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import UNSET, Raw, defstruct
 
+from tap_shopify_orders.decoding import PageInfo, decoded
 from tap_shopify_orders.records.shapes import Shape, compiled, stays
-from tap_shopify_orders.shopify.answers import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,13 +45,6 @@ class Record(msgspec.Struct, gc=False):
         return cast("dict[str, Any]", msgspec.json.decode(self.json))
 
 
-class PageInfo(msgspec.Struct, rename="camel", gc=False):
-    """Whether a connection goes on, and where."""
-
-    has_next_page: bool
-    end_cursor: str | None = None
-
-
 class Connection(msgspec.Struct, gc=False):
     """A connection inside a node, as far as it was read."""
 
@@ -60,7 +54,7 @@ class Connection(msgspec.Struct, gc=False):
 
 WHOLE = PageInfo(has_next_page=False)
 _encode = msgspec.json.Encoder().encode
-_LOOKED_AT = ("id", "updated_at")  # those of any object are looked at while it is read
+_LOOKED_AT = ("happened_at", "id", "updated_at")  # those of any object are looked at while it is read
 
 
 class Reader:
@@ -72,6 +66,7 @@ class Reader:
     def __init__(self, fields: Sequence[Field], more: Mapping[str, object] = MappingProxyType({})) -> None:
         """Compile: a struct type for each kind of object, and a function written out as Python source."""
         self._decoders: dict[Names, msgspec.json.Decoder[Any]] = {}
+        self._connections: dict[Names, msgspec.json.Decoder[Any]] = {}
         self._struct("Record", Shape.of(fields), (), more)
         self._read = compiled(Shape.of(fields))
 
@@ -79,11 +74,26 @@ class Reader:
         """Return an object of the node's JSON; one inside it by the names of the lists and objects on the way to it."""
         return cast("Node", decoded(raw, self._decoders[place]))
 
-    def joined(self, root: bytes, children: Mapping[str, list[bytes]]) -> Node:
-        """Return a node of the rows of a bulk operation: its own JSON, and that of its connections' nodes."""
+    def connection(self, raw: Raw, path: Names) -> Connection:
+        """Return a connection of its JSON, by its path."""
+        return cast("Connection", decoded(raw, self._connections[path]))
+
+    def joined(self, root: bytes, children: Mapping[Names, list[tuple[int | None, bytes]]]) -> Node:
+        """Return a node of the rows of a bulk operation: its own JSON, and that of its connections' nodes.
+
+        Rows of a connection inside another come with the number of the node that owns them.
+        """
         node = self.node(root)
-        for key, lines in children.items():
-            setattr(node, key, Connection([self.node(line, (key,)) for line in lines], WHOLE))
+        for path in sorted(children, key=len):
+            if len(path) == 1:
+                nodes = [self.node(line, path) for _, line in children[path]]
+                setattr(node, path[0], Connection(nodes, WHOLE))
+            else:
+                owners = {int(owner["id"].rpartition("/")[2]): owner for owner in node[path[0]].nodes}
+                for owner in owners.values():
+                    setattr(owner, path[1], Connection([], WHOLE))
+                for number, line in children[path]:
+                    owners[cast("int", number)][path[1]].nodes.append(self.node(line, path))
         return node
 
     def record(self, node: Node) -> Record:
@@ -94,7 +104,9 @@ class Reader:
 
     def _struct(self, name: str, shape: Shape, place: Names, more: Mapping[str, object] = MappingProxyType({})) -> type:
         """Return the type of an object: it has what the uses ask for, and room for the fields that it will have."""
-        attributes: dict[str, tuple[str, Any, object]] = {one.name: (one.name, Any, UNSET) for one in shape.fields}
+        attributes: dict[str, tuple[str, Any, object]] = {
+            field.name: (field.name, Any, UNSET) for field in shape.fields
+        }
         for key, uses in shape.keys.items():
             attributes[key] = (key, self._type(key, uses, (*place, key)), UNSET)
         attributes |= {key: (key, Any, default) for key, default in more.items() if key not in attributes}
@@ -104,15 +116,17 @@ class Reader:
 
     def _type(self, key: str, uses: Sequence[Use], place: Names) -> Any:  # noqa: ANN401  # types are values here
         """Return the type of a value, by what becomes of it."""
-        if key in _LOOKED_AT or any(one.convert and not path for path, one in uses):
+        if key in _LOOKED_AT or any(field.convert and not path for path, field in uses):
             return Any
-        if all(not path and stays(one) for path, one in uses):
+        if all(not path and stays(field) for path, field in uses):
             return Raw
         if any(path and isinstance(path[0], int) for path, _ in uses):
-            element = self._struct(key, Shape((), [(path[1:], one) for path, one in uses]), place)
+            element = self._struct(key, Shape((), [(path[1:], field) for path, field in uses]), place)
             return list[element] | None  # type: ignore[valid-type]  # a type made here
-        whole = next((one for path, one in uses if not path), None)
+        whole = next((field for path, field in uses if not path), None)
         made = self._struct(key, Shape.of(whole.fields if whole else (), [use for use in uses if use[0]]), place)
         if whole and whole.connection:
-            return defstruct(f"{key}_connection", [("nodes", list[made])], bases=(Connection,), gc=False)  # type: ignore[valid-type]  # a type made here
+            found = defstruct(f"{key}_connection", [("nodes", list[made])], bases=(Connection,), gc=False)  # type: ignore[valid-type]  # a type made here
+            self._connections[place] = msgspec.json.Decoder(found)
+            return found
         return (list[made] if whole and whole.many else made) | None  # type: ignore[valid-type]  # a type made here

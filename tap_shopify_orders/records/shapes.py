@@ -1,6 +1,6 @@
-"""Fields, in; out: what is used of each object in Shopify's answer, and a function that makes records of them.
+"""Shape of an object: takes fields, returns what is used of the object, and a function that makes records of it.
 
-Knows neither JSON nor which fields there are.
+It knows neither JSON nor which fields there are.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ class Shape(NamedTuple):
     @classmethod
     def of(cls, fields: Sequence[Field], lifted: Sequence[Use] = ()) -> Shape:
         """Return the shape of an object with these fields."""
-        return cls(fields, [*((one.source, one) for one in fields), *lifted])
+        return cls(fields, [*((field.source, field) for field in fields), *lifted])
 
     @property
     def keys(self) -> dict[str, list[Use]]:
         """What is used of the object, with the uses as seen from there; the id of a connection's owner always is."""
-        keys: dict[str, list[Use]] = {"id": []} if any(one.connection for one in self.fields) else {}
-        for (key, *rest), one in self.uses:
-            keys.setdefault(str(key), []).append((tuple(rest), one))
+        keys: dict[str, list[Use]] = {"id": []} if any(field.connection for field in self.fields) else {}
+        for (key, *rest), field in self.uses:
+            keys.setdefault(str(key), []).append((tuple(rest), field))
         return keys
 
     def inside(self, field: Field) -> Shape:
         """Return the shape of the object, or objects, that one of the fields is."""
         deeper = len(field.source)
-        below = [(path[deeper:], one) for path, one in self.uses if path[:deeper] == field.source]
+        below = [(path[deeper:], field) for path, field in self.uses if path[:deeper] == field.source]
         return Shape.of(field.fields, [use for use in below if use[0]])
 
 
 def stays(field: Field) -> bool:
     """Say whether a value is the record's as it is the node's, wherever it stands."""
     return not (field.convert or field.connection) and all(
-        one.source == (one.name,) and stays(one) for one in field.fields
+        field.source == (field.name,) and stays(field) for field in field.fields
     )
 
 
@@ -64,24 +64,28 @@ def compiled(shape: Shape) -> Callable[[Any], None]:
 def _reading(shape: Shape, node: str, depth: int, names: dict[str, Any]) -> Iterator[str]:
     """Yield the lines that read the fields of the node in a variable: lift, drop, convert, then go down."""
     indent, inner = "    " * depth, f"node{depth}"
-    for one in shape.fields:
-        if one.source != (one.name,):
-            yield f"{indent}value = {node}.{one.source[0]}"
-            yield from (f"{indent}value = value{_step(step)} if value else None" for step in one.source[1:])
-            yield f"{indent}{node}.{one.name} = value"
-    for key in sorted(shape.keys.keys() - {one.name for one in shape.fields}):
+    for field in shape.fields:
+        if field.source != (field.name,):
+            yield f"{indent}value = {node}.{field.source[0]}"
+            yield from (f"{indent}value = value{_step(step)} if value else None" for step in field.source[1:])
+            yield f"{indent}{node}.{field.name} = value"
+    for key in sorted(shape.keys.keys() - {field.name for field in shape.fields}):
         yield f"{indent}{node}.{key} = UNSET"
-    for one in shape.fields:
-        here = f"{node}.{one.name}"
-        if one.convert:
+    for field in shape.fields:
+        here = f"{node}.{field.name}"
+        if field.convert:
             convert = f"convert{len(names)}"
-            names[convert] = one.convert
+            names[convert] = field.convert
             yield f"{indent}value = {here}"
             yield f"{indent}if value is not None: {here} = {convert}(value)"
-        if one.connection:
+        if field.connection:
             yield f"{indent}{here} = {here}.nodes"
-        below = list(_reading(shape.inside(one), inner, depth + 1, names))
-        if below and one.many:
+            if field.sort:
+                key = f"sort{len(names)}"
+                names[key] = field.sort
+                yield f"{indent}{here}.sort(key={key})"
+        below = list(_reading(shape.inside(field), inner, depth + 1, names))
+        if below and field.many:
             yield f"{indent}for {inner} in {here} or ():"
         elif below:
             yield f"{indent}{inner} = {here}"

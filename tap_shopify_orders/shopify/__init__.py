@@ -1,4 +1,4 @@
-"""Shopify's Admin API: questions asked over HTTP, answers judged, limits waited for.
+"""Shopify's Admin API: asks questions over HTTP, judges the answers, waits for limits.
 
-HTTP lives here and nowhere else in the tap.
+HTTP is spoken here and nowhere else in the tap.
 """

@@ -1,14 +1,15 @@
-"""A response is judged, in: Shopify's HTTP response; out: an answer, or an exception whose class says what to do next.
+"""Judge of Shopify's HTTP responses: takes a response, returns the answer in it or raises what to do next.
 
     Exception
-    +-- Refused        stop: the message is for the user
-    |   +-- Denied     parts of the answer may not be seen
-    |   +-- Gone       a link leads nowhere any more
+    +-- RunError       stop: the message is for the user (`errors.py`)
+    |   +-- Denied     stop, or go on without the parts that the app may not see
+    |   +-- Gone       stop following a link that leads nowhere
     +-- Busy           wait, and ask again
-    |   +-- TooDear    for less
+    |   +-- TooDear    ask again at once, for less
     +-- Unauthorized   get another token, or stop
 
-Knows Shopify's statuses, errors and limits, but sends nothing.
+It knows Shopify's statuses, errors and limits. It sends nothing and never waits: whether to ask again is decided in
+`client.py`, by the class of the exception and by the seconds that Busy carries.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 import requests
+
+from tap_shopify_orders.decoding import UNREADABLE
+from tap_shopify_orders.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -34,16 +38,10 @@ NO_CERTIFICATES = (
 )
 LONGEST_WAIT_SECONDS = 300.0  # a bucket of points is full again within a minute; more is an error of something between
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-T = TypeVar("T")
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0  # Shopify itself gives up after 10 s (504), then sends a page of some MB
 
 
-class Refused(Exception):  # noqa: N818  # the class says what to do next: stop
-    """Asking again won't help: the message is a sentence for the user, with the setting concerned and the remedy."""
-
-
-class Denied(Refused):
+class Denied(RunError):  # noqa: N818  # the class says what to do next
     """Parts of the answer are null because access is denied: `gaps` are response paths, each with Shopify's message."""
 
     def __init__(self, gaps: Collection[tuple[tuple[str, ...], str]]) -> None:
@@ -52,7 +50,7 @@ class Denied(Refused):
         super().__init__("; ".join(dict.fromkeys(message for _, message in self.gaps)))
 
 
-class Gone(Refused):
+class Gone(RunError):  # noqa: N818  # the class says what to do next
     """What was behind a link isn't there, or not any more."""
 
 
@@ -70,7 +68,7 @@ class TooDear(Busy):
     """A query of this size costs more than any may: ask for a share of it at once, and never again for all of it."""
 
 
-class Unauthorized(Exception):  # noqa: N818  # becomes Refused, unless the token can be renewed
+class Unauthorized(Exception):  # noqa: N818  # becomes RunError, unless the token can be renewed
     """The token is not, or no longer, good."""
 
 
@@ -125,7 +123,7 @@ _body = msgspec.json.Decoder(_Body)
 
 
 def judge(response: requests.Response, root: str, *, version: str, any_version: bool) -> Answer:
-    """Return the answer that a response is; raises Refused or Busy for anything else, Unauthorized for a bad token."""
+    """Return the answer that a response is; raises RunError or Busy for anything else, Unauthorized for a bad token."""
     judge_status(response, root)
     try:
         body = _body.decode(response.content)
@@ -133,7 +131,7 @@ def judge(response: requests.Response, root: str, *, version: str, any_version: 
         raise Busy(f"Shopify's answer isn't the JSON that it should be{_request(response)}.", share=0.5) from error
     served = response.headers.get("X-Shopify-API-Version", version)
     if served != version and not any_version:
-        raise Refused(
+        raise RunError(
             f"Shopify served API version {served} instead of {version}, which it may have retired: update the"
             " tap, or add `api_version` to `accept` to go on with what was served."
         )
@@ -142,19 +140,10 @@ def judge(response: requests.Response, root: str, *, version: str, any_version: 
         raise _failure(body.errors, cost, response)
     for search in body.extensions.search if body.extensions else ():
         if search.get("warnings"):
-            raise Refused(f"Shopify ignored a part of the search {search.get('query')!r}: {search['warnings']}.")
+            raise RunError(f"Shopify ignored a part of the search {search.get('query')!r}: {search['warnings']}.")
     return Answer(
         body.data, served, clock(response.headers), cost, response.headers.get("X-Shopify-API-Deprecated-Reason", "")
     )
-
-
-def decoded(raw: msgspec.Raw | bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Return what JSON says; raises Refused where it isn't of the promised form."""
-    try:
-        return decoder.decode(raw)
-    except UNREADABLE as error:
-        why = str(error) if isinstance(error, msgspec.ValidationError) else "it is no text"
-        raise Refused(f"Shopify's answer isn't of the form that this API version promises: {why}.") from None
 
 
 def unreachable(url: str, error: Exception) -> Busy:
@@ -166,7 +155,7 @@ def unreachable(url: str, error: Exception) -> Busy:
 
 
 def judge_status(response: requests.Response, root: str) -> None:
-    """Let a 200 pass; raises Refused or Busy for any other status, with the remedy.
+    """Let a 200 pass; raises RunError or Busy for any other status, with the remedy.
 
     The statuses: https://shopify.dev/docs/api/usage/response-codes.
     """
@@ -184,8 +173,8 @@ def judge_status(response: requests.Response, root: str) -> None:
         )
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         target = urlsplit(response.headers.get("Location", "")).netloc or "another address"
-        raise Refused(f"{host} now lives at {target}: set `store` to that name. No token was sent there.")
-    raise Refused(
+        raise RunError(f"{host} now lives at {target}: set `store` to that name. No token was sent there.")
+    raise RunError(
         _REFUSALS.get(status, f"{{host}} answered with status {status}").format(host=host) + _request(response)
     )
 
@@ -226,12 +215,12 @@ def _failure(errors: Iterable[_Error], cost: Cost | None, response: requests.Res
     if "INTERNAL_SERVER_ERROR" in by_code or "TIMEOUT" in by_code:
         return Busy(f"Shopify has a problem of its own{_request(response)}.", share=0.5)
     if "ACCESS_DENIED" in by_code:
-        denied = [one for one in errors if one.extensions.get("code") == "ACCESS_DENIED"]
+        denied = [error for error in errors if error.extensions.get("code") == "ACCESS_DENIED"]
         return Denied(
-            {(tuple(step for step in one.path or () if isinstance(step, str)), one.message) for one in denied}
+            {(tuple(step for step in error.path or () if isinstance(step, str)), error.message) for error in denied}
         )
-    messages = "; ".join(dict.fromkeys(one.message or "it doesn't say why" for one in errors))
-    return Refused(f"Shopify refused the query: {messages}{_request(response)}")
+    messages = "; ".join(dict.fromkeys(error.message or "it doesn't say why" for error in errors))
+    return RunError(f"Shopify refused the query: {messages}{_request(response)}")
 
 
 def throttled(cost: Cost | None) -> Busy:

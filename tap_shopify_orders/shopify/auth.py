@@ -1,6 +1,7 @@
-"""A token, kept fresh, in: what the user was given; out: a token for the next request.
+"""Credentials: take what the user was given, return a token that is good for the next request.
 
-Knows neither GraphQL nor Singer. Tokens stay in memory: nothing is written back to a config file.
+Tokens stay in memory: nothing is written back to a config file. This module knows neither GraphQL nor Singer, and
+asks once: `client.py` decides whether to ask again.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from http import HTTPStatus
 import msgspec
 import requests
 
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.shopify.answers import (
     CONNECT_SECONDS,
     NO_CERTIFICATES,
     READ_SECONDS,
     Busy,
-    Refused,
     judge_status,
     unreachable,
 )
@@ -66,7 +67,7 @@ class ClientCredentials:
     _renew_at: float = 0.0
 
     def token(self) -> str:
-        """Return a token that is good for some minutes more; raises Refused with the remedy, or Busy."""
+        """Return a token that is good for some minutes more; raises RunError with the remedy, or Busy."""
         if time.monotonic() >= self._renew_at:
             grant = self._ask()
             self._token = grant.access_token
@@ -86,7 +87,7 @@ class ClientCredentials:
         except requests.RequestException as error:
             raise unreachable(url, error) from error
         except OSError:
-            raise Refused(NO_CERTIFICATES) from None
+            raise RunError(NO_CERTIFICATES) from None
         if response.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise _refusal(response)
         judge_status(response, self.admin_url)
@@ -101,4 +102,4 @@ def _refusal(response: requests.Response) -> Exception:
     named = re.search("|".join(_REMEDIES), response.text)
     cause = _REMEDIES[named.group()] if named else "check the settings `client_id`, `client_secret` and `store`"
     sentence = f"No token for this app: {cause}{f' ({named.group()})' if named else ''}."
-    return Busy(sentence) if response.status_code == HTTPStatus.BAD_REQUEST else Refused(sentence)
+    return Busy(sentence) if response.status_code == HTTPStatus.BAD_REQUEST else RunError(sentence)

@@ -1,6 +1,7 @@
-"""Bulk operations, in: a client and a query; out: an operation that has ended, and its result in a file.
+"""Bulk operations: take a client and a query, return an operation that has ended, and its result in a file.
 
-Knows how Shopify runs them, but neither Singer nor what the rows mean.
+They know how Shopify runs such operations, but neither Singer nor what the rows mean. A submission whose answer was
+lost is looked for before it is sent again; `client.py` decides when.
 https://shopify.dev/docs/api/usage/bulk-operations/queries
 """
 
@@ -13,9 +14,10 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from tap_shopify_orders.reading.progress import SECONDS_A_LINE
+from tap_shopify_orders.decoding import decoded
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.shopify import query
-from tap_shopify_orders.shopify.answers import Busy, Refused, decoded
+from tap_shopify_orders.shopify.answers import Busy
 from tap_shopify_orders.shopify.pages import WAIT_SECONDS, patiently
 
 if TYPE_CHECKING:
@@ -27,12 +29,13 @@ AT_ONCE = 5  # per app and store, since 2026-01: https://shopify.dev/changelog/f
 FIRST_LOOK_SECONDS = 0.25  # small operations end within seconds, so look soon, then ever less often
 LONGEST_LOOK_SECONDS = 30.0
 STILL_SECONDS = 3_600.0  # Shopify lets an operation run for ten days; one that counts nothing for an hour is stuck
+LOG_SECONDS = 10.0  # how often a long operation is logged
 _ENDED = ("CANCELED", "COMPLETED", "EXPIRED", "FAILED")
 _logger = logging.getLogger("tap-shopify-orders.bulk")
 _NO_SLOT = ("OPERATION_IN_PROGRESS", "LIMIT_REACHED")
 
 
-class Unsuited(Refused):
+class Unsuited(RunError):  # noqa: N818  # the class says what to do next
     """Shopify doesn't run this query as a bulk operation."""
 
 
@@ -147,7 +150,7 @@ class BulkOperations:
 
         `pause` is called several times a second meanwhile.
         """
-        progress, since, said = "", self.clock(), self.clock()
+        progress, since, logged = "", self.clock(), self.clock()
         for seconds in _waits():
             operation = patiently(partial(self.look, operation_id), pause)
             if operation is None or operation.ended:
@@ -157,9 +160,9 @@ class BulkOperations:
             elif self.clock() - since > STILL_SECONDS:
                 self.cancel(operation_id)
                 return msgspec.structs.replace(operation, status="STUCK")
-            if self.clock() - said >= SECONDS_A_LINE:
+            if self.clock() - logged >= LOG_SECONDS:
                 _logger.info("Shopify is still at it: a bulk operation has %s objects so far.", operation.object_count)
-                said = self.clock()
+                logged = self.clock()
             self.wait(seconds, pause)
         raise AssertionError  # the waits never end
 
@@ -177,15 +180,17 @@ class BulkOperations:
     def _submitted(self, text: str, since: str) -> str | None:
         answer = self._client.ask(query.read("bulk_newest"))
         newest = decoded(answer.data, _newest).newest.nodes
-        return next((one.id for one in newest if one.query == text and one.created_at >= since), None)
+        return next(
+            (operation.id for operation in newest if operation.query == text and operation.created_at >= since), None
+        )
 
 
 def _started(submitted: _Submitted) -> str | None:
     if submitted.bulk_operation:
         return submitted.bulk_operation.id
-    if any(one.code in _NO_SLOT for one in submitted.user_errors):
+    if any(error.code in _NO_SLOT for error in submitted.user_errors):
         return None
-    raise Unsuited("; ".join(one.message for one in submitted.user_errors) or "no reason given")
+    raise Unsuited("; ".join(error.message for error in submitted.user_errors) or "no reason given")
 
 
 def _waits() -> Iterator[float]:

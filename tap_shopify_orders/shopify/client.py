@@ -1,6 +1,7 @@
-"""A GraphQL document becomes data or an error, in: a document, variables; out: the answer, waited for if need be.
+"""GraphQL client of one store: takes a document and its variables, returns the answer, waiting for it if need be.
 
-Knows Shopify's HTTP and its limits, but neither Singer nor what an order is.
+Every retry of the tap is decided here, by `_wait`; `answers.py` says which answers are worth one. The client knows
+Shopify's HTTP and its limits, but neither Singer nor what an order is.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import msgspec
 import requests
 import stamina
 
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.shopify.answers import (
     CONNECT_SECONDS,
     NO_CERTIFICATES,
     READ_SECONDS,
     Answer,
     Busy,
-    Refused,
     TooDear,
     Unauthorized,
     judge,
@@ -33,11 +34,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
 API_VERSION = "2026-10"  # the one place; https://shopify.dev/docs/api/usage/versioning
-LARGEST_QUERY_POINTS = 1_000  # on any plan: https://shopify.dev/docs/api/usage/limits
+LARGEST_QUERY_POINTS = 1_000  # on any question: https://shopify.dev/docs/api/usage/limits
 LARGEST_PAGE = 250  # https://shopify.dev/docs/api/usage/pagination-graphql
 GOOD_ANSWERS_BEFORE_GROWTH = 8  # after an overload the page grows again this slowly
 FIRST_PATIENCE_SECONDS = 3.0  # before the first answer a wrong setting is likelier than a busy store
 PATIENCE_SECONDS = 900.0  # later: longer than the incidents on Shopify's status page usually are
+# Their successor exists from 2026-10 on, while these are in all versions that Shopify serves.
+KNOWN_DEPRECATIONS = frozenset(
+    f"CustomerPhoneNumber.marketing{field}" for field in ("CollectedFrom", "OptInLevel", "State", "UpdatedAt")
+)
 BLOCK_BYTES = 1 << 16
 
 _logger = logging.getLogger("tap-shopify-orders.client")
@@ -47,7 +52,7 @@ class Credentials(Protocol):
     """What `auth.py` has several of."""
 
     def token(self) -> str:
-        """Return a token that is valid now; raises Refused or Busy."""
+        """Return a token that is valid now; raises RunError or Busy."""
 
     def renew(self) -> bool:
         """Forget the token after a 401; False if there can't be another."""
@@ -60,14 +65,14 @@ class PageSize:
     Begins small, so that no run begins with a query that is refused.
     """
 
-    first: int = 10
+    first: int = 5
     overloaded: bool = False
     good: int = 0
 
     def shrink(self, busy: Busy) -> None:
-        """Ask for the share that Shopify may be able to answer; raises Refused when a single node is too dear."""
+        """Ask for the share that Shopify may be able to answer; raises RunError when a single node is too dear."""
         if self.first == 1 and isinstance(busy, TooDear):
-            raise Refused("A single record costs more than Shopify allows for a query: deselect fields of the stream.")
+            raise RunError("A single record costs more than Shopify allows for a query: deselect fields of the stream.")
         self.first = max(1, min(int(self.first * busy.share), self.first - 1))
         self.overloaded, self.good = True, 0
 
@@ -97,7 +102,7 @@ class Client:
         self._credentials = credentials
         self._accept = frozenset(accept)
         self._session = _session_for(admin_url)
-        self._said: set[str] = set()
+        self._warned_of: set[str] = set()
         # It logs addresses at DEBUG, and a signed link is its own key. What it has to say reaches us as exceptions.
         logging.getLogger("urllib3.connectionpool").disabled = True
         self._renewed = False
@@ -114,7 +119,7 @@ class Client:
     ) -> Answer:
         """Return the answer to a query; `size` sets its variable `first`, and learns from what happens.
 
-        Where `variables` is a function, it makes all of them of the size. Raises Refused when the answer can't be had
+        Where `variables` is a function, it makes all of them of the size. Raises RunError when the answer can't be had
         (Denied where that concerns some fields only), Busy when patience ran out.
         """
         for attempt in self.attempts():
@@ -146,7 +151,7 @@ class Client:
             raise
         except Unauthorized as unauthorized:
             if self._renewed or not self._credentials.renew():
-                raise Refused(str(unauthorized)) from None
+                raise RunError(str(unauthorized)) from None
             self._renewed = True
             raise Busy("The token had expired.", seconds=0.0) from None
         self._renewed = False
@@ -188,15 +193,16 @@ class Client:
         except requests.RequestException as error:  # a body that was cut short, or can't be unpacked
             raise Busy(f"Shopify's answer broke off ({type(error).__name__}).", share=0.5) from error
         except OSError:
-            raise Refused(NO_CERTIFICATES) from None
+            raise RunError(NO_CERTIFICATES) from None
         any_version = "api_version" in self._accept
         answer = judge(response, self._root, version=API_VERSION, any_version=any_version)
-        self._say_deprecated(answer.deprecated)
+        self._warn_of_deprecated(answer.deprecated)
         return answer
 
-    def _say_deprecated(self, fields: str) -> None:
-        if fields and fields not in self._said:
-            self._said.add(fields)
+    def _warn_of_deprecated(self, fields: str) -> None:
+        fields = ", ".join(field for field in fields.split(", ") if field not in KNOWN_DEPRECATIONS)
+        if fields and fields not in self._warned_of:
+            self._warned_of.add(fields)
             _logger.warning("Shopify says that the tap uses what is deprecated: %s", fields)
 
 
@@ -227,5 +233,5 @@ def _save_rest(session: requests.Session, link: str, file: IO[bytes]) -> bool:
 
 
 def _wait(error: Exception) -> bool | float:
-    """Decide every retry of this side: no, yes, or after how many seconds."""
+    """Decide every retry of the tap: no, yes (stamina says when), or after how many seconds."""
     return isinstance(error, Busy) and (True if error.seconds is None else error.seconds)

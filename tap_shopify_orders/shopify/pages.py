@@ -1,6 +1,7 @@
-"""A question's pages, in: a function that asks it; out: page after page of nodes, the next one fetched meanwhile.
+"""Pages of a connection: takes a function that asks for a page, returns page after page of nodes.
 
-Knows how GraphQL connections are paged, but neither Singer nor what a node is about.
+The next page is fetched while the last one is worked on. This module knows how GraphQL connections are paged, but
+neither Singer nor what a node is about.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from tap_shopify_orders.records.records import PageInfo  # noqa: TC001  # msgspec reads the hints of a struct
-from tap_shopify_orders.shopify.answers import Refused, decoded
+from tap_shopify_orders.decoding import PageInfo, decoded
+from tap_shopify_orders.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +55,7 @@ def seconds_of(records: int, answer: Answer, nodes: int) -> float:
 
 
 def pages(ask: Callable[[str | None], Answer]) -> Iterator[list[msgspec.Raw]]:
-    """Yield page after page of nodes, each node as JSON; raises Refused when a page leads nowhere."""
+    """Yield page after page of nodes, each node as JSON; raises RunError when a page leads nowhere."""
     cursors: set[str | None] = {None}
     cursor: str | None = None
     while True:
@@ -64,7 +65,7 @@ def pages(ask: Callable[[str | None], Answer]) -> Iterator[list[msgspec.Raw]]:
             return
         cursor = page.page_info.end_cursor
         if cursor in cursors:
-            raise Refused(
+            raise RunError(
                 "Shopify's pages go in a circle: nothing was left out, but the run can't go on. Try it again."
             )
         cursors.add(cursor)

@@ -1,6 +1,6 @@
-"""A GraphQL document, in: a file of `queries/` and the response paths wanted; out: a query that asks for no more.
+"""Query builder: takes a GraphQL document of `queries/` and the response paths wanted, returns queries for no more.
 
-Knows neither Shopify's fields nor HTTP.
+It knows neither Shopify's fields nor HTTP.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     Names = tuple[str, ...]
 
 _NODES = ("page", "nodes")
-_SEARCH, _CURSOR = "the search", "the cursor"  # where a text is printed once and filled in many times
+# Where a text is printed once and filled in many times.
+_SEARCH, _OWNER, _CURSOR, _AGREEMENTS_CURSOR = "the search", "the owner", "the cursor", "the cursor of agreements"
 
 
 @dataclass(frozen=True)
@@ -59,34 +60,43 @@ class PageQuery:
     def __init__(self, document: str, wanted: Collection[Names]) -> None:
         """Parse and prune; raises GraphQLSyntaxError for a document that is none, KeyError for an unknown fragment."""
         definitions = parse(document).definitions
-        self._fragments = {one.name.value: one for one in definitions if isinstance(one, FragmentDefinitionNode)}
+        self._fragments = {
+            definition.name.value: definition
+            for definition in definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
         self._wanted = frozenset(wanted)
         self._ways = {path[:length] for path in wanted for length in range(len(path))}
         self._connections: dict[Names, FieldNode] = {}
-        operation = next(one for one in definitions if isinstance(one, OperationDefinitionNode))
+        operation = next(definition for definition in definitions if isinstance(definition, OperationDefinitionNode))
         pruned = OperationDefinitionNode(
             operation=operation.operation,
             name=operation.name,
             variable_definitions=operation.variable_definitions,
             selection_set=self._pruned(operation.selection_set, ()),
         )
-        (self._page,) = (one for one in pruned.selection_set.selections if isinstance(one, FieldNode))
+        (self._page,) = (field for field in pruned.selection_set.selections if isinstance(field, FieldNode))
         self.text = _text(pruned)
         self.connections = tuple(self._connections)
         self.owners: dict[Names, list[str]] = {}
         for *way, key in self.connections:
             self.owners.setdefault(tuple(way), []).append(key)
         # To print takes as long as to read a hundred records, and leaves hundreds of objects that hold each other.
-        self._bulk_text, self._first_text, self._next_text = map(cache, (self._bulk, self._first, self._next))
+        self._bulk_text, self._first_text, self._next_text = cache(self._bulk), cache(self._first), cache(self._next)
+        self._node_text, self._part_text = cache(self._node), cache(self._part)
 
-    def bulk(self, search: str, nested: Collection[str]) -> str:
+    def bulk(self, search: str, nested: Collection[Names]) -> str:
         """Return the query of a bulk operation over the records of a search, with connections of theirs nested.
 
-        Connections that aren't `nested`, and those deeper inside, are left out: Shopify allows none inside a list. The
-        rows of a nested connection tell by the key `in_<connection>` where they belong.
+        Connections whose paths aren't `nested` are left out. The rows of a nested connection tell by the key
+        `in_<connection>` where they belong.
         https://shopify.dev/docs/api/usage/bulk-operations/queries#operation-restrictions
         """
         return self._bulk_text(tuple(nested)).replace(_quoted(_SEARCH), _quoted(search))
+
+    def by_id(self, kind: str) -> str:
+        """Return a query for whole nodes of a type, as on a page, under `nodes` in the order of the given `ids`."""
+        return self._node_text(kind)
 
     def beginnings(self, kind: str, paths: Collection[Names]) -> str:
         """Return a query for first pages of the connections at `paths`, of the objects of a type with the given `ids`.
@@ -102,19 +112,47 @@ class PageQuery:
         The answer holds under `rest0`, `rest1`, ... the owner of each, with the connection under its own response key.
         """
         parts = []
-        for index, one in enumerate(missing):
-            kind = one.owner.split("/")[3]
-            more = self._next_text(one.path).replace(_quoted(_CURSOR), _quoted(one.cursor))
-            parts.append(f"rest{index}:node(id:{_quoted(one.owner)}){{...on {kind}{{{more}}}}}")
+        for index, gap in enumerate(missing):
+            kind = gap.owner.split("/")[3]
+            more = self._next_text(gap.path).replace(_quoted(_CURSOR), _quoted(gap.cursor))
+            parts.append(f"rest{index}:node(id:{_quoted(gap.owner)}){{...on {kind}{{{more}}}}}")
         return f"query Rest($first:Int!){{{' '.join(parts)}}}"
 
-    def _bulk(self, nested: Names) -> str:
+    def part_of_ledger(self, order: str, agreements: str | None, sales: str | None) -> str:
+        """Return a query for one more agreement of an order, after a cursor, with sales of it, after another cursor.
+
+        Neither type implements Node, so that the way to them leads through the order. The query has the variable
+        `first`, the number of sales. The answer holds under `order` its `updated_at` and its `agreements`.
+        """
+        text = self._part_text().replace(_quoted(_OWNER), _quoted(order))
+        for place, cursor in ((_AGREEMENTS_CURSOR, agreements), (_CURSOR, sales)):
+            text = text.replace(_quoted(place), _quoted(cursor) if cursor else "null")
+        return text
+
+    def _node(self, kind: str) -> str:
+        nodes = next(selection for selection in _selections(self._page) if _key(selection) == "nodes")
+        fields = " ".join(map(_text, _selections(nodes)))
+        return f"query ById($ids:[ID!]!){{nodes(ids:$ids){{...on {kind}{{{fields}}}}}}}"
+
+    def _part(self) -> str:
+        """Return the query for a part of a ledger, with _OWNER for the order, and two cursors."""
+        agreements, sales = self._connections["agreements",], self._connections["agreements", "sales"]
+        page = "pageInfo{hasNextPage endCursor}"
+        of_sales = f"sales(first:$first,after:{_quoted(_CURSOR)}){{{page} nodes{{{_fields_of(sales)}}}}}"
+        inside = f"{page} nodes{{{_fields_of(agreements)} {of_sales}}}"
+        of_agreements = f"agreements(first:1,after:{_quoted(_AGREEMENTS_CURSOR)}){{{inside}}}"
+        order = f"order(id:{_quoted(_OWNER)}){{updated_at:updatedAt {of_agreements}}}"
+        return f"query Ledger($first:Int!){{{order}}}"
+
+    def _bulk(self, nested: tuple[Names, ...]) -> str:
         """Return the query of a bulk operation, with _SEARCH for the search."""
-        nodes = next(one for one in _selections(self._page) if _key(one) == "nodes")
+        nodes = next(selection for selection in _selections(self._page) if _key(selection) == "nodes")
         arguments = tuple(
-            ArgumentNode(name=one.name, value=StringValueNode(value=_SEARCH)) if one.name.value == "query" else one
-            for one in self._page.arguments or ()
-            if one.name.value == "query" or not isinstance(one.value, VariableNode)
+            ArgumentNode(name=argument.name, value=StringValueNode(value=_SEARCH))
+            if argument.name.value == "query"
+            else argument
+            for argument in self._page.arguments or ()
+            if argument.name.value == "query" or not isinstance(argument.value, VariableNode)
         )
         page = FieldNode(
             alias=self._page.alias,
@@ -148,15 +186,15 @@ class PageQuery:
         return SelectionSetNode(selections=kept)
 
     def _kept(self, selections: Sequence[SelectionNode], path: Names) -> Iterator[SelectionNode]:
-        for one in selections:
-            if isinstance(one, FragmentSpreadNode):
-                yield from self._kept(self._fragments[one.name.value].selection_set.selections, path)
-            elif isinstance(one, InlineFragmentNode):
-                inner = self._pruned(one.selection_set, path)
+        for selection in selections:
+            if isinstance(selection, FragmentSpreadNode):
+                yield from self._kept(self._fragments[selection.name.value].selection_set.selections, path)
+            elif isinstance(selection, InlineFragmentNode):
+                inner = self._pruned(selection.selection_set, path)
                 if inner.selections:
-                    yield InlineFragmentNode(type_condition=one.type_condition, selection_set=inner)
-            elif isinstance(one, FieldNode):
-                yield from self._kept_field(one, path, owns=any(map(_is_connection, selections)))
+                    yield InlineFragmentNode(type_condition=selection.type_condition, selection_set=inner)
+            elif isinstance(selection, FieldNode):
+                yield from self._kept_field(selection, path, owns=any(map(_is_connection, selections)))
 
     def _kept_field(self, field: FieldNode, path: Names, *, owns: bool) -> Iterator[FieldNode]:
         """Yield the field if something of it is wanted; the id of what owns a connection always, to read on there."""
@@ -180,6 +218,12 @@ def read(name: str) -> str:
     return (files("tap_shopify_orders.shopify") / "queries" / f"{name}.graphql").read_text(encoding="utf-8")
 
 
+def _fields_of(connection: FieldNode) -> str:
+    """Return the fields of a connection's nodes, without the connections inside."""
+    nodes = next(selection for selection in _selections(connection) if _key(selection) == "nodes")
+    return " ".join(map(_text, _without_connections(_selections(nodes))))
+
+
 def _text(node: Node) -> str:
     return strip_ignored_characters(print_ast(node))
 
@@ -195,23 +239,28 @@ def _edges(selections: Iterator[SelectionNode]) -> SelectionSetNode:
     return _set_of([FieldNode(name=NameNode(value="edges"), selection_set=_set_of([node]))])
 
 
-def _without_connections(selections: Iterable[SelectionNode], nested: Collection[str] = ()) -> Iterator[SelectionNode]:
-    for one in selections:
-        if isinstance(one, InlineFragmentNode):
-            inner = _set_of(_without_connections(_selections(one)))
-            yield InlineFragmentNode(type_condition=one.type_condition, selection_set=inner)
-        elif not isinstance(one, FieldNode) or one.selection_set is None:
-            yield one
-        elif not _is_connection(one):
-            inner = _set_of(_without_connections(_selections(one)))
-            yield FieldNode(alias=one.alias, name=one.name, arguments=one.arguments, selection_set=inner)
-        elif (key := _response_key(one)) in nested:
-            tells = FieldNode(alias=NameNode(value=f"in_{key}"), name=NameNode(value="__typename"))
-            nodes = next(inner for inner in _selections(one) if _key(inner) == "nodes")
+def _without_connections(
+    selections: Iterable[SelectionNode], nested: Collection[Names] = (), way: Names = ()
+) -> Iterator[SelectionNode]:
+    """Yield the selections less the connections that aren't nested; `way` is the path of the connection around them."""
+    for selection in selections:
+        if isinstance(selection, InlineFragmentNode):
+            inner = _set_of(_without_connections(_selections(selection)))
+            yield InlineFragmentNode(type_condition=selection.type_condition, selection_set=inner)
+        elif not isinstance(selection, FieldNode) or selection.selection_set is None:
+            yield selection
+        elif not _is_connection(selection):
+            inner = _set_of(_without_connections(_selections(selection)))
             yield FieldNode(
-                alias=one.alias,
-                name=one.name,
-                selection_set=_edges(chain([tells], _without_connections(_selections(nodes)))),
+                alias=selection.alias, name=selection.name, arguments=selection.arguments, selection_set=inner
+            )
+        elif (path := (*way, key := _response_key(selection))) in nested:
+            tells = FieldNode(alias=NameNode(value=f"in_{key}"), name=NameNode(value="__typename"))
+            nodes = next(inner for inner in _selections(selection) if _key(inner) == "nodes")
+            yield FieldNode(
+                alias=selection.alias,
+                name=selection.name,
+                selection_set=_edges(chain([tells], _without_connections(_selections(nodes), nested, path))),
             )
 
 
@@ -219,8 +268,8 @@ def _set_of(selections: Iterable[SelectionNode]) -> SelectionSetNode:
     return SelectionSetNode(selections=tuple(selections))
 
 
-def _selections(one: SelectionNode) -> tuple[SelectionNode, ...]:
-    inner = one.selection_set if isinstance(one, (FieldNode, InlineFragmentNode)) else None
+def _selections(selection: SelectionNode) -> tuple[SelectionNode, ...]:
+    inner = selection.selection_set if isinstance(selection, (FieldNode, InlineFragmentNode)) else None
     return tuple(inner.selections) if inner else ()
 
 
@@ -233,4 +282,4 @@ def _key(selection: SelectionNode) -> str:
 
 
 def _is_connection(selection: SelectionNode) -> bool:
-    return isinstance(selection, FieldNode) and any(_key(one) == "nodes" for one in _selections(selection))
+    return isinstance(selection, FieldNode) and any(_key(field) == "nodes" for field in _selections(selection))

@@ -79,7 +79,7 @@ Sums = dict[tuple[str, str, str], Sum]
 
 
 def sums(api: QueryApi, events: Mapping[str, Properties], first: str, last: str, zone: ZoneInfo) -> Sums:
-    """Ask what PostHog has per day of the zone, event and currency; raises `Refused` or `Busy`."""
+    """Ask what PostHog has per day of the zone, event and currency; raises `RunError`."""
     found: Sums = {}
     for names, properties in _by_properties(events):
         rows = _summed(api, names, properties, _span(first, last, zone), zone)
@@ -120,7 +120,7 @@ def events_of(
 ) -> Iterator[Arrived]:
     """Ask for each event of some days of the zone, copies that PostHog will merge as one.
 
-    Raises `Refused` or `Busy`.
+    Raises `RunError`.
     """
     for first, last in _neighbours(days):
         for names, properties in _by_properties(events):

@@ -1,6 +1,8 @@
-"""A preview becomes a balance, in: the preview's file, a run's summary, PostHog's answers; out: sums and differences.
+"""Balance of a preview's books: records as read, events as planned, acknowledged and arrived, side by side.
 
-Knows where each side's figures come from; what differs, and why, is reconcile.py's.
+Takes the preview's file, a run's summary and PostHog's answers; returns sums and differences. What differs, and why, is
+decided in `differences.py`.
+
 """
 
 from __future__ import annotations
@@ -10,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.books.arrived import Figure, Properties, events_of, sums
-from target_posthog.books.entries import Books
-from target_posthog.books.reconcile import (
+from target_posthog.books.differences import (
     ACKNOWLEDGED,
     ARRIVED,
     AS_ACKNOWLEDGED,
@@ -21,22 +22,23 @@ from target_posthog.books.reconcile import (
     PLANNED,
     READ,
     UNKNOWN,
+    BookedRecord,
     Difference,
     Evidence,
-    Kept,
     Ledger,
     Planned,
     of_arrivals,
     of_record,
 )
+from target_posthog.books.entries import Books
+from target_posthog.errors import RunError
 from target_posthog.mapping.language.functions import as_decimal
-from target_posthog.posthog.client import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from decimal import Decimal
 
-    from target_posthog.books.reconcile import Key
+    from target_posthog.books.differences import Key
     from target_posthog.mapping.language.functions import JSON
     from target_posthog.posthog.query_api import QueryApi
     from target_posthog.preview.file import KnownRecord, PlannedEvent, PreviewFile
@@ -49,57 +51,61 @@ class Balance:
     ledger: Ledger = field(default_factory=Ledger)
     differences: list[Difference] = field(default_factory=list)
 
-    def figures(self) -> dict[str, JSON]:
+    def as_json(self) -> dict[str, JSON]:
         """Return everything as JSON values, money as decimal texts."""
         return {
             "totals": [_row(("kind", "currency"), key, sides) for key, sides in self.ledger.totals().items()],
             "days": [_row(("day", "kind", "currency"), key, self.ledger.figures(key)) for key in self.ledger.keys()],  # noqa: SIM118  # no dict
-            "differences": [{name: _text(value) for name, value in one._asdict().items()} for one in self.differences],
+            "differences": [
+                {name: _text(value) for name, value in difference._asdict().items()} for difference in self.differences
+            ],
         }
 
     def keys_that_differ(self) -> list[Key]:
-        """Return the days on which the sides differ; what PostHog holds counts more than what a run's summary says."""
+        """Return the days on which the sides differ; what PostHog has counts more than a run's summary."""
         sides = [READ, PLANNED, ARRIVED if ARRIVED in self.ledger.sides else ACKNOWLEDGED]
         return self.ledger.keys_that_differ(sides)
 
     @property
     def unexplained(self) -> list[Difference]:
         """The differences that nobody has explained."""
-        return [one for one in self.differences if not one.is_explained]
+        return [difference for difference in self.differences if not difference.is_explained]
 
 
 class Balancer:
-    """Balances one preview; raises `Refused` if its mapping has no books."""
+    """Balances one preview; raises `RunError` if its mapping has no books."""
 
     def __init__(self, preview: PreviewFile) -> None:
         self._preview = preview
         found = json.loads(preview.meta.get("books") or "{}")
         if not found:
-            raise Refused(
+            raise RunError(
                 f"The mapping `{preview.meta.get('mapping')}` has no `books`, which name the money of its records; "
                 "docs/mapping.md says how to add them"
             )
         self._books = {stream: Books(stream, spec) for stream, spec in found.items()}
-        self._kinds = {event: kind for one in self._books.values() for event, kind in one.kinds.items()}
-        self._signs = {event: sign for one in self._books.values() for event, sign in one.signs.items()}
+        self._kinds = {event: kind for books in self._books.values() for event, kind in books.kinds.items()}
+        self._signs = {event: sign for books in self._books.values() for event, sign in books.signs.items()}
         self._properties = {
-            event: Properties(one.amount, one.currency, one.name) for one in self._books.values() for event in one.kinds
+            event: Properties(books.amount, books.currency, books.name)
+            for books in self._books.values()
+            for event in books.kinds
         }
         self._planned: dict[str, tuple[str, Planned]] = {}
-        self._called: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         self._is_recent = False
         self.balance = Balance()
 
     def read(self) -> None:
         """Enter the records as they were read, and the events that were planned for them."""
         ledger = self.balance.ledger
-        for kept in self._kept():
-            for entry in kept.account.entries:
-                ledger.add(READ, (entry.day, entry.kind, kept.account.currency), entry.amount)
-            for event in kept.events:
+        for booked in self._booked():
+            for entry in booked.account.entries:
+                ledger.add(READ, (entry.day, entry.kind, booked.account.currency), entry.amount)
+            for event in booked.events:
                 ledger.add(PLANNED, self._key(event), event.amount)
-                self._planned[event.uuid] = kept.name, event
-            self.balance.differences += of_record(kept)
+                self._planned[event.uuid] = booked.name, event
+            self.balance.differences += of_record(booked)
 
     def acknowledge(self, days: Iterable[list[Any]], *, is_recent: bool) -> None:
         """Enter what a run's summary says that PostHog acknowledged, as `[day, event, currency, number, amount]`."""
@@ -114,7 +120,7 @@ class Balancer:
         sides = self.balance.ledger.sides
         if ACKNOWLEDGED not in sides:
             return
-        letters = {self._called.get(name, name) for name in dead_letters}
+        letters = {self._names.get(name, name) for name in dead_letters}
         for key in self.balance.ledger.keys_that_differ([PLANNED, ACKNOWLEDGED]):
             planned, acknowledged = (sides.get(side, {}).get(key, Figure()) for side in (PLANNED, ACKNOWLEDGED))
             refused = sum(name in letters for name, event in self._planned.values() if self._key(event) == key)
@@ -127,9 +133,9 @@ class Balancer:
             )
 
     def ask(self, api: QueryApi, dead_letters: Mapping[str, str]) -> None:
-        """Enter what PostHog holds, and look at each event of the days on which that isn't what was planned.
+        """Enter what PostHog has, and look at each event of the days on which that isn't what was planned.
 
-        `dead_letters` are reasons by the name of a record. Raises `Refused` or `Busy`.
+        `dead_letters` are reasons by the name of a record. Raises `RunError`.
         """
         ledger = self.balance.ledger
         days = sorted({day for day, _, _ in ledger.keys()})  # noqa: SIM118  # no dict
@@ -148,15 +154,15 @@ class Balancer:
             if ACKNOWLEDGED in ledger.sides
         }
         self.balance.differences += of_arrivals(
-            {uuid: one for uuid, one in self._planned.items() if one[1].day in differing},
+            {uuid: item for uuid, item in self._planned.items() if item[1].day in differing},
             [
-                one._replace(amount=self._signed(one.event, one.amount))
-                for one in events_of(api, self._properties, differing)
+                event._replace(amount=self._signed(event.event, event.amount))
+                for event in events_of(api, self._properties, differing)
             ],
             self._kinds,
             Evidence(
                 previewed_on=self._preview.meta["made_at"][:10],
-                dead_letters={self._called.get(name, name): reason for name, reason in dead_letters.items()},
+                dead_letters={self._names.get(name, name): reason for name, reason in dead_letters.items()},
                 missing=missing,
             ),
         )
@@ -167,27 +173,27 @@ class Balancer:
     def _signed(self, event: str, amount: Decimal) -> Decimal:
         return self._signs[event] * amount + 0  # no -0
 
-    def _kept(self) -> Iterator[Kept]:
+    def _booked(self) -> Iterator[BookedRecord]:
         """Yield each record once, as it was read last, with the events of all its readings that count."""
         readings: dict[tuple[str, str], list[KnownRecord]] = {}
         for record in self._preview.records():
             if record.stream in self._books:
-                readings.setdefault((record.stream, record.name), []).append(record)
+                readings.setdefault((record.stream, record.key_name), []).append(record)
         for (stream, _), known in readings.items():
             body, explanation, _ = self._preview.content(known[-1].id)
             books = self._books[stream]
             events = [
                 _planned(event, books)
-                for one in known
-                for event in self._preview.events(one.id)
+                for reading in known
+                for event in self._preview.events(reading.id)
                 if not event.repeated and event.event["event"] in books.kinds
             ]
-            self._called[known[-1].name] = known[-1].called
+            self._names[known[-1].key_name] = known[-1].name
             try:
                 account = books.account(body)
             except ValueError as error:
-                raise Refused(f"`books` of stream `{stream}`, record {known[-1].called}: {error}") from None
-            yield Kept(known[-1].called, account, events, _reasons(known[-1], explanation or []))
+                raise RunError(f"`books` of stream `{stream}`, record {known[-1].name}: {error}") from None
+            yield BookedRecord(known[-1].name, account, events, _reasons(known[-1], explanation or []))
 
 
 def _planned(planned: PlannedEvent, books: Books) -> Planned:
@@ -207,13 +213,13 @@ def _reasons(record: KnownRecord, explanation: list[dict[str, Any]]) -> dict[str
     """Return why a record has no event, by the rule's name; "" stands for all."""
     if record.left_out:
         return {"": f"left out: {record.left_out}"}
-    if record.refused:
-        return {"": f"refused: {record.refused}"}
-    return {one["rule"]: f"filtered: {one['why_not']}" for one in explanation if not one["fired"]}
+    if record.undeliverable:
+        return {"": f"undeliverable: {record.undeliverable}"}
+    return {rule["rule"]: f"filtered: {rule['why_not']}" for rule in explanation if not rule["fired"]}
 
 
 def _row(names: tuple[str, ...], key: Key | tuple[str, str], sides: Mapping[str, Figure]) -> dict[str, JSON]:
-    figures = {side: {"number": one.number, "amount": str(one.amount)} for side, one in sides.items()}
+    figures = {side: {"number": figure.number, "amount": str(figure.amount)} for side, figure in sides.items()}
     return {**dict(zip(names, key, strict=True)), **figures}
 
 

@@ -1,6 +1,8 @@
-"""A record becomes entries of the books, in: a mapping's `books` and a record; out: what it added, took and left.
+"""Entries of the books: what a record added, took back and left, by its mapping's `books`.
 
-Pure; knows neither events as they are sent nor any shop: which fields are money stands in the mapping.
+Pure: takes a record, returns its account. It knows neither events as they are sent nor any shop: which fields are money
+stands in the mapping.
+
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from target_posthog.mapping.language.compiler import RuleError
+from target_posthog.errors import RuleError
 from target_posthog.mapping.language.expressions import Expression, ExpressionError, did_you_mean
 from target_posthog.mapping.language.functions import JSON, as_decimal, normal_time
 from target_posthog.mapping.language.interpreter import is_true
@@ -44,8 +46,8 @@ class Account:
 
     @property
     def difference(self) -> Decimal:
-        """What the source has beyond the entries: an edit of the order, or a violation; zero if that isn't known."""
-        return Decimal() if self.left is None else self.left - sum((one.amount for one in self.entries), Decimal())
+        """What the source has beyond the entries: an edit of the order, or an error; zero if that isn't known."""
+        return Decimal() if self.left is None else self.left - sum((entry.amount for entry in self.entries), Decimal())
 
 
 class Books:
@@ -56,20 +58,20 @@ class Books:
         _check(self._place, spec, ACCOUNT_KEYS)
         names = spec.get("properties", {})
         _check(self._place, names, PROPERTY_KEYS)
-        self.amount, self.currency, self.name = (str(names.get(one, "")) for one in PROPERTY_KEYS)
+        self.amount, self.currency, self.name = (str(names.get(key, "")) for key in PROPERTY_KEYS)
         self._currency = self._compiled(spec.get("currency", "''"))
         self._left = self._compiled(spec.get("left", "`null`"))
         self._edited = self._compiled(spec.get("edited", "`false`"))
-        self._entries = [_Entries(self, kind, one) for kind, one in spec.get("entries", {}).items()]
-        self.kinds = {one.event: one.kind for one in self._entries}
-        self.signs = {one.event: one.sign for one in self._entries}
+        self._entries = [_Entries(self, kind, entry) for kind, entry in spec.get("entries", {}).items()]
+        self.kinds = {entries.event: entries.kind for entries in self._entries}
+        self.signs = {entries.event: entries.sign for entries in self._entries}
 
     def account(self, record: Record) -> Account:
         """Return a record's entries; raises ValueError if a field is no amount or time."""
         left = self._left(record)
         return Account(
             currency=str(self._currency(record) or ""),
-            entries=[entry for one in self._entries for entry in one.of(record)],
+            entries=[entry for entries in self._entries for entry in entries.of(record)],
             left=None if left is None else as_decimal(left),
             edited=is_true(self._edited(record)),
         )
@@ -83,10 +85,10 @@ class Books:
     def entries_of(self, kind: str, spec: Mapping[str, JSON]) -> dict[str, Callable[[Record], JSON]]:
         """Compile one kind of entry."""
         _check(f"{self._place}, `{kind}`", spec, ENTRY_KEYS)
-        missing = [one for one in ("event", "at") if one not in spec]
+        missing = [key for key in ("event", "at") if key not in spec]
         if missing or ("adds" in spec) == ("takes" in spec):
             raise RuleError(f"{self._place}, `{kind}` needs `event`, `at` and either `adds` or `takes`")
-        texts = {key: one for key, one in spec.items() if key not in {"about", "event"}}
+        texts = {key: text for key, text in spec.items() if key not in {"about", "event"}}
         return {key: self._compiled(text) for key, text in texts.items()}
 
 
@@ -114,9 +116,9 @@ class _Entries:
         return ({**record, "item": item} for item in self._values["for_each"](record) or ())
 
 
-def _check(place: str, said: JSON, known: tuple[str, ...]) -> None:
-    if not isinstance(said, dict):
+def _check(place: str, spec: JSON, known: tuple[str, ...]) -> None:
+    if not isinstance(spec, dict):
         raise RuleError(f"{place} needs an object")
-    for key in said:
+    for key in spec:
         if key not in known:
             raise RuleError(f"{place} has no key `{key}`{did_you_mean(str(key), known)}")

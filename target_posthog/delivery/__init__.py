@@ -1,1 +1,1 @@
-"""The delivery of events: what waits, what goes together, what was acknowledged, and what a run says of it."""
+"""Delivery: events wait, travel together, are acknowledged; the summary says what a run did."""

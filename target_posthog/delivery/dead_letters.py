@@ -1,15 +1,19 @@
-"""Records that can't be delivered are kept, in: records and reasons; out: a file of Singer messages to pipe in again.
+"""Dead letters: records that can't be delivered, kept as Singer messages that can be piped in again.
 
-Knows no event and no HTTP. The file holds personal data, as the records do: only its owner can read it.
+Takes records with the reasons, appends to a file; reads the reasons back. The file has personal data in it, as the
+records do: only its owner can read it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from target_posthog.delivery.destination import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,3 +51,17 @@ class DeadLetters:
         finally:
             os.close(descriptor)
         self._schemas[stream] = schema
+
+
+def dead_letter_reasons(path: str | None) -> dict[str, str]:
+    """Return the reason of each dead letter in a file, by its record's `key_name`; none without a file."""
+    if not path or not Path(path).is_file():
+        return {}
+    reasons: dict[str, str] = {}
+    keys: dict[str, list[str]] = {}
+    for message in map(msgspec.json.decode, Path(path).read_bytes().splitlines()):
+        if message["type"] == "SCHEMA":
+            keys[message["stream"]] = message["key_properties"]
+        else:
+            reasons[key_name(message["record"], keys[message["stream"]])] = message["reason"]
+    return reasons

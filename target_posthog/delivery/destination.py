@@ -1,6 +1,7 @@
-"""The road of a run's records, in: records with what became of them; out: nothing yet.
+"""Destination of a run's records: the protocol between the sinks and the place where records go.
 
-Knows neither of its two ends: sync.py leads to PostHog, preview/preview.py into a file.
+A destination takes records with what became of them. `delivery/to_posthog.py` sends their events to PostHog,
+`preview/to_file.py` writes them into a preview's file. A destination knows no sink, only the protocol `Origin`.
 """
 
 from __future__ import annotations
@@ -8,44 +9,79 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from target_posthog.mapping.stream_rules import Event
-    from target_posthog.sinks import PostHogSink
+    from target_posthog.mapping.event import Event
+    from target_posthog.mapping.explanation import Explainer
+
+LONGEST_PLAIN_KEY = 64  # characters; uuids and such are shorter
 
 
 class Outcome(NamedTuple):
-    """What became of a record: events, or none because a `leave_out` rule or a refusal says so, or nothing at all."""
+    """What became of a record: its events, the `leave_out` rule that leaves it out, or why it is invalid."""
 
     events: Sequence[Event] = ()
     left_out: str | None = None
-    refused: str | None = None
+    invalid: str | None = None
 
 
-class Road(Protocol):
-    """What a run does with its records; each method raises `Refused` or `Busy` to end it."""
+class Origin(Protocol):
+    """The stream of a record, as far as a destination knows it; the SDK's sinks have these attributes.
+
+    `explainer` explains records of the stream; None if they become nothing.
+    """
+
+    @property
+    def stream_name(self) -> str:
+        """The stream's name."""
+
+    @property
+    def key_properties(self) -> Sequence[str]:
+        """The names of the fields that tell its records apart."""
+
+    @property
+    def original_schema(self) -> Mapping[str, Any]:
+        """The JSON schema of its records, as the tap wrote it."""
+
+    @property
+    def explainer(self) -> Explainer | None:
+        """What explains its records; None if they become nothing."""
+
+
+class Destination(Protocol):
+    """Where a run's records go. Each method but `abandon` and `abort` raises `RunError` to end the run."""
 
     @property
     def is_full(self) -> bool:
-        """Say whether it is time to dispatch."""
+        """Whether it is time to dispatch."""
 
     def begin(self) -> None:
         """Find out what would end the run anyway, before the tap has worked for long; more than once is harmless."""
 
-    def take(self, sink: PostHogSink, record: dict[str, Any], outcome: Outcome) -> None:
+    def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
         """Take a record, in the order of reading."""
 
     def dispatch(self) -> None:
         """Let what waits leave, after what left before has arrived."""
 
     def flush(self) -> bool:
-        """Return when all that was taken has arrived; True if a STATE may say so."""
+        """Return when all that was taken has arrived; True if a STATE may be written."""
 
     def end(self) -> None:
-        """Say what the run did, when all is read and has arrived."""
+        """Print the summary, when all is read and has arrived."""
 
     def abandon(self) -> None:
-        """Say what the run did before an error ended it; raises nothing."""
+        """Print the summary of a run that an error ends; raises nothing."""
 
-    def drop(self) -> None:
+    def abort(self) -> None:
         """Leave nothing unfinished behind, at once: a signal ends the process."""
+
+
+def key_name(record: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Return a record's keys as a name for logs, such as `id=5001`; a key that could be personal stays out."""
+    parts = (f"{key}={value}" for key in keys if isinstance(value := record.get(key), int) or _is_plain(value))
+    return ", ".join(parts) or "without a key that can be shown"
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str) and "@" not in value and " " not in value and len(value) <= LONGEST_PLAIN_KEY

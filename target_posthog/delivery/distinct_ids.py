@@ -1,6 +1,6 @@
-"""How many persons a run spoke of, in: their distinct ids, and those that were linked to another; out: a number.
+"""Count of the persons that a run's events are about, in constant memory.
 
-Knows no event. However many ids there are, they take little memory: what is more than a few lies in a temporary file.
+Takes distinct ids and links between them, returns a number. More than a few ids lie in a temporary file.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import weakref
 
-SAID, LINKED = 1, 2
+SEEN, LINKED = 1, 2
 MOST_IN_MEMORY = 10_000  # beside the 2 MB that SQLite keeps of a file
 _TABLE = "CREATE TABLE ids (id INTEGER PRIMARY KEY, what INTEGER)"
 _NOTE = "INSERT INTO ids VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET what = what | excluded.what"
@@ -16,28 +16,27 @@ _COUNT = "SELECT count(*) FROM ids WHERE what = ?"
 
 
 class DistinctIds:
-    """Counts different ids by their hashes of 64 bits: that two of a million share one has a chance of 3 in 10 ** 8."""
+    """Counts different ids by hashes of 64 bits: that two of a million share a hash has a chance of 3 in 10 ** 8."""
 
     def __init__(self) -> None:
-        """Begin without any."""
         self._new: dict[int, int] = {}
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)  # one thread at a time
         self._database.execute(_TABLE)
         weakref.finalize(self, self._database.close)
 
-    def say(self, distinct_id: str) -> None:
-        """Note the id of somebody."""
-        self._note(distinct_id, SAID)
+    def see(self, distinct_id: str) -> None:
+        """Note the distinct id of an event."""
+        self._note(distinct_id, SEEN)
 
     def link(self, distinct_id: str) -> None:
-        """Note that an id is another one's, before or after it was said."""
+        """Note that an id belongs to the person of another id, before or after it was seen."""
         self._note(distinct_id, LINKED)
 
     @property
     def persons(self) -> int:
-        """Count the ids that were said, less those that were linked to another."""
+        """The number of ids that were seen, less those that were linked to another."""
         self._keep()
-        count: int = self._database.execute(_COUNT, (SAID,)).fetchone()[0]
+        count: int = self._database.execute(_COUNT, (SEEN,)).fetchone()[0]
         return count
 
     def _note(self, distinct_id: str, what: int) -> None:

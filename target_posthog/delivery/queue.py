@@ -1,7 +1,7 @@
-"""Events wait, then leave in order, in: events as records bring them; out: their acknowledgement by PostHog.
+"""Queue of events: they wait, leave in order, and are acknowledged by PostHog before `flush` returns.
 
-Knows neither Singer nor how a request is made: batches.py says what goes together, sending.py in which threads it goes,
-client.py sends it.
+Takes events as records bring them; counts PostHog's answers in the run's summary. `batches.py` says what travels
+together, `sending.py` in which threads, `posthog/client.py` sends and retries.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.admission import Admission
-from target_posthog.delivery.batches import Outgoing, plan
+from target_posthog.delivery.batches import Outgoing, sending_order
 from target_posthog.delivery.sending import Pace, Sending
+from target_posthog.errors import RunError
 from target_posthog.mapping.language.functions import as_timestamp
-from target_posthog.posthog.client import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from target_posthog.delivery.batches import Batch
     from target_posthog.delivery.summary import Summary
-    from target_posthog.mapping.stream_rules import Event
+    from target_posthog.mapping.event import Event
     from target_posthog.posthog.client import Client
 
 HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
@@ -34,10 +34,10 @@ SECONDS_BETWEEN_PROGRESS = 10.0
 logger = logging.getLogger(__name__)
 
 
-class Delivery:
-    """Holds events until `dispatch`; `flush` returns when PostHog has acknowledged every one of them.
+class Queue:
+    """Keeps events until `dispatch`; `flush` returns when PostHog has acknowledged every one of them.
 
-    `refuse` is called for each event that is refused for good, with the event's origin and the reason; it raises to end
+    `undeliverable` is called for each event that can't be delivered, with its source and the reason; it raises to end
     the run. `historical_per_second` limits the events of a back-fill, `max_events` those of a run.
     """
 
@@ -45,7 +45,7 @@ class Delivery:
         self,
         client: Client,
         summary: Summary,
-        refuse: Callable[[Any, str], None],
+        undeliverable: Callable[[Any, str], None],
         *,
         senders: int = 4,
         historical_per_second: float | None = None,
@@ -54,31 +54,31 @@ class Delivery:
     ) -> None:
         self._client = client
         self._summary = summary
-        self._refuse = refuse
+        self._undeliverable = undeliverable
         self._senders = senders
         self._pace = Pace(historical_per_second)
         self._max_events = max_events
         self._waiting: list[Outgoing] = []
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
-        self._admission = Admission(self._refuse_event)
+        self._admission = Admission(self._set_aside)
         self._seconds_between_progress = seconds_between_progress
-        self._said_at = time.monotonic()
+        self._logged_at = time.monotonic()
 
     @property
     def is_full(self) -> bool:
-        """Say whether it is time to dispatch."""
+        """Whether it is time to dispatch."""
         return len(self._waiting) >= MOST_EVENTS_WAITING or self._waiting_bytes >= MOST_BYTES_WAITING
 
-    def add(self, events: Iterable[Event], origin: object) -> None:
-        """Take the events of a record; `origin` comes back with a refusal."""
-        for outgoing in self._admission.admitted(events, origin):
+    def add(self, events: Iterable[Event], source: object) -> None:
+        """Take the events of a record; `source` comes back if one of them can't be delivered."""
+        for outgoing in self._admission.admitted(events, source):
             self._waiting.append(outgoing)
             self._waiting_bytes += outgoing.size_bytes
 
-    def _refuse_event(self, event: Event, origin: object, reason: str) -> None:
+    def _set_aside(self, event: Event, source: object, reason: str) -> None:
         self._summary.refused[event["event"]] += 1
-        self._refuse(origin, reason)
+        self._undeliverable(source, reason)
 
     def dispatch(self) -> None:
         """Let everything that waits leave, and return while it is under way; before it, `settle` what left earlier.
@@ -90,27 +90,27 @@ class Delivery:
         if not waiting:
             return
         historical_before = as_timestamp(datetime.now(timezone.utc) - HISTORICAL_AFTER)
-        planned = plan(waiting, historical_before=historical_before, senders=self._senders)
-        self._check_number(len(waiting) - len(planned.repeated))
-        for one in planned.repeated:
-            self._summary.repeated[one.event["event"]] += 1
-        self._under_way = Sending(planned, self._send)
+        order = sending_order(waiting, historical_before=historical_before, senders=self._senders)
+        self._check_number(len(waiting) - len(order.repeated))
+        for repeated in order.repeated:
+            self._summary.repeated[repeated.event["event"]] += 1
+        self._under_way = Sending(order, self._send)
 
     def settle(self) -> None:
-        """Return when PostHog has answered for all that is under way; raises as `refuse` does, `Refused` or `Busy`."""
+        """Return when PostHog has answered for all that is under way; raises `RunError`, or as `undeliverable` does."""
         sending, self._under_way = self._under_way, None
         if sending is None:
             return
         answers, error = sending.wait()
         for batch, refused in answers:  # all that was taken is counted before a refusal ends the run
-            for one in batch.items:
-                if one.event["uuid"] not in refused:
-                    self._summary.accept(one.event)
+            for event in batch.events:
+                if event["uuid"] not in refused:
+                    self._summary.accept(event)
         for batch, refused in answers:
-            self._refuse_all(batch, refused)
+            self._set_refused_aside(batch, refused)
         if error:
             raise error
-        self._say_progress()
+        self._log_progress()
 
     def flush(self) -> None:
         """Deliver everything: what waits and what is under way; raises as `settle` does."""
@@ -120,7 +120,7 @@ class Delivery:
     def _check_number(self, events: int) -> None:
         sent = self._summary.accepted.total()
         if self._max_events is not None and sent + events > self._max_events:
-            raise Refused(
+            raise RunError(
                 f"`max_events`: this run would send more than {self._max_events:,} events to PostHog; it has stopped "
                 f"after {sent:,}, and a run with a higher limit goes on from there"
             )
@@ -132,23 +132,23 @@ class Delivery:
         refused = self._client.send(batch.events, historical=batch.historical)
         if len(refused) == len(batch.items) >= MANY:
             reason = next(iter(refused.values()))
-            raise Refused(
+            raise RunError(
                 f"PostHog refuses each of {len(refused)} events ({reason}), so it isn't a matter of one record; see "
                 "the project's settings and ingestion warnings in PostHog"
             )
         return refused
 
-    def _refuse_all(self, batch: Batch, refused: dict[str, str]) -> None:
-        for one in batch.items:
-            if one.event["uuid"] in refused:
-                name, reason = one.event["event"], refused[one.event["uuid"]]
-                self._refuse_event(one.event, one.origin, f"PostHog refuses its event `{name}` ({reason})")
+    def _set_refused_aside(self, batch: Batch, refused: dict[str, str]) -> None:
+        for event, _, source in batch.items:
+            if event["uuid"] in refused:
+                reason = refused[event["uuid"]]
+                self._set_aside(event, source, f"PostHog refuses its event `{event['event']}` ({reason})")
 
-    def _say_progress(self) -> None:
+    def _log_progress(self) -> None:
         now = time.monotonic()
-        if now - self._said_at < self._seconds_between_progress:
+        if now - self._logged_at < self._seconds_between_progress:
             return
-        self._said_at = now
+        self._logged_at = now
         accepted = self._summary.accepted.total()
         rate = accepted / (now - self._summary.started_at)
         logger.info("%s events accepted by PostHog so far, %s a second", f"{accepted:,}", f"{rate:,.0f}")

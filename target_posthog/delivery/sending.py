@@ -1,6 +1,7 @@
-"""A plan is carried out, in: batches in their order; out: PostHog's answer to each, or why there is none.
+"""Sending of batches, in threads: first those that change persons, then the others side by side.
 
-Knows neither records nor figures, and not how a request is made: that is told to it.
+Takes a `SendingOrder` and a function that sends one batch; returns PostHog's answer to each, and the error that ended
+it early, if one did. A retry is decided within that function, in `posthog/client.py`.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from target_posthog.delivery.batches import Batch, Plan
+    from target_posthog.delivery.batches import Batch, SendingOrder
 
 Answer = tuple["Batch", dict[str, str]]  # a batch, and its events that PostHog refused, each with the reason
 
 
 class Sending:
-    """A plan under way in threads of its own, while its owner goes on.
+    """Batches under way in threads of their own, while their owner goes on.
 
     First the batches that change persons, one after another; then the lanes, side by side. When one batch fails, the
     others under way are finished and none is begun.
     """
 
-    def __init__(self, planned: Plan, send: Callable[[Batch], dict[str, str]]) -> None:
-        self._planned = planned
+    def __init__(self, order: SendingOrder, send: Callable[[Batch], dict[str, str]]) -> None:
+        self._order = order
         self._send = send
         self._answers: list[Answer] = []
         self._errors: list[Exception] = []
@@ -37,8 +38,8 @@ class Sending:
         return self._answers, self._errors[0] if self._errors else None
 
     def _carry_out(self) -> None:
-        self._send_each(self._planned.persons)
-        first, *others = self._planned.lanes or [[]]
+        self._send_each(self._order.persons)
+        first, *others = self._order.lanes or [[]]
         threads = [_started(self._send_each, lane) for lane in others]
         self._send_each(first)
         for thread in threads:
@@ -55,7 +56,7 @@ class Sending:
 
 
 class Pace:
-    """Lets so many events a second pass, or all of them; safe to use from several threads."""
+    """Rate limiter of events per second, safe to use from several threads; None and 0 mean unlimited."""
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
-"""What a run did, in: events with PostHog's verdicts; out: figures, as lines for people and as JSON for machines.
+"""Summary of a run: how many records and events, which money, which days.
 
-Knows neither HTTP nor Singer; keeps counts and sums, never an event.
+Takes events with PostHog's answer to them; returns lines for people and JSON for machines. It keeps counts and sums,
+never an event.
 """
 
 from __future__ import annotations
@@ -14,19 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.distinct_ids import DistinctIds
-from target_posthog.mapping.amounts import REVENUE, money_in
-from target_posthog.preview.places import is_identified
+from target_posthog.mapping.event import REVENUE, is_identified, money_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from target_posthog.mapping.stream_rules import Event
+    from target_posthog.mapping.event import Event
     from target_posthog.posthog.client import Client
 
 
 @dataclass
 class Summary:
-    """The figures of one run; `money_names` are the properties with an amount, each with that of its currency."""
+    """The counts and sums of one run; `money_names` are the properties with an amount, each with its currency's."""
 
     money_names: Mapping[str, str] = field(default_factory=lambda: REVENUE)
     records: Counter[str] = field(default_factory=Counter)
@@ -53,23 +53,23 @@ class Summary:
         if money:
             self.money[key] = self.money.get(key, Decimal()) + money.amount
         if is_identified(event):
-            self._ids.say(event["distinct_id"])
+            self._ids.see(event["distinct_id"])
             if "$anon_distinct_id" in properties:
                 self._ids.link(properties["$anon_distinct_id"])
 
     @property
     def persons(self) -> int:
-        """Count the persons that the events speak of: their ids, less those that were linked to another."""
+        """The number of persons that the events are about: their ids, less those that were linked to another."""
         return self._ids.persons
 
-    def figures(self, client: Client) -> dict[str, Any]:
+    def as_json(self, client: Client) -> dict[str, Any]:
         """Return everything as JSON values; money as decimal texts, times as RFC 3339, durations in seconds.
 
         `days` has a row per day, event and currency (or ""): day, event, currency, accepted events, revenue (or null).
         """
         names = sorted({*self.accepted, *self.repeated, *self.refused})
         revenue: dict[str, dict[str, Decimal]] = {name: {} for name in names}
-        for (_, name, currency), amount in sorted(self.money.items(), key=lambda one: one[0][2]):
+        for (_, name, currency), amount in sorted(self.money.items(), key=lambda item: item[0][2]):
             revenue[name][currency] = revenue[name].get(currency, Decimal()) + amount
         return {
             "records": dict(sorted(self.records.items())),
@@ -99,22 +99,22 @@ class Summary:
         }
 
     def lines(self, client: Client) -> Iterator[str]:
-        """Yield the figures as sentences, the total first."""
-        figures = self.figures(client)
+        """Yield the summary line by line, the total first."""
+        summary = self.as_json(client)
         yield (
             f"{self.accepted.total():,} events accepted by PostHog, of {self.records.total():,} records and "
-            f"{figures['persons']:,} persons, in {figures['seconds']:,} s "
+            f"{summary['persons']:,} persons, in {summary['seconds']:,} s "
             f"({client.requests:,} requests, {client.retries:,} retries)"
         )
-        for name, one in figures["events"].items():
-            counts = ", ".join(f"{one[kind]:,} {kind}" for kind in ("accepted", "repeated", "refused"))
-            money = "".join(f", revenue {amount} {currency}" for currency, amount in one["revenue"].items())
+        for name, event in summary["events"].items():
+            counts = ", ".join(f"{event[kind]:,} {kind}" for kind in ("accepted", "repeated", "refused"))
+            money = "".join(f", revenue {amount} {currency}" for currency, amount in event["revenue"].items())
             yield f"  {name}: {counts}{money}"
-        for one in figures["left_out"]:
-            yield f"  left out of {one['stream']}: {one['records']:,} records ({one['reason']})"
+        for left_out in summary["left_out"]:
+            yield f"  left out of {left_out['stream']}: {left_out['records']:,} records ({left_out['reason']})"
         if self.oldest:
             yield f"  from {self.oldest} to {self.newest}"
 
     def write(self, path: str, client: Client) -> None:
-        """Write the figures as a JSON file."""
-        Path(path).write_text(json.dumps(self.figures(client), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        """Write the summary as a JSON file; raises OSError."""
+        Path(path).write_text(json.dumps(self.as_json(client), indent=2, ensure_ascii=False) + "\n", "utf-8")

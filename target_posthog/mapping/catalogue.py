@@ -1,19 +1,21 @@
-"""What events a mapping makes, in: a mapping as data; out: each event with its properties, for documents and previews.
+"""Catalogue of the events that a mapping makes, with their properties, for documents and previews.
 
-Pure; knows neither records nor how rules are compiled.
+Pure: takes a mapping as data, returns its events; it knows neither records nor how rules are compiled.
+
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from target_posthog.mapping.rules import active, name_of
+from target_posthog.mapping.document import active
+from target_posthog.mapping.rule import rule_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.mapping.stream_rules import Spec
+    from target_posthog.mapping.rule import Spec
 
 PLACES = ("properties", "set", "set_once", "group_set")
 
@@ -58,7 +60,7 @@ def _entry(stream: str, rule: Spec, glossary: Mapping[str, JSON]) -> EventEntry:
     event = rule["event"]
     return {
         "stream": stream,
-        "rule": name_of(rule),
+        "rule": rule_name(rule),
         "event": str(event if isinstance(event, str) else event["expression"]),
         "about": rule.get("about", ""),
         "when": str(rule.get("when", "")),

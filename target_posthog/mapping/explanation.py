@@ -1,6 +1,8 @@
-"""Why a record became these events, in: rules, a schema and a record; out: each rule's doings, as JSON values.
+"""Explanation of a record: what each rule did with it, and why.
 
-Pure, and knows neither files nor people: it shows values as they are, so what is printed of it may need a mask.
+Pure: takes rules, a schema and a record; returns JSON values. It shows values as they are, so what is printed of it may
+need a mask.
+
 """
 
 from __future__ import annotations
@@ -10,14 +12,14 @@ from typing import TYPE_CHECKING, TypedDict
 from target_posthog.mapping.identity import usable, why_not_usable
 from target_posthog.mapping.language.compiler import DELETED_AT, Compiler
 from target_posthog.mapping.language.expressions import ANYTHING, Schema
-from target_posthog.mapping.stream_rules import RecordError, Rule
+from target_posthog.mapping.rule import RecordError, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_posthog.mapping.language.compiler import Record, Value
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.mapping.stream_rules import Spec
+    from target_posthog.mapping.rule import Spec
 
 
 class Asked(TypedDict):
@@ -62,14 +64,14 @@ class Attempt(TypedDict):
 class Explained(TypedDict):
     """What one rule did; `kind` is `event`, or `leave_out`, which fires when it leaves the record out.
 
-    `for_each` has the number of items as its value. `lacks` names what of a shipped rule the stream has no field for.
+    `for_each` has the number of items as its value. `missing` names what of a shipped rule the stream has no field for.
     """
 
     rule: str
     kind: str
     fired: bool
     why_not: str
-    lacks: dict[str, str]
+    missing: dict[str, str]
     for_each: Asked | None
     attempts: list[Attempt]
 
@@ -83,7 +85,7 @@ class Explainer:
     def explained(self, record: Record) -> list[Explained]:
         """Return what each rule did, those that can leave the record out first; raises nothing."""
         filters = [rule.explained(record) for rule in self._rules if rule.is_filter]
-        reason = next((f"the record is left out ({one['rule']})" for one in filters if one["fired"]), "")
+        reason = next((f"the record is left out ({rule['rule']})" for rule in filters if rule["fired"]), "")
         return [*filters, *(rule.explained(record, reason) for rule in self._rules if not rule.is_filter)]
 
 
@@ -102,13 +104,13 @@ class _Explainable:
             compiler.go_into(compiler.expression("for_each", self._for_each))
         for key in ("when", *(() if self.is_filter else ("distinct_id", "anon_distinct_id"))):
             for text in compiler.listed(spec.get(key), identity):
-                value = compiler.droppable(key, text)
-                self._questions.append((key, str(text), value, compiler.left_out.pop(key, "")))
+                value = compiler.optional(key, text)
+                self._questions.append((key, str(text), value, compiler.missing.pop(key, "")))
 
     def explained(self, record: Record, reason: str = "") -> Explained:
         """Explain what the rule did; `reason` says why it was not asked."""
         attempts, for_each = [], None
-        why_not = reason or self._rule.left_out.get(self._rule.name, "")
+        why_not = reason or self._rule.missing.get(self._rule.name, "")
         if not why_not:
             try:
                 scopes = list(self._rule.scopes(record))
@@ -117,24 +119,24 @@ class _Explainable:
             else:
                 for_each = Asked(expression=self._for_each, value=len(scopes), problem="") if self._for_each else None
                 attempts = [self._attempt(scope, at if for_each else None) for at, scope in enumerate(scopes)]
-                why_not = "; ".join(dict.fromkeys(one["why_not"] for one in attempts)) or "its list is empty"
-        fired = any(one["fired"] for one in attempts)
+                why_not = "; ".join(dict.fromkeys(attempt["why_not"] for attempt in attempts)) or "its list is empty"
+        fired = any(attempt["fired"] for attempt in attempts)
         return {
             "rule": self._rule.name,
             "kind": "leave_out" if self.is_filter else "event",
             "fired": fired,
             "why_not": "" if fired else why_not,
-            "lacks": dict(self._rule.left_out),
+            "missing": dict(self._rule.missing),
             "for_each": for_each,
             "attempts": attempts,
         }
 
     def _attempt(self, scope: Record, item: int | None) -> Attempt:
-        answers = [(key, _asked(text, value, scope, lacks)) for key, text, value, lacks in self._questions]
+        answers = [(key, _asked(text, value, scope, missing)) for key, text, value, missing in self._questions]
         why_not, event, fired = "", None, False
         try:
             if self.is_filter:
-                fired = self._rule.holds(scope)
+                fired = self._rule.applies(scope)
             else:
                 event = self._rule.event(scope)
                 fired = event is not None
@@ -159,12 +161,12 @@ class _Explainable:
     def _why_nothing(self, scope: Record) -> str:
         if scope.get(DELETED_AT):
             return "the record was deleted, and the rule has no `delete` event"
-        return "its `when` isn't true" if not self._rule.holds(scope) else "it would link no ids and set nothing"
+        return "its `when` isn't true" if not self._rule.applies(scope) else "it would link no ids and set nothing"
 
 
-def _asked(expression: str, value: Value | None, scope: Record, lacks: str) -> Asked:
+def _asked(expression: str, value: Value | None, scope: Record, missing: str) -> Asked:
     try:
-        return {"expression": expression, "value": value(scope) if value else None, "problem": lacks}
+        return {"expression": expression, "value": value(scope) if value else None, "problem": missing}
     except ValueError as error:
         return {"expression": expression, "value": None, "problem": str(error)}
 
@@ -184,7 +186,7 @@ def _candidates(answers: Sequence[tuple[str, Asked]]) -> list[Candidate]:
             why_not = "it is the distinct id itself"
         elif found:
             chosen[key] = found
-        said: Candidate = {
+        candidate: Candidate = {
             "key": key,
             "expression": asked["expression"],
             "value": asked["value"],
@@ -192,5 +194,5 @@ def _candidates(answers: Sequence[tuple[str, Asked]]) -> list[Candidate]:
             "counts": not why_not,
             "why_not": why_not,
         }
-        candidates.append(said)
+        candidates.append(candidate)
     return candidates

@@ -1,6 +1,7 @@
-"""Ids that PostHog accepts, in: any value; out: a distinct id, or none.
+"""Distinct ids that PostHog accepts.
 
-Pure, and knows nothing of where the value comes from.
+Pure: takes any value, returns a distinct id, or None with the reason.
+
 """
 
 from __future__ import annotations

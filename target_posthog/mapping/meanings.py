@@ -1,6 +1,7 @@
-"""What the records of each stream mean, in: settings, then a stream's schema; out: rules, compiled for it.
+"""Meaning of each stream's records: the rules of a run, compiled for a stream when its schema is known.
 
-Knows neither records nor where events go.
+Takes settings, then a stream's name and schema; returns what makes events of its records and what explains them.
+
 """
 
 from __future__ import annotations
@@ -12,22 +13,46 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_posthog.mapping.amounts import REVENUE
+from target_posthog.errors import RuleError
+from target_posthog.mapping.document import active, combined, grouped, load, rule_for_unmapped, times_of
+from target_posthog.mapping.event import REVENUE
 from target_posthog.mapping.explanation import Explainer
-from target_posthog.mapping.language.compiler import RuleError
+from target_posthog.mapping.language.expressions import ANYTHING
 from target_posthog.mapping.language.functions import as_timestamp
-from target_posthog.mapping.rules import active, combined, grouped, load, rule_for_unmapped, times_of
-from target_posthog.mapping.stream_rules import StreamMapping
+from target_posthog.mapping.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from target_posthog.mapping.event import Event
+    from target_posthog.mapping.language.compiler import Record
     from target_posthog.mapping.language.expressions import Schema
-    from target_posthog.mapping.stream_rules import Spec
+    from target_posthog.mapping.rule import Spec
 
 MELTANO_TEST_STREAM = "meltano_test_stream"  # `meltano config test`: meltano/core/plugin_test_service.py
 
 logger = logging.getLogger(__name__)
+
+
+class StreamMapping:
+    """The rules of one stream: compiled, checked against its schema (any, by default) and ready for its records.
+
+    `missing` names the events and properties of shipped rules for which the stream has no fields. Raises `RuleError`.
+    """
+
+    def __init__(self, stream: str, specs: Sequence[Spec], *, identity: str, schema: Schema = ANYTHING) -> None:
+        rules = [Rule(stream, spec, identity=identity, schema=schema) for spec in specs]
+        self._filters = [rule for rule in rules if rule.is_filter and rule.is_usable]
+        self._rules = [rule for rule in rules if not rule.is_filter and rule.is_usable]
+        self.missing = sorted({name for rule in rules for name in rule.missing})
+
+    def reason_to_leave_out(self, record: Record) -> str | None:
+        """Return the name of the first `leave_out` rule that applies to the record, else None; raises `RecordError`."""
+        return next((rule.name for rule in self._filters if rule.applies(record)), None)
+
+    def events(self, record: Record) -> list[Event]:
+        """Return the record's events, rule by rule; raises `RecordError`."""
+        return [event for rule in self._rules for event in rule.events(record)]
 
 
 class Meaning(NamedTuple):
@@ -50,16 +75,16 @@ class Meanings:
         for stream, rules in self.streams.items():
             StreamMapping(stream, active(rules), identity=self.identity)
         self.money: dict[str, str] = self.document["money"] or REVENUE
-        if not all(isinstance(one, str) for pair in self.money.items() for one in pair):
+        if not all(isinstance(name, str) for pair in self.money.items() for name in pair):
             raise RuleError("`mapping`: `money` names properties, each with the property of its currency")
-        self.personal = {name for name, one in self.document["glossary"].items() if one.get("personal")}
+        self.personal = {name for name, entry in self.document["glossary"].items() if entry.get("personal")}
         self._warned_of: set[str] = set()
 
     @property
     def fingerprint(self) -> str:
         """Return what changes when a rule or the identity does."""
         rules = {
-            stream: [{key: said for key, said in rule.items() if key != "about"} for rule in active(rules)]
+            stream: [{key: value for key, value in rule.items() if key != "about"} for rule in active(rules)]
             for stream, rules in self.streams.items()
         }
         return hashlib.sha256(json.dumps([self.identity, rules], sort_keys=True).encode()).hexdigest()
@@ -72,15 +97,15 @@ class Meanings:
         if not rules:
             return None
         mapping = StreamMapping(stream, active(rules), identity=self.identity, schema=schema)
-        if mapping.left_out:
-            lacking = ", ".join(mapping.left_out)
-            logger.warning("Stream `%s` lacks the fields for %s; they are left out", stream, lacking)
+        if mapping.missing:
+            names = ", ".join(mapping.missing)
+            logger.warning("Stream `%s` has no fields for %s; the events do without", stream, names)
         return Meaning(mapping, partial(Explainer, stream, active(rules), identity=self.identity, schema=schema))
 
     def _of_unmapped(self, stream: str, schema: Schema, keys: Sequence[str]) -> list[Spec]:
         if stream == MELTANO_TEST_STREAM or self._unmapped == "ignore":
             return []
-        if self._unmapped == "refuse":
+        if self._unmapped == "fail":
             raise RuleError(
                 f"`unmapped`: no rule says what the records of stream `{stream}` mean; add one to `mappings`, deselect "
                 "the stream in the tap, or set `unmapped` to event or ignore"
@@ -91,6 +116,6 @@ class Meanings:
                 "No rule says what the records of stream `%s` mean: each becomes an event of that name, of nobody%s. "
                 "Add a rule to `mappings`, or set `unmapped`",
                 stream,
-                "" if times_of(schema) else ", at the time of this sync because it has no time of its own",
+                "" if times_of(schema) else ", at the time of this run because it has no time of its own",
             )
-        return [rule_for_unmapped(stream, schema, keys, synced_at=as_timestamp(datetime.now(timezone.utc)))]
+        return [rule_for_unmapped(stream, schema, keys, run_at=as_timestamp(datetime.now(timezone.utc)))]

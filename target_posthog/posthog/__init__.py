@@ -1,1 +1,1 @@
-"""PostHog's API: events sent, questions asked, answers judged. HTTP lives here and nowhere else in the target."""
+"""PostHog over HTTP: events sent, questions asked, answers judged. HTTP lives in this room and nowhere else."""

@@ -1,8 +1,8 @@
-"""PostHog's two capture protocols, in: events; out: its verdict on each of them.
+"""PostHog's two capture protocols: each sends a batch once and reads the verdict on each of its events.
 
-Knows neither records nor when to try again. V1 is described in the `posthog` library's capture_v1.py and in PostHog's
-rust/capture, v1/analytics; the library's own sender isn't used for it because it takes an event of which the answer
-says nothing for delivered, and spends five times as long on the same bytes.
+Takes events, returns `Verdicts`. Whether to send again is decided in `Client._wait`, not here. V1 is described in the
+`posthog` library's capture_v1.py and in PostHog's rust/capture, v1/analytics. The library's own sender isn't used for
+it: it takes an event of which the answer says nothing for delivered, and needs five times as long for the same bytes.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import requests
 import zstandard
 from posthog.request import APIError, batch_post
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import InvalidHeader
-from urllib3.util import Retry
+from typing_extensions import override
+
+from target_posthog.posthog.answers import decoded, retry_after_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.mapping.stream_rules import Event
 
 PATH = "/i/v1/analytics/events"
 # Properties that have a place of their own in V1, with the kind of value that it takes there; PostHog makes them
@@ -39,14 +40,12 @@ OPTIONS = {
 FIELDS = {"$session_id": "session_id", "$window_id": "window_id"}
 OF_THE_LIBRARY = ("$lib", "$lib_version")
 MOST_CONNECTIONS = 100  # kept open; beyond them urllib3 would warn of each that it closes
-DROPPED, WANTED_AGAIN = "drop", "retry"  # the other results, "ok" and "warning", say that the event is kept
 
 
 class Verdicts(NamedTuple):
     """What PostHog said of a batch: the uuids that it refused, each with the reason, and those to send again.
 
-    An event that the answer doesn't mention is one to send again; PostHog mentions all (rust/capture,
-    v1/analytics/response.rs).
+    All others are acknowledged. `retry_after` is in seconds.
     """
 
     refused: dict[str, JSON]
@@ -93,9 +92,10 @@ class CaptureV1:
 
 
 class CaptureBatch:
-    """Posts batches to `/batch/`, which has no verdicts: PostHog takes or refuses the whole; safe to use in threads.
+    """Posts batches to `/batch/`; safe to use from several threads.
 
-    It goes through the library's function below `Consumer.request`, which wouldn't show the answer.
+    It has no verdicts: PostHog takes or refuses the whole batch. The library's function below `Consumer.request` is
+    used, because that wouldn't show the answer.
     """
 
     def __init__(self, api_key: str, host: str, *, timeout_seconds: float) -> None:
@@ -120,10 +120,10 @@ class CaptureBatch:
         except requests.TooManyRedirects as error:
             status = error.response.status_code if error.response is not None else HTTPStatus.FOUND
             raise APIError(status, "a redirection") from None
-        said = _decoded(response.content)
-        if "status" not in said:
+        answer = decoded(response.content)
+        if "status" not in answer:
             raise APIError(response.status_code, "no status")
-        if said.get("quota_limited"):
+        if answer.get("quota_limited"):
             raise APIError(HTTPStatus.PAYMENT_REQUIRED, "quota_limited")
         return Verdicts({}, [], None)
 
@@ -134,6 +134,7 @@ class _Bearer(requests.auth.AuthBase):
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key
 
+    @override
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._api_key}"
         return request
@@ -165,32 +166,34 @@ def as_v1(event: Event) -> dict[str, JSON]:
 
 
 def _verdicts(response: requests.Response, uuids: Sequence[str]) -> Verdicts:
-    retry_after = _retry_after(response)
-    answer = _decoded(response.content)
+    retry_after = retry_after_seconds(response)
+    answer = decoded(response.content)
     if not HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
         raise APIError(response.status_code, str(answer.get("error_description", "")), retry_after)
-    said = answer.get("results")
-    if not isinstance(said, dict):
+    results = answer.get("results")
+    if not isinstance(results, dict):
         raise APIError(response.status_code, "no results", retry_after)
-    verdicts = {uuid: one if isinstance(one := said.get(uuid), dict) else {} for uuid in uuids}
-    return Verdicts(
-        {uuid: one.get("details") for uuid, one in verdicts.items() if one.get("result") == DROPPED},
-        [uuid for uuid, one in verdicts.items() if one.get("result", WANTED_AGAIN) == WANTED_AGAIN],
-        retry_after,
-    )
+    return judged(results, uuids, retry_after)
 
 
-def _decoded(content: bytes) -> dict[str, JSON]:
-    """Return the object of an answer, an empty one if it is none."""
-    try:
-        answer = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
+def judged(results: Mapping[str, JSON], uuids: Sequence[str], retry_after: float | None) -> Verdicts:
+    """Return what the results of an answer mean: PostHog rust/capture, v1/analytics/response.rs.
 
-
-def _retry_after(response: requests.Response) -> float | None:
-    try:
-        return Retry().get_retry_after(response.raw)
-    except InvalidHeader:
-        return None
+    PostHog names every event that it was sent. One that it doesn't name, or names with a result that isn't known here,
+    isn't acknowledged.
+    """
+    refused: dict[str, JSON] = {}
+    again: list[str] = []
+    for uuid in uuids:
+        match results.get(uuid):
+            case {"result": "ok"}:
+                pass  # acknowledged: PostHog keeps the event
+            case {"result": "warning"}:
+                pass  # acknowledged, too: PostHog keeps the event and has made a note of something in it
+            case {"result": "drop", **others}:
+                refused[uuid] = others.get("details")  # refused for good: PostHog will never keep the event
+            case {"result": "retry"}:
+                again.append(uuid)  # PostHog couldn't keep it now: it has to be sent again
+            case _:
+                again.append(uuid)  # no verdict, so no acknowledgement
+    return Verdicts(refused, again, retry_after)

@@ -1,14 +1,13 @@
-"""Events reach PostHog, or it is known why not, in: a batch of events; out: which of them PostHog refused, and why.
+"""Client of PostHog's ingestion: delivers batches, and repeats them until PostHog has decided on every event.
 
-Knows neither Singer nor records, and leaves the protocols to capture.py. Whether to try again is decided in
-`Client._wait` alone, because the posthog library's retries count attempts where a user thinks in minutes, and sleep
-between them without an end that we could set.
+Takes a batch of events, returns those that PostHog refused with the reasons. For events, a retry is decided in
+`Client._wait` and nowhere else: the posthog library's own retries count attempts where a user thinks in minutes, and
+sleep between them without an end that could be set.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn
@@ -17,12 +16,14 @@ import requests
 import stamina
 from posthog.request import APIError, QuotaLimitError, determine_server_host, flags
 
+from target_posthog.errors import BusyError, RunError
+from target_posthog.posthog.answers import is_busy, network_trouble, plain_reason
 from target_posthog.posthog.capture import CaptureBatch, CaptureV1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_posthog.mapping.stream_rules import Event
+    from target_posthog.mapping.event import Event
     from target_posthog.posthog.capture import Verdicts
 
 DEFAULT_HOST = "https://us.i.posthog.com"
@@ -33,8 +34,6 @@ LONGEST_RETRY_AFTER_SECONDS = 300.0  # PostHog asks for 60 (rust/capture v1, 429
 BAD_BATCH = frozenset((HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
 BAD_KEY = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
 NO_SUCH_PATH = frozenset((HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED))
-TRY_AGAIN = frozenset((HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS))
-PLAIN_REASON = re.compile(r"[a-z][a-z0-9_ ]{0,60}")  # PostHog's own codes; anything longer may quote an event
 
 BILLING = (
     "PostHog takes no more events: the billing limit of the organisation is reached; raise it in PostHog's billing "
@@ -46,18 +45,6 @@ NO_CERTIFICATES = (
 )
 
 logger = logging.getLogger(__name__)
-
-
-class Refused(Exception):  # noqa: N818  # the class says what to do next: stop
-    """PostHog won't take this, now or later: stop. The text is one sentence with the remedy."""
-
-
-class Busy(Exception):  # noqa: N818  # the class says what to do next: wait
-    """PostHog can't take it now: wait, `retry_after` seconds if it says so."""
-
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
 
 
 class _BatchError(Exception):
@@ -89,7 +76,7 @@ class Client:
     def check_key(self) -> None:
         """Ask PostHog whether it knows the key, for an unknown one is taken silently by `/batch/`.
 
-        Raises `Refused` for a wrong key or a host that can't be reached or isn't a PostHog.
+        Raises `RunError` for a wrong key or a host that can't be reached or isn't a PostHog.
         """
         self._count()
         try:
@@ -99,19 +86,19 @@ class Client:
         except APIError as error:
             self._judge_key(error.status)
         except requests.exceptions.InvalidJSONError:
-            raise Refused(
+            raise RunError(
                 f"`host`: {self.host} answers, but not as a PostHog does; use the address in the project's settings"
             ) from None
         except (requests.RequestException, ValueError) as error:
-            raise Refused(
-                f"`host`: {self.host} can't be reached ({_kind(error)}); check it, and this machine's network"
+            raise RunError(
+                f"`host`: {self.host} can't be reached ({network_trouble(error)}); check it, and this machine's network"
             ) from None
         except OSError:
-            raise Refused(NO_CERTIFICATES) from None
+            raise RunError(NO_CERTIFICATES) from None
 
     def _judge_key(self, status: int | str) -> None:
         if status in BAD_KEY:
-            raise Refused(
+            raise RunError(
                 f"`api_key`: PostHog at {self.host} doesn't know it; use the project API key (it starts with phc_) "
                 "from the project's settings, and the `host` of the same region"
             )
@@ -120,7 +107,7 @@ class Client:
     def send(self, events: Sequence[Event], *, historical: bool) -> dict[str, str]:
         """Deliver events; return the uuids that PostHog refused, each with the reason. All others are acknowledged.
 
-        No two events may have the same uuid. Raises `Refused`, or `Busy` after `max_retry_seconds`.
+        No two events may have the same uuid. Raises `RunError`, or `BusyError` after `max_retry_seconds`.
         """
         pending = {event["uuid"]: event for event in events}
         refused: dict[str, str] = {}
@@ -133,8 +120,8 @@ class Client:
             middle = len(rest) // 2
             for half in (rest[:middle], rest[middle:]):
                 refused |= self.send(half, historical=historical)
-        except Busy as error:
-            raise Busy(
+        except BusyError as error:
+            raise BusyError(
                 f"PostHog at {self.host} has taken no events for {self._max_retry_seconds:g} seconds ({error}); run "
                 "again when it does, and the run goes on from its last STATE"
             ) from None
@@ -152,8 +139,8 @@ class Client:
                 self._attempt(attempt.num, pending, refused, historical=historical)
 
     def _wait(self, error: Exception) -> bool | float:
-        """Say whether to try again, or after how many seconds."""
-        if not isinstance(error, Busy):
+        """Decide on a retry: False for none, True for one after the usual backoff, or the seconds PostHog wants."""
+        if not isinstance(error, BusyError):
             return False
         self._count(retry=True)
         logger.warning("PostHog can't take events now (%s); waiting, then trying again", error)
@@ -168,15 +155,15 @@ class Client:
         except APIError as error:
             self._judge(error)
         except requests.RequestException as error:
-            raise Busy(_kind(error)) from None
+            raise BusyError(network_trouble(error)) from None
         except OSError:
-            raise Refused(NO_CERTIFICATES) from None
-        refused |= {uuid: _plain(details) for uuid, details in verdicts.refused.items()}
+            raise RunError(NO_CERTIFICATES) from None
+        refused |= {uuid: plain_reason(details) for uuid, details in verdicts.refused.items()}
         again = {uuid: pending[uuid] for uuid in verdicts.again}
         pending.clear()
         pending.update(again)
         if again:
-            raise Busy(f"it wants {len(again)} of the events again", verdicts.retry_after)
+            raise BusyError(f"it wants {len(again)} of the events again", verdicts.retry_after)
 
     def _verdicts(self, events: list[Event], number: int, *, historical: bool) -> Verdicts:
         """Send events by the protocol that the server speaks."""
@@ -202,34 +189,23 @@ class Client:
         """Raise what an answer for the whole batch means."""
         status = error.status if isinstance(error.status, int) else 0
         if status in BAD_BATCH:
-            raise _BatchError(f"HTTP {status}: {_plain(error.message)}")
+            raise _BatchError(f"HTTP {status}: {plain_reason(error.message)}")
         if status in BAD_KEY:
             self._judge_key(status)
         if status == HTTPStatus.PAYMENT_REQUIRED:
-            raise Refused(BILLING)
+            raise RunError(BILLING)
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise Busy("it answered without a verdict", error.retry_after)
+            raise BusyError("it answered without a verdict", error.retry_after)
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            raise Refused(f"`host`: {self.host} sends events elsewhere; set it to the address where they end")
-        if status in TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise Busy(f"HTTP {status}", error.retry_after)
-        raise Refused(
-            f"`host`: {self.host} takes no events (HTTP {status}: {_plain(error.message)}); is it a PostHog's address?"
+            raise RunError(f"`host`: {self.host} sends events elsewhere; set it to the address where they end")
+        if is_busy(status):
+            raise BusyError(f"HTTP {status}", error.retry_after)
+        raise RunError(
+            f"`host`: {self.host} takes no events (HTTP {status}: {plain_reason(error.message)}); is it a PostHog's "
+            "address?"
         )
 
     def _count(self, *, retry: bool = False) -> None:
         with self._lock:
             self.requests += not retry
             self.retries += retry
-
-
-def _plain(reason: object) -> str:
-    """Return PostHog's reason if it is one of its codes; another text could quote the event."""
-    text = str(reason or "").strip().lower()
-    return text if PLAIN_REASON.fullmatch(text) else "no reason that can be shown"
-
-
-def _kind(error: Exception) -> str:
-    """Return what kind of trouble the network had, without the address's parameters."""
-    words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__)
-    return words.lower().replace("s s l", "SSL")

@@ -17,7 +17,8 @@ import requests
 import stamina
 import urllib3
 
-from target_posthog.posthog.client import TRY_AGAIN, Busy, Refused
+from target_posthog.errors import BusyError, RunError
+from target_posthog.posthog.answers import decoded, is_busy, retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,7 +72,7 @@ class QueryApi:
     def rows(self, query: str, name: str) -> list[list[Any]]:
         """Return the rows of a query with a LIMIT; `name` is shown in PostHog's query log.
 
-        Raises `TooMuch` for a question that reads too much, `Refused`, or `Busy` after `max_retry_seconds`.
+        Raises `TooMuch` for a question that reads too much, `RunError`, for a PostHog that is busy after `max_retry_seconds`.
         """
         asked = {"query": {"kind": "HogQLQuery", "query": query}, "name": name, "refresh": FRESH}
         return self._answered("POST", "query/", asked, _rows)
@@ -79,7 +80,7 @@ class QueryApi:
     def project(self) -> Project | None:
         """Return what of the project's settings bears on its answers, None if the key may not read it (project:read).
 
-        Raises `Refused` or `Busy`.
+        Raises `RunError`.
         """
         try:
             return self._answered("GET", "", None, _project)
@@ -106,7 +107,7 @@ class QueryApi:
 
     def _wait(self, error: Exception) -> bool | float:
         """Say whether to ask again, or after how many seconds."""
-        if not isinstance(error, Busy):
+        if not isinstance(error, BusyError):
             return False
         return True if error.retry_after is None else min(error.retry_after, self._max_retry_seconds)
 
@@ -127,7 +128,7 @@ class QueryApi:
             ) as answer:
                 content = _content(answer.raw, ends_at)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise Busy(f"PostHog at {self.host} can't be asked ({type(error).__name__})") from None
+            raise BusyError(f"PostHog at {self.host} can't be asked ({type(error).__name__})") from None
         try:
             said = json.loads(content)
         except (ValueError, RecursionError):
@@ -140,12 +141,12 @@ class QueryApi:
         if status in TOO_MUCH or said.get("code") in TOO_MUCH_CODES:
             return TooMuch(f"HTTP {status}: {told}")
         if status == HTTPStatus.OK and said.get("is_cached"):
-            return Busy(f"PostHog at {self.host} gives an earlier answer again", wait_seconds)
+            return BusyError(f"PostHog at {self.host} gives an earlier answer again", wait_seconds)
         if status == HTTPStatus.ACCEPTED or status in TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Busy(f"PostHog at {self.host} is busy (HTTP {status})", wait_seconds)
+            return BusyError(f"PostHog at {self.host} is busy (HTTP {status})", wait_seconds)
         if status == HTTPStatus.FORBIDDEN and "scope" in told:
             return _ScopeError(f"`personal_api_key`: PostHog at {self.host} wants one more permission: {told}")
-        return Refused(self._sentence(status, said, told))
+        return RunError(self._sentence(status, said, told))
 
     def _sentence(self, status: int, said: JsonObject, told: str) -> str:
         if status == HTTPStatus.UNAUTHORIZED:
@@ -165,7 +166,7 @@ class QueryApi:
         return f"`host`: {self.host} doesn't answer as PostHog's query API does (HTTP {status}: {told})"
 
 
-class _ScopeError(Refused):
+class _ScopeError(RunError):
     """The key lacks a permission."""
 
 

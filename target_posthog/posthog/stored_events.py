@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_posthog.posthog.client import Refused
+from target_posthog.errors import RunError
 from target_posthog.posthog.hogql import moment, newest, raw, text, texts
 from target_posthog.posthog.query_api import TooMuch
 
@@ -69,9 +69,9 @@ class Span:
         return min(self.start + self._longest, self._end)
 
     def narrow(self, reason: str) -> None:
-        """Halve the window and all after it; raises `Refused` if it can't be any shorter."""
+        """Halve the window and all after it; raises `RunError` if it can't be any shorter."""
         if self._longest <= SHORTEST_SPAN:
-            raise Refused(f"PostHog can't answer even for the one second at {self.start:%Y-%m-%d %H:%M:%S} ({reason})")
+            raise RunError(f"PostHog can't answer even for the one second at {self.start:%Y-%m-%d %H:%M:%S} ({reason})")
         self._longest = (self.end - self.start) / 2
 
 
@@ -87,7 +87,7 @@ def stored_events(  # noqa: PLR0913  # a question has these parts
 ) -> Iterator[StoredEvent]:
     """Yield the events of some names from `first` until before `end`, in the order of their times and uuids.
 
-    With `uuids`, 1,000 at most, only those. Asks for one page at a time; raises `Refused` or `Busy`.
+    With `uuids`, 1,000 at most, only those. Asks for one page at a time; raises `RunError`.
     """
     span, after = Span(first, end), ""
     while span and names:
@@ -114,7 +114,7 @@ def stored_events(  # noqa: PLR0913  # a question has these parts
             last = rows[-1]
             whole = [one for one in rows if (one.timestamp, one.uuid) != (last.timestamp, last.uuid)]
             if not whole:
-                raise Refused(f"PostHog holds {page_rows:,} events of one uuid at one time: {last.uuid}")
+                raise RunError(f"PostHog holds {page_rows:,} events of one uuid at one time: {last.uuid}")
             yield from whole
             span.start, after = _time(last.timestamp), last.uuid
 
@@ -141,7 +141,7 @@ def _time(timestamp: str) -> datetime:
 def copies_by_uuid(api: QueryApi, events: Collection[Mapping[str, Any]]) -> dict[str, int]:
     """Return how many rows PostHog holds of each of these events, by uuid; what it doesn't hold isn't there.
 
-    A day is looked at as a whole, as a copy of an event may have another time of it. Raises `Refused` or `Busy`.
+    A day is looked at as a whole, as a copy of an event may have another time of it. Raises `RunError`.
     """
     days = [str(event["timestamp"])[:10] for event in events]
     if not days:

@@ -1,7 +1,8 @@
-"""The file of a preview, in: its path; out: the records and events that it holds.
+"""File of a preview, to read from: its tables, records, events and plan.
 
-Knows neither Singer nor rules. The file is SQLite, holds personal data and is its owner's alone. Other programs read it
-too: a change of its tables needs a new `FORMAT`. What is packed is JSON, compressed by zlib.
+Takes the file's path. The file is SQLite, has personal data in it and is its owner's alone. Other programs read it too:
+a change of its tables needs a new `FORMAT`. What is packed is JSON, compressed by zlib.
+
 """
 
 from __future__ import annotations
@@ -13,27 +14,27 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from target_posthog.posthog.client import Refused
+from target_posthog.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.mapping.stream_rules import Event
 
-FORMAT = "1"
+FORMAT = "2"
 DEFAULT_PATH = ".preview/preview.sqlite"
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE record (
   id INTEGER PRIMARY KEY,  -- in the order of reading
   stream TEXT NOT NULL,
-  name TEXT NOT NULL,      -- such as id=5001: never personal
+  name TEXT NOT NULL,      -- what people call it, such as #1001, or else its key_name: never personal
+  key_name TEXT NOT NULL,  -- such as id=5001: never personal
   key TEXT NOT NULL,       -- a JSON list: the values of the key properties
-  label TEXT,              -- as people call it, such as #1001
   body BLOB NOT NULL,      -- packed: the record as read
   left_out TEXT,           -- the name of the rule that leaves it out
-  refused TEXT,            -- why a run that sends would refuse it or one of its events
+  undeliverable TEXT,      -- why it, or one of its events, couldn't be delivered
   explanation BLOB,        -- packed: what each rule did, explanation.py
   personal BLOB NOT NULL   -- packed: personal values in it and its events, each with its stand-in
 );
@@ -62,29 +63,24 @@ CREATE TABLE plan (body TEXT);
 INDEXES = """
 CREATE INDEX record_of_stream ON record (stream, id);
 CREATE INDEX record_left_out ON record (left_out, id) WHERE left_out IS NOT NULL;
-CREATE INDEX record_refused ON record (id) WHERE refused IS NOT NULL;
+CREATE INDEX record_undeliverable ON record (id) WHERE undeliverable IS NOT NULL;
 CREATE INDEX event_of_record ON event (record);
 CREATE INDEX event_of_day ON event (event, timestamp);
 CREATE INDEX event_of_time ON event (timestamp);
 CREATE INDEX event_of_person ON event (distinct_id, timestamp);
 """
-RECORD = "record.id, stream, name, label, left_out, refused"
+RECORD = "record.id, stream, name, key_name, left_out, undeliverable"
 
 
 class KnownRecord(NamedTuple):
-    """A record of the preview, without its content."""
+    """A record of the preview, without its content; `name` is what people call it, `key_name` its keys."""
 
     id: int
     stream: str
     name: str
-    label: str | None
+    key_name: str
     left_out: str | None
-    refused: str | None
-
-    @property
-    def called(self) -> str:
-        """Return what people know it by; never personal."""
-        return self.label or self.name
+    undeliverable: str | None
 
 
 class PlannedEvent(NamedTuple):
@@ -100,11 +96,11 @@ class PlannedEvent(NamedTuple):
 
 
 class PreviewFile:
-    """A preview to read from, open until `close`; raises `Refused` if there is none."""
+    """A preview to read from, open until `close`; raises `RunError` if there is none."""
 
     def __init__(self, path: str) -> None:
         if not Path(path).is_file():
-            raise Refused(
+            raise RunError(
                 f"There is no preview at {path}: `meltano --environment=preview run sync` makes one, as does the "
                 "target with the setting `preview_path`"
             )
@@ -115,7 +111,7 @@ class PreviewFile:
             self.meta = {}
         if self.meta.get("format") != FORMAT:
             self._database.close()
-            raise Refused(f"{path} is no preview that this version can read; make a new one")
+            raise RunError(f"{path} is no preview that this version can read; make a new one")
 
     def close(self) -> None:
         """Close the file."""
@@ -131,8 +127,8 @@ class PreviewFile:
         """Yield each record in the order of reading."""
         return map(KnownRecord._make, self._database.execute(f"SELECT {RECORD} FROM record ORDER BY id"))  # noqa: S608  # a constant
 
-    def called(self, words: str) -> list[KnownRecord]:
-        """Return the records that people call so, in the order of reading."""
+    def find(self, words: str) -> list[KnownRecord]:
+        """Return the records that have this name, or that people find by these words, in the order of reading."""
         sql = f"SELECT {RECORD} FROM lookup JOIN record ON record.id = record WHERE value = ? ORDER BY record.id"  # noqa: S608  # the same
         return [KnownRecord._make(row) for row in self._database.execute(sql, [plain(words)])]
 
@@ -157,9 +153,9 @@ def plain(words: str) -> str:
     return words.strip().casefold()
 
 
-def packed(said: JSON) -> bytes:
-    """Return JSON, compressed."""
-    return zlib.compress(msgspec.json.encode(said), 1)
+def packed(value: JSON) -> bytes:
+    """Return a value as JSON, compressed."""
+    return zlib.compress(msgspec.json.encode(value), 1)
 
 
 def unpacked(body: bytes | None) -> JSON:

@@ -1,18 +1,24 @@
-"""A plan for people, in: a plan; out: lines of text.
+"""Text of a plan and of an explanation, for people.
 
-Pure; nothing in the lines is personal.
+Pure: takes a plan, or a record with what each rule did with it; yields lines. Nothing in a plan's lines is personal;
+what an explanation is given may be masked before.
+
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from target_posthog.mapping.language.functions import JSON
+    from target_posthog.preview.file import KnownRecord, PlannedEvent
 
 MOST_DAYS = 7
+MARKS = {True: "+", False: "-"}
+LONGEST_VALUE = 100  # characters; the record above it shows the whole value
 
 
 def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
@@ -20,8 +26,8 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     bill, persons = plan["bill"], plan["persons"]
     records = ", ".join(f"{count:,} {stream}" for stream, count in plan["records"].items()) or "no records"
     yield f"A run would send {bill['events']:,} events, of {records}; nothing has been sent"
-    for name, one in plan["events"].items():
-        yield f"  {name}: {one['count']:,}{_more(one)}"
+    for name, event in plan["events"].items():
+        yield f"  {name}: {event['count']:,}{_more(event)}"
     if plan["oldest"]:
         yield f"  from {plan['oldest']} to {plan['newest']}: {plan['historical']:,} historical, {plan['live']:,} live"
     yield from _day_lines(plan["days"])
@@ -30,21 +36,21 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
         f"  PostHog would bill {bill['events']:,} events: {bill['identified']:,} with a person, "
         f"{bill['anonymous']:,} anonymous"
     )
-    for kind, words in (("left_out", "left out of"), ("refused", "REFUSED, which would end the run, of")):
-        for one in plan[kind]:
-            yield f"  {words} {one['stream']}: {one['records']:,} records ({one['reason']}){_such_as(one)}"
+    for kind, words in (("left_out", "left out of"), ("undeliverable", "UNDELIVERABLE, which would end the run, of")):
+        for reason in plan[kind]:
+            yield f"  {words} {reason['stream']}: {reason['records']:,} records ({reason['reason']}){_such_as(reason)}"
     for stream, count in plan["without_events"].items():
         yield f"  no event from {count:,} records of {stream}"
     if plan["personal"]:
-        fields = ", ".join(f"{one['name']} ({one['events']:,})" for one in plan["personal"])
+        fields = ", ".join(f"{field['name']} ({field['events']:,})" for field in plan["personal"])
         yield f"  personal data would leave in: {fields}"
-    for one in plan["warnings"]:
-        yield f"  warning: {one['text']}{_such_as(one)}"
+    for warning in plan["warnings"]:
+        yield f"  warning: {warning['text']}{_such_as(warning)}"
 
 
-def _more(one: Mapping[str, JSON]) -> str:
-    money = "".join(f", {amount} {currency}" for currency, amount in one["money"].items())
-    repeated = f", {one['repeated']:,} repeated" if one["repeated"] else ""
+def _more(event: Mapping[str, JSON]) -> str:
+    money = "".join(f", {amount} {currency}" for currency, amount in event["money"].items())
+    repeated = f", {event['repeated']:,} repeated" if event["repeated"] else ""
     return f"{money}{repeated}"
 
 
@@ -52,16 +58,80 @@ def _day_lines(days: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the last days with events."""
     if len(days) > MOST_DAYS:
         yield f"  the last {MOST_DAYS} of {len(days):,} days:"
-    for one in days[-MOST_DAYS:]:
+    for day in days[-MOST_DAYS:]:
         money: dict[str, list[str]] = {}
-        for name, sums in one["money"].items():
+        for name, sums in day["money"].items():
             money[name] = [f"{amount} {currency}" for currency, amount in sums.items()]
         events = ", ".join(
             f"{count:,} {name}{' (' + ', '.join(money[name]) + ')' if name in money else ''}"
-            for name, count in one["events"].items()
+            for name, count in day["events"].items()
         )
-        yield f"    {one['day']}: {events}"
+        yield f"    {day['day']}: {events}"
 
 
-def _such_as(one: Mapping[str, JSON]) -> str:
-    return f", such as {', '.join(one['examples'])}" if one["examples"] else ""
+def _such_as(reason: Mapping[str, JSON]) -> str:
+    return f", such as {', '.join(reason['examples'])}" if reason["examples"] else ""
+
+
+def explanation_lines(
+    record: KnownRecord,
+    content: JSON,
+    explanation: Iterable[Mapping[str, Any]],
+    events: Sequence[PlannedEvent],
+    known: Collection[str] | None,
+) -> Iterator[str]:
+    """Yield the record, what each rule did, and the events; `known` are the uuids that PostHog has, if it was asked."""
+    yield f"{record.name} ({record.stream}, {record.key_name})"
+    if record.left_out:
+        yield f"Left out: {record.left_out}"
+    if record.undeliverable:
+        yield f"UNDELIVERABLE, which would end a run: {record.undeliverable}"
+    yield "\nThe record as read"
+    yield from (f"  {line}" for line in json.dumps(content, indent=2, ensure_ascii=False).splitlines())
+    yield "\nThe rules (+ fired, - didn't)"
+    for rule in explanation:
+        yield from _rule_lines(rule)
+    yield f"\nThe events: {len(events)}"
+    for planned in sorted(events, key=lambda planned: planned.event["timestamp"]):
+        yield from _event_lines(planned, known)
+
+
+def _rule_lines(rule: Mapping[str, Any]) -> Iterator[str]:
+    verb = "leaves out" if rule["kind"] == "leave_out" else "makes"
+    why_not = f": {rule['why_not']}" if rule["why_not"] else ""
+    yield f"  {MARKS[rule['fired']]} {verb} `{rule['rule']}`{why_not}"
+    for what, reason in rule["missing"].items():
+        yield f"      without {what}: {reason}"
+    if rule["for_each"]:
+        yield f"      for each of {_asked(rule['for_each'])} items"
+    for attempt in rule["attempts"]:
+        if attempt["item"] is not None:
+            why = f": {attempt['why_not']}" if attempt["why_not"] else ""
+            yield f"      {MARKS[attempt['fired']]} item {attempt['item'] + 1}{why}"
+        if attempt["when"]:
+            yield f"      when {_asked(attempt['when'])}"
+        for candidate in attempt["candidates"]:
+            why = "counts" if candidate["counts"] else candidate["why_not"]
+            yield f"      {candidate['key']} {candidate['expression']} = {_short(candidate['value'])}: {why}"
+
+
+def _event_lines(planned: PlannedEvent, known: Collection[str] | None) -> Iterator[str]:
+    event = planned.event
+    verdict = "PostHog wasn't asked"
+    if known is not None:
+        verdict = "PostHog has it" if event["uuid"] in known else "PostHog doesn't have it"
+    repeated = "; a later one here is the same to PostHog" if planned.repeated else ""
+    yield f"  {event['timestamp']}  {event['event']}  (rule `{planned.rule}`)"
+    yield f"      uuid {event['uuid']}  distinct id {event['distinct_id']}"
+    yield f"      {verdict}{repeated}"
+    for name, value in event["properties"].items():
+        yield f"      {name}: {json.dumps(value, ensure_ascii=False)}"
+
+
+def _asked(asked: Mapping[str, JSON]) -> str:
+    return f"{asked['expression']} = {asked['problem'] or _short(asked['value'])}"
+
+
+def _short(value: JSON) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."

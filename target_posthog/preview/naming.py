@@ -1,13 +1,15 @@
-"""How people name a record, in: what a mapping's `records` says of a stream, then records; out: a label, words.
+"""Names of records: what people call a record, and the other words by which they find it.
 
-Pure, and knows no stream.
+Pure: takes what a mapping's `records` has for a stream, then records; returns texts.
+
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_posthog.mapping.language.compiler import Compiler, RuleError
+from target_posthog.errors import RuleError
+from target_posthog.mapping.language.compiler import Compiler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,30 +17,30 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.compiler import Record, Value
     from target_posthog.mapping.language.functions import JSON
 
-KEYS = {"label", "find"}
+KEYS = {"name", "find"}
 
 
 class Naming:
-    """The names of a stream's records: `label` is an expression for what they are called, `find` a list of other words.
+    """The names of a stream's records: `name` is an expression for their name, `find` a list of them for other words.
 
     Raises `RuleError` for what is no such expression.
     """
 
-    def __init__(self, stream: str, said: Mapping[str, JSON]) -> None:
+    def __init__(self, stream: str, spec: Mapping[str, JSON]) -> None:
         place = f"`records` of the mapping, stream `{stream}`"
-        if not said.keys() <= KEYS or not isinstance(said.get("find", []), list):
-            raise RuleError(f"{place}: `label` is an expression, `find` a list of them")
+        if not spec.keys() <= KEYS or not isinstance(spec.get("find", []), list):
+            raise RuleError(f"{place}: `name` is an expression, `find` a list of them")
         compiler = Compiler(place, {})
-        self._label = compiler.droppable("label", said.get("label"))
-        self._words = [compiler.value("find", one) for one in said.get("find", [])]
+        self._name = compiler.optional("name", spec.get("name"))
+        self._words = [compiler.value("find", text) for text in spec.get("find", [])]
 
-    def label(self, record: Record) -> str | None:
-        """Return what people call a record, None if the mapping doesn't say or the record lacks it."""
-        return _text(self._label, record) if self._label else None
+    def name(self, record: Record) -> str | None:
+        """Return a record's name; None if the mapping doesn't say it or the record has none."""
+        return _text(self._name, record) if self._name else None
 
     def words(self, record: Record) -> list[str]:
         """Return the other words by which people find it."""
-        return [word for one in self._words if (word := _text(one, record))]
+        return [word for value in self._words if (word := _text(value, record))]
 
 
 def _text(value: Value, record: Record) -> str | None:

@@ -1,6 +1,8 @@
-"""Personal data is found and masked, in: records, events and the names of fields; out: stand-ins for the values.
+"""Personal data in records and events, and stand-ins for it.
 
-Pure, and knows no stream: a field is personal by its name, or because the mapping's glossary says so.
+Pure: takes values with the names of their fields, returns those that are personal, and stand-ins for them. A field is
+personal by its name, or because the mapping's glossary says so.
+
 """
 
 from __future__ import annotations
@@ -10,13 +12,13 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from target_posthog.preview.places import places_of
+from target_posthog.mapping.event import places_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.mapping.stream_rules import Event
 
 # The path of a field from the stream's name on, such as `orders.customer.email`.
 PERSONAL_PATH = re.compile(
@@ -40,27 +42,27 @@ def is_personal(path: str) -> bool:
     return PERSONAL_PATH.fullmatch(path) is not None
 
 
-def personal_values(said: JSON, path: str) -> list[tuple[str, str]]:
+def personal_values(content: JSON, path: str) -> list[tuple[str, str]]:
     """Return the values in a JSON value whose fields sound personal, each with its field's name."""
     found: list[tuple[str, str]] = []
-    waiting = [(path, said)]
+    waiting = [(path, content)]
     while waiting:
-        path, one = waiting.pop()
-        if isinstance(one, dict):
-            waiting += [(f"{path}.{name}", value) for name, value in one.items() if value]
-        elif isinstance(one, list):
-            waiting += [(path, value) for value in one]
-        elif one and one is not True and is_personal(path):
-            found.append((path.rpartition(".")[2], str(one)))
+        path, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(f"{path}.{name}", entry) for name, entry in value.items() if entry]
+        elif isinstance(value, list):
+            waiting += [(path, item) for item in value]
+        elif value and value is not True and is_personal(path):
+            found.append((path.rpartition(".")[2], str(value)))
     return found
 
 
 def personal_values_of(event: Event, names: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield the personal values of an event; properties called one of `names` are personal as a whole."""
+    """Yield the personal values of an event; properties whose names are among `names` are personal as a whole."""
     for place, properties in places_of(event).items():
         for name, value in properties.items():
             if name in names:
-                yield from ((name, one) for one in _texts(value))
+                yield from ((name, text) for text in _texts(value))
             else:
                 yield from personal_values(value, f"{place}.{name}")
     if "@" in event["distinct_id"]:
@@ -89,30 +91,30 @@ def stand_ins(values: Iterable[tuple[str, str]], secret: bytes) -> dict[str, str
     return found
 
 
-def masked(said: JSON, instead: Mapping[str, str]) -> JSON:
+def masked(content: JSON, instead: Mapping[str, str]) -> JSON:
     """Return a JSON value with the personal values in its texts replaced, where they are whole words in any case."""
-    known = {value.casefold(): one for value, one in instead.items() if value}
+    known = {value.casefold(): stand_in for value, stand_in in instead.items() if value}
     if not known:
-        return said
+        return content
     longest_first = sorted(known, key=len, reverse=True)
     pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
 
-    def mask(one: JSON) -> JSON:
-        if isinstance(one, dict):
-            return {name: mask(value) for name, value in one.items()}
-        if isinstance(one, list):
-            return [mask(value) for value in one]
-        if one is None or isinstance(one, bool):
-            return one
-        text = pattern.sub(lambda found: known.get(found[0].casefold(), "masked"), str(one))
-        return one if text == str(one) else text
+    def mask(value: JSON) -> JSON:
+        if isinstance(value, dict):
+            return {name: mask(entry) for name, entry in value.items()}
+        if isinstance(value, list):
+            return [mask(item) for item in value]
+        if value is None or isinstance(value, bool):
+            return value
+        text = pattern.sub(lambda found: known.get(found[0].casefold(), "masked"), str(value))
+        return value if text == str(value) else text
 
-    return mask(said)
+    return mask(content)
 
 
-def _texts(said: JSON) -> Iterator[str]:
-    if isinstance(said, (dict, list)):
-        for one in said.values() if isinstance(said, dict) else said:
-            yield from _texts(one)
-    elif said and not isinstance(said, bool):
-        yield str(said)
+def _texts(value: JSON) -> Iterator[str]:
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+    elif value and not isinstance(value, bool):
+        yield str(value)

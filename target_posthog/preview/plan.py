@@ -1,6 +1,8 @@
-"""What a run would do, in: a preview's records and events; out: the plan, as JSON values.
+"""Plan: the forecast of what a run would send, made from a preview.
 
-Pure, and knows neither files nor rules. Money stays exact and is written as text; times are RFC 3339 in UTC.
+Pure: takes a preview's records and events, returns JSON values. Money stays exact and is written as text; times are RFC
+3339 in UTC.
+
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.mapping.event import LINK_KEYS, PLACES, is_identified, places_of
 from target_posthog.preview.personal import personal_names_of
 from target_posthog.preview.persons import Persons
-from target_posthog.preview.places import is_identified, places_of
 from target_posthog.preview.warnings import Gaps, never_filled
 
 if TYPE_CHECKING:
@@ -22,9 +24,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
     from target_posthog.preview.file import KnownRecord, PlannedEvent
 
-FORMAT = 1
 MOST_EXAMPLES = 3
-PLACES = ("properties", "set", "set_once", "unset", "group_set")
 
 Sums = dict[str, Decimal]  # by currency
 
@@ -40,12 +40,12 @@ class Reasons:
         """Count a record."""
         self.records += 1
         if len(self.examples) < MOST_EXAMPLES:
-            self.examples.append(record.called)
+            self.examples.append(record.name)
 
 
 @dataclass
-class EventFigures:
-    """The figures of all events of one name; `filled` counts by place and property the events that carry it."""
+class EventCounts:
+    """The counts and sums of all events of one name; `filled` counts by place and property the events that carry it."""
 
     count: int = 0
     repeated: int = 0
@@ -57,25 +57,25 @@ class EventFigures:
     filled: dict[str, Counter[str]] = field(default_factory=lambda: {place: Counter() for place in PLACES})
     sample: dict[str, JSON] | None = None
 
-    def add(self, one: PlannedEvent) -> None:
+    def add(self, planned: PlannedEvent) -> None:
         """Count an event."""
-        timestamp = one.event["timestamp"]
+        timestamp = planned.event["timestamp"]
         self.count += 1
-        self.historical += one.historical
-        self.identified += is_identified(one.event)
+        self.historical += planned.historical
+        self.identified += is_identified(planned.event)
         self.oldest = min(self.oldest or timestamp, timestamp)
         self.newest = max(self.newest, timestamp)
-        for place, properties in places_of(one.event).items():
+        for place, properties in places_of(planned.event).items():
             self.filled[place].update(properties.keys())
-        if one.amount and one.currency:
-            self.money[one.currency] += Decimal(one.amount)
+        if planned.amount and planned.currency:
+            self.money[planned.currency] += Decimal(planned.amount)
 
     def announce(self, entry: EventEntry) -> None:
         """Let the properties that a rule names be known, also those that no event carries."""
-        for one in entry["properties"]:
-            self.filled[one["place"]].setdefault(one["name"], 0)
+        for named in entry["properties"]:
+            self.filled[named["place"]].setdefault(named["name"], 0)
 
-    def figures(self) -> dict[str, JSON]:
+    def as_json(self) -> dict[str, JSON]:
         """Return them as JSON values."""
         return {
             "count": self.count,
@@ -102,8 +102,8 @@ class Planning:
         self._records: Counter[str] = Counter()
         self._without_events: Counter[str] = Counter()
         self._left_out: dict[tuple[str, str], Reasons] = defaultdict(Reasons)
-        self._refused: dict[tuple[str, str], Reasons] = defaultdict(Reasons)
-        self._events: dict[str, EventFigures] = defaultdict(EventFigures)
+        self._undeliverable: dict[tuple[str, str], Reasons] = defaultdict(Reasons)
+        self._events: dict[str, EventCounts] = defaultdict(EventCounts)
         self._days: dict[str, tuple[Counter[str], dict[str, Sums]]] = {}
         self._personal_events: Counter[tuple[str, str]] = Counter()
         self._persons = Persons()
@@ -122,48 +122,48 @@ class Planning:
         for entry in self._entries:
             if entry["event"] in self._events and entry["stream"] in self._records:
                 self._events[entry["event"]].announce(entry)
-        return self._figures()
+        return self._as_json()
 
     def _add_record(self, record: KnownRecord, *, has_events: bool) -> None:
         self._records[record.stream] += 1
         if record.left_out:
             self._left_out[record.stream, record.left_out].add(record)
-        if record.refused:
-            self._refused[record.stream, record.refused].add(record)
-        if not (has_events or record.left_out or record.refused):
+        if record.undeliverable:
+            self._undeliverable[record.stream, record.undeliverable].add(record)
+        if not (has_events or record.left_out or record.undeliverable):
             self._without_events[record.stream] += 1
 
-    def _add_event(self, record: KnownRecord, one: PlannedEvent) -> None:
-        event = one.event
-        name, figures = event["event"], self._events[event["event"]]
-        if one.repeated:
-            figures.repeated += 1
+    def _add_event(self, record: KnownRecord, planned: PlannedEvent) -> None:
+        event = planned.event
+        name, counts = event["event"], self._events[event["event"]]
+        if planned.repeated:
+            counts.repeated += 1
             return
-        figures.add(one)
-        figures.sample = figures.sample or {"stream": record.stream, "record": record.called, "event": event}
-        counts, money = self._days.setdefault(event["timestamp"][:10], (Counter(), {}))
-        counts[name] += 1
-        if one.amount and one.currency:
-            money.setdefault(name, defaultdict(Decimal))[one.currency] += Decimal(one.amount)
+        counts.add(planned)
+        counts.sample = counts.sample or {"stream": record.stream, "record": record.name, "event": event}
+        day_counts, money = self._days.setdefault(event["timestamp"][:10], (Counter(), {}))
+        day_counts[name] += 1
+        if planned.amount and planned.currency:
+            money.setdefault(name, defaultdict(Decimal))[planned.currency] += Decimal(planned.amount)
         self._personal_events.update(personal_names_of(event, self._personal))
         if is_identified(event):
             person = self._persons.of(event["distinct_id"])
-            for key in ("$anon_distinct_id", "alias"):
+            for key in LINK_KEYS:
                 if isinstance(event["properties"].get(key), str):
                     self._persons.link(person, event["properties"][key])
         self._gaps.add(record, event)
 
-    def _figures(self) -> dict[str, Any]:
-        events = {name: one.figures() for name, one in sorted(self._events.items())}
-        counts = {
-            key: sum(one[key] for one in events.values())
+    def _as_json(self) -> dict[str, Any]:
+        events = {name: counts.as_json() for name, counts in sorted(self._events.items())}
+        totals = {
+            key: sum(event[key] for event in events.values())
             for key in ("count", "historical", "live", "identified", "anonymous")
         }
         return {
             **self._about,
             "records": dict(sorted(self._records.items())),
             "left_out": _reasons(self._left_out),
-            "refused": _reasons(self._refused),
+            "undeliverable": _reasons(self._undeliverable),
             "without_events": dict(sorted(self._without_events.items())),
             "events": events,
             "days": [
@@ -180,11 +180,11 @@ class Planning:
                 "persons": self._persons.count,
                 "merged": self._persons.ids - self._persons.count,
             },
-            "bill": {"events": counts["count"], "identified": counts["identified"], "anonymous": counts["anonymous"]},
-            "historical": counts["historical"],
-            "live": counts["live"],
-            "oldest": min((one["oldest"] for one in events.values() if one["oldest"]), default=None),
-            "newest": max((one["newest"] for one in events.values() if one["newest"]), default=None),
+            "bill": {"events": totals["count"], "identified": totals["identified"], "anonymous": totals["anonymous"]},
+            "historical": totals["historical"],
+            "live": totals["live"],
+            "oldest": min((event["oldest"] for event in events.values() if event["oldest"]), default=None),
+            "newest": max((event["newest"] for event in events.values() if event["newest"]), default=None),
             "personal": [
                 {"name": name, "place": place, "events": count}
                 for (place, name), count in sorted(self._personal_events.items())
@@ -195,8 +195,8 @@ class Planning:
     def _money(self) -> dict[str, dict[str, str]]:
         """Return the sums by currency and event."""
         found: dict[str, dict[str, str]] = {}
-        for name, one in sorted(self._events.items()):
-            for currency, amount in one.money.items():
+        for name, counts in sorted(self._events.items()):
+            for currency, amount in counts.money.items():
                 found.setdefault(currency, {})[name] = f"{amount:f}"
         return dict(sorted(found.items()))
 
@@ -207,6 +207,6 @@ def _texts(sums: Sums) -> dict[str, str]:
 
 def _reasons(found: Mapping[tuple[str, str], Reasons]) -> list[dict[str, JSON]]:
     return [
-        {"stream": stream, "reason": reason, "records": one.records, "examples": one.examples}
-        for (stream, reason), one in sorted(found.items())
+        {"stream": stream, "reason": reason, "records": group.records, "examples": group.examples}
+        for (stream, reason), group in sorted(found.items())
     ]

@@ -1,6 +1,8 @@
-"""What in a plan deserves a second look, in: events with their records, figures; out: warnings, as JSON values.
+"""Warnings of a plan: what in it deserves a second look.
 
-Pure, and knows no property by name but PostHog's own. Examples are names of records, never personal.
+Pure: takes events with their records, then the plan's counts; returns JSON values. Examples are names of records, never
+personal.
+
 """
 
 from __future__ import annotations
@@ -8,13 +10,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.preview.places import is_identified
+from target_posthog.mapping.event import IDENTIFY, is_identified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.mapping.stream_rules import Event
     from target_posthog.preview.file import KnownRecord
     from target_posthog.preview.persons import Persons
 
@@ -29,9 +31,8 @@ class Gaps:
         self._persons = persons
         self._nobody: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = defaultdict(list)
-        self._described: list[
-            tuple[str, str, str]
-        ] = []  # an id, the stream and the name of the record that describes it
+        # A distinct id, and the stream and the name of the record that describes its person.
+        self._described: list[tuple[str, str, str]] = []
 
     def add(self, record: KnownRecord, event: Event) -> None:
         """Look at an event."""
@@ -39,12 +40,12 @@ class Gaps:
             name = event["event"]
             self._nobody[name] += 1
             if len(self._examples[name]) < MOST_EXAMPLES:
-                self._examples[name].append(record.called)
-        elif event["event"] == "$identify" and "$set" in event["properties"]:
-            self._described.append((event["distinct_id"], record.stream, record.called))
+                self._examples[name].append(record.name)
+        elif event["event"] == IDENTIFY and "$set" in event["properties"]:
+            self._described.append((event["distinct_id"], record.stream, record.name))
 
     def warnings(self, events: Mapping[str, Mapping[str, JSON]]) -> Iterator[dict[str, Any]]:
-        """Yield the warnings, with the figures of the events by name."""
+        """Yield the warnings, with the plan's counts of the events, by name."""
         # Where all events of a name are of nobody, the mapping wants it so.
         gaps = {name: count for name, count in sorted(self._nobody.items()) if events[name]["identified"]}
         if gaps:
@@ -53,14 +54,16 @@ class Gaps:
                 "about": "nobody",
                 "text": f"events of nobody, which count for no person: {listed}",
                 "count": sum(gaps.values()),
-                "examples": list(dict.fromkeys(one for name in gaps for one in self._examples[name]))[:MOST_EXAMPLES],
+                "examples": list(dict.fromkeys(record for name in gaps for record in self._examples[name]))[
+                    :MOST_EXAMPLES
+                ],
             }
         yield from self._shared()
 
     def _shared(self) -> Iterator[dict[str, Any]]:
         describing: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-        for one, stream, called in self._described:
-            describing[self._persons.of(one), stream][called] = None
+        for distinct_id, stream, record in self._described:
+            describing[self._persons.of(distinct_id), stream][record] = None
         shared: dict[str, list[str]] = defaultdict(list)
         for (_, stream), names in describing.items():
             if len(names) > 1:
@@ -77,19 +80,19 @@ class Gaps:
 
 def never_filled(events: Mapping[str, Mapping[str, JSON]]) -> Iterator[dict[str, Any]]:
     """Yield a warning for each event with properties that are empty, always or nearly so."""
-    for name, one in events.items():
-        filled: dict[str, int] = {**one["properties"], **one["set"], **one["set_once"]}
+    for name, event in events.items():
+        filled: dict[str, int] = {**event["properties"], **event["set"], **event["set_once"]}
         empty = [prop for prop, count in filled.items() if count == 0]
-        seldom = [prop for prop, count in filled.items() if 0 < count < one["count"] * SELDOM]
-        said = [
+        seldom = [prop for prop, count in filled.items() if 0 < count < event["count"] * SELDOM]
+        sentences = [
             f"{len(names)} of {len(filled)} properties are {how}: {', '.join(names)}"
             for names, how in ((empty, "always empty"), (seldom, f"in fewer than {SELDOM:.0%} of the events"))
             if names
         ]
-        if said:
+        if sentences:
             yield {
                 "about": "empty",
-                "text": f"`{name}`: {'; '.join(said)}",
+                "text": f"`{name}`: {'; '.join(sentences)}",
                 "count": len(empty) + len(seldom),
                 "examples": [],
             }

@@ -1,6 +1,7 @@
-"""The file of a preview is written, in: rows; out: a whole file in place of an earlier one, or none.
+"""Writer of a preview's file: a whole file takes the place of an earlier one, or nothing changes.
 
-Knows the tables, and not what the rows mean. Raises `Refused` where the disk says no.
+Takes rows; knows the tables, not what the rows mean. Raises `RunError` if the disk can't take them.
+
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.posthog.client import Refused
+from target_posthog.errors import RunError
 from target_posthog.preview.file import FORMAT, INDEXES, TABLES, PreviewFile, packed
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class PreviewWriter:
             self._unfinished.unlink(missing_ok=True)
             os.close(os.open(self._unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except OSError as error:
-            raise self._refused(error.strerror) from None
+            raise self._unwritable(error.strerror) from None
         self._tidy = weakref.finalize(self, self._unfinished.unlink, missing_ok=True)  # however the process ends
         self._database = sqlite3.connect(self._unfinished, isolation_level=None)
         # Without a journal nothing lies beside the file; one that isn't finished is thrown away anyway.
@@ -43,7 +44,7 @@ class PreviewWriter:
 
     def add(self, table: str, row: Mapping[str, Any]) -> None:
         """Write a row; a value that is an object or a list is packed."""
-        values = [packed(one) if isinstance(one, (dict, list)) else one for one in row.values()]
+        values = [packed(value) if isinstance(value, (dict, list)) else value for value in row.values()]
         self._write(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", values)  # noqa: S608  # names are the code's
 
     def add_event(self, row: Mapping[str, Any]) -> None:
@@ -65,7 +66,7 @@ class PreviewWriter:
             self._database.execute("COMMIT")
             self._database.executescript(INDEXES)
         except sqlite3.Error as error:
-            raise self._refused(str(error)) from None
+            raise self._unwritable(str(error)) from None
 
     def read(self) -> PreviewFile:
         """Open the finished file to read from, before it is in its place."""
@@ -79,19 +80,19 @@ class PreviewWriter:
         self._unfinished.replace(self.path)
 
     def discard(self) -> None:
-        """Throw the unfinished file away; the earlier one stays."""
+        """Close and remove the unfinished file; the earlier one stays."""
         self._database.close()
-        self.drop()
+        self.remove()
 
-    def drop(self) -> None:
-        """Throw the unfinished file away, also in the middle of a write."""
+    def remove(self) -> None:
+        """Remove the unfinished file, also in the middle of a write."""
         self._tidy()
 
     def _write(self, sql: str, values: list[Any]) -> None:
         try:
             self._database.execute(sql, values)
         except sqlite3.Error as error:  # a full disk; its words quote no row
-            raise self._refused(str(error)) from None
+            raise self._unwritable(str(error)) from None
 
-    def _refused(self, reason: str | None) -> Refused:
-        return Refused(f"`preview_path`: the file {self.path} can't be written ({reason})")
+    def _unwritable(self, reason: str | None) -> RunError:
+        return RunError(f"`preview_path`: the file {self.path} can't be written ({reason})")

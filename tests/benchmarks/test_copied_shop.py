@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import fields, is_dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -46,9 +47,18 @@ def copied(value, number, done):
         done[id(value)] = others = []
         others.extend(copied(one, number, done) for one in value)
         return others
+    if is_dataclass(value) or type(value) is tuple:
+        return rebuilt(value, number, done)
     if isinstance(value, str):
         return json.loads(copy(marked(json.dumps(value).encode()), number))
     return value
+
+
+def rebuilt(value, number, done):
+    """Return a tuple or a dataclass, such as a sale whose link is a node, with its parts copied."""
+    if isinstance(value, tuple):
+        return tuple(copied(one, number, done) for one in value)
+    return replace(value, **{one.name: copied(getattr(value, one.name), number, done) for one in fields(value)})
 
 
 class Recorder:

@@ -28,6 +28,8 @@ PYTHONS_GOODBYE = re.compile(
     r"keyboardinterrupt",
     re.DOTALL,
 )
+# If it is cut short before it can run anything, it calls that fatal, with whatever error its own modules raised.
+PYTHONS_FALSE_START = re.compile(r"^fatal python error: (?:init_\w+|error evaluating path).*", re.DOTALL | re.MULTILINE)
 KIND_OF_ERROR = r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit|Interrupt))\b"
 PARTS_OF_AN_ADDRESS = ("name", "company", "address1", "address2", "zip", "city", "phone")
 OF_THE_FIRST = ("first_shop",)  # of a person who is in several stores: the one that was read first
@@ -171,7 +173,7 @@ def said(logs: Mapping[str, str], personal: Iterable[str]) -> list[str]:
     found = []
     for name, log in logs.items():
         lower = log.lower()
-        if "traceback (most recent call last)" in PYTHONS_GOODBYE.sub("", lower):
+        if "traceback (most recent call last)" in PYTHONS_GOODBYE.sub("", PYTHONS_FALSE_START.sub("", lower)):
             kinds = ", ".join(sorted(set(re.findall(KIND_OF_ERROR, log, re.MULTILINE))))
             found.append(f"{name} logs a traceback ({kinds})")
         found += [f"{name} logs a credential ({len(one)} characters)" for one in set(re.findall(SECRETS, log))]

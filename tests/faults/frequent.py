@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from tap_shopify_orders.once import once
 from tap_shopify_orders.shopify.bulk import BulkOperations
+from tap_shopify_orders.store_run import StoreRun
 from tap_shopify_orders.tap import TapShopifyOrders
-from target_posthog.target import TargetPostHog
+from target_posthog.singer.target import TargetPostHog
 
 if TYPE_CHECKING:
+    from tap_shopify_orders.shopify.client import Client
     from tap_shopify_orders.streams import ShopStream
 
 RECORDS_BETWEEN_STATES = 7
@@ -22,21 +23,26 @@ RECORDS_PER_OPERATION = 25
 CLOCK_SPEED = 600  # of the wait for a bulk operation: an hour takes six seconds
 
 
-class FrequentTap(TapShopifyOrders):
-    """The tap, with a STATE every few records, and less patience with bulk operations."""
+class FrequentStoreRun(StoreRun):
+    """A store's run, with a STATE every few records, and less patience with bulk operations."""
 
-    @once
-    def bulk(self) -> BulkOperations:
-        """The store's bulk operations, by a fast clock."""
-        return BulkOperations(self.client, clock=lambda: time.monotonic() * CLOCK_SPEED)
+    def bulk_operations(self, client: Client) -> BulkOperations:
+        """Return the store's bulk operations, by a fast clock."""
+        return BulkOperations(client, clock=lambda: time.monotonic() * CLOCK_SPEED)
 
     def discover_streams(self) -> list[ShopStream]:
-        """Return the tap's streams."""
+        """Return the run's streams."""
         streams = super().discover_streams()
         for one in streams:
             one.STATE_MSG_FREQUENCY = RECORDS_BETWEEN_STATES
             one.operation_records = RECORDS_PER_OPERATION
         return streams
+
+
+class FrequentTap(TapShopifyOrders):
+    """The tap, with such runs."""
+
+    store_run_class = FrequentStoreRun
 
 
 class FrequentTarget(TargetPostHog):

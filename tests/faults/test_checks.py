@@ -118,6 +118,12 @@ def test_what_a_log_may_not_say_is_found() -> None:
         log = f"Traceback (most recent call last):\n{where}\n{line}\nKeyboardInterrupt\n"
         log = "".join(f"2026-11-23T14:12:03Z [info     ] target-posthog {one}\n" for one in log.splitlines())
         assert bool(checks.said({"meltano": log}, texts)) is broken, "Meltano's log begins each line itself"
+    cut_short = "Fatal Python error: init_sys_streams: can't initialize sys standard streams\n"
+    log = "Traceback (most recent call last):\nTypeError: expected a message argument\n"
+    assert checks.said({"tap": cut_short + log}, texts) == [], (
+        "Python itself was interrupted, and says so in its own way"
+    )
+    assert checks.said({"tap": log}, texts) != []
     assert checks.said({"tap": "read 3 orders of sandbox.myshopify.com, with shpat_..."}, texts) == []
 
 

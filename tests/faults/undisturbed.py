@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.posthog import PostHog
-from target_posthog.mapping.rules import active, load
-from target_posthog.mapping.stream_rules import StreamMapping
+from target_posthog.mapping.document import active, load
+from target_posthog.mapping.meanings import StreamMapping
 from tests.faults.checks import Facts, Written
 from tests.faults.pipes import LONGEST_RUN_SECONDS
 from tests.faults.world import read_by, shops_of

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from tests.orchestrate.conftest import Airflow
 
+pytestmark = pytest.mark.foreign
+
 LONGEST_SECONDS = 400
 POOLS = ROOT / "orchestrate" / "pools.json"
 DAYS = {"start_date": "2026-06-10", "end_date": "2026-08-01", "stores": ["store-2"]}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from axe_core_python.selenium import Axe
 from selenium.common.exceptions import WebDriverException
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
@@ -117,8 +118,12 @@ def test_events_are_filtered_by_a_form(browser: Chrome, filled: PostHog) -> None
 
 
 def test_the_keyboard_reaches_everything_in_order_and_skips_to_the_content(browser: Chrome) -> None:
+    def press(key: str) -> None:
+        # A key goes to what has the focus, whether it can be seen or not; sent to an element, some drivers refuse it.
+        ActionChains(browser).send_keys(key).perform()
+
     def tab() -> str:
-        browser.switch_to.active_element.send_keys(Keys.TAB)
+        press(Keys.TAB)
         return browser.execute_script(FOCUSED)
 
     assert tab() == "Skip to the content"
@@ -127,8 +132,10 @@ def test_the_keyboard_reaches_everything_in_order_and_skips_to_the_content(brows
         *("What PostHog holds", "Overview", "Events", "Persons", "Warnings"),
         *("q", "Find"),
     ]
-    browser.find_element(By.CLASS_NAME, "skip").send_keys(Keys.ENTER)
-    browser.switch_to.active_element.send_keys(Keys.TAB)
+    browser.refresh()
+    assert tab() == "Skip to the content"
+    press(Keys.ENTER)
+    press(Keys.TAB)
     assert browser.execute_script("return document.activeElement.closest('main') !== null")
     outline = browser.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
@@ -141,7 +148,7 @@ def addresses(site: str, filled: PostHog, previewed: Preview) -> list[str]:
     refund = refunded(filled)
     record = previewed.file.record_of_event(refund["uuid"])
     assert record is not None
-    (left_out, *_) = previewed.file.records("", "test orders", refused=False, eventless=False, after=0)
+    (left_out, *_) = previewed.file.records("", "test orders", undeliverable=False, eventless=False, after=0)
     own = ["/records", "/records?left_out=test+orders", f"/records/{left_out.number}", "/records/1"]
     paths = [*pages(filled), *own, f"/records/{record.number}", f"/records/{record.number}?masked=1"]
     return [f"{previewed.url}{path}" for path in paths]

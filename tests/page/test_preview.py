@@ -87,7 +87,7 @@ def test_records_are_listed_by_what_becomes_of_them_a_page_at_a_time(previewed: 
     for asked, expected in (
         ({"stream": "customers"}, plan["records"]["customers"]),
         ({"left_out": "test orders"}, plan["left_out"][0]["records"]),
-        ({"refused": 1}, 0),
+        ({"undeliverable": 1}, 0),
         ({}, sum(plan["records"].values())),
     ):
         found, after = 0, 0
@@ -103,7 +103,7 @@ def test_records_are_listed_by_what_becomes_of_them_a_page_at_a_time(previewed: 
 
 
 def test_a_record_is_found_by_what_people_call_it(previewed: Preview) -> None:
-    (order, *_) = previewed.file.records("orders", "test orders", refused=False, eventless=False, after=0)
+    (order, *_) = previewed.file.records("orders", "test orders", undeliverable=False, eventless=False, after=0)
     for wanted in (order.label or "", (order.label or "").lstrip("#"), order.name):
         answer = requests.get(f"{previewed.url}/search", params={"q": wanted}, timeout=30)
         assert answer.url.endswith(f"/records/{order.number}"), wanted

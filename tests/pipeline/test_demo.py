@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 VARYING = {
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ": "<time>",  # the store's last day is yesterday
     r" in \d+ s\b": " in <n> s",
+    r'"\$lib_version": "[\w.]+"': '"$lib_version": <version>',  # that of the checkout
     r"http://127\.0\.0\.1:\d+": "<address>",
 }
 

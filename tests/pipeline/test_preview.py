@@ -134,7 +134,7 @@ def test_the_plan_of_the_whole_cdnow_store_adds_up_to_the_cent(tmp_path: Path) -
     assert sum(Decimal(one["money"].get("Order Completed", {}).get("USD", "0")) for one in plan["days"]) == Decimal(
         "244091.94"
     )
-    assert plan["refused"] == []
+    assert plan["undeliverable"] == []
 
     books = subprocess.run(
         [sys.executable, "-m", "target_posthog", "reconcile", "--preview-path", preview],

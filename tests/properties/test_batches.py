@@ -15,7 +15,7 @@ from target_posthog.delivery.batches import (
     PERSON_CHANGES,
     Batch,
     Outgoing,
-    plan,
+    sending_order,
 )
 
 CUT = "2026-11-21T00:00:00Z"
@@ -42,7 +42,7 @@ def identity(one: Outgoing) -> tuple[str, ...]:
 
 @given(st.lists(outgoing(), max_size=40), st.integers(1, 4))
 def test_each_event_is_in_one_batch_or_a_later_one_took_its_place(events: list[Outgoing], senders: int) -> None:
-    planned = plan(events, historical_before=CUT, senders=senders)
+    planned = sending_order(events, historical_before=CUT, senders=senders)
     batches = [*planned.persons, *chain.from_iterable(planned.lanes)]
     sent = [one for batch in batches for one in batch.items]
     assert sorted(map(id, [*sent, *planned.repeated])) == sorted(map(id, events))
@@ -52,7 +52,7 @@ def test_each_event_is_in_one_batch_or_a_later_one_took_its_place(events: list[O
 
 @given(st.lists(outgoing(), max_size=40), st.integers(1, 4))
 def test_a_batch_is_one_that_a_request_can_hold(events: list[Outgoing], senders: int) -> None:
-    planned = plan(events, historical_before=CUT, senders=senders)
+    planned = sending_order(events, historical_before=CUT, senders=senders)
     for batch in [*planned.persons, *chain.from_iterable(planned.lanes)]:
         check(batch)
 
@@ -70,7 +70,7 @@ def check(batch: Batch) -> None:
 
 @given(st.lists(outgoing(), max_size=40), st.integers(1, 4))
 def test_what_changes_a_person_leaves_in_the_order_of_the_records(events: list[Outgoing], senders: int) -> None:
-    planned = plan(events, historical_before=CUT, senders=senders)
+    planned = sending_order(events, historical_before=CUT, senders=senders)
     place = {id(one): number for number, one in enumerate(events)}
     by_person = defaultdict(list)
     for one in chain.from_iterable(batch.items for batch in planned.persons):
@@ -80,6 +80,6 @@ def test_what_changes_a_person_leaves_in_the_order_of_the_records(events: list[O
 
 @given(st.lists(outgoing(), max_size=40), st.integers(2, 4))
 def test_the_events_of_a_person_share_a_lane(events: list[Outgoing], senders: int) -> None:
-    lanes = plan(events, historical_before=CUT, senders=senders).lanes
+    lanes = sending_order(events, historical_before=CUT, senders=senders).lanes
     persons = [{one.event["distinct_id"] for batch in lane for one in batch.items} for lane in lanes]
     assert sum(map(len, persons)) == len(set().union(*persons))

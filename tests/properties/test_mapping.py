@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from sandbox.shop.cdnow import cdnow_store
 from target_posthog.delivery.batches import sized
+from target_posthog.mapping.document import active, load, shipped_names
+from target_posthog.mapping.event import NAMESPACE, uuid_of
 from target_posthog.mapping.identity import usable
-from target_posthog.mapping.rules import active, load, shipped_names
-from target_posthog.mapping.stream_rules import NAMESPACE, RecordError, StreamMapping, uuid_of
+from target_posthog.mapping.meanings import StreamMapping
+from target_posthog.mapping.rule import RecordError
 from tests.conftest import LAST_DAY
 from tests.properties.records import records_of
 from tests.properties.values import VALUES, spoilt

@@ -13,9 +13,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_shopify_orders.reading.join import Counted, Incomplete, Rows
 from tap_shopify_orders.reading.known import Known, Mark
 from tap_shopify_orders.reading.windows import SECOND, Window, split, utc
-from tap_shopify_orders.records.join import Counted, Incomplete, Rows
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=timezone.utc)
 MOMENTS = st.integers(0, 5_000).map(lambda seconds: BEGINNING + timedelta(seconds=seconds))
@@ -30,7 +30,7 @@ def test_the_parts_of_a_window_follow_one_another_and_hold_what_it_holds(
         return
 
     def count(window: Window) -> int:
-        return sum(map(window.holds, changes))
+        return sum(map(window.contains, changes))
 
     parts = list(split(whole, count(whole), count, most))
     assert (parts[0].since, parts[-1].until) == (since, until)

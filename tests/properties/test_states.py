@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders import given as files
+from tap_shopify_orders import command as files
+from tap_shopify_orders.bookmark import Bookmarks
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.output import WholeLines
-from tap_shopify_orders.run import SENTENCES
-from tap_shopify_orders.shopify.answers import Refused
+from tap_shopify_orders.side_by_side import SENTENCES
 from tap_shopify_orders.state import checked
+from tap_shopify_orders.store_run import StoreRun
 from tap_shopify_orders.tap import TapShopifyOrders
 from tests.properties.values import VALUES, spoilt
 
@@ -38,7 +40,7 @@ TASK = {
 OF_ONE_SHOP = {"bookmarks": {"customers": BOOKMARK, "orders": {**BOOKMARK, "bulk": [TASK], "progress_markers": {}}}}
 BY_SHOP = {
     "bookmarks": {
-        stream: {"partitions": [{"context": {"shop": "sandbox.myshopify.com"}, **bookmark}]}
+        stream: {"partitions": [{"context": {"shop_id": 60_000_000_001}, **bookmark}]}
         for stream, bookmark in OF_ONE_SHOP["bookmarks"].items()
     }
 }
@@ -76,7 +78,13 @@ def runs(settings: dict[str, Any], state: Any = None, given_catalog: Any = None)
     """Run the tap in this process; a sentence ends it as well as its last record."""
     written = Last()
     try:
-        TapShopifyOrders(config=settings, state=state, catalog=given_catalog, message_writer=written).read()
+        bookmarks = Bookmarks(checked(state or {}))
+        StoreRun(
+            config=settings,
+            state_of=lambda shop_id: bookmarks.state_of(shop_id, alone=True),
+            catalog=given_catalog,
+            message_writer=written,
+        ).read()
     except SENTENCES as error:
         assert str(error)
         return
@@ -89,7 +97,7 @@ def runs(settings: dict[str, Any], state: Any = None, given_catalog: Any = None)
 def test_any_json_as_a_state_is_taken_or_gets_a_sentence(settings: dict[str, Any], state: Any) -> None:
     try:
         state = files.json_object("--state", "state.json", partial(json.dumps, state))
-    except Refused as refused:
+    except RunError as refused:
         assert not isinstance(state, dict), refused
         return
     runs(settings, state)
@@ -98,8 +106,8 @@ def test_any_json_as_a_state_is_taken_or_gets_a_sentence(settings: dict[str, Any
 @given(spoilt(catalog()))
 def test_any_json_as_a_catalog_is_taken_or_gets_a_sentence(settings: dict[str, Any], found: Any) -> None:
     try:
-        found = files.catalog(files.json_object("--catalog", "catalog.json", partial(json.dumps, found)))
-    except Refused:
+        found = files.checked_catalog(files.json_object("--catalog", "catalog.json", partial(json.dumps, found)))
+    except RunError:
         return
     runs(settings, given_catalog=found)
 
@@ -109,5 +117,5 @@ def test_any_json_as_a_catalog_is_taken_or_gets_a_sentence(settings: dict[str, A
 def test_any_file_is_an_object_or_gets_a_sentence(option: str, content: bytes | str) -> None:
     try:
         assert isinstance(files.json_object(option, "file.json", lambda: content), dict)
-    except Refused as refused:
+    except RunError as refused:
         assert f"`{option} file.json`" in str(refused)

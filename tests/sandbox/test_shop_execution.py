@@ -17,7 +17,7 @@ from graphql import (
 )
 from graphql.execution import get_variable_values
 
-from sandbox.shop.access import Access
+from sandbox.shop.access import MORE_SCOPES, SCOPES, Access
 from sandbox.shop.execution import Execution, type_name_of
 from sandbox.shop.graph import Graph
 from sandbox.shop.operation import Operation
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 SCHEMA = schema("2026-10")
-EVERY_SCOPE = frozenset({"read_all_orders", "read_customers", "read_locations", "read_orders", "read_products"})
+EVERY_SCOPE = frozenset({*SCOPES, *MORE_SCOPES})
 
 
 def selection(type_: Any, depth: int, above: tuple[str, ...] = ()) -> str:  # any composite type

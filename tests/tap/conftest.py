@@ -16,13 +16,16 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders.tap import TapShopifyOrders
+from tap_shopify_orders.bookmark import Bookmarks
+from tap_shopify_orders.state import checked
+from tap_shopify_orders.store_run import StoreRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Message = dict[str, Any]
+SHOP = {"shop": "sandbox.myshopify.com", "shop_id": 60_000_000_001}  # what each record of the sandbox says of it
 
 
 @dataclass
@@ -61,9 +64,16 @@ def settings(shop: Shop, **more: Any) -> dict[str, Any]:
     return {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin", **more}
 
 
-def tap_for(shop: Shop, state: Message | None = None, catalog: Message | None = None, **more: Any) -> TapShopifyOrders:
-    return TapShopifyOrders(
-        config=settings(shop, **more), state=state, catalog=catalog, message_writer=Collected(), parse_env_config=False
+def tap_for(shop: Shop, state: Message | None = None, catalog: Message | None = None, **more: Any) -> StoreRun:
+    """Return a store's run in this process, which begins at the store's part of a state."""
+    config = settings(shop, **more)
+    bookmarks = Bookmarks(checked(state or {}))
+    return StoreRun(
+        config=config,
+        state_of=lambda shop_id: bookmarks.state_of(shop_id, alone=True),
+        catalog=catalog,
+        message_writer=Collected(),
+        parse_env_config=False,
     )
 
 

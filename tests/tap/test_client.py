@@ -10,8 +10,9 @@ import pytest
 import stamina
 
 from sandbox.controls import Reply
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.shopify import answers
-from tap_shopify_orders.shopify.answers import Busy, Denied, Refused
+from tap_shopify_orders.shopify.answers import Busy, Denied
 from tap_shopify_orders.shopify.auth import AccessToken
 from tap_shopify_orders.shopify.client import Client, PageSize
 
@@ -107,14 +108,14 @@ def test_what_cannot_be_had_ends_the_run_at_once_with_the_remedy(
     shop: Shop, client: Client, reply: Reply, sentence: str
 ) -> None:
     shop.controls.reply_next(reply)
-    with pytest.raises(Refused, match=sentence):
+    with pytest.raises(RunError, match=sentence):
         client.ask(SHOP_QUERY)
     assert len(shop.controls.requests) == 1
 
 
 def test_errors_carry_shopifys_request_id(shop: Shop, client: Client) -> None:
     shop.controls.reply_next(Reply(status=200, body=errors("odd"), headers={"X-Request-Id": "4711"}))
-    with pytest.raises(Refused, match=r"request 4711"):
+    with pytest.raises(RunError, match=r"request 4711"):
         client.ask(SHOP_QUERY)
 
 
@@ -173,7 +174,7 @@ def test_a_single_record_that_costs_too_much_ends_the_run(shop: Shop, client: Cl
         {"errors": [{"message": "a", "extensions": {"code": "MAX_COST_EXCEEDED", "cost": 2003, "maxCost": 1000}}]}
     )
     shop.controls.reply_next(*[Reply(status=200, body=body)] * 5)
-    with pytest.raises(Refused, match=r"costs more than Shopify allows.*deselect"):
+    with pytest.raises(RunError, match=r"costs more than Shopify allows.*deselect"):
         client.ask(PAGE_QUERY, size=PageSize(first=2))
 
 
@@ -207,7 +208,7 @@ def test_a_page_grows_to_what_a_query_may_cost() -> None:
 
 def test_redirects_are_not_followed_and_the_token_goes_nowhere_else(shop: Shop, client: Client) -> None:
     shop.controls.reply_next(Reply(status=308, headers={"Location": f"{shop.url}/elsewhere"}))
-    with pytest.raises(Refused, match="No token was sent there"):
+    with pytest.raises(RunError, match="No token was sent there"):
         client.ask(SHOP_QUERY)
     assert [one.path for one in shop.controls.requests] == ["/admin/api/2026-10/graphql.json"]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.controls import Reply
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.connections import Completion
-from tap_shopify_orders.reading.question import Plan
+from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select
-from tap_shopify_orders.shopify.answers import Refused
 from tests.waiting import wait_until
 
-from .conftest import queries, read, tap_for
+from .conftest import SHOP, queries, read, tap_for
 
 if TYPE_CHECKING:
     from sandbox.shop import Shop
@@ -35,20 +35,22 @@ LONG = 260  # longer than the largest page
     ],
 )
 def test_line_items_that_cannot_be_read_to_the_end_are_no_success(shop: Shop, rest: str, sentence: str) -> None:
-    plan = Plan.of("orders", select(schema.ORDERS, WANTED.__contains__), "sandbox.myshopify.com")
+    question = Question.of("orders", select(schema.ORDERS, WANTED.__contains__), SHOP)
     lines: dict[str, Any] = {"pageInfo": {"hasNextPage": True, "endCursor": "c"}, "nodes": []}
     node = {"id": "gid://shopify/Order/1", "updated_at": CHANGED, "line_items": lines}
     shop.controls.reply_next(Reply(status=200, body=f'{{"data": {{"rest0": {rest}}}}}'))
-    with pytest.raises(Refused, match=sentence):
-        Completion(tap_for(shop).client, bool).records([plan.reader.node(json.dumps(node).encode())], plan)
+    with pytest.raises(RunError, match=sentence):
+        Completion(tap_for(shop).store.client, bool).records(
+            [question.reader.node(json.dumps(node).encode())], question
+        )
 
 
 def test_owners_that_are_not_in_the_answer_are_no_success(shop: Shop) -> None:
-    plan = Plan.of("orders", select(schema.ORDERS, WANTED.__contains__), "sandbox.myshopify.com")
-    node = plan.reader.node(json.dumps({"id": "gid://shopify/Order/1", "updated_at": CHANGED}).encode())
+    question = Question.of("orders", select(schema.ORDERS, WANTED.__contains__), SHOP)
+    node = question.reader.node(json.dumps({"id": "gid://shopify/Order/1", "updated_at": CHANGED}).encode())
     shop.controls.reply_next(Reply(status=200, body='{"data": {"nodes": []}}'))
-    with pytest.raises(Refused, match="lacks what was asked for by id"):
-        Completion(tap_for(shop).client, bool).records([node], plan)
+    with pytest.raises(RunError, match="lacks what was asked for by id"):
+        Completion(tap_for(shop).store.client, bool).records([node], question)
 
 
 def make_long(shop: Shop) -> tuple[str, dict[str, int]]:

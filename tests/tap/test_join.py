@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_shopify_orders.records.join import ROWS_AT_ONCE, Counted, Incomplete, Rows
+from tap_shopify_orders.reading.join import ROWS_AT_ONCE, Counted, Incomplete, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

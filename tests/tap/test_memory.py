@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.copied_shop import CopiedShop
 from benchmarks.servers import served, store_of
-from tap_shopify_orders.reading.question import Plan
+from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.shopify.query import Missing
 
@@ -53,7 +53,7 @@ def test_a_store_of_many_orders_takes_hardly_more_memory_than_one_of_few(tmp_pat
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="CPython's collector says what it found")
 def test_questions_leave_nothing_that_only_the_garbage_collector_finds() -> None:
-    question = Plan.of("orders", schema.ORDERS, "sandbox.myshopify.com").query
+    question = Question.of("orders", schema.ORDERS, SHOP).query
     missing = [Missing("gid://shopify/Order/1", path, "cursor") for path in question.connections]
 
     def ask() -> None:

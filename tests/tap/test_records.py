@@ -13,7 +13,7 @@ import pytest
 from graphql import parse
 
 from sandbox.shop.schemas import read_document
-from tap_shopify_orders.reading.question import Plan
+from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import Field, exact, json_schema, paths, select
 from tap_shopify_orders.records.records import WHOLE, Reader
@@ -21,7 +21,7 @@ from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.client import API_VERSION, PageSize
 from tap_shopify_orders.shopify.pages import nodes_of
 
-from .conftest import catalog_of, queries, read, tap_for
+from .conftest import SHOP, catalog_of, queries, read, tap_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,12 +227,12 @@ def test_whatever_is_selected_the_compiled_reader_does_what_the_fields_say(shop:
     random = Random(seed)
     share = random.random()
     fields = select(STREAMS[stream], lambda path: path == ("updated_at",) or random.random() < share)
-    plan = Plan.of(stream, fields, "sandbox.myshopify.com")
+    question = Question.of(stream, fields, SHOP)
     newest = {"query": "", "after": None, "reverse": True}
-    nodes = nodes_of(tap_for(shop).client.ask(plan.query.text, newest, PageSize(first=10)))
+    nodes = nodes_of(tap_for(shop).store.client.ask(question.query.text, newest, PageSize(first=10)))
     for raw in nodes:
-        record = plan.reader.record(plan.reader.node(raw)).to_dict()
-        of_all = {"shop": "sandbox.myshopify.com", "_sdc_deleted_at": None}
+        record = question.reader.record(question.reader.node(raw)).to_dict()
+        of_all = {**SHOP, "_sdc_deleted_at": None}
         assert record == {**expected(fields, msgspec.json.decode(raw)), **of_all}
 
 

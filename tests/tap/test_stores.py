@@ -20,8 +20,8 @@ import pytest
 from sandbox.controls import Reply
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders import stores
-from tap_shopify_orders.output import Output
+from tap_shopify_orders import settings as stores
+from tap_shopify_orders.bookmark import Bookmarks
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
 from .conftest import Run, queries, read, settings
@@ -44,10 +44,14 @@ def domain(name: str) -> str:
     return f"{name}.myshopify.com"
 
 
+def shop_id(name: str) -> int:
+    return 101 + NAMES.index(name)
+
+
 def filled(name: str, customers: int = 6) -> Shop:
     """A shop of its own name and token; the numbers of its records are those of every other."""
     store = cdnow_store(date(2026, 10, 31), customers=customers)
-    store.shop.update(name=name, myshopifyDomain=domain(name))
+    store.shop.update(id=f"gid://shopify/Shop/{shop_id(name)}", name=name, myshopifyDomain=domain(name))
     return Shop(store, access_token=ENVIRONMENT[TOKENS[name]])
 
 
@@ -67,7 +71,7 @@ def bookmark(state: dict[str, Any], stream: str, name: str) -> dict[str, Any]:
     found = [
         one
         for one in state.get("bookmarks", {}).get(stream, {}).get("partitions", [])
-        if one["context"] == {"shop": domain(name)}
+        if one["context"] == {"shop_id": shop_id(name)}
     ]
     assert len(found) <= 1
     return found[0] if found else {}
@@ -115,7 +119,7 @@ APP = {"client_id": "app", "client_secret": "shpss_x"}
     ids=lambda one: str(one)[:40],
 )
 def test_a_mistake_in_the_list_gets_one_sentence_that_repeats_no_secret(config: dict[str, Any], sentence: str) -> None:
-    (said,) = stores.mistakes(config, ENVIRONMENT)
+    (said,) = stores.mistakes_in_stores(config, ENVIRONMENT)
     assert sentence in said
     assert "shpat_" not in said
 
@@ -132,7 +136,7 @@ def test_a_mistake_in_the_list_gets_one_sentence_that_repeats_no_secret(config: 
     ],
 )
 def test_what_is_right_gets_no_sentence(config: dict[str, Any]) -> None:
-    assert list(stores.mistakes(config, ENVIRONMENT)) == []
+    assert list(stores.mistakes_in_stores(config, ENVIRONMENT)) == []
 
 
 def test_each_store_has_the_settings_of_all_its_own_instead_and_its_own_credentials_alone() -> None:
@@ -177,7 +181,7 @@ def test_every_mistake_of_the_list_is_told_before_anything_is_asked(command: Com
 
 
 def partition(name: str, **state: Any) -> dict[str, Any]:
-    return {"context": {"shop": domain(name)}, **state}
+    return {"context": {"shop_id": shop_id(name)}, **state}
 
 
 def by_shop(*partitions: dict[str, Any]) -> dict[str, Any]:
@@ -185,20 +189,20 @@ def by_shop(*partitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_store_begins_with_its_own_part_of_the_state() -> None:
-    output = Output(by_shop(partition("acme-eu", replication_key_value="1"), partition("acme-us", known={"a": "b"})))
-    assert output.state_of(domain("acme-us"), alone=True) == {"bookmarks": {"orders": {"known": {"a": "b"}}}}
-    assert output.state_of(domain("acme-jp"), alone=True) == {}
+    output = Bookmarks(by_shop(partition("acme-eu", replication_key_value="1"), partition("acme-us", known={"a": "b"})))
+    assert output.state_of(shop_id("acme-us"), alone=True) == {"bookmarks": {"orders": {"known": {"a": "b"}}}}
+    assert output.state_of(shop_id("acme-jp"), alone=True) == {}
 
 
 def test_a_bookmark_of_no_shop_is_only_that_of_a_single_store() -> None:
     state = {"bookmarks": {"orders": {"replication_key_value": "1"}}}
-    assert Output(state).state_of(domain("acme-eu"), alone=True) == state
-    assert Output(state).state_of(domain("acme-eu"), alone=False) == {}
+    assert Bookmarks(state).state_of(shop_id("acme-eu"), alone=True) == state
+    assert Bookmarks(state).state_of(shop_id("acme-eu"), alone=False) == {}
 
 
 def test_a_store_moves_its_own_part_of_the_state_alone() -> None:
-    output = Output(by_shop(partition("acme-eu", replication_key_value="1"), partition("acme-us")))
-    moved = output.state_with(domain("acme-us"), {"bookmarks": {"orders": {"replication_key_value": "2"}}})
+    output = Bookmarks(by_shop(partition("acme-eu", replication_key_value="1"), partition("acme-us")))
+    moved = output.state_with(shop_id("acme-us"), {"bookmarks": {"orders": {"replication_key_value": "2"}}})
     assert msgspec.json.decode(msgspec.json.encode(moved)) == by_shop(
         partition("acme-eu", replication_key_value="1"), partition("acme-us", replication_key_value="2")
     )
@@ -254,7 +258,8 @@ def test_a_state_never_goes_further_than_the_records_before_it(command: Command,
         elif message["type"] == "STATE":
             for stream, state in message["value"]["bookmarks"].items():
                 for one in state["partitions"]:
-                    reached = highest.get((stream, one["context"]["shop"]), "")
+                    shop = domain(NAMES[one["context"]["shop_id"] - 101])
+                    reached = highest.get((stream, shop), "")
                     assert one.get("replication_key_value", "") <= reached
     assert {
         key: bookmark(run.state, key[0], key[1].split(".")[0])["replication_key_value"] for key in highest

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_shopify_orders.reading.windows import Window, split
-from tap_shopify_orders.settings import instant
+from tap_shopify_orders.settings import as_datetime
 
-BEGIN, END = instant("2026-01-01"), instant("2026-02-01")
+BEGIN, END = as_datetime("2026-01-01"), as_datetime("2026-02-01")
 SECONDS = int((END - BEGIN).total_seconds())
 
 
@@ -20,7 +20,7 @@ def cut(changes: list[int], window: Window, most: int = 3) -> list[Window]:
     """Return the windows for changes so many seconds after the beginning."""
 
     def count(part: Window) -> int:
-        return sum(part.holds(BEGIN + timedelta(seconds=one)) for one in changes)
+        return sum(part.contains(BEGIN + timedelta(seconds=one)) for one in changes)
 
     return list(split(window, count(window), count, most))
 
@@ -32,7 +32,7 @@ def test_windows_add_up_and_hold_few_records(changes: list[int], since: datetime
     assert (windows[0].since, windows[-1].until) == (whole.since, whole.until)
     assert all(one.until == two.since for one, two in pairwise(windows))
     for one in windows:
-        held = [change for change in changes if one.holds(BEGIN + timedelta(seconds=change))]
+        held = [change for change in changes if one.contains(BEGIN + timedelta(seconds=change))]
         assert len(held) <= 3 or len(set(held)) == 1
 
 
@@ -46,7 +46,7 @@ def test_neighbours_with_few_records_share_a_window() -> None:
 
 def test_changes_of_one_second_stay_together() -> None:
     windows = cut([500] * 50, Window(BEGIN, END))
-    assert len([one for one in windows if one.holds(BEGIN + timedelta(seconds=500))]) == 1
+    assert len([one for one in windows if one.contains(BEGIN + timedelta(seconds=500))]) == 1
 
 
 def test_a_wrong_count_loses_nothing() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from target_posthog.target import TargetPostHog
+from target_posthog.singer.target import TargetPostHog
 
 if TYPE_CHECKING:
     from sandbox.posthog import PostHog

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner
 
-from target_posthog.commands import commands
+from target_posthog.commands.group import commands
 from target_posthog.preview.file import PreviewFile
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from target_posthog.commands import commands
+from target_posthog.commands.group import commands
 from tests.posthog_events import event, send
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def test_a_refused_record_and_other_streams_are_no_riddle(runs: Runs, tmp_path: 
     runs.here(SCHEMA, order(1, processed_at=future), *other, preview_path=str(path))
     code, said = reconcile(path)
     assert code == 0
-    assert re.search(r"#1001 2126-11-01 placed \(read \| planned\): 10.10 \| - USD: refused: \S+", said)
+    assert re.search(r"#1001 2126-11-01 placed \(read \| planned\): 10.10 \| - USD: undeliverable: \S+", said)
 
 
 def test_a_record_whose_money_is_none_is_named(runs: Runs, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from target_posthog.delivery.batches import (
     LARGEST_EVENT_BYTES,
     MOST_EVENTS_IN_A_BATCH,
     Outgoing,
-    plan,
+    sending_order,
     sized,
 )
 
 if TYPE_CHECKING:
+    from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.mapping.stream_rules import Event
 
 CUT = "2026-11-21T00:00:00Z"  # events before it are historical
 
@@ -45,21 +45,24 @@ def numbers(batches: list[JSON]) -> list[list[int]]:
 
 
 def test_historical_and_live_events_never_share_a_batch() -> None:
-    (lane,) = plan(out(event(1), event(2, "2026-11-20"), event(3)), historical_before=CUT).lanes
+    (lane,) = sending_order(out(event(1), event(2, "2026-11-20"), event(3)), historical_before=CUT).lanes
     assert [(batch.historical, *numbers([batch])) for batch in lane] == [(True, [2]), (False, [1, 3])]
 
 
 def test_historical_events_go_oldest_day_first_and_no_batch_mixes_months() -> None:
     days = ["2026-03-02", "2026-03-01", "2025-12-31", "2026-03-01"]
-    (lane,) = plan(out(*(event(at, day) for at, day in enumerate(days))), historical_before=CUT).lanes
+    (lane,) = sending_order(out(*(event(at, day) for at, day in enumerate(days))), historical_before=CUT).lanes
     assert numbers(lane) == [[2], [1, 3, 0]]
 
 
 def test_a_batch_ends_before_it_holds_too_many_events_or_bytes() -> None:
     many = out(*(event(number) for number in range(MOST_EVENTS_IN_A_BATCH + 1)))
-    assert [len(batch.items) for batch in plan(many, historical_before=CUT).lanes[0]] == [MOST_EVENTS_IN_A_BATCH, 1]
+    assert [len(batch.items) for batch in sending_order(many, historical_before=CUT).lanes[0]] == [
+        MOST_EVENTS_IN_A_BATCH,
+        1,
+    ]
     large = [Outgoing(event(number), LARGEST_BATCH_BYTES // 2 + 1) for number in range(3)]
-    assert numbers(plan(large, historical_before=CUT).lanes[0]) == [[0], [1], [2]]
+    assert numbers(sending_order(large, historical_before=CUT).lanes[0]) == [[0], [1], [2]]
 
 
 def test_events_that_change_persons_go_first_in_the_order_of_their_records() -> None:
@@ -67,7 +70,7 @@ def test_events_that_change_persons_go_first_in_the_order_of_their_records() -> 
     older = event(2, "2026-01-05", **{"$set": {"a": 2}})
     other = event(3, "2026-01-05", who="john", **{"$set_once": {"a": 2}})
     plain = event(4, "2020-01-01")
-    planned = plan(out(plain, first, older, other), historical_before=CUT)
+    planned = sending_order(out(plain, first, older, other), historical_before=CUT)
     assert numbers(planned.persons) == [[3], [1, 2]]
     assert [batch.historical for batch in planned.persons] == [True, False]
     assert [numbers(lane) for lane in planned.lanes] == [[[4]]]
@@ -75,13 +78,15 @@ def test_events_that_change_persons_go_first_in_the_order_of_their_records() -> 
 
 def test_of_events_that_posthog_takes_for_the_same_the_last_one_is_sent() -> None:
     early, late = event(1, total=1), event(1, total=2)
-    planned = plan(out(early, event(2), late), historical_before=CUT)
+    planned = sending_order(out(early, event(2), late), historical_before=CUT)
     assert [one.event["properties"] for one in planned.repeated] == [{"total": 1}]
     assert [one["properties"] for one in planned.lanes[0][0].events] == [{}, {"total": 2}]
 
 
 def test_the_same_uuid_with_another_day_or_person_is_sent_in_a_batch_of_its_own() -> None:
-    planned = plan(out(event(1, "2026-11-22"), event(1, "2026-11-23"), event(1, who="john")), historical_before=CUT)
+    planned = sending_order(
+        out(event(1, "2026-11-22"), event(1, "2026-11-23"), event(1, who="john")), historical_before=CUT
+    )
     assert numbers(planned.lanes[0]) == [[1], [1], [1]]
     assert planned.repeated == []
 
@@ -100,7 +105,7 @@ def test_every_event_is_sent_once_and_each_person_stays_in_order(
         event(at, day.rjust(10, "0"), who, **({"$set": {"at": at}} if changes else {}))
         for at, (who, day, changes) in enumerate(drawn)
     ]
-    planned = plan(out(*made), historical_before=CUT, senders=senders)
+    planned = sending_order(out(*made), historical_before=CUT, senders=senders)
     sent = [*planned.persons, *(batch for lane in planned.lanes for batch in lane)]
     assert sorted(number for batch in numbers(sent) for number in batch) == list(range(len(made)))
     for who in "abcde":
@@ -122,7 +127,7 @@ def test_every_event_is_sent_once_and_each_person_stays_in_order(
 def test_planning_changes_no_event() -> None:
     events = out(event(1, **{"$set": {"a": 1}}), event(2, "2020-01-01"))
     before = json.dumps([one.event for one in events])
-    plan(events, historical_before=CUT, senders=3)
+    sending_order(events, historical_before=CUT, senders=3)
     assert json.dumps([one.event for one in events]) == before
 
 

@@ -14,8 +14,9 @@ from posthog.consumer import Consumer
 from posthog.request import APIError
 
 from sandbox.controls import Reply
+from target_posthog.errors import BusyError
 from target_posthog.posthog.capture import CaptureBatch, CaptureV1, as_v1
-from target_posthog.posthog.client import Busy, Client
+from target_posthog.posthog.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from sandbox.controls import SeenRequest
     from sandbox.posthog import PostHog
-    from target_posthog.mapping.stream_rules import Event
+    from target_posthog.mapping.event import Event
 
 ODD_PROPERTIES: list[dict[str, Any]] = [
     {},
@@ -110,7 +111,7 @@ def test_the_client_asks_until_there_is_a_verdict_on_each_event(posthog: PostHog
     assert [one["uuid"] for one in posthog.events()] == [EVENTS[0]["uuid"]]  # the others the queued answer took
     never = Reply(status=200, body='{"results": {}}')
     posthog.controls.reply_next(*[never] * 20)
-    with pytest.raises(Busy, match="it wants 5 of the events again"):
+    with pytest.raises(BusyError, match="it wants 5 of the events again"):
         client.send(EVENTS, historical=False)
 
 

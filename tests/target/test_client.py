@@ -12,13 +12,14 @@ import pytest
 import stamina
 
 from sandbox.controls import Reply
-from target_posthog.posthog.client import Busy, Client, Refused
+from target_posthog.errors import BusyError, RunError
+from target_posthog.posthog.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.posthog import PostHog
-    from target_posthog.mapping.stream_rules import Event
+    from target_posthog.mapping.event import Event
 
 PROTOCOLS: list[Literal["v1", "batch"]] = ["v1", "batch"]
 
@@ -76,7 +77,7 @@ def test_a_404_after_v1_has_worked_is_not_taken_for_a_server_without_v1(posthog:
     client = client_of(posthog)
     client.send([event(1)], historical=False)
     posthog.controls.reply_next(Reply(status=404))
-    with pytest.raises(Refused, match="`host`"):
+    with pytest.raises(RunError, match="`host`"):
         client.send([event(2)], historical=False)
     assert "/batch/" not in posts(posthog)
 
@@ -154,18 +155,18 @@ def test_a_413_is_halved_and_leaves_no_event_twice(posthog: PostHog) -> None:
 
 def test_a_billing_limit_ends_the_run(posthog: PostHog) -> None:
     posthog.billing_limit_reached = True
-    with pytest.raises(Refused, match="billing limit"):
+    with pytest.raises(RunError, match="billing limit"):
         client_of(posthog, "v1").send([event(1)], historical=False)
     posthog.billing_limit_reached = False
     posthog.controls.reply_next(Reply(status=200, body='{"status": 1, "quota_limited": ["events"]}'))
-    with pytest.raises(Refused, match="billing limit"):
+    with pytest.raises(RunError, match="billing limit"):
         client_of(posthog, "batch").send([event(1)], historical=False)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_key_that_is_refused_at_the_door_ends_the_run(posthog: PostHog, protocol: str) -> None:
     posthog.unknown_keys = "refused"
-    with pytest.raises(Refused, match="`api_key`"):
+    with pytest.raises(RunError, match="`api_key`"):
         Client("phc_wrong", posthog.url, protocol=protocol).send([event(1)], historical=False)
 
 
@@ -173,35 +174,35 @@ def test_a_key_that_is_refused_at_the_door_ends_the_run(posthog: PostHog, protoc
 @pytest.mark.parametrize("status", [301, 404, 415, 418])
 def test_an_answer_that_no_posthog_gives_ends_the_run(posthog: PostHog, protocol: str, status: int) -> None:
     posthog.controls.reply_next(Reply(status=status), Reply(status=status))
-    with pytest.raises(Refused, match="`host`"):
+    with pytest.raises(RunError, match="`host`"):
         client_of(posthog, protocol).send([event(1)], historical=False)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_waiting_ends_with_a_sentence(posthog: PostHog, protocol: str) -> None:
     posthog.controls.reply_next(*[Reply(status=503)] * 20)
-    with pytest.raises(Busy, match=r"has taken no events for 5 seconds \(HTTP 503\); run again"):
+    with pytest.raises(BusyError, match=r"has taken no events for 5 seconds \(HTTP 503\); run again"):
         client_of(posthog, protocol, max_retry_seconds=5).send([event(1)], historical=False)
 
 
 def test_without_time_to_wait_nothing_is_tried_again(posthog: PostHog) -> None:
     posthog.controls.reply_next(Reply(status=503))
-    with pytest.raises(Busy):
+    with pytest.raises(BusyError):
         client_of(posthog, "v1", max_retry_seconds=0).send([event(1)], historical=False)
     assert len(posts(posthog)) == 1
 
 
 def test_retry_after_is_heeded_within_limits(posthog: PostHog) -> None:
     client = client_of(posthog, max_retry_seconds=900)
-    assert client._wait(Busy("x", retry_after=60)) == 60  # noqa: SLF001  # the one place where waiting is decided
-    assert client._wait(Busy("x", retry_after=86_400)) == 300  # noqa: SLF001  # the same
-    assert client._wait(Busy("x")) is True  # noqa: SLF001  # the same
-    assert client._wait(Refused("x")) is False  # noqa: SLF001  # the same
+    assert client._wait(BusyError("x", retry_after=60)) == 60  # noqa: SLF001  # the one place where waiting is decided
+    assert client._wait(BusyError("x", retry_after=86_400)) == 300  # noqa: SLF001  # the same
+    assert client._wait(BusyError("x")) is True  # noqa: SLF001  # the same
+    assert client._wait(RunError("x")) is False  # noqa: SLF001  # the same
 
 
 def test_the_key_is_checked(posthog: PostHog) -> None:
     client_of(posthog).check_key()
-    with pytest.raises(Refused, match=r"`api_key`: PostHog at http://127\.0\.0\.1:\d+ doesn't know it"):
+    with pytest.raises(RunError, match=r"`api_key`: PostHog at http://127\.0\.0\.1:\d+ doesn't know it"):
         Client("phc_wrong", posthog.url).check_key()
 
 
@@ -213,7 +214,7 @@ def test_a_key_that_cannot_be_checked_now_does_not_end_the_run(posthog: PostHog,
 
 def test_a_host_that_is_no_posthog_is_named(posthog: PostHog) -> None:
     posthog.controls.reply_next(Reply(status=200, body="<html>"))
-    with pytest.raises(Refused, match=r"`host`: .* answers, but not as a PostHog does"):
+    with pytest.raises(RunError, match=r"`host`: .* answers, but not as a PostHog does"):
         client_of(posthog).check_key()
 
 
@@ -221,9 +222,9 @@ def test_a_host_that_cannot_be_reached_is_named() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]  # taken, so nobody else is given it, and nobody listens
-        with pytest.raises(Refused, match=f"`host`: http://127.0.0.1:{port} can't be reached"):
+        with pytest.raises(RunError, match=f"`host`: http://127.0.0.1:{port} can't be reached"):
             Client("phc_sandbox", f"http://127.0.0.1:{port}").check_key()
-    with pytest.raises(Refused, match=r"`host`: .* can't be reached"):
+    with pytest.raises(RunError, match=r"`host`: .* can't be reached"):
         Client("phc_sandbox", "http://nowhere.invalid").check_key()
 
 

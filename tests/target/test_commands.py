@@ -25,7 +25,7 @@ def previews(runs: Runs, tmp_path: Path) -> Previews:
 def named(previews: Previews, tmp_path: Path) -> Previews:
     """A preview of sales that people know by numbers and addresses."""
     mapping = tmp_path / "own.yaml"
-    mapping.write_text("records: {sales: {label: \"concat('#', id)\", find: [email, note]}}\nstreams: {}\n")
+    mapping.write_text("records: {sales: {name: \"concat('#', id)\", find: [email, note]}}\nstreams: {}\n")
     previews.make(
         sale(1, total="5", note="twice"),
         sale(2, total="0", note="twice"),
@@ -45,9 +45,12 @@ def test_a_record_is_explained_by_each_of_its_names(named: Previews) -> None:
         assert "2026-11-01T00:00:00Z  Sale  (rule `Sale`)" in shown
         assert "PostHog wasn't asked" in shown
     assert "Left out: gifts" in named.command("explain", "2")
-    refused = named.command("explain", "3")
-    assert "REFUSED, which would end a run: rule `Sale` of stream `sales`: no candidate of `distinct_id`" in refused
-    assert "The events: 0" in refused
+    explained = named.command("explain", "3")
+    assert (
+        "UNDELIVERABLE, which would end a run: rule `Sale` of stream `sales`: no candidate of `distinct_id`"
+        in explained
+    )
+    assert "The events: 0" in explained
 
 
 def test_each_item_of_a_list_is_explained(previews: Previews) -> None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import InvalidInputLine, SingerSDKError
 
-from target_posthog.mapping.language.compiler import RuleError
-from target_posthog.posthog.client import Refused
-from target_posthog.target import TargetPostHog
+from target_posthog.errors import RuleError, RunError
+from target_posthog.singer.target import TargetPostHog
 
 from .conftest import MESSAGES
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from .conftest import Runs
 
-SENTENCES = (Refused, RuleError, SingerSDKError, InvalidInputLine)  # what the command makes sentences of
+SENTENCES = (RunError, RuleError, SingerSDKError, InvalidInputLine)  # what the command makes sentences of
 NO_MESSAGE = " of the input is no Singer message; does the tap print something else?"
 NO_SCHEMA = "The schema of stream `tickets` is no valid JSON schema"
 LARGEST_LINE_BYTES = 10_000_000
@@ -182,5 +181,5 @@ def test_a_record_of_ten_megabytes_is_taken_or_named(runs: Runs, posthog: PostHo
     rule = {"event": "Sale", "distinct_id": "concat(id)", "timestamp": "at", "key": ["id"]}
     runs.here(schema, message, mappings={"sales": [rule]})
     assert len(posthog.events()) == 1, "an event of the parts that it needs"
-    with pytest.raises(Refused, match="record id=1: its event `Sale` is larger than PostHog takes"):
+    with pytest.raises(RunError, match="record id=1: its event `Sale` is larger than PostHog takes"):
         runs.here(schema, message, mappings={"sales": [{**rule, "properties": {"note": "note"}}]})

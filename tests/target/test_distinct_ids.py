@@ -17,25 +17,25 @@ import resource, sys
 from target_posthog.delivery.distinct_ids import DistinctIds
 ids = DistinctIds()
 for number in range(int(sys.argv[1])):
-    ids.say(f"{number}@example.com")
+    ids.see(f"{number}@example.com")
 print(ids.persons, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
-@given(st.lists(st.tuples(st.sampled_from(["said", "linked"]), st.text(max_size=2))))
-def test_a_person_is_an_id_that_was_said_and_never_linked(noted: list[tuple[str, str]]) -> None:
+@given(st.lists(st.tuples(st.sampled_from(["seen", "linked"]), st.text(max_size=2))))
+def test_a_person_is_an_id_that_was_seen_and_never_linked(noted: list[tuple[str, str]]) -> None:
     ids = DistinctIds()
     for what, one in noted:
-        (ids.say if what == "said" else ids.link)(one)
-    said, linked = ({one for what, one in noted if what == this} for this in ("said", "linked"))
-    assert ids.persons == len(said - linked)
+        (ids.see if what == "seen" else ids.link)(one)
+    seen, linked = ({one for what, one in noted if what == this} for this in ("seen", "linked"))
+    assert ids.persons == len(seen - linked)
 
 
 def test_ids_are_told_apart_across_what_memory_holds() -> None:
     ids = DistinctIds()
     for _ in range(2):
         for number in range(MOST_IN_MEMORY + 1):
-            ids.say(str(number))
+            ids.see(str(number))
     assert ids.persons == MOST_IN_MEMORY + 1
     ids.link("0")
     assert ids.persons == MOST_IN_MEMORY

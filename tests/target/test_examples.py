@@ -9,7 +9,7 @@ import pytest
 
 from tap_shopify_orders.records.schema import CUSTOMERS, stream_schema
 from target_posthog.mapping.catalogue import catalogue
-from target_posthog.mapping.rules import load, shipped_names
+from target_posthog.mapping.document import load, shipped_names
 
 if TYPE_CHECKING:
     from conftest import Runs

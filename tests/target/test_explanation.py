@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from target_posthog.mapping.document import active, load
 from target_posthog.mapping.explanation import Explained, Explainer
 from target_posthog.mapping.language.compiler import Shipped
-from target_posthog.mapping.rules import active, load
-from target_posthog.mapping.stream_rules import StreamMapping
+from target_posthog.mapping.meanings import StreamMapping
 from tests.target.test_for_ever import CUSTOMER, ORDER
-from tests.target.test_mapping import RECORD, RULE
+from tests.target.test_rule import RECORD, RULE
 
 if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
@@ -116,8 +116,8 @@ def test_a_record_that_is_left_out_says_by_which_rule() -> None:
 
 def test_what_a_shipped_rule_does_without_is_named_with_the_reason() -> None:
     (one,) = explained(properties={"note": Shipped("note")}, distinct_id=[Shipped("vip"), "id"])
-    assert list(one["lacks"]) == ["distinct_id", "note"]
-    assert "there is no field `note`; select it in the tap" in one["lacks"]["note"]
+    assert list(one["missing"]) == ["distinct_id", "note"]
+    assert "there is no field `note`; select it in the tap" in one["missing"]["note"]
     assert "there is no field `vip`" in one["attempts"][0]["candidates"][0]["why_not"]
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import jmespath
 import pytest
 
+from target_posthog.mapping.document import load, shipped_names
 from target_posthog.mapping.language.expressions import Expression, ExpressionError
 from target_posthog.mapping.language.functions import FUNCTIONS, JSON
 from target_posthog.mapping.language.interpreter import library
-from target_posthog.mapping.rules import load, shipped_names
 
 SCHEMA = {
     "type": "object",

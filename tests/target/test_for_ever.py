@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from target_posthog.mapping.rules import active, load
-from target_posthog.mapping.stream_rules import StreamMapping
+from target_posthog.mapping.document import active, load
+from target_posthog.mapping.meanings import StreamMapping
 
 CUSTOMER = {
     "shop": "my-store.myshopify.com",

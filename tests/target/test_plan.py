@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.mapping.amounts import money_in
+from target_posthog.mapping.event import money_in
 from target_posthog.preview.file import KnownRecord, PlannedEvent
 from target_posthog.preview.lines import plan_lines
 from target_posthog.preview.persons import Persons
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def record(number: int, stream: str = "orders", **more: str | None) -> KnownRecord:
-    known = {"label": f"#{number}", "left_out": None, "refused": None, **more}
-    return KnownRecord(number, stream, f"id={number}", **known)  # type: ignore[arg-type]  # the texts above
+    known = {"name": f"#{number}", "left_out": None, "undeliverable": None, **more}
+    return KnownRecord(number, stream, key_name=f"id={number}", **known)  # type: ignore[arg-type]  # the texts above
 
 
 def event(of: int, name: str = "Sale", timestamp: str = "2026-11-01T00:00:00Z", **properties: JSON) -> PlannedEvent:
@@ -85,7 +85,7 @@ def test_records_that_become_nothing_are_counted_with_their_reason_and_examples(
     plan = planned(
         [
             *(record(one, left_out="test orders") for one in range(1, 6)),
-            record(6, "customers", refused="no id", label=None),
+            record(6, "customers", undeliverable="no id", name="id=6"),
             record(7),
         ],
         [],
@@ -93,11 +93,11 @@ def test_records_that_become_nothing_are_counted_with_their_reason_and_examples(
     assert plan["left_out"] == [
         {"stream": "orders", "reason": "test orders", "records": 5, "examples": ["#1", "#2", "#3"]}
     ]
-    assert plan["refused"] == [{"stream": "customers", "reason": "no id", "records": 1, "examples": ["id=6"]}]
+    assert plan["undeliverable"] == [{"stream": "customers", "reason": "no id", "records": 1, "examples": ["id=6"]}]
     assert plan["without_events"] == {"orders": 1}
     lines = "\n".join(plan_lines(plan))
     assert "left out of orders: 5 records (test orders), such as #1, #2, #3" in lines
-    assert "REFUSED, which would end the run, of customers: 1 records (no id), such as id=6" in lines
+    assert "UNDELIVERABLE, which would end the run, of customers: 1 records (no id), such as id=6" in lines
 
 
 def test_linked_ids_are_one_person_and_anonymous_events_none() -> None:

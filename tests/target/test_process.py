@@ -56,7 +56,7 @@ def last_line(log: str) -> str:
             {"mappings": {"sales": [{**SALE, "when": "totl"}]}},
             "rule `Sale` of stream `sales`, `when`: `totl`: there is no",
         ),
-        ({"mappings": {}, "unmapped": "refuse"}, "`unmapped`: no rule says what the records of stream `sales` mean"),
+        ({"mappings": {}, "unmapped": "fail"}, "`unmapped`: no rule says what the records of stream `sales` mean"),
         ({"max_events": 1}, "`max_events`: this run would send more than 1 events to PostHog; it has stopped after 0"),
     ],
 )

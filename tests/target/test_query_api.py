@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from sandbox.controls import Reply
-from target_posthog.posthog.client import Busy, Refused
+from target_posthog.errors import BusyError, RunError
 from target_posthog.posthog.query_api import QueryApi
 from tests.posthog_events import event, send
 
@@ -68,7 +68,7 @@ def test_a_busy_posthog_is_asked_again(posthog: PostHog, status: int) -> None:
 
 def test_a_posthog_that_stays_busy_is_given_up(posthog: PostHog) -> None:
     posthog.controls.reply_next(Reply(status=503, path=PATH))
-    with pytest.raises(Busy, match="busy"):
+    with pytest.raises(BusyError, match="busy"):
         list(api_of(posthog, seconds=0).rows("select uuid from events"))
 
 
@@ -79,7 +79,7 @@ def test_a_posthog_that_stays_busy_is_given_up(posthog: PostHog) -> None:
 def test_a_wrong_key_or_project_is_named_and_never_the_key(
     posthog: PostHog, key: str, project: str, setting: str
 ) -> None:
-    with pytest.raises(Refused, match=setting) as refused:
+    with pytest.raises(RunError, match=setting) as refused:
         list(api_of(posthog, key, project).rows("select uuid from events"))
     assert "phx_wrong" not in str(refused.value)
 
@@ -87,12 +87,12 @@ def test_a_wrong_key_or_project_is_named_and_never_the_key(
 @pytest.mark.parametrize("reply", [Reply(status=200, body="<html>"), Reply(status=200, body="{}"), Reply(status=400)])
 def test_an_answer_that_is_none_is_refused(posthog: PostHog, reply: Reply) -> None:
     posthog.controls.reply_next(reply)
-    with pytest.raises(Refused, match="doesn't answer as PostHog's query API does"):
+    with pytest.raises(RunError, match="doesn't answer as PostHog's query API does"):
         list(api_of(posthog).rows("select uuid from events"))
 
 
 def test_the_key_follows_no_redirect(posthog: PostHog) -> None:
     posthog.controls.reply_next(Reply(status=302, headers={"Location": f"{posthog.url}/elsewhere"}, path=PATH))
-    with pytest.raises(Refused):
+    with pytest.raises(RunError):
         list(api_of(posthog).rows("select uuid from events"))
     assert [one.path for one in posthog.controls.requests] == ["/api/projects/1/query/"]

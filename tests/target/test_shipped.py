@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
-from target_posthog.mapping.rules import active, combined, load, shipped_names
-from target_posthog.mapping.stream_rules import StreamMapping
+from target_posthog.mapping.document import active, combined, load, shipped_names
+from target_posthog.mapping.meanings import StreamMapping
 
 if TYPE_CHECKING:
-    from target_posthog.mapping.stream_rules import Event
+    from target_posthog.mapping.event import Event
 
 SCHEMAS = {"customers": stream_schema(CUSTOMERS), "orders": stream_schema(ORDERS)}
 
@@ -127,7 +127,7 @@ def test_a_shipped_mapping_names_only_fields_that_the_tap_has(name: str, identit
     streams = load(name)["streams"]
     assert set(streams) == {"customers", "orders"}
     for stream, rules in streams.items():
-        assert StreamMapping(stream, active(rules), identity=identity, schema=SCHEMAS[stream]).left_out == []
+        assert StreamMapping(stream, active(rules), identity=identity, schema=SCHEMAS[stream]).missing == []
 
 
 @pytest.mark.parametrize("name", shipped_names())

@@ -8,7 +8,7 @@ import pytest
 from singer_sdk.testing import get_target_test_class
 
 from sandbox.posthog import PostHog
-from target_posthog.target import TargetPostHog
+from target_posthog.singer.target import TargetPostHog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,9 +18,8 @@ from singer_sdk.exceptions import (
 
 from sandbox.controls import Reply
 from target_posthog.delivery.queue import MOST_EVENTS_WAITING
-from target_posthog.mapping.language.compiler import RuleError
-from target_posthog.posthog.client import Refused
-from target_posthog.target import TargetPostHog
+from target_posthog.errors import RuleError, RunError
+from target_posthog.singer.target import TargetPostHog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,7 +137,7 @@ def test_a_slow_posthog_slows_the_tap_and_no_more_than_two_parts_are_held(runs: 
     def lines() -> Iterator[str]:
         yield json.dumps(SCHEMA)
         for number in range(records):
-            held.append(number - target.road.summary.accepted.total())
+            held.append(number - target.destination.summary.accepted.total())
             yield json.dumps(sale(number))
 
     target.listen(lines())  # type: ignore[arg-type]  # as lines
@@ -153,7 +152,7 @@ def test_an_event_too_far_in_the_future_is_refused_because_posthog_would_move_it
         return (datetime.now(timezone.utc) + timedelta(hours=hours)).isoformat()
 
     messages = [SCHEMA, sale(1, created_at=in_hours(22)), sale(2, created_at=in_hours(24)), sale(3)]
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RunError) as raised:
         runs.here(*messages, mappings={"sales": [SALE]})
     assert str(raised.value).startswith(
         "Stream `sales`, record id=2: its event `Sale` is more than 23 hours in the future, a time that PostHog doesn't"
@@ -188,12 +187,12 @@ def test_activate_version_is_passed_over(runs: Runs, posthog: PostHog, capsys: p
 @pytest.mark.parametrize(
     ("script", "error", "problem"),
     [
-        ("batch_files", Refused, "Stream `tickets` comes as BATCH files"),
+        ("batch_files", RunError, "Stream `tickets` comes as BATCH files"),
         ("a_line_that_is_no_message", InvalidInputLine, "Line 2 of the input is no Singer message"),
         ("a_message_of_an_unknown_type", InvalidInputLine, "Line 2 of the input is a message of a type"),
         ("a_record_before_its_schema", RecordsWithoutSchemaException, "was encountered before a corresponding schema"),
         ("a_record_without_its_key", MissingKeyPropertiesError, "Record is missing one or more key_properties"),
-        ("a_record_that_breaks_its_schema", Refused, "record id=2: `total` isn't as the stream's schema says"),
+        ("a_record_that_breaks_its_schema", RunError, "record id=2: `total` isn't as the stream's schema says"),
         ("a_schema_that_is_none", InvalidJSONSchema, "The schema of stream `tickets` is no valid JSON schema"),
     ],
 )
@@ -238,7 +237,7 @@ def test_an_event_that_posthog_refuses_for_good_ends_the_run_with_its_record(
     runs: Runs, posthog: PostHog, capsys: pytest.CaptureFixture[str]
 ) -> None:
     posthog.verdicts = {"Sale": ["ok", "drop:event_too_big"]}
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RunError) as raised:
         runs.here(SCHEMA, sale(1), sale(2), state(1), mappings={"sales": [SALE]}, senders=1)
     assert str(raised.value) == (
         "Stream `sales`, record id=2: PostHog refuses its event `Sale` (event_too_big); correct it, or set "
@@ -263,7 +262,7 @@ def test_an_event_that_posthog_refuses_for_good_becomes_a_dead_letter(
 
 def test_a_record_that_no_rule_can_read_is_named_by_its_key(runs: Runs) -> None:
     rule = {**SALE, "properties": {"total": "number(total)"}}
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RunError) as raised:
         runs.here(SCHEMA, sale(7, total="jane@example.com"), mappings={"sales": [rule]})
     assert str(raised.value).startswith(
         "Stream `sales`, record id=7: rule `Sale` of stream `sales`: `number(total)`: number() needs a number; correct"
@@ -325,21 +324,21 @@ def test_unmapped_streams_can_be_ignored_or_refused(
     with pytest.raises(
         RuleError, match="no rule says what the records of stream `tickets` mean; add one to `mappings`"
     ):
-        runs.script("several_streams_and_states", unmapped="refuse")
+        runs.script("several_streams_and_states", unmapped="fail")
 
 
-@pytest.mark.parametrize("unmapped", ["event", "refuse"])
+@pytest.mark.parametrize("unmapped", ["event", "fail"])
 def test_the_record_of_meltanos_own_test_never_reaches_posthog_but_the_key_is_checked(
     runs: Runs, posthog: PostHog, unmapped: str
 ) -> None:
     runs.script("meltano_config_test", unmapped=unmapped)
     assert [one.path for one in posthog.controls.requests] == ["/flags/"]
-    with pytest.raises(Refused, match="`api_key`"):
+    with pytest.raises(RunError, match="`api_key`"):
         runs.script("meltano_config_test", unmapped=unmapped, api_key="phc_wrong")
 
 
 def test_the_key_is_checked_once_and_before_the_first_event(runs: Runs, posthog: PostHog) -> None:
-    with pytest.raises(Refused, match="`api_key`"):
+    with pytest.raises(RunError, match="`api_key`"):
         runs.script("several_streams_and_states", api_key="phc_wrong")
     assert [one.path for one in posthog.controls.requests] == ["/flags/"]
     runs.script("several_streams_and_states")
@@ -392,7 +391,7 @@ def test_a_run_that_fails_says_what_it_did_before(
 ) -> None:
     caplog.set_level(logging.INFO)
     posthog.billing_limit_reached = True
-    with pytest.raises(Refused, match="billing limit"):
+    with pytest.raises(RunError, match="billing limit"):
         runs.here(SCHEMA, sale(1), mappings={"sales": [SALE]})
     assert "0 events accepted by PostHog, of 1 records" in caplog.text
 
@@ -402,7 +401,7 @@ def test_a_record_that_ends_the_run_before_anything_is_delivered_is_followed_by_
 ) -> None:
     caplog.set_level(logging.INFO)
     path = tmp_path / "summary.json"
-    with pytest.raises(Refused, match="record id=2: `total`"):
+    with pytest.raises(RunError, match="record id=2: `total`"):
         runs.script("a_record_that_breaks_its_schema", summary_path=str(path))
     assert json.loads(path.read_text())["records"] == {"tickets": 2}
     assert caplog.text.count("0 events accepted by PostHog, of 2 records") == 1
@@ -433,7 +432,7 @@ def test_a_record_that_ends_the_run_does_not_hide_what_was_delivered_before_it(
     caplog.set_level(logging.INFO)
     posthog.controls.reply_next(Reply(delay_seconds=0.5, path="/i/v1"))
     many = [sale(number) for number in range(MOST_EVENTS_WAITING)]
-    with pytest.raises(Refused, match="record id=9999"):
+    with pytest.raises(RunError, match="record id=9999"):
         runs.here(SCHEMA, *many, sale(9999, created_at=5), mappings={"sales": [SALE]})
     assert len(posthog.events()) == MOST_EVENTS_WAITING
     assert f"{MOST_EVENTS_WAITING:,} events accepted by PostHog" in caplog.text
@@ -469,7 +468,7 @@ def test_fields_that_a_shipped_mapping_misses_are_named_once(
         {"type": "RECORD", "stream": "orders", "record": record},
     )
     assert [one["event"] for one in posthog.events()] == ["Order Completed"]
-    assert caplog.text.count("Stream `orders` lacks the fields for") == 1
+    assert caplog.text.count("Stream `orders` has no fields for") == 1
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])

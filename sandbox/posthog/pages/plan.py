@@ -49,7 +49,7 @@ class Plan:
     @property
     def not_sent(self) -> int:
         """How many records become no events."""
-        kept_back = [one["records"] for kind in ("left_out", "refused") for one in self.body[kind]]
+        kept_back = [one["records"] for kind in ("left_out", "undeliverable") for one in self.body[kind]]
         return sum([*kept_back, *self.body["without_events"].values()])
 
     @property
@@ -64,9 +64,9 @@ def add_routes(pages: Blueprint, preview: PreviewFile) -> None:
     @pages.get("/records")
     def records() -> str:
         stream, reason = request.args.get("stream", ""), request.args.get("left_out", "")
-        refused, eventless = "refused" in request.args, "eventless" in request.args
+        undeliverable, eventless = "undeliverable" in request.args, "eventless" in request.args
         after = request.args.get("after", 0, type=int)
-        found = preview.records(stream, reason, refused=refused, eventless=eventless, after=after)
+        found = preview.records(stream, reason, undeliverable=undeliverable, eventless=eventless, after=after)
         asked = {key: value for key, value in request.args.items() if key != "after"}
         return render_template(
             "records.html",

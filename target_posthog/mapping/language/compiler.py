@@ -1,12 +1,15 @@
-"""What a rule says becomes functions of a record, in: expressions as data, a stream's schema; out: functions.
+"""Compiler of a rule's values: each becomes a function of a record.
 
-Pure, and knows neither what the keys of a rule mean nor any event.
+Pure: takes expressions as data and a stream's schema, returns functions. It knows neither what the keys of a rule mean
+nor any event.
+
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from target_posthog.errors import RuleError
 from target_posthog.mapping.language.expressions import Expression, ExpressionError, Schema, items_of
 from target_posthog.mapping.language.translation import function_of
 
@@ -27,20 +30,16 @@ class Shipped(str):
     __slots__ = ()
 
 
-class RuleError(ValueError):
-    """A rule that can't be used; the text is one sentence that names the rule and what is wrong with it."""
-
-
 class Compiler:
     """Compiles what a rule says into functions of a record, and checks it against the stream's schema.
 
-    `left_out` names what a shipped rule does without because the stream lacks its field, each with the reason.
+    `missing` names what a shipped rule does without because the stream has no field for it, each with the reason.
     """
 
     def __init__(self, place: str, schema: Schema) -> None:
         self._place = place
         self._schema = schema
-        self.left_out: dict[str, str] = {}
+        self.missing: dict[str, str] = {}
 
     def go_into(self, items: Expression) -> None:
         """Let `item` be an element of that list from now on."""
@@ -59,62 +58,62 @@ class Compiler:
             raise RuleError(f"{self._place}, `{key}`: {error}{hint}") from None
         return expression
 
-    def value(self, key: str, said: JSON) -> Value:
-        """Compile an expression, an object or list of them, or a plain value such as `true`; null entries are left out.
+    def value(self, key: str, spec: JSON) -> Value:
+        """Compile an expression, an object or list of them, or a plain value such as `true`; null entries don't count.
 
         Raises `RuleError`.
         """
-        return function_of(self._parsed(key, said))
+        return function_of(self._parsed(key, spec))
 
-    def droppable(self, key: str, said: JSON, name: str = "") -> Value | None:
+    def optional(self, key: str, spec: JSON, name: str = "") -> Value | None:
         """Compile a value without which a shipped rule still makes sense; None if the stream lacks its field.
 
-        What is then left out is called `name`, by default as the property is called.
+        What is then missing has the name `name`, by default that of the property.
         """
-        parsed = self._parsed_or_dropped(key, said, name)
+        parsed = self._parsed_or_missing(key, spec, name)
         return None if parsed is None else function_of(parsed)
 
-    def _parsed(self, key: str, said: JSON) -> JSON:
-        """Return what is said with its expressions parsed and checked, as `function_of` takes it."""
-        if isinstance(said, str):
-            return self.expression(key, said).parsed
-        if isinstance(said, list):
-            return [self._parsed(key, one) for one in said]
-        if not isinstance(said, dict):
-            return said
-        entries = ((name, self._parsed_or_dropped(f"{key}.{name}", one)) for name, one in said.items())
-        return {name: one for name, one in entries if one is not None}
+    def _parsed(self, key: str, spec: JSON) -> JSON:
+        """Return a value with its expressions parsed and checked, as `function_of` takes it."""
+        if isinstance(spec, str):
+            return self.expression(key, spec).parsed
+        if isinstance(spec, list):
+            return [self._parsed(key, item) for item in spec]
+        if not isinstance(spec, dict):
+            return spec
+        entries = ((name, self._parsed_or_missing(f"{key}.{name}", entry)) for name, entry in spec.items())
+        return {name: parsed for name, parsed in entries if parsed is not None}
 
-    def _parsed_or_dropped(self, key: str, said: JSON, name: str = "") -> JSON:
+    def _parsed_or_missing(self, key: str, spec: JSON, name: str = "") -> JSON:
         try:
-            return self._parsed(key, said)
+            return self._parsed(key, spec)
         except RuleError as error:
-            if not isinstance(said, Shipped):
+            if not isinstance(spec, Shipped):
                 raise
-            self.left_out[name or key.partition(".")[2] or key] = str(error)
+            self.missing[name or key.partition(".")[2] or key] = str(error)
             return None
 
-    def entries(self, key: str, said: JSON) -> Value:
-        """Compile an object of expressions, or an expression whose value is one."""
-        value = self.value(key, said)
-        if isinstance(said, dict):
+    def entries(self, key: str, spec: JSON) -> Value:
+        """Compile an object of expressions, or an expression whose value is an object."""
+        value = self.value(key, spec)
+        if isinstance(spec, dict):
             return value
 
         def entries(record: Record) -> dict[str, JSON]:
             found = value(record)
             if not isinstance(found, dict):
                 raise ValueError(f"`{key}` needs an object")  # noqa: TRY004  # every wrong value of a record is one here
-            return {name: one for name, one in found.items() if one is not None and name != DELETED_AT}
+            return {name: entry for name, entry in found.items() if entry is not None and name != DELETED_AT}
 
         return entries
 
-    def candidates(self, key: str, said: JSON, identity: str) -> list[Value]:
+    def candidates(self, key: str, spec: JSON, identity: str) -> list[Value]:
         """Compile the expressions for an id; an object has some for each `identity`."""
-        return [one for text in self.listed(said, identity) if (one := self.droppable(key, text))]
+        return [value for text in self.listed(spec, identity) if (value := self.optional(key, text))]
 
     @staticmethod
-    def listed(said: JSON, identity: str) -> list[JSON]:
+    def listed(spec: JSON, identity: str) -> list[JSON]:
         """Return one or several expressions as a list; an object has some for each `identity`."""
-        if isinstance(said, dict):
-            said = said.get(identity)
-        return said if isinstance(said, list) else [] if said is None else [said]
+        if isinstance(spec, dict):
+            spec = spec.get(identity)
+        return spec if isinstance(spec, list) else [] if spec is None else [spec]

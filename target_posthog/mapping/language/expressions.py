@@ -1,7 +1,8 @@
-"""Expressions of the mapping, in: JMESPath text, then a record; out: its value, or what is wrong with the text.
+"""Expressions of the mapping: JMESPath (https://jmespath.org) with the functions of `functions.py`.
 
-Pure, and knows neither rules nor events. The language is JMESPath (https://jmespath.org) with the functions of
-functions.py; an expression can be checked against a stream's JSON schema before there is any record.
+Pure: takes a text, then a record, and returns its value, or what is wrong with the text. An expression can be checked
+against a stream's JSON schema before there is any record.
+
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from jmespath.visitor import Visitor
+from typing_extensions import override
 
 from target_posthog.mapping.language.functions import FUNCTIONS, JSON
 from target_posthog.mapping.language.interpreter import Parsed
@@ -77,6 +79,7 @@ class _Shapes(Visitor):
         self._text = text
         self._lenient = lenient
 
+    @override
     def default_visit(self, node: JSON, schema: Schema) -> Schema:  # type: ignore[override]  # the base has no result
         children: list[JSON] = node["children"]
         for child in children:
@@ -116,10 +119,10 @@ class _Shapes(Visitor):
         return items if "items" in items else {"type": "array", "items": items}
 
     def visit_projection(self, node: JSON, schema: Schema) -> Schema:
-        base, rest, *condition = node["children"]
+        base, rest, *conditions = node["children"]
         items = items_of(self.visit(base, schema))
-        for one in condition:
-            self.visit(one, items)
+        for condition in conditions:
+            self.visit(condition, items)
         return {"type": "array", "items": self.visit(rest, items)}
 
     visit_filter_projection = visit_projection
@@ -131,7 +134,10 @@ class _Shapes(Visitor):
         return {"type": "array", "items": ANYTHING}
 
     def visit_multi_select_dict(self, node: JSON, schema: Schema) -> Schema:
-        return {"type": "object", "properties": {one["value"]: self._chain(one, schema) for one in node["children"]}}
+        return {
+            "type": "object",
+            "properties": {child["value"]: self._chain(child, schema) for child in node["children"]},
+        }
 
     def visit_or_expression(self, node: JSON, schema: Schema) -> Schema:
         return self._choice(node["children"], schema)
@@ -139,10 +145,10 @@ class _Shapes(Visitor):
     def _choice(self, children: list[JSON], schema: Schema) -> Schema:
         """Return the schema of the first value among several expressions'."""
         found = [self._shape_or_error(child, schema) for child in children]
-        shapes = [one for one in found if not isinstance(one, ExpressionError)]
-        for one in found:
-            if isinstance(one, ExpressionError) and not (self._lenient and shapes):
-                raise one
+        shapes = [shape for shape in found if not isinstance(shape, ExpressionError)]
+        for shape in found:
+            if isinstance(shape, ExpressionError) and not (self._lenient and shapes):
+                raise shape
         return {"anyOf": shapes}
 
     def _shape_or_error(self, node: JSON, schema: Schema) -> Schema | ExpressionError:
@@ -157,10 +163,10 @@ class _Shapes(Visitor):
         _check_call(self._text, name, len(arguments))
         if name == "not_null":
             return self._choice(arguments, schema)
-        shapes = [self.visit(one, schema) for one in arguments if one["type"] != "expref"]
-        for one in arguments:
-            if one["type"] == "expref":  # `&price` in sort_by(products, &price): of each element
-                self.visit(one["children"][0], items_of(shapes[0]) if shapes else ANYTHING)
+        shapes = [self.visit(argument, schema) for argument in arguments if argument["type"] != "expref"]
+        for argument in arguments:
+            if argument["type"] == "expref":  # `&price` in sort_by(products, &price): of each element
+                self.visit(argument["children"][0], items_of(shapes[0]) if shapes else ANYTHING)
         return shapes[0] if name in {"sort", "sort_by", "reverse"} and shapes else ANYTHING
 
 
@@ -168,7 +174,7 @@ def _check_call(text: str, name: str, arguments: int) -> None:
     if name in FUNCTIONS:
         kinds = inspect.signature(FUNCTIONS[name]).parameters.values()
         fewest = len(kinds)
-        variadic = any(one.kind is one.VAR_POSITIONAL for one in kinds)
+        variadic = any(kind.kind is kind.VAR_POSITIONAL for kind in kinds)
     elif name in Functions.FUNCTION_TABLE:
         wanted = Functions.FUNCTION_TABLE[name]["signature"]
         fewest, variadic = len(wanted), bool(wanted and wanted[-1].get("variadic"))
@@ -183,7 +189,7 @@ def _branches(schema: Schema) -> list[Schema]:
     """Return the schemas among which a value may choose; an unknown reference is anything."""
     for keyword in ("anyOf", "oneOf", "allOf"):
         if keyword in schema:
-            return [branch for one in schema[keyword] for branch in _branches(one)]
+            return [branch for part in schema[keyword] for branch in _branches(part)]
     return [ANYTHING if "$ref" in schema else schema]
 
 

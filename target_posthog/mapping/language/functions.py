@@ -1,7 +1,8 @@
-"""What expressions can call beyond JMESPath's own functions, in: values of a record; out: a value of an event.
+"""Functions that expressions can call beyond JMESPath's own.
 
-Pure, and knows no expression. Null in gives null out, so that a missing fact stays missing; a `ValueError` says what an
-argument should have been, never what it was.
+Pure: take values of a record, return a value of an event. Null in gives null out, so that a missing fact stays missing.
+A `ValueError` says what an argument should have been, never what it was.
+
 """
 
 from __future__ import annotations
@@ -253,5 +254,5 @@ def _whole(value: JSON) -> JSON:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
-        return {key: _whole(one) for key, one in value.items()}
-    return [_whole(one) for one in value] if isinstance(value, list) else value
+        return {key: _whole(entry) for key, entry in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value

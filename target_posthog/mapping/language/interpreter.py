@@ -1,6 +1,8 @@
-"""JMESPath's own interpreter with the target's functions, in: an expression, then a record; out: its value.
+"""Interpreter of expressions: JMESPath's own, with the target's functions.
 
-Pure, and knows no rule. It is the reference for translation.py, and evaluates what that leaves to it.
+Pure: takes a parsed expression and a record, returns its value. It is the reference for `translation.py`, and evaluates
+what that leaves to it.
+
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from jmespath.visitor import Options, TreeInterpreter
+from typing_extensions import override
 
 from target_posthog.mapping.language.functions import FUNCTIONS, JSON
 
@@ -27,6 +30,7 @@ class Parsed(NamedTuple):
 class Calls(Functions):
     """The functions that the library's interpreter can call: its own and the target's."""
 
+    @override
     def call_function(self, function_name: str, resolved_args: Iterable[JSON]) -> JSON:
         """Return a function's value; raises ValueError, or JMESPath's errors, for arguments that it can't take."""
         if function_name not in FUNCTIONS:

@@ -1,8 +1,10 @@
-"""Expressions become Python, in: one expression, or a list or object of them; out: a function from a record to a value.
+"""Translation of expressions into Python source, once per stream.
 
-Pure, and knows no rule. The library's interpreter walks a syntax tree for each record; here its kinds of which mappings
-consist are written as Python source, once, and the others are left to the library. So is a record on which the function
-fails, for the sentence that says which expression it was. Both give the same values: tests/target/test_translation.py.
+Pure: takes one expression, or a list or object of them; returns a function from a record to a value. The library's
+interpreter walks a syntax tree for each record. Here the kinds of nodes that mappings use are written as Python source,
+the others are left to the library. So is a record on which the function fails, because the library's error says which
+expression it was. Both give the same values: tests/target/test_translation.py.
+
 """
 
 from __future__ import annotations
@@ -30,19 +32,19 @@ def value(record):
 """
 
 
-def function_of(said: JSON) -> Value:
-    """Return the function that gives what is said for a record: the value of a `Parsed`; a list or an object of values.
+def function_of(spec: JSON) -> Value:
+    """Return the function that gives for a record the value of a `Parsed`, or a list or an object of such values.
 
-    Values of an object that are null are left out; anything else stands for itself. The function raises ValueError,
+    An object has no entries for values that are null; anything else stands for itself. The function raises ValueError,
     naming the expression and no value, when a function gets a kind of value that it can't take.
     """
 
     def again(record: JSON) -> JSON:
-        return evaluated(said, record)
+        return evaluated(spec, record)
 
     translator = _Translator()
     try:
-        source = FUNCTION.format(source=translator.said(said))
+        source = FUNCTION.format(source=translator.source(spec))
         names = {**translator.names, "again": again}
         exec("".join([*translator.definitions, source]), names)  # noqa: S102  # every text from outside is quoted in it
     except (SyntaxError, RecursionError, MemoryError):  # nested more deeply than Python reads
@@ -51,21 +53,21 @@ def function_of(said: JSON) -> Value:
     return value
 
 
-def evaluated(said: JSON, record: JSON) -> JSON:
+def evaluated(spec: JSON, record: JSON) -> JSON:
     """Return by the library's interpreter what `function_of` would; raises ValueError as that does."""
-    if isinstance(said, Parsed):
-        return interpreted(said, record)
-    if isinstance(said, dict):
-        values = ((name, evaluated(one, record)) for name, one in said.items())
+    if isinstance(spec, Parsed):
+        return interpreted(spec, record)
+    if isinstance(spec, dict):
+        values = ((name, evaluated(entry, record)) for name, entry in spec.items())
         return {name: value for name, value in values if value is not None}
-    return [evaluated(one, record) for one in said] if isinstance(said, list) else said
+    return [evaluated(item, record) for item in spec] if isinstance(spec, list) else spec
 
 
 def flat(value: JSON) -> JSON:
     """Return a list with the elements of its lists in their places; null for anything else."""
     if not isinstance(value, list):
         return None
-    return [inner for one in value for inner in (one if isinstance(one, list) else (one,))]
+    return [inner for item in value for inner in (item if isinstance(item, list) else (item,))]
 
 
 def element(value: JSON, index: int) -> JSON:
@@ -76,7 +78,7 @@ def element(value: JSON, index: int) -> JSON:
 class _Translator:
     """Writes the source of each kind of node that has a method of its name; the library evaluates the others.
 
-    Each method takes a node, its children and the name of the variable that holds what the node is asked of.
+    Each method takes a node, its children and the name of the variable of what the node is asked of.
     """
 
     def __init__(self) -> None:
@@ -90,20 +92,20 @@ class _Translator:
         }
         self._numbers = count()
 
-    def said(self, said: JSON) -> str:
+    def source(self, spec: JSON) -> str:
         """Return the source of what `function_of` takes."""
-        if isinstance(said, Parsed):
-            return self._of(said.tree, RECORD)
-        if isinstance(said, list):
-            return f"[{', '.join(map(self.said, said))}]"
-        return self._object(said) if isinstance(said, dict) else self._constant(said)
+        if isinstance(spec, Parsed):
+            return self._of(spec.tree, RECORD)
+        if isinstance(spec, list):
+            return f"[{', '.join(map(self.source, spec))}]"
+        return self._object(spec) if isinstance(spec, dict) else self._constant(spec)
 
-    def _object(self, said: dict[str, JSON]) -> str:
+    def _object(self, spec: dict[str, JSON]) -> str:
         """Define a function for an object, so that a null costs a look and no place; return its call."""
         name = self._new("object")
         entries = "".join(
-            f"    if (value := {self.said(one)}) is not None:\n        made[{key!r}] = value\n"
-            for key, one in said.items()
+            f"    if (value := {self.source(entry)}) is not None:\n        made[{key!r}] = value\n"
+            for key, entry in spec.items()
         )
         self.definitions.append(f"\ndef {name}({RECORD}):\n    made = {{}}\n{entries}    return made\n")
         return f"{name}({RECORD})"
@@ -126,7 +128,7 @@ class _Translator:
         return f"{self._constant(lambda value: library.visit(tree, value))}({scope})"
 
     def _true(self, tree: JSON, scope: str) -> tuple[str, str]:
-        """Return the source of whether a value is true, and the name of the variable that holds the value then."""
+        """Return the source of whether a value is true, and the name of the variable that has the value then."""
         name = self._new()
         return f"(({name} := {self._of(tree, scope)}) or is_true({name}))", name
 
@@ -191,7 +193,7 @@ class _Translator:
         """Write a projection, or one with a filter: its base, what is asked of each element, and the condition."""
         base, rest, *conditions = children
         items, item, found = self._new(), self._new(), self._new()
-        condition = "".join(f" if {self._true(one, item)[0]}" for one in conditions)
+        condition = "".join(f" if {self._true(node, item)[0]}" for node in conditions)
         return (
             f"([{found} for {item} in {items}{condition} if ({found} := {self._of(rest, item)}) is not None]"
             f" if isinstance({items} := {self._of(base, scope)}, list) else None)"

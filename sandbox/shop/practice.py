@@ -1,0 +1,34 @@
+"""What Shopify does where nobody has seen it do so, in: nothing; out: one choice for each open question.
+
+The numbers are those of the ledger's open points. A test runs both ways; the first way is what is likelier.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Changes that may or may not move `Order.updatedAt`; agreements, payments and parcels always do.
+UNSURE_MOVES = frozenset(
+    {"customer", "delivery", "email", "erasure", "journey", "merge", "payment succeeded", "return opened"}
+)
+
+
+@dataclass(frozen=True)
+class Practice:
+    """The choices of one store; `moves` holds those of UNSURE_MOVES that move `updatedAt`."""
+
+    placed_at: str = "createdAt"  # or "processedAt": which of them an order's first agreement happened at
+    update_quantity: int | None = 0  # or None: the quantity of a sale that changes a price
+    shipping_is_adjusted: bool = False  # whether a refund of shipping alone is an ADJUSTMENT, as older REST kinds were
+    fee_action: str = "RETURN"  # or "ORDER": the action of a return's fee
+    process_adjusts: bool = False  # whether processing a return for less money writes an ADJUSTMENT, as before 2026-02
+    unrefunded_cancel_reverses: bool = True  # whether cancelling without a refund takes back the lines and keeps all
+    discount_after_taxes: bool = False  # whether a discount is also said after taxes
+    newest_first: bool = False  # whether agreements come newest first; their order isn't documented
+    pending_is_processed: bool = True  # whether a pending transaction has a `processedAt`, or null
+    success_is_processed: bool = True  # whether success moves a transaction's `processedAt`, or leaves it
+    refund_of_a_return: bool = True  # whether a refund that reverses nothing, as a return did, has an agreement
+    moves: frozenset[str] = frozenset({"customer", "email", "merge", "payment succeeded", "return opened"})
+
+
+USUAL = Practice()

@@ -1,0 +1,218 @@
+"""The store: takes a client, returns what the store grants, how many records it has, and sentences for what is missing.
+
+It knows scopes and history, but neither Singer nor how records are read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from typing_extensions import override
+
+from tap_shopify_orders.decoding import decoded
+from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.shopify import query
+from tap_shopify_orders.shopify.client import API_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from tap_shopify_orders.shopify.answers import Denied
+    from tap_shopify_orders.shopify.bulk import BulkOperations
+    from tap_shopify_orders.shopify.client import Client
+
+# https://shopify.dev/docs/api/usage/access-scopes; the second of a pair also grants the access, and without
+# read_all_orders an app sees the orders of 60 days.
+SCOPES = {"customers": ("read_customers", "write_customers"), "orders": ("read_orders", "write_orders")}
+T = TypeVar("T")
+SHORT_HISTORY = timedelta(days=60)
+
+
+@dataclass(frozen=True)
+class Granted:
+    """What the credentials open: the store's facts, the app's scopes, and the store's clock."""
+
+    shop_id: int
+    name: str
+    domain: str
+    currency: str
+    time_zone: str
+    plan: str
+    scopes: frozenset[str]
+    served_version: str
+    at: datetime
+
+    @property
+    def shop(self) -> dict[str, object]:
+        """What each record says of the store that it is of."""
+        return {"shop": self.domain, "shop_id": self.shop_id}
+
+    def without_scope(self, scoped: Mapping[str, Sequence[T]]) -> list[T]:
+        """Return what needs a scope that the app doesn't have; `scoped` holds it by scope."""
+        return [path for scope, paths in scoped.items() if scope not in self.scopes for path in paths]
+
+    @property
+    def _sees_all_orders(self) -> bool:
+        return "read_all_orders" in self.scopes
+
+    def check(self, streams: Collection[str], since: datetime | None, accept: Collection[str]) -> None:
+        """Raise RunError for a scope that a stream lacks, and for history out of reach unless that is accepted."""
+        missing = [SCOPES[stream][0] for stream in streams if not self.scopes.intersection(SCOPES[stream])]
+        if missing:
+            raise RunError(
+                f"The app lacks the scope {' and '.join(missing)}: add it in the app's configuration, install the app"
+                " again, and use the new token; or deselect the stream."
+            )
+        full = self._sees_all_orders or "orders" not in streams
+        if not full and "partial_history" not in accept and (since is None or since < self.at - SHORT_HISTORY):
+            raise RunError(
+                "Shopify shows this app the orders of the last 60 days only, and leaves older ones out without a word:"
+                " add the scope read_all_orders, set `start_date` to a later day, or add `partial_history` to `accept`."
+            )
+
+    def block(self, counts: Mapping[str, object]) -> str:
+        """Return what a run says first."""
+        rows = {
+            "store": f"{self.name} ({self.domain}), plan {self.plan}",
+            "time zone": self.time_zone,
+            "currency": self.currency,
+            "API version": f"{API_VERSION}, served {self.served_version}",
+            "scopes": " ".join(sorted(self.scopes)),
+            "history": "all orders" if self._sees_all_orders else "orders that were made in the last 60 days",
+            **counts,
+        }
+        return "\n".join(f"{key:>12}  {value}" for key, value in rows.items())
+
+
+class _Named(msgspec.Struct):
+    name: str = ""
+    handle: str = ""
+
+
+class _Shop(msgspec.Struct):
+    id: str
+    name: str
+    domain: str
+    currency: str
+    time_zone: str
+    plan: _Named
+
+
+class _App(msgspec.Struct):
+    scopes: list[_Named]
+
+
+class _Answer(msgspec.Struct):
+    shop: _Shop
+    app: _App
+
+
+class Count(msgspec.Struct):
+    """How many records there are; `precision` is EXACT or AT_LEAST."""
+
+    count: int = 0
+    precision: str = "EXACT"
+
+    @override
+    def __str__(self) -> str:
+        """Return it as people write it, such as 1,234."""
+        return f"{'' if self.precision == 'EXACT' else 'at least '}{self.count:,}"
+
+
+_answer = msgspec.json.Decoder(_Answer)
+_counts = msgspec.json.Decoder(dict[str, Count])
+
+
+class Store:
+    """One store, as far as it was asked; `client` asks it, `bulk` has its bulk operations.
+
+    `looked` is what it grants, once that was asked. `check` is called with it before anything else is asked, and raises
+    RunError to end the run.
+    """
+
+    def __init__(self, client: Client, bulk: BulkOperations, check: Callable[[Granted], None]) -> None:
+        """Take the ways to the store; nothing is asked yet."""
+        self.client, self.bulk, self._check = client, bulk, check
+        self.looked: Granted | None = None
+        self._counted: dict[tuple[str, str], Count] = {}
+
+    @property
+    def granted(self) -> Granted:
+        """What the store grants, asked for when it is first needed; raises RunError or Busy."""
+        if self.looked is None:
+            granted = _look(self.client)
+            self._check(granted)
+            self.looked = granted
+        return self.looked
+
+    def count(self, stream: str, search: str) -> Count:
+        """Return how many records a stream's search has."""
+        return self.counts({stream: search})[stream]
+
+    def counts(self, searches: Mapping[str, str]) -> dict[str, Count]:
+        """Return how many records each stream's search has; asks once for all that aren't known yet."""
+        unknown = {stream: search for stream, search in searches.items() if (stream, search) not in self._counted}
+        found = _count(self.client, unknown)
+        self._counted.update({(stream, unknown[stream]): found[stream] for stream in unknown})
+        return {stream: self._counted[stream, search] for stream, search in searches.items()}
+
+
+def _look(client: Client) -> Granted:
+    """Ask what was granted."""
+    answer = client.ask(query.read("store"))
+    store = decoded(answer.data, _answer)
+    shop = store.shop
+    scopes = frozenset(scope.handle for scope in store.app.scopes)
+    return Granted(
+        int(shop.id.rpartition("/")[2]),
+        shop.name,
+        shop.domain,
+        shop.currency,
+        shop.time_zone,
+        shop.plan.name,
+        scopes,
+        answer.served_version,
+        answer.at,
+    )
+
+
+def _count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
+    """Ask how many records each stream's search has."""
+    if not searches:
+        return {}
+    variables = {
+        "customers": "customers" in searches,
+        "orders": "orders" in searches,
+        "customersQuery": searches.get("customers", ""),
+        "ordersQuery": searches.get("orders", ""),
+    }
+    counts = decoded(client.ask(query.read("counts"), variables).data, _counts)
+    if not searches.keys() <= counts.keys():
+        raise RunError("Shopify's answer isn't of the form that this API version promises: it lacks a count.")
+    return counts
+
+
+def denial(stream: str, gaps: Denied) -> str:
+    """Return the sentence for fields that Shopify denies: which ones, what it says, and the remedy."""
+    fields = sorted({".".join(step for step in path if step not in ("page", "nodes")) for path, _ in gaps.gaps})
+    return (
+        f"Shopify denies {', '.join(fields) or 'all'} of {stream}, which would look as if there were none."
+        f" It says: {gaps} {_remedy(message for _, message in gaps.gaps)}"
+        " Or add `denied_fields` to `accept` to go on without them."
+    )
+
+
+def _remedy(messages: Iterable[str]) -> str:
+    """Tell a missing scope from protected customer data that wasn't approved: Shopify gives both the same code.
+
+    https://shopify.dev/docs/apps/launch/protected-customer-data
+    """
+    if all("access scope" in message for message in messages):
+        return "Add the scope in the app's configuration and install it again."
+    return (
+        "Request access to protected customer data in the app's API access; for a token made in the Shopify admin,"
+        " these fields need the plan Grow or higher."
+    )

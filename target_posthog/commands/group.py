@@ -1,0 +1,27 @@
+"""The command line's commands, gathered under `target-posthog`."""
+
+from __future__ import annotations
+
+import click
+
+from target_posthog.commands.preview import explain, plan
+from target_posthog.commands.reconcile import reconcile
+
+COMMANDS = (plan, explain, reconcile)
+
+
+@click.group
+def commands() -> None:
+    """Look at a preview before a run, and compare shop and PostHog after it.
+
+    Without a command, target-posthog reads Singer messages from standard input and sends events to PostHog.
+    """
+
+
+for command in COMMANDS:
+    commands.add_command(command)
+
+
+def command_lines() -> list[str]:
+    """Return each command's name with its summary, for the help of a run."""
+    return [f"{command.name:<10} {command.get_short_help_str(80)}" for command in COMMANDS]

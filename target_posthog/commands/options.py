@@ -1,0 +1,59 @@
+"""Settings as options of commands, and the way a command ends where it can't go on.
+
+Takes a setting's name, returns a click option that the same environment variable fills as for a run: Meltano sets it
+for each command of a plugin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from target_posthog.errors import RunError
+from target_posthog.posthog.query_api import QueryApi
+from target_posthog.settings import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+
+def setting(name: str, words: str, default: str | None = None) -> Callable[[Command], Command]:
+    """Return a setting as an option; `words` are its help."""
+    option, variable = f"--{name.replace('_', '-')}", f"{ENVIRONMENT}_{name.upper()}"
+    return click.option(option, name, envvar=variable, default=default, show_default=bool(default), help=words)
+
+
+def out_option(words: str) -> Callable[[Command], Command]:
+    """Return the option `--out`, a file to write to; `words` are its help."""
+    return click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help=words)
+
+
+def query_api(personal_api_key: str | None, project_id: str | None, host: str) -> QueryApi | None:
+    """Return PostHog's query API, None without a personal API key; raises `RunError` for a key without a project."""
+    if not personal_api_key:
+        return None
+    if not project_id:
+        raise RunError("The setting `project_id` is missing: the project's number in PostHog, from its settings")
+    return QueryApi(personal_api_key, project_id, host)
+
+
+@contextlib.contextmanager
+def ending_with_sentence() -> Iterator[None]:
+    """End the command with the sentence of a `RunError`, and exit code 1."""
+    try:
+        yield
+    except RunError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write the file of `--out`; raises `RunError`."""
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise RunError(f"--out: the file {path} can't be written ({error.strerror})") from None

@@ -1,0 +1,144 @@
+"""Destination PostHog: a run's records become acknowledged events, dead letters and a summary.
+
+Takes records with what became of them. `delivery/queue.py` sends; what cannot be delivered ends here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from target_posthog.delivery.dead_letters import DeadLetters
+from target_posthog.delivery.destination import key_name
+from target_posthog.delivery.held_run import HeldRun
+from target_posthog.delivery.queue import Queue
+from target_posthog.delivery.summary import Summary
+from target_posthog.errors import RunError
+from target_posthog.posthog.client import DEFAULT_HOST, Client
+from target_posthog.settings import historical_per_second
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_posthog.delivery.destination import Origin, Outcome
+    from target_posthog.mapping.meanings import Meanings
+
+logger = logging.getLogger(__name__)
+
+
+class Source(NamedTuple):
+    """The record that an event comes from: its stream and name; its JSON, too, if it may become a dead letter."""
+
+    origin: Origin
+    name: str
+    record: msgspec.Raw | None
+
+
+class PostHogDestination:
+    """Sends a run's events to PostHog; nothing is sent or asked before `begin`.
+
+    Raises `RunError` for a plan that can't be read.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], meanings: Meanings) -> None:
+        self.summary = Summary(meanings.money)
+        self._client = Client(
+            settings["api_key"],
+            settings["host"] or DEFAULT_HOST,
+            protocol=settings["protocol"],
+            max_retry_seconds=settings["max_retry_seconds"],
+        )
+        self._queue = Queue(
+            self._client,
+            self.summary,
+            self._set_aside,
+            senders=settings["senders"],
+            historical_per_second=historical_per_second(
+                settings.get("historical_events_per_second"), self._client.host
+            ),
+            max_events=settings.get("max_events"),
+        )
+        letters, plan = settings.get("dead_letter_path"), settings.get("plan_path")
+        self._dead_letters = DeadLetters(letters) if letters else None
+        self._held_run = HeldRun.read(plan, fingerprint=meanings.fingerprint) if plan else None
+        self._summary_path: str | None = settings.get("summary_path")
+        self._key_is_checked = False
+        self._is_summed_up = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the events of all streams together are enough to send."""
+        return self._queue.is_full
+
+    def begin(self) -> None:
+        """Check the project key, at the first call of a run."""
+        if not self._key_is_checked:
+            self._client.check_key()
+            self._key_is_checked = True
+
+    def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
+        """Let a record's events wait, or count why it has none."""
+        self.summary.records[origin.stream_name] += 1
+        if outcome.left_out:
+            self.summary.left_out[origin.stream_name, outcome.left_out] += 1
+        if not outcome.events and not outcome.invalid:
+            return
+        raw = msgspec.Raw(msgspec.json.encode(record)) if self._dead_letters else None
+        source = Source(origin, key_name(record, origin.key_properties), raw)
+        if outcome.invalid:
+            self._set_aside(source, outcome.invalid)
+            return
+        if self._held_run:
+            self._held_run.check(outcome.events)
+        self._queue.add(outcome.events, source)
+
+    def _set_aside(self, source: Source, reason: str) -> None:
+        """Keep a record that can't be delivered as a dead letter; raises `RunError` where there is no file for it."""
+        origin = source.origin
+        sentence = f"Stream `{origin.stream_name}`, record {source.name}: {reason}"
+        if self._dead_letters is None or source.record is None:
+            raise RunError(f"{sentence}; correct it, or set `dead_letter_path` to go on without such records")
+        try:
+            self._dead_letters.keep(
+                origin.stream_name, origin.original_schema, origin.key_properties, source.record, reason
+            )
+        except OSError as error:
+            raise RunError(
+                f"{sentence}; and `dead_letter_path`: the file {self._dead_letters.path} can't be written "
+                f"({error.strerror})"
+            ) from None
+        logger.warning("%s; kept in %s", sentence, self._dead_letters.path)
+
+    def dispatch(self) -> None:
+        """Let what waits leave, after PostHog has acknowledged what left before."""
+        self._queue.dispatch()
+
+    def flush(self) -> bool:
+        """Return True when PostHog has acknowledged everything: a STATE may be written."""
+        self._queue.flush()
+        return True
+
+    def end(self) -> None:
+        """Print the summary and write its file; a second call does nothing."""
+        if self._is_summed_up:
+            return
+        self._is_summed_up = True
+        for line in self.summary.lines(self._client):
+            logger.info(line)
+        try:
+            if self._summary_path:
+                self.summary.write(self._summary_path, self._client)
+        except OSError as error:
+            logger.warning("`summary_path`: the file %s can't be written (%s)", self._summary_path, error.strerror)
+
+    def abandon(self) -> None:
+        """Wait for PostHog's answer to what is under way, then print the summary."""
+        with contextlib.suppress(RunError):
+            self._queue.settle()
+        self.end()
+
+    def abort(self) -> None:
+        """Do nothing: no STATE covers what is under way, so the next run sends it again."""

@@ -1,0 +1,20 @@
+"""Errors that a user can put right: each is one sentence with its remedy.
+
+Every other exception is a defect of the program.
+"""
+
+
+class RunError(Exception):
+    """Ends a run or a command; the text is one sentence that names what is wrong and the remedy."""
+
+
+class BusyError(RunError):
+    """PostHog can't take something now; waiting may help, `retry_after` seconds if PostHog names them."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class RuleError(RunError):
+    """A rule that can't be used; the text names the rule and what is wrong with it."""

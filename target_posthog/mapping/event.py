@@ -1,0 +1,88 @@
+"""Event as PostHog's libraries write it: its identity, the places of its properties, and its money.
+
+Pure: takes events, returns what stands where in them; it knows no rule, no currency and no property of a mapping.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from uuid import UUID
+
+from target_posthog.mapping.language.functions import JSON, as_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+NAMESPACE = UUID("5f0c8a3e-6f0b-5d0f-9c4e-2f6f1f6a7c11")  # of this project's events; never to change
+ALWAYS: dict[str, JSON] = {
+    "$lib": "target-posthog",
+    "$ignore_sent_at": True,  # else it shifts the time by the clocks' difference: rust/common/types/src/timestamp.rs
+    "$geoip_disable": True,  # else every customer is placed where the target runs
+}
+IDENTIFY, GROUP_IDENTIFY = "$identify", "$groupidentify"
+LINK_KEYS = ("$anon_distinct_id", "alias")
+LINKS_AND_SETS = (*LINK_KEYS, "$set", "$set_once", "$unset")
+# In an event's properties: https://posthog.com/docs/product-analytics/person-properties and .../group-analytics.
+SETS = {"set": "$set", "set_once": "$set_once", "group_set": "$group_set"}
+PLACES = ("properties", *SETS, "unset")
+REVENUE = {"revenue": "currency"}  # https://posthog.com/docs/data/event-spec/ecommerce-events
+
+
+class Event(TypedDict):
+    """One event as PostHog's libraries write it; `timestamp` is RFC 3339 in UTC."""
+
+    event: str
+    distinct_id: str
+    uuid: str
+    timestamp: str
+    properties: dict[str, JSON]
+
+
+class Money(NamedTuple):
+    """An exact amount in a currency."""
+
+    amount: Decimal
+    currency: str
+
+
+def uuid_of(key: bytes) -> str:
+    """Return `str(uuid.uuid5(NAMESPACE, key))` at a third of its cost: https://www.rfc-editor.org/rfc/rfc9562#section-5.5."""
+    digest = bytearray(sha1(NAMESPACE.bytes + key, usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50  # version 5
+    digest[8] = digest[8] & 0x3F | 0x80  # the variant of RFC 9562
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def places_of(event: Event) -> dict[str, dict[str, JSON]]:
+    """Return the mapping's own properties by place, one of `PLACES`; PostHog's own (`$...`) aren't among them."""
+    properties = event["properties"]
+    unset: list[str] = properties.get("$unset", [])
+    return {
+        "properties": {name: value for name, value in properties.items() if not name.startswith("$")},
+        **{place: properties.get(key, {}) for place, key in SETS.items()},
+        "unset": dict.fromkeys(unset),
+    }
+
+
+def is_identified(event: Event) -> bool:
+    """Say whether PostHog makes or uses a person for the event; otherwise it is an anonymous one in its bill."""
+    return event["properties"].get("$process_person_profile") is not False
+
+
+def money_in(properties: Mapping[str, JSON], names: Mapping[str, str] = REVENUE) -> Money | None:
+    """Return the money of the first property of `names` that has an amount and whose currency is there.
+
+    `names` has, for each property with an amount, the property with its currency.
+    """
+    for name, currency_name in names.items():
+        amount, currency = properties.get(name), properties.get(currency_name)
+        if amount is None or not isinstance(currency, str):
+            continue
+        try:
+            return Money(as_decimal(amount), currency)
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,189 @@
+"""Rule of one stream: compiled once, it makes a record's events.
+
+Pure: takes the rule as data and the stream's JSON schema, then records; returns events. The same record gives the same
+events, byte for byte. The language of the rules is described in docs/mapping.md.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from target_posthog.errors import RuleError
+from target_posthog.mapping.event import ALWAYS, GROUP_IDENTIFY, IDENTIFY, LINKS_AND_SETS, Event, uuid_of
+from target_posthog.mapping.identity import usable
+from target_posthog.mapping.language.compiler import DELETED_AT, Compiler
+from target_posthog.mapping.language.functions import JSON, canonical, normal_time, uuid
+from target_posthog.mapping.language.interpreter import is_true
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from target_posthog.mapping.language.compiler import Record
+    from target_posthog.mapping.language.expressions import Schema
+
+Spec = dict[str, JSON]
+
+
+class RecordError(Exception):
+    """A record that can't become events; the text says why in one sentence and names no value of it."""
+
+
+def rule_name(spec: Spec) -> str:
+    """Return the name by which `extends` finds a rule."""
+    return str(spec.get("name") or spec.get("leave_out") or spec.get("event"))
+
+
+class Rule:
+    """One compiled rule; not usable if it is a shipped one and the stream has no field for what it is about.
+
+    `missing` says what of it the stream has no field for, each with the reason. Raises `RuleError`.
+    """
+
+    def __init__(self, stream: str, spec: Spec, *, identity: str, schema: Schema) -> None:
+        self.is_filter = "leave_out" in spec
+        self.name = rule_name(spec)
+        self._place = f"rule `{self.name}` of stream `{stream}`"
+        compiler = Compiler(self._place, schema)
+        self.missing = compiler.missing
+        self._for_each = compiler.optional("for_each", spec.get("for_each"), self.name)
+        self.is_usable = not self.missing
+        if self._for_each:
+            compiler.go_into(compiler.expression("for_each", spec["for_each"]))
+        if self.is_usable:
+            self._when = compiler.optional("when", spec.get("when", True), self.name)
+            self.is_usable = not self.missing
+        if self.is_usable and not self.is_filter:
+            self._compile(compiler, spec, identity)
+
+    def _compile(self, compiler: Compiler, spec: Spec, identity: str) -> None:
+        event, unset = spec["event"], spec.get("unset", {})
+        is_fixed = isinstance(event, str)
+        self._event_name = compiler.value("event", f"`{json.dumps(event)}`" if is_fixed else event["expression"])
+        self._delete = str(spec["delete"]) if spec.get("delete") else None
+        self._distinct_id = compiler.candidates("distinct_id", spec["distinct_id"], identity)
+        if not self._distinct_id and event != GROUP_IDENTIFY:
+            raise RuleError(f"{self._place}, `distinct_id`: there is no candidate for `identity: {identity}`")
+        self._other_id = compiler.candidates("anon_distinct_id", spec.get("anon_distinct_id"), identity)
+        self._timestamp = compiler.value("timestamp", spec["timestamp"])
+        self._key = compiler.value("key", list(spec["key"]))
+        self._properties = compiler.entries("properties", spec.get("properties", {}))
+        self._set = compiler.value("set", spec.get("set", {}))
+        self._set_once = compiler.value("set_once", spec.get("set_once", {}))
+        self._unset = compiler.value("unset", unset if isinstance(unset, dict) else dict.fromkeys(unset, True))
+        self._groups = compiler.value("groups", spec.get("groups", {}))
+        self._has_groups = bool(spec.get("groups"))
+        self._sets = any(spec.get(key) for key in ("set", "set_once", "unset"))
+        self._only_links = event == IDENTIFY and not self._sets
+        self._group_set = compiler.value("group_set", spec.get("group_set", {}))
+        self._session_id = compiler.optional("session_id", spec.get("session_id")) or (lambda _: None)
+        self._person_profile = compiler.value("person_profile", spec.get("person_profile", True))
+
+    def applies(self, record: Record) -> bool:
+        """Say whether the rule's `when` is true for a record; raises `RecordError`."""
+        try:
+            return self._when is None or is_true(self._when(record))
+        except ValueError as error:
+            raise RecordError(f"{self._place}: {error}") from None
+
+    def events(self, record: Record) -> Iterator[Event]:
+        """Yield the events that this rule makes of a record, or of each item of its `for_each`."""
+        if record.get(DELETED_AT) and not self._delete:
+            return
+        for scope in self.scopes(record):
+            event = self.event(scope)
+            if event is not None:
+                yield event
+
+    def scopes(self, record: Record) -> Iterator[Record]:
+        """Yield the record, or it with each item of its `for_each` beside it as `item`; raises `RecordError`."""
+        if self._for_each is None:
+            return iter((record,))
+        try:
+            items = self._for_each(record)
+        except ValueError as error:
+            raise RecordError(f"{self._place}: {error}") from None
+        if not isinstance(items, (list, type(None))):
+            raise RecordError(f"{self._place}: `for_each` needs a list")
+        return ({**record, "item": item} for item in items or ())
+
+    def event(self, scope: Record) -> Event | None:
+        """Return the event of one of the `scopes`, None if it makes none; raises `RecordError`."""
+        deleted_at = scope.get(DELETED_AT)
+        try:
+            if deleted_at:
+                return self._made(self._delete, scope, deleted_at, of_nobody=True) if self._delete else None
+            if not self.applies(scope) or (self._only_links and self._links_nothing(scope)):
+                return None
+            event = self._made(self._event_name(scope), scope, self._timestamp(scope))
+        except ValueError as error:
+            raise RecordError(f"{self._place}: {error}") from None
+        # An `$identify` that neither links nor sets anything would have no effect.
+        has_effect = event["event"] != IDENTIFY or any(key in event["properties"] for key in LINKS_AND_SETS)
+        return event if has_effect else None
+
+    def _links_nothing(self, scope: Record) -> bool:
+        return not any(usable(candidate(scope)) for candidate in self._other_id)
+
+    def _made(self, name: JSON, scope: Record, time: JSON, *, of_nobody: bool = False) -> Event:
+        if not isinstance(name, str) or not name:
+            raise ValueError("`event` gives no name")
+        key = self._key(scope)
+        if all(part is None for part in key):
+            raise ValueError("`key` is empty, so the event couldn't be told from others")
+        if time is None:
+            raise ValueError(
+                "`timestamp` is empty; name another field, or say with `when` for which records it is there"
+            )
+        groups = {kind: str(key) for kind, key in self._groups(scope).items()} if self._has_groups else {}
+        distinct_id = self._id(name, scope, groups)
+        if name == GROUP_IDENTIFY:
+            properties = self._group_properties(scope, groups)
+        else:
+            of_nobody = of_nobody or not is_true(self._person_profile(scope))
+            properties = self._properties(scope)
+            properties |= (
+                {"$process_person_profile": False} if of_nobody else self._person_properties(scope, distinct_id)
+            )
+            session_id = uuid(self._session_id(scope))
+            if session_id:
+                properties["$session_id"] = session_id
+            if groups:
+                properties["$groups"] = groups
+        properties |= ALWAYS
+        return {
+            "event": name,
+            "distinct_id": distinct_id,
+            "uuid": uuid_of(canonical([name, *key])),
+            "timestamp": normal_time(time),
+            "properties": properties,
+        }
+
+    def _id(self, name: str, scope: Record, groups: Mapping[str, str]) -> str:
+        ids = (usable(candidate(scope), hash_long=True) for candidate in self._distinct_id)
+        distinct_id = next((candidate for candidate in ids if candidate), None)
+        if distinct_id is None and name == GROUP_IDENTIFY:
+            distinct_id = next((f"${kind}_{key}" for kind, key in groups.items()), None)
+        if distinct_id is None:
+            raise ValueError("no candidate of `distinct_id` gives an id that PostHog accepts")
+        return distinct_id
+
+    def _person_properties(self, scope: Record, distinct_id: str) -> dict[str, JSON]:
+        """Return what PostHog reads from an event about its person."""
+        if not (self._sets or self._other_id):
+            return {}
+        others = (usable(candidate(scope)) for candidate in self._other_id)
+        properties: dict[str, JSON] = {
+            "$anon_distinct_id": next((other for other in others if other and other != distinct_id), None),
+            "$set": self._set(scope),
+            "$set_once": self._set_once(scope),
+            "$unset": [name for name, wish in self._unset(scope).items() if is_true(wish)],
+        }
+        return {key: value for key, value in properties.items() if value}
+
+    def _group_properties(self, scope: Record, groups: Mapping[str, str]) -> dict[str, JSON]:
+        """Return what PostHog reads from a `$groupidentify`: https://posthog.com/docs/product-analytics/group-analytics."""
+        if len(groups) != 1:
+            raise ValueError("`$groupidentify` needs exactly one entry in `groups`")
+        ((kind, key),) = groups.items()
+        return {"$group_type": kind, "$group_key": key, "$group_set": self._group_set(scope)}

@@ -1,0 +1,56 @@
+"""Answers of PostHog over HTTP: what every API of it means by a status, a body and `Retry-After`.
+
+Takes responses and errors of `requests`, returns values; nothing here sends, waits or decides.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import msgspec
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
+
+if TYPE_CHECKING:
+    import requests
+
+    from target_posthog.mapping.language.functions import JSON
+
+TRY_AGAIN = frozenset((HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS))
+PLAIN_REASON = re.compile(r"[a-z][a-z0-9_ ]{0,60}")  # PostHog's own codes; anything longer may quote an event
+
+
+def is_busy(status: int) -> bool:
+    """Say whether an answer of this status may be another one later: PostHog rust/capture, api.rs and v1/analytics."""
+    return status in TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def retry_after_seconds(response: requests.Response) -> float | None:
+    """Return the seconds that `Retry-After` asks for (a number or a date); None without one that can be read."""
+    try:
+        return Retry().parse_retry_after(value) if (value := response.headers.get("Retry-After")) else None
+    except InvalidHeader:
+        return None
+
+
+def decoded(content: bytes) -> dict[str, JSON]:
+    """Return the JSON object of an answer, an empty one if it is none."""
+    try:
+        answer = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def plain_reason(reason: object) -> str:
+    """Return PostHog's reason if it is one of its codes; another text could quote the event."""
+    text = str(reason or "").strip().lower()
+    return text if PLAIN_REASON.fullmatch(text) else "no reason that can be shown"
+
+
+def network_trouble(error: Exception) -> str:
+    """Return what kind of trouble the network had, in words and without the address's parameters."""
+    words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__)
+    return words.lower().replace("s s l", "SSL")

@@ -1,0 +1,160 @@
+"""Destination file: a run that sends nothing, and writes all that would be sent, and the plan.
+
+Takes records with what became of them; what they mean has been decided before.
+
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import secrets
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from target_posthog.delivery.admission import Admission
+from target_posthog.delivery.destination import key_name
+from target_posthog.delivery.held_run import PLAN_FORMAT
+from target_posthog.delivery.queue import HISTORICAL_AFTER
+from target_posthog.mapping.catalogue import catalogue
+from target_posthog.mapping.event import is_identified, money_in
+from target_posthog.mapping.language.functions import as_timestamp
+from target_posthog.preview.file import plain
+from target_posthog.preview.lines import plan_lines
+from target_posthog.preview.naming import Naming
+from target_posthog.preview.personal import personal_values, personal_values_of, stand_ins
+from target_posthog.preview.plan import Planning
+from target_posthog.preview.writer import PreviewWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from target_posthog.delivery.destination import Origin, Outcome
+    from target_posthog.mapping.event import Event
+    from target_posthog.mapping.explanation import Explained
+    from target_posthog.mapping.meanings import Meanings
+
+logger = logging.getLogger(__name__)
+
+
+class PreviewDestination:
+    """Writes a preview's file; no STATE follows it, so that each preview is whole and no run's bookmark moves.
+
+    What would end a run that sends, such as a record that no rule can read, is noted in the plan.
+    """
+
+    is_full = False
+
+    def __init__(self, path: str, meanings: Meanings, *, version: str) -> None:
+        self._meanings = meanings
+        self._version = version
+        self._admission = Admission(_note)
+        self._namings = {stream: Naming(stream, spec) for stream, spec in meanings.document["records"].items()}
+        self._secret = secrets.token_bytes(16)  # of the stand-ins; forgotten at the end
+        now = datetime.now(timezone.utc)
+        self._made_at, self._historical_before = as_timestamp(now), as_timestamp(now - HISTORICAL_AFTER)
+        self._records = 0
+        self._file = PreviewWriter(path)
+
+    def begin(self) -> None:
+        """Do nothing: a preview needs neither key nor network."""
+
+    def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
+        """Write a record, why it became what it did, and its events."""
+        self._records += 1
+        explanation = origin.explainer.explained(record) if origin.explainer else []
+        naming = self._namings.get(origin.stream_name) or Naming(origin.stream_name, {})
+        keys = [record.get(key) for key in origin.key_properties]
+        reasons = [outcome.invalid] if outcome.invalid else []
+        rules = dict(_rules_of(explanation))
+        for outgoing in self._admission.admitted(outcome.events, reasons):
+            self._file.add_event(self._row_of(outgoing.event, rules[outgoing.event["uuid"]]))
+        key_words = key_name(record, origin.key_properties)
+        name = naming.name(record) or key_words
+        row = {
+            "id": self._records,
+            "stream": origin.stream_name,
+            "name": name,
+            "key_name": key_words,
+            "key": json.dumps(keys),
+            "body": record,
+            "left_out": outcome.left_out,
+            "undeliverable": "; ".join(reasons) or None,
+            "explanation": explanation,
+            "personal": stand_ins(self._personal_values(origin.stream_name, record, outcome.events), self._secret),
+        }
+        self._file.add("record", row)
+        words = (name, key_words, *keys, *naming.words(record))
+        self._file.add_words(self._records, {plain(str(word)) for word in words if word is not None})
+
+    def _row_of(self, event: Event, rule: str) -> dict[str, Any]:
+        money = money_in(event["properties"], self._meanings.money)
+        return {
+            "uuid": event["uuid"],
+            "record": self._records,
+            "rule": rule,
+            "event": event["event"],
+            "distinct_id": event["distinct_id"],
+            "timestamp": event["timestamp"],
+            "day": event["timestamp"][:10],
+            "historical": event["timestamp"] < self._historical_before,
+            "identified": is_identified(event),
+            "amount": f"{money.amount:f}" if money else None,
+            "currency": money.currency if money else None,
+            "body": event,
+        }
+
+    def _personal_values(
+        self, stream: str, record: dict[str, Any], events: Iterable[Event]
+    ) -> Iterator[tuple[str, str]]:
+        yield from personal_values(record, stream)
+        for event in events:
+            yield from personal_values_of(event, self._meanings.personal)
+
+    def dispatch(self) -> None:
+        """Do nothing: what was taken is written."""
+
+    def flush(self) -> bool:
+        """Return False: no STATE may be written, for nothing has arrived anywhere."""
+        return False
+
+    def end(self) -> None:
+        """Make the plan, put the file in its place and print the plan."""
+        about = {"made_at": self._made_at, "mapping": self._meanings.name, "identity": self._meanings.identity}
+        document = self._meanings.document
+        self._file.finish({**about, "version": self._version, "books": json.dumps(document["books"])})
+        planning = Planning(
+            {"format": PLAN_FORMAT, **about, "rules": self._meanings.fingerprint},
+            self._meanings.personal,
+            catalogue({"streams": self._meanings.streams, "glossary": document["glossary"]}),
+        )
+        with contextlib.closing(self._file.read()) as written:
+            plan = planning.plan(written.records(), written.events())
+        self._file.publish(msgspec.json.encode(plan).decode())
+        for line in plan_lines(plan):
+            logger.info(line)
+        logger.info("The preview is in %s: `target-posthog explain` shows one order or customer of it", self._file.path)
+
+    def abandon(self) -> None:
+        """Remove the unfinished file."""
+        self._file.discard()
+        logger.warning("The preview isn't finished; %s is as it was before", self._file.path)
+
+    def abort(self) -> None:
+        """Remove the unfinished file."""
+        self._file.remove()
+
+
+def _note(_event: Event, reasons: list[str], reason: str) -> None:
+    reasons.append(reason)
+
+
+def _rules_of(explanation: Iterable[Explained]) -> Iterator[tuple[str, str]]:
+    """Yield the uuid of each event that was made, with its rule's name."""
+    for rule in explanation:
+        for attempt in rule["attempts"]:
+            if attempt["event"]:
+                yield attempt["event"]["uuid"], rule["rule"]

@@ -1,0 +1,55 @@
+"""Process of a run: its garbage collection, its signals and its last moments.
+
+Takes nothing and returns nothing; it knows neither messages nor events.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OBJECTS_BETWEEN_COLLECTIONS = (50_000, 20, 100)
+ENDING = (signal.SIGTERM, signal.SIGINT)
+PAUSE_SECONDS = 0.2  # a tap that writes at all writes sooner again
+LONGEST_GOODBYE_SECONDS = 5.0
+BYTES_AT_ONCE = 65_536  # what a pipe holds on Linux
+
+
+def collect_less_garbage() -> None:
+    """Let Python look for cycles less often: records and events have none, yet it would walk all that wait."""
+    gc.freeze()
+    gc.set_threshold(*OBJECTS_BETWEEN_COLLECTIONS)
+
+
+@contextlib.contextmanager
+def signals_delayed() -> Iterator[None]:
+    """Let a signal that would end the process wait until what is done here is whole."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave_at_a_pause() -> None:
+    """Read on, blindly, until the tap pauses, then leave; returns at the end of the input, or if it is no pipe.
+
+    Meltano answers a pipe that breaks in its hands with a traceback (meltano/core/logging/utils.py).
+    """
+    deadline = time.monotonic() + LONGEST_GOODBYE_SECONDS
+    with contextlib.suppress(OSError):
+        while time.monotonic() < deadline and select.select([sys.stdin], [], [], PAUSE_SECONDS)[0]:
+            if not os.read(sys.stdin.fileno(), BYTES_AT_ONCE):
+                return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)  # at once: while Python tidies up, the tap may go on and fill the pipe

@@ -1,0 +1,198 @@
+"""Target of the Singer SDK: the run, from its settings to the STATE that it passes on.
+
+Takes settings and Singer messages; gives records to a destination, and writes a STATE once all before it has arrived.
+STATE is written by `_write_state_message` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from singer_sdk import Target
+from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, SingerSDKError
+from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
+from typing_extensions import override
+
+from target_posthog.commands.group import command_lines
+from target_posthog.delivery.to_posthog import PostHogDestination
+from target_posthog.errors import RunError
+from target_posthog.mapping.meanings import Meanings
+from target_posthog.preview.to_file import PreviewDestination
+from target_posthog.settings import SETTINGS, check_config_file, defaults, wrong_settings
+from target_posthog.singer.messages import MessageReader
+from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, signals_delayed
+from target_posthog.singer.sinks import PostHogSink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import FrameType
+
+    import click
+    from singer_sdk.plugin_base import _ConfigInput
+
+    from target_posthog.delivery.destination import Destination
+
+SIGNAL_EXIT = 128  # as a shell reports a process that a signal ended
+SECONDS_BETWEEN_STATES = 5.0  # Meltano writes each to its database, which takes some 30 ms
+MISTAKES = (RunError, SingerSDKError, InvalidInputLine)  # what a user can put right
+
+
+class TargetPostHog(Target):
+    """Loads any Singer stream into PostHog as events and persons: at their time, acknowledged one by one."""
+
+    name = "target-posthog"
+    package_name = "shopify-posthog"
+    default_sink_class = PostHogSink
+    # Neither batch, which goes round stream maps and selection, nor schema-flattening: a mapping reads nested fields.
+    capabilities: ClassVar = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.STRUCTURED_LOGGING,
+        TargetCapabilities.VALIDATE_RECORDS,
+    ]
+    config_jsonschema: ClassVar = SETTINGS
+
+    def __init__(
+        self,
+        *,
+        seconds_between_states: float = SECONDS_BETWEEN_STATES,
+        **options: Any,  # noqa: ANN401  # the SDK's arguments
+    ) -> None:
+        """Read the settings and the mapping; nothing is sent or asked yet."""
+        with signals_delayed():  # the SDK answers signals from here on, and that needs the destination
+            super().__init__(message_reader=MessageReader(self._abandoning), **options)
+            self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
+            self.meanings = Meanings(self.config)
+            self.destination: Destination = self._chosen_destination()
+        self._seconds_between_states = seconds_between_states
+        self._stated_at = time.monotonic()
+
+    def _chosen_destination(self) -> Destination:
+        path = self.config.get("preview_path")
+        if path:
+            return PreviewDestination(path, self.meanings, version=self.plugin_version)
+        return PostHogDestination(self.config, self.meanings)
+
+    @override
+    def process_endofpipe(self) -> None:
+        """Deliver the rest, write STATE, then print the summary."""
+        with self._abandoning():
+            super().process_endofpipe()
+            self.destination.flush()
+            self.destination.end()
+
+    @contextlib.contextmanager
+    def _abandoning(self) -> Iterator[None]:
+        """Print the summary also if an error ends the run."""
+        try:
+            yield
+        except MISTAKES:
+            self.destination.abandon()
+            raise
+
+    @override
+    def _write_state_message(self, state: dict[str, Any]) -> None:
+        """Write a STATE when all before it is delivered; whole, also if a signal comes while the pipe is full."""
+        if self.destination.flush():
+            with signals_delayed():
+                super()._write_state_message(state)
+
+    @override
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        """Take a STATE and, every few seconds, deliver all before it and pass it on.
+
+        The SDK passes STATE on only at the end or with a record five minutes later (target_base.py, drain_all), and
+        `meltano run` forgets the one of the end when it is told to stop (meltano/core/block/extract_load.py).
+        """
+        super()._process_state_message(message_dict)
+        if time.monotonic() - self._stated_at >= self._seconds_between_states:
+            self.drain_all()
+            self._stated_at = time.monotonic()
+
+    @override
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> NoReturn:
+        """Refuse a file of records, for it went round the tap's selection and stream maps."""
+        raise RunError(
+            f"Stream `{message_dict.get('stream')}` comes as BATCH files, which this target doesn't read; remove "
+            "`batch_config` from the tap's settings"
+        )
+
+    @override
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        """Pass over ACTIVATE_VERSION: events aren't replaced by a new version of a table."""
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> NoReturn:
+        """Stop at once without a STATE: the SDK would write one for records that are not delivered, or hang.
+
+        An exception won't do: raised while Python gives a lock back, it becomes a RuntimeError, and a traceback.
+        """
+        self.destination.abort()
+        os._exit(SIGNAL_EXIT + signum)
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings, with one sentence for each that is wrong, and fill in the defaults."""
+        self.append_builtin_config(self.config_jsonschema)
+        errors = wrong_settings(self._config, self.config_jsonschema)
+        if errors and raise_errors:
+            raise ConfigValidationError(errors[0], errors=errors, schema=self.config_jsonschema)
+        self._config = {**defaults(self.config_jsonschema), **self._config}
+        return errors
+
+    @classmethod
+    @override
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Announce the SDK's own settings without those that mean nothing here."""
+        super().append_builtin_config(config_jsonschema)
+        for name in ("add_record_metadata", "load_method", "batch_size_rows"):
+            config_jsonschema["properties"].pop(name, None)
+
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        """Return the command of a run; its help names the other commands, too."""
+        command = super().get_singer_command()
+        command.help = "Read Singer messages from standard input and send their events to PostHog."
+        command.epilog = "\b\nOther commands, each with a --help of its own:\n" + "\n".join(
+            f"  target-posthog {line}" for line in command_lines()
+        )
+        return command
+
+    @classmethod
+    @override
+    def invoke(cls, **options: Any) -> None:
+        """Run the target; what a user can put right ends it with a sentence and exit code 1."""
+        collect_less_garbage()
+        try:
+            super().invoke(**options)
+        except ConfigValidationError as error:
+            sentences = error.errors
+        except MISTAKES as error:
+            sentences = [" ".join(str(error).split())]
+        else:
+            return
+        cls._leave(sentences)
+
+    @classmethod
+    @override
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+        """Return the settings of the files that `--config` names; one that holds none is such a mistake, too."""
+        try:
+            for name in value:
+                if name != "ENV":  # the SDK's word for the environment
+                    check_config_file(name)
+        except RunError as error:
+            cls._leave([str(error)])
+        return super().cb_config(ctx, param, value)
+
+    @classmethod
+    def _leave(cls, sentences: Iterable[str]) -> NoReturn:
+        for sentence in sentences:
+            cls.logger.error(sentence)
+        leave_at_a_pause()
+        sys.exit(1)

@@ -1,0 +1,262 @@
+"""Windows, bookmarks and re-reads: nothing is lost, nothing comes twice without need."""
+
+from __future__ import annotations
+
+import signal
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from sandbox.controls import Reply
+from sandbox.shop import Shop
+from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.reading.known import MOST_KNOWN_RECORDS, Known, Mark
+from tap_shopify_orders.settings import as_datetime
+from tap_shopify_orders.side_by_side import Stop
+from tap_shopify_orders.store_run import StoreRun
+
+from .conftest import Collected, Run, catalog_of, queries, read, settings, tap_for
+
+NOON = "2026-11-02T12:00:00Z"
+
+
+def searches(shop: Shop) -> list[str]:
+    """Return the windows that the last run asked for, of orders."""
+    pages = [one for one in queries(shop) if one["query"].startswith("query Orders")]
+    return list(dict.fromkeys(one["variables"]["query"] for one in pages if one["variables"]["query"]))
+
+
+def test_a_second_run_reads_only_what_changed(shop: Shop) -> None:
+    first = read(shop)
+    shop.store.change_order("#1005", NOON, note="Ring twice")
+    second = read(shop, first.state)
+    assert list(second.orders) == ["#1005"]
+    assert second.orders["#1005"]["note"] == "Ring twice"
+    assert second.state["bookmarks"]["orders"]["replication_key_value"] == NOON
+
+
+def test_a_run_without_changes_emits_nothing_and_keeps_its_state(shop: Shop) -> None:
+    first = read(shop)
+    shop.controls.reset()
+    second = read(shop, first.state)
+    assert dict(second.records) == {}
+    assert second.state == first.state
+    assert len(queries(shop)) == 6  # what is granted, how much, and for each stream a page of records and of deletions
+
+
+def test_a_run_without_changes_costs_a_handful_of_points(shop: Shop) -> None:
+    shop.store.change_order("#1003", NOON, note="the last change for hours")
+    tap = tap_for(shop, read(shop).state)
+    tap.sync_all()
+    assert tap.store.client.points < 200  # an order with all that belongs to it costs about 58
+
+
+def test_the_window_is_quoted_utc_inclusive_below_and_exclusive_above(shop: Shop) -> None:
+    first = read(shop)
+    shop.controls.reset()
+    read(shop, first.state)
+    (search,) = searches(shop)
+    bookmark = as_datetime(first.state["bookmarks"]["orders"]["replication_key_value"])
+    begins = (bookmark - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert search.startswith(f"updated_at:>='{begins}' AND updated_at:<'")
+    until = as_datetime(search[-21:-1])
+    assert timedelta(0) <= datetime.now(timezone.utc) - until < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "begins"),
+    [
+        ({}, "updated_at:<'"),
+        ({"start_date": "2026-03-01"}, "updated_at:>='2026-03-01T00:00:00Z' AND updated_at:<'"),
+        ({"start_date": "2026-03-01T02:00:00+02:00"}, "updated_at:>='2026-03-01T00:00:00Z' AND updated_at:<'"),
+    ],
+)
+def test_the_start_date_is_the_same_clock_as_the_bookmark(shop: Shop, settings: dict[str, Any], begins: str) -> None:
+    run = read(shop, **settings)
+    (search,) = searches(shop)
+    assert search.startswith(begins)
+    since = as_datetime(settings.get("start_date", "2000-01-01"))
+    there = {one["name"] for one in shop.store.orders if as_datetime(one["updatedAt"]) >= since}
+    assert set(run.orders) == there
+
+
+def test_the_end_date_bounds_a_backfill_and_the_next_one_goes_on_there(shop: Shop) -> None:
+    first = read(shop, end_date="2026-06-01")
+    assert max(one["updated_at"] for one in first.records["orders"]) < "2026-06-01"
+    second = read(shop, first.state)
+    assert set(first.orders) | set(second.orders) == {one["name"] for one in shop.store.orders}
+    assert not set(first.orders) & set(second.orders)
+
+
+def test_the_lookback_catches_what_the_search_learns_late_and_the_bookmark_stays(shop: Shop) -> None:
+    first = read(shop)
+    bookmark = first.state["bookmarks"]["orders"]["replication_key_value"]
+    late = as_datetime(bookmark) - timedelta(minutes=50)
+    shop.store.change_order("#1003", late, note="late")
+    second = read(shop, first.state)
+    assert list(second.orders) == ["#1003"]
+    assert second.state["bookmarks"]["orders"]["replication_key_value"] == bookmark
+    assert dict(read(shop, second.state).records) == {}
+
+
+def test_a_change_within_the_same_second_is_emitted(shop: Shop) -> None:
+    shop.store.change_order("#1003", "2026-11-02T12:00:00.100000Z", note="one")
+    first = read(shop)
+    shop.store.change_order("#1003", "2026-11-02T12:00:00.900000Z", note="two")
+    second = read(shop, first.state)
+    assert {name: one["note"] for name, one in second.orders.items()} == {"#1003": "two"}
+
+
+def test_bookmarks_are_instants_not_texts(shop: Shop) -> None:
+    state = {
+        "bookmarks": {"orders": {"replication_key": "updated_at", "replication_key_value": "2026-06-01T02:00:00+02:00"}}
+    }
+    read(shop, state, lookback_seconds=0)
+    assert searches(shop)[0].startswith("updated_at:>='2026-06-01T00:00:00Z'")
+
+
+class Interrupting(Collected):
+    """Asks the run to stop, as a signal does, while it writes the twentieth record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop = Stop()
+
+    def write_message(self, message: Any) -> None:
+        super().write_message(message)
+        if len([one for one in self.messages if one["type"] == "RECORD"]) == 20:
+            self.stop.signal = signal.SIGTERM
+
+
+def test_a_signal_leaves_a_state_that_goes_no_further_than_the_records(shop: Shop) -> None:
+    writer = Interrupting()
+    tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
+    with pytest.raises(SystemExit) as ended:
+        tap.sync_all()
+    first = Run(tap.message_writer.messages)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert first.messages[-1]["type"] == "STATE"
+    assert len(first.records["customers"]) == 20
+    last = first.records["customers"][-1]["updated_at"]
+    assert first.state["bookmarks"]["customers"]["replication_key_value"] == last
+
+
+def test_an_interrupted_run_goes_on_where_it_was(shop: Shop) -> None:
+    writer = Interrupting()
+    tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
+    with pytest.raises(SystemExit):
+        tap.sync_all()
+    first = Run(tap.message_writer.messages)
+    rest = read(shop, first.state)
+    ids = [one["id"] for run in (first, rest) for one in run.records["customers"]]
+    assert sorted(ids) == sorted(int(one["legacyResourceId"]) for one in shop.store.customers)
+    assert len(rest.orders) == len(shop.store.orders)
+
+
+def test_a_changed_record_moves_to_the_end_of_what_is_known() -> None:
+    known = Known({}, timedelta(hours=1))
+    at = as_datetime("2026-11-02T12:00:00Z")
+    known.add(Mark("1", "a", at))
+    known.add(Mark("1", "b", at + timedelta(minutes=59)))
+    known.add(Mark("2", "c", at + timedelta(minutes=61)))
+    assert known.prints == {"1": "b", "2": "c"}
+
+
+def test_what_is_known_is_bounded() -> None:
+    known = Known({}, timedelta(hours=1))
+    at = as_datetime("2026-11-02T12:00:00Z")
+    for number in range(MOST_KNOWN_RECORDS + 5):
+        known.add(Mark(str(number), "a", at))
+    assert len(known.prints) == MOST_KNOWN_RECORDS
+    assert "4" not in known.prints
+
+
+def test_the_shop_is_the_domain_that_shopify_names(shop: Shop) -> None:
+    run: Run = read(shop, store="https://Sandbox.myshopify.com/")
+    assert {one["shop"] for one in run.records["orders"]} == {"sandbox.myshopify.com"}
+
+
+def test_a_page_without_progress_ends_the_run(shop: Shop) -> None:
+    page = '{"data": {"page": {"pageInfo": {"hasNextPage": true, "endCursor": "a"}, "nodes": []}}}'
+    tap = tap_for(shop)
+    _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
+    shop.controls.reply_next(Reply(status=200, body=page), Reply(status=200, body=page))
+    with pytest.raises(RunError, match="circle"):
+        tap.sync_all()
+
+
+def test_deleted_records_become_tombstones_once(shop: Shop) -> None:
+    lonely = next(one for one in shop.store.customers if not shop.store.orders_of(one))
+    first = read(shop)
+    gone = shop.store.order("#1005")
+    shop.store.delete_order("#1005", NOON)
+    shop.store.delete_customer(int(lonely["legacyResourceId"]), NOON)
+    second = read(shop, first.state)
+    (order,) = [one for one in second.records["orders"] if one["_sdc_deleted_at"]]
+    assert order == {
+        "shop": "sandbox.myshopify.com",
+        "id": int(gone["legacyResourceId"]),
+        "admin_graphql_api_id": gone["id"],
+        "updated_at": NOON,
+        "_sdc_deleted_at": NOON,
+    }
+    (customer,) = [one for one in second.records["customers"] if one["_sdc_deleted_at"]]
+    assert customer["admin_graphql_api_id"] == lonely["id"]
+    third = read(shop, second.state)
+    assert dict(third.records) == {}
+    assert third.state == second.state
+
+
+def test_a_first_run_asks_for_no_deletions(shop: Shop) -> None:
+    shop.store.delete_order("#1005", "2026-10-30T12:00:00Z")
+    run = read(shop)
+    assert not [one for one in run.records["orders"] if one["_sdc_deleted_at"]]
+    assert not [one for one in queries(shop) if one["query"].startswith("query Deletions")]
+
+
+def test_deletions_that_are_denied_are_said_and_left_out(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    state = read(shop).state
+    tap = tap_for(shop, state)
+    _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
+    denied = '{"errors": [{"message": "No events", "path": ["page"], "extensions": {"code": "ACCESS_DENIED"}}]}'
+    shop.controls.reply_next(Reply(), Reply(status=200, body=denied))
+    tap.sync_all()
+    assert [one.getMessage() for one in caplog.records if "tombstones" in one.getMessage()] == [
+        "No tombstones of deleted customers, as Shopify denies the events: No events"
+    ]
+
+
+def test_a_small_bucket_is_waited_for(shop: Shop) -> None:
+    with Shop(shop.store, maximum_available=1_000, restore_rate=10_000).serve() as small:
+        tap = tap_for(small)
+        tap.sync_all()
+        assert set(Run(tap.message_writer.messages).orders) == {one["name"] for one in small.store.orders}
+        assert len(queries(small)) > tap.store.client.answers  # some were throttled, and asked again
+
+
+def test_stream_maps_and_flattening_work_on_what_is_read(shop: Shop) -> None:
+    who = "md5(record['customer']['name']) if record['customer'] else None"
+    maps = {"orders": {"shop": "shop", "id": "id", "who": who, "__else__": None}, "customers": "__NULL__"}
+    run = read(shop, stream_maps=maps)
+    assert not run.records["customers"]
+    assert {frozenset(one) for one in run.records["orders"]} == {frozenset({"shop", "id", "who"})}
+    assert len(next(one["who"] for one in run.records["orders"] if one["who"])) == 32
+    flat = read(shop, flattening_enabled=True, flattening_max_depth=1).records["orders"][0]
+    assert flat["total_price_set__shop_money"]
+
+
+def test_a_signal_is_heard_while_shopify_is_slow(shop: Shop) -> None:
+    tap = tap_for(shop)
+    _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
+    tap.reading = True
+    tap.stop.signal = signal.SIGTERM
+    shop.controls.reply_next(Reply(delay_seconds=3))
+    with pytest.raises(SystemExit):
+        tap.sync_all()
+    assert tap.store.client.answers == 2  # what is granted, and how much there is
+
+
+def test_a_run_without_streams_asks_for_what_is_granted_only(shop: Shop) -> None:
+    tap_for(shop, catalog=catalog_of(shop, streams=())).check(probe=True)
+    assert len(queries(shop)) == 1

@@ -1,0 +1,235 @@
+"""Previews: all that would be sent, in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import random
+import resource
+import signal
+import stat
+import subprocess
+import zlib
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+from singer_sdk.exceptions import InvalidInputLine
+
+from target_posthog.errors import RuleError, RunError
+from target_posthog.singer.target import MISTAKES, TargetPostHog
+from tests.target.conftest import MESSAGES
+from tests.target.previews import RULES, SALE, SCHEMA, Previews, sale
+from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Runs
+    from sandbox.posthog import PostHog
+
+STATE = {"type": "STATE", "value": {"n": 1}}
+
+
+@pytest.fixture
+def previews(runs: Runs, tmp_path: Path) -> Previews:
+    return Previews(runs, tmp_path)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(one.name for one in folder.iterdir())
+
+
+def test_a_preview_sends_nothing_asks_nothing_and_leaves_no_state(
+    previews: Previews, posthog: PostHog, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    plan = previews.make(sale(1, total="0.10"), STATE, sale(2, total="0.20"), STATE)
+    assert posthog.controls.requests == []
+    assert capsys.readouterr().out == ""
+    assert plan["events"]["Sale"]["money"] == {"USD": "0.3"}
+    assert "A run would send 2 events, of 2 sales; nothing has been sent" in caplog.text
+
+
+def test_each_preview_is_whole_and_replaces_the_one_before(previews: Previews) -> None:
+    previews.make(sale(1), sale(2))
+    assert previews.make(sale(3))["records"] == {"sales": 1}
+    assert names_in(previews.path.parent) == [".gitignore", previews.path.name]
+
+
+def test_the_file_and_its_folder_are_the_owners_alone_and_no_repository_takes_them(previews: Previews) -> None:
+    before = os.umask(0o022)
+    try:
+        previews.make(sale(1))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(previews.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(previews.path.parent.stat().st_mode) == 0o700
+    assert (previews.path.parent / ".gitignore").read_text() == "*\n"
+
+
+def test_the_file_holds_what_the_contract_of_its_readers_says(previews: Previews) -> None:
+    previews.make(sale(1, total="5.10"), sale(2, total="0"))
+    assert dict(previews.rows("SELECT key, value FROM meta")).keys() >= {"format", "made_at", "mapping", "identity"}
+    assert previews.rows("SELECT id, stream, name, key_name, key, left_out, undeliverable FROM record") == [
+        (1, "sales", "id=1", "id=1", "[1]", None, None),
+        (2, "sales", "id=2", "id=2", "[2]", "gifts", None),
+    ]
+    assert previews.rows(
+        "SELECT record, rule, event, distinct_id, day, historical, identified, amount, currency FROM event"
+    ) == [(1, "Sale", "Sale", "jane1@example.com", "2026-11-01", 1, 1, "5.1", "USD")]
+    ((body, explanation, personal),) = previews.rows("SELECT body, explanation, personal FROM record WHERE id = 1")
+    assert json.loads(zlib.decompress(body)) == sale(1, total="5.10")["record"]
+    assert [one["rule"] for one in json.loads(zlib.decompress(explanation))] == ["gifts", "Sale"]
+    assert json.loads(zlib.decompress(personal))["jane1@example.com"].startswith("email-")
+    ((body,),) = previews.rows("SELECT body FROM event")
+    assert json.loads(zlib.decompress(body))["properties"]["revenue"] == 5.1
+
+
+def test_an_event_that_posthog_would_take_for_an_earlier_one_counts_once_and_the_last_stays(previews: Previews) -> None:
+    plan = previews.make(sale(1, total="5"), sale(2, total="1"), sale(1, total="7"))
+    assert (plan["events"]["Sale"]["count"], plan["events"]["Sale"]["repeated"]) == (2, 1)
+    assert plan["money"] == {"USD": {"Sale": "8"}}
+
+
+def test_what_would_end_a_run_is_in_the_plan_and_the_rest_is_still_seen(previews: Previews) -> None:
+    future = (datetime.now(timezone.utc) + timedelta(hours=30)).isoformat()
+    plan = previews.make(
+        sale(1, email="guest"),
+        sale(2, total="five"),
+        sale(3, created_at=future),
+        sale(4, note="x" * 1_000_000),
+        sale("five"),  # type: ignore[arg-type]  # against the schema
+        sale(6),
+    )
+    reasons = {one["examples"][0]: one["reason"] for one in plan["undeliverable"]}
+    assert "no candidate of `distinct_id` gives an id that PostHog accepts" in reasons["id=1"]
+    assert "number() needs a number" in reasons["id=2"]
+    assert "more than 23 hours in the future" in reasons["id=3"]
+    assert "larger than PostHog takes" in reasons["id=4"]
+    assert "`id` isn't as the stream's schema says" in reasons["id=five"]
+    assert plan["events"]["Sale"]["count"] == 1
+
+
+def test_a_group_is_described_once(previews: Previews) -> None:
+    rule = {
+        "event": "$groupidentify",
+        "groups": {"shop": "note"},
+        "distinct_id": "note",
+        "timestamp": "created_at",
+        "key": ["note"],
+    }
+    plan = previews.make(sale(1, note="s"), sale(2, note="s"), mappings={"sales": [SALE, rule]})
+    assert {name: one["count"] for name, one in plan["events"].items()} == {"$groupidentify": 1, "Sale": 2}
+
+
+def test_records_of_a_stream_without_rules_are_seen_too(previews: Previews) -> None:
+    plan = previews.make(sale(1), mappings={})
+    assert plan["events"]["sales"]["anonymous"] == 1
+    assert previews.make(sale(1), mappings={}, unmapped="ignore")["without_events"] == {"sales": 1}
+
+
+def test_a_run_that_fails_leaves_the_preview_before_it_as_it_was(
+    previews: Previews, caplog: pytest.LogCaptureFixture
+) -> None:
+    previews.make(sale(1))
+    with pytest.raises(InvalidInputLine):
+        previews.make(sale(2), {"type": "RECORDS"})
+    assert previews.plan()["records"] == {"sales": 1}
+    assert previews.rows("SELECT name FROM record") == [("id=1",)]
+    assert "The preview isn't finished" in caplog.text
+    assert names_in(previews.path.parent) == [".gitignore", previews.path.name]
+
+
+def test_a_preview_that_is_told_to_stop_leaves_nothing_behind(runs: Runs, tmp_path: Path) -> None:
+    path = tmp_path / "shown" / "preview.sqlite"
+    process = runs.process(tmp_path, mappings={"sales": RULES}, preview_path=str(path))
+    assert process.stdin
+    process.stdin.write(json.dumps(SCHEMA) + "\n" + json.dumps(sale(1)) + "\n")
+    process.stdin.flush()
+    wait_until(lambda: list(tmp_path.glob("shown/*.unfinished")))
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=LONGEST_WAIT_SECONDS)
+    assert names_in(path.parent) == [".gitignore"]
+
+
+@pytest.mark.parametrize("path", sorted(MESSAGES.glob("*.jsonl")), ids=lambda one: one.stem)
+def test_whatever_taps_write_is_previewed_or_gets_a_sentence(tmp_path: Path, path: Path) -> None:
+    target = TargetPostHog(config={"preview_path": str(tmp_path / "preview.sqlite")})
+    with path.open("rb") as file, contextlib.suppress(*MISTAKES):
+        target.listen(file)  # type: ignore[arg-type]  # as lines
+    assert names_in(tmp_path) in ([], ["preview.sqlite"])
+
+
+@pytest.mark.parametrize("path", ["/dev/null/preview.sqlite", "/proc/preview.sqlite"])
+def test_a_file_that_cannot_be_written_is_named(path: str) -> None:
+    with pytest.raises(RunError, match=f"`preview_path`: the file {path} can't be written"):
+        TargetPostHog(config={"preview_path": path})
+
+
+def test_a_disk_that_fills_up_ends_the_preview_with_a_sentence_and_leaves_the_earlier_one(previews: Previews) -> None:
+    previews.make(sale(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(RunError, match=r"`preview_path`: the file .* can't be written"):
+            previews.make(*(sale(number, note=random.Random(number).randbytes(5_000).hex()) for number in range(2_000)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert previews.plan()["records"] == {"sales": 1}
+    assert names_in(previews.path.parent) == [".gitignore", previews.path.name]
+
+
+def test_a_pipe_without_meltano_needs_one_setting(tmp_path: Path) -> None:
+    path = tmp_path / "preview.sqlite"
+    done = subprocess.run(
+        ["target-posthog", "--config=ENV"],
+        input=json.dumps(SCHEMA) + "\n" + json.dumps(sale(1)) + "\n",
+        env={**os.environ, "TARGET_POSTHOG_PREVIEW_PATH": str(path)},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_WAIT_SECONDS,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert "A run would send 1 events" in done.stderr
+    printed = subprocess.run(
+        ["target-posthog", "plan", "--preview-path", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_WAIT_SECONDS,
+    )
+    assert "A run would send 1 events" in printed.stdout
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (
+            "records: {sales: {name: 'id['}}",
+            r"`records` of the mapping, stream `sales`, `name`: `id\[` is no JMESPath",
+        ),
+        ("records: {sales: {called: id}}", "`name` is an expression, `find` a list of them"),
+        ("records: {sales: {find: id}}", "`name` is an expression, `find` a list of them"),
+        ("records: {sales: id}", "`mapping`: each entry in `records` of .* needs an object"),
+        ("glossary: {total: a number}", "`mapping`: each entry in `glossary` of .* needs an object"),
+        ("money: [revenue]", "`mapping`: `money` of .* needs an object"),
+        ("money: {revenue: [USD]}", "`mapping`: `money` names properties"),
+    ],
+)
+def test_a_mistake_in_a_mapping_file_is_found_before_any_record(
+    previews: Previews, tmp_path: Path, said: str, sentence: str
+) -> None:
+    mapping = tmp_path / "own.yaml"
+    mapping.write_text(said)
+    with pytest.raises(RuleError, match=sentence):
+        previews.make(mapping=str(mapping))
+
+
+def test_a_mapping_says_which_properties_hold_money(previews: Previews, tmp_path: Path) -> None:
+    mapping = tmp_path / "own.yaml"
+    mapping.write_text("money: {paid: currency}")
+    rule = {**SALE, "properties": {"paid": "total", "currency": "'EUR'"}}
+    plan = previews.make(sale(1, total="0.1"), sale(2, total="0.2"), mapping=str(mapping), mappings={"sales": [rule]})
+    assert plan["money"] == {"EUR": {"Sale": "0.3"}}
