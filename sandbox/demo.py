@@ -94,11 +94,11 @@ def _paid_order(home: Home) -> dict[str, Any]:
 
 def _tell_difference(first: dict[str, Any], second: dict[str, Any], echo: Callable[[str], None]) -> None:
     """Say what the second run brought; raises ClickException if that isn't one refund and its customer's figures."""
-    new = {name: count - first["events"].get(name, 0) for name, count in second["events"].items()}
+    new = {name: count - first["unique"].get(name, 0) for name, count in second["unique"].items()}
     brought = {name: count for name, count in new.items() if count}
     for name, count in brought.items():
         echo(f"  new in PostHog: {count} {name}")
-    again, doubles = second["repeats"] - first["repeats"], second["doubles"]
-    echo(f"  sent again and recognised by PostHog: {again} of that order; counted twice: {doubles}")
+    again, doubles = second["copies"] - first["copies"], second["doubles"]
+    echo(f"  sent again: {again} of that order, which PostHog counts twice until it merges them")
     if doubles or brought != {"Order Refunded": 1, "$identify": 1}:
         raise click.ClickException("the second run should have brought one refund and its customer's new figures")

@@ -40,12 +40,13 @@ _DECODER = msgspec.json.Decoder(_Money, float_hook=Decimal)
 class Totals(msgspec.Struct):
     """What PostHog's insights would show: `events` and money count each copy of an event until they are merged.
 
-    `copies` are those that a merge would take away; `received` counts every arrival, `repeats` those of events that had
-    arrived before. `doubles` counts events that have the uuid of another one but differ in name, distinct id or day:
-    no merge takes them away.
+    `unique` counts events as a merge would leave them, `copies` are those that it would take away. `received` counts
+    every arrival, `repeats` those of events that had arrived before. `doubles` counts events that have the uuid of
+    another one but differ in name, distinct id or day: no merge takes them away.
     """
 
     events: dict[str, int]
+    unique: dict[str, int]
     persons: int
     groups: int
     revenue: dict[str, Decimal]
@@ -80,11 +81,17 @@ def totals_of(database: Database, money: Iterable[Amount] | None = None) -> Tota
     )
     ((merged_away,),) = database.ask("select count(*) from merged_away")
     # Alone, these are answered by an index.
-    ((keys,),) = database.ask("select count(*) from (select 1 from events group by uuid, event, distinct_id, day)")
+    unique = dict(
+        database.ask(
+            "select event, count(*) from (select distinct uuid, event, distinct_id, day from events) group by event"
+        )
+    )
+    keys = sum(unique.values())
     ((uuids,),) = database.ask("select count(distinct uuid) from events")
     revenue, refunds = _sums(amounts(database) if money is None else money)
     return Totals(
         events=dict(counted),
+        unique=unique,
         persons=database.ask("select count(*) from persons")[0][0],
         groups=database.ask("select count(*) from groups")[0][0],
         revenue=revenue,

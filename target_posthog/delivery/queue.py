@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.delivery.admission import Admission
 from target_posthog.delivery.batches import Outgoing, sending_order
 from target_posthog.delivery.sending import Pace, Sending
+from target_posthog.delivery.skipped_persons import SkippedPersons
 from target_posthog.errors import RunError
 from target_posthog.mapping.language.functions import as_timestamp
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from target_posthog.delivery.batches import Batch
     from target_posthog.delivery.summary import Summary
     from target_posthog.mapping.event import Event
-    from target_posthog.posthog.client import Client
+    from target_posthog.posthog.client import Client, Sent
 
 HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
 MOST_EVENTS_WAITING = 5_000  # enough to sort a back-fill by day, little enough to stay small
@@ -51,6 +52,7 @@ class Queue:
         historical_per_second: float | None = None,
         max_events: int | None = None,
         seconds_between_progress: float = SECONDS_BETWEEN_PROGRESS,
+        skipped_persons: SkippedPersons | None = None,
     ) -> None:
         self._client = client
         self._summary = summary
@@ -62,6 +64,7 @@ class Queue:
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
         self._admission = Admission(self._set_aside)
+        self._skipped_persons = skipped_persons or SkippedPersons()
         self._seconds_between_progress = seconds_between_progress
         self._logged_at = time.monotonic()
 
@@ -102,12 +105,15 @@ class Queue:
         if sending is None:
             return
         answers, error = sending.wait()
-        for batch, refused in answers:  # all that was taken is counted before a refusal ends the run
+        for batch, sent in answers:  # all that was taken is counted before a refusal ends the run
             for event in batch.events:
-                if event["uuid"] not in refused:
+                if event["uuid"] not in sent.refused:
                     self._summary.accept(event)
-        for batch, refused in answers:
-            self._set_refused_aside(batch, refused)
+                if event["uuid"] in sent.person_skipped:
+                    self._summary.person_skipped[event["event"]] += 1
+            self._skipped_persons.note(batch.items, sent)
+        for batch, sent in answers:
+            self._set_refused_aside(batch, sent.refused)
         if error:
             raise error
         self._log_progress()
@@ -117,6 +123,17 @@ class Queue:
         self.dispatch()
         self.settle()
 
+    def send_skipped_persons_again(self) -> list[object]:
+        """Send the person changes again that PostHog skipped; return the sources of those that it has skipped again."""
+        self._summary.persons_forgotten = self._skipped_persons.forgotten
+        self._skipped_persons.send_again(self._send)
+        return self.skipped_persons
+
+    @property
+    def skipped_persons(self) -> list[object]:
+        """The sources of the person changes that PostHog has skipped, and not applied since."""
+        return [source for _, _, source in self._skipped_persons.left]
+
     def _check_number(self, events: int) -> None:
         sent = self._summary.accepted.total()
         if self._max_events is not None and sent + events > self._max_events:
@@ -125,18 +142,18 @@ class Queue:
                 f"after {sent:,}, and a run with a higher limit goes on from there"
             )
 
-    def _send(self, batch: Batch) -> dict[str, str]:
-        """Send one batch, in a sender's thread; return the refused events."""
-        if batch.historical:
+    def _send(self, batch: Batch) -> Sent:
+        """Send one batch, in a sender's thread; return PostHog's answer."""
+        if batch.is_old:
             self._pace.wait_for(len(batch.items))
-        refused = self._client.send(batch.events, historical=batch.historical)
-        if len(refused) == len(batch.items) >= MANY:
-            reason = next(iter(refused.values()))
+        sent = self._client.send(batch.events, historical=batch.historical)
+        if len(sent.refused) == len(batch.items) >= MANY:
+            reason = next(iter(sent.refused.values()))
             raise RunError(
-                f"PostHog refuses each of {len(refused)} events ({reason}), so it isn't a matter of one record; see "
-                "the project's settings and ingestion warnings in PostHog"
+                f"PostHog refuses each of {len(sent.refused)} events ({reason}), so it isn't a matter of one record; "
+                "see the project's settings and ingestion warnings in PostHog"
             )
-        return refused
+        return sent
 
     def _set_refused_aside(self, batch: Batch, refused: dict[str, str]) -> None:
         for event, _, source in batch.items:

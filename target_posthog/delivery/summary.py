@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from target_posthog.mapping.event import Event
     from target_posthog.posthog.client import Client
 
+MOST_NAMED = 20  # in a line; the file of `summary_path` names all
+
 
 @dataclass
 class Summary:
@@ -34,6 +36,9 @@ class Summary:
     accepted: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    person_skipped: Counter[str] = field(default_factory=Counter)  # events that PostHog kept without their person
+    persons_behind: list[str] = field(default_factory=list)  # records whose person PostHog has skipped to the end
+    persons_forgotten: int = 0  # more of them, without a name
     days: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by day, event, currency (or "")
     money: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)  # by the same
     oldest: str = ""
@@ -82,6 +87,7 @@ class Summary:
                     "accepted": self.accepted[name],
                     "repeated": self.repeated[name],
                     "refused": self.refused[name],
+                    "person_skipped": self.person_skipped[name],
                     "revenue": {currency: f"{amount:f}" for currency, amount in revenue[name].items()},
                 }
                 for name in names
@@ -91,6 +97,8 @@ class Summary:
                 for key, count in sorted(self.days.items())
             ],
             "persons": self.persons,
+            "persons_behind": self.persons_behind,
+            "persons_forgotten": self.persons_forgotten,
             "oldest": self.oldest or None,
             "newest": self.newest or None,
             "requests": client.requests,
@@ -112,6 +120,12 @@ class Summary:
             yield f"  {name}: {counts}{money}"
         for left_out in summary["left_out"]:
             yield f"  left out of {left_out['stream']}: {left_out['records']:,} records ({left_out['reason']})"
+        if self.person_skipped:
+            yield f"  kept by PostHog without looking at the person: {self.person_skipped.total():,} events"
+        if self.persons_behind or self.persons_forgotten:
+            more = len(self.persons_behind) - MOST_NAMED + self.persons_forgotten
+            named = ", ".join(self.persons_behind[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+            yield f"  persons that PostHog has not brought up to date, sent again in vain: {named}"
         if self.oldest:
             yield f"  from {self.oldest} to {self.newest}"
 

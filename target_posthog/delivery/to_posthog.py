@@ -123,6 +123,24 @@ class PostHogDestination:
 
     def end(self) -> None:
         """Print the summary and write its file; a second call does nothing."""
+        if not self._is_summed_up:
+            self._bring_persons_up_to_date()
+            self._sum_up()
+
+    def _bring_persons_up_to_date(self) -> None:
+        """Send the person changes again that PostHog skipped; those that it skips again are named in the summary.
+
+        PostHog has kept their events, so a failure here takes no STATE back.
+        """
+        try:
+            sources = self._queue.send_skipped_persons_again()
+        except RunError as error:
+            logger.warning("Persons that PostHog has skipped couldn't be sent again: %s", error)
+            sources = self._queue.skipped_persons
+        named = (f"{source.origin.stream_name} {source.name}" for source in sources if isinstance(source, Source))
+        self.summary.persons_behind = list(dict.fromkeys(named))
+
+    def _sum_up(self) -> None:
         if self._is_summed_up:
             return
         self._is_summed_up = True
@@ -138,7 +156,7 @@ class PostHogDestination:
         """Wait for PostHog's answer to what is under way, then print the summary."""
         with contextlib.suppress(RunError):
             self._queue.settle()
-        self.end()
+        self._sum_up()
 
     def abort(self) -> None:
         """Do nothing: no STATE covers what is under way, so the next run sends it again."""

@@ -20,7 +20,7 @@ from target_posthog.delivery.destination import key_name
 from target_posthog.delivery.held_run import PLAN_FORMAT
 from target_posthog.delivery.queue import HISTORICAL_AFTER
 from target_posthog.mapping.catalogue import catalogue
-from target_posthog.mapping.event import is_identified, money_in
+from target_posthog.mapping.event import changes_person, is_identified, money_in
 from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.preview.file import plain
 from target_posthog.preview.lines import plan_lines
@@ -100,7 +100,7 @@ class PreviewDestination:
             "distinct_id": event["distinct_id"],
             "timestamp": event["timestamp"],
             "day": event["timestamp"][:10],
-            "historical": event["timestamp"] < self._historical_before,
+            "historical": event["timestamp"] < self._historical_before and not changes_person(event),
             "identified": is_identified(event),
             "amount": f"{money.amount:f}" if money else None,
             "currency": money.currency if money else None,

@@ -140,7 +140,7 @@ def test_what_is_wrong_ends_the_run_with_a_sentence_that_quotes_nothing_and_no_s
 @pytest.mark.parametrize("name", TAKEN)
 def test_what_is_only_odd_is_taken(posthog: PostHog, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     listen(posthog, name)
-    assert sum(one["arrivals"] for one in posthog.events()) == TAKEN[name]
+    assert len(posthog.events()) == TAKEN[name]
     assert bool(capsys.readouterr().out) is (name not in WITHOUT_STATE)
 
 
