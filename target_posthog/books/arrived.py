@@ -10,9 +10,10 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_posthog.mapping.language.functions import as_datetime, as_decimal
+from target_posthog.books.entries import day_of
+from target_posthog.mapping.language.functions import as_decimal
 from target_posthog.posthog.hogql import day, moment, newest, raw, texts
-from target_posthog.posthog.query_api import MOST_ROWS, TooMuch
+from target_posthog.posthog.query_api import MOST_ROWS, TooMuchError
 from target_posthog.posthog.stored_events import Span, read_value, stored_events
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _summed(api: QueryApi, names: list[str], properties: Properties, span: Span,
         )
         try:
             rows = api.rows(query, "target-posthog: sums")
-        except TooMuch as reason:
+        except TooMuchError as reason:
             span.narrow(str(reason))
             continue
         if len(rows) >= MOST_ROWS:
@@ -142,11 +143,6 @@ def events_of(
                     str(name or ""),
                     _money(amount),
                 )
-
-
-def day_of(timestamp: str, zone: ZoneInfo) -> str:
-    """Return the day in a time zone of a moment that is given in UTC (`2026-11-01T10:00:00Z`)."""
-    return as_datetime(timestamp).astimezone(zone).date().isoformat()
 
 
 def _by_properties(events: Mapping[str, Properties]) -> list[tuple[list[str], Properties]]:

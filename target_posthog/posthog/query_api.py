@@ -1,48 +1,49 @@
-"""Client of PostHog's query API.
+"""Client of PostHog's query API: sends questions in PostHog's SQL with a personal API key.
 
-Takes a query and a personal API key; returns rows, or raises what to do without them. Knows neither Singer nor what
-is asked: only `POST /api/projects/:project_id/query/`, as https://posthog.com/docs/api/queries describes it, and `GET
-/api/projects/:project_id/`. Whether to ask again is decided in `_wait` alone.
+Takes a query, returns rows, or raises what to do without them; knows only `POST /api/projects/:project_id/query/`, as
+https://posthog.com/docs/api/queries describes it, and `GET /api/projects/:project_id/`. For questions, a retry is
+decided in `QueryApi._wait` and nowhere else.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import time
+from calendar import monthrange
+from datetime import date, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import requests
 import stamina
-import urllib3
 
 from target_posthog.errors import BusyError, RunError
-from target_posthog.posthog.answers import decoded, is_busy, retry_after_seconds
+from target_posthog.posthog.address import ingestion_address
+from target_posthog.posthog.answers import decoded, is_busy, network_trouble, retry_after_seconds
+from target_posthog.posthog.transport import MIB, LargeAnswerError, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
-    JsonObject = dict[str, Any]
+    from target_posthog.mapping.language.functions import JSON
 
 Result = TypeVar("Result")
 
 MOST_ROWS = 50_000  # of one answer, a higher LIMIT is cut to it in silence: posthog/hogql/constants.py
-TIMEOUT_SECONDS = 120.0  # for the whole of an answer; PostHog gives a question 10 seconds, and 30 in its queue
-LARGEST_ANSWER_BYTES = 128 * 1024 * 1024  # 50,000 rows of 2.5 kB
-CHUNK_BYTES = 64 * 1024
+TIMEOUT_SECONDS = 120.0  # PostHog gives a question 10 seconds, and 30 in its queue
+LARGEST_ANSWER_BYTES = 128 * MIB  # 50,000 rows of 2.5 kB
 LONGEST_WAIT_SECONDS = 60.0  # between two attempts, unless PostHog asks for more
 # Questions have another address than events: https://posthog.com/docs/api
 INGESTION_HOST = re.compile(r"(?<=//)(us|eu)\.i\.posthog\.com$")
-# Without it an answer may be hours old: a reconciliation right after a load would miss the load.
+# Without it an answer may be hours old: what has just been sent would be missing.
 FRESH = "force_blocking"
 # What PostHog says of a question that reads too much: posthog/exceptions.py, and the names of ClickHouse's errors.
 TOO_MUCH = frozenset((HTTPStatus.GATEWAY_TIMEOUT, 512, 513))
 TOO_MUCH_CODES = frozenset(("too_many_bytes", "too_many_rows", "clickhouse_memory_limit_exceeded"))
 
 
-class TooMuch(Exception):  # noqa: N818  # the class says what to do next: ask for less
-    """The question reads more than PostHog allows: ask for a shorter time."""
+class TooMuchError(Exception):
+    """A question reads more than PostHog allows: ask for a shorter time."""
 
 
 class Project(NamedTuple):
@@ -55,40 +56,55 @@ class Project(NamedTuple):
     time_zone: str
     kept_months: int | None
 
+    def kept_from(self, now: datetime) -> str:
+        """Return the first day of which PostHog still gives all events, "" if it gives those of all days.
+
+        When on a day the time is over is PostHog's to know, so the day at the border isn't one.
+        """
+        if self.kept_months is None:
+            return ""
+        year, month = divmod(now.year * 12 + now.month - 1 - self.kept_months, 12)
+        border = date(year, month + 1, min(now.day, monthrange(year, month + 1)[1]))
+        return (border + timedelta(days=1)).isoformat()
+
 
 class QueryApi:
     """Asks one project. `host` may be that of ingestion; the key goes there and nowhere else.
 
-    Waiting for a PostHog that is busy ends after `max_retry_seconds`.
+    Waiting for a PostHog that is busy ends after `max_retry_seconds`. Raises `RunError` for a host that is none.
     """
 
     def __init__(self, personal_api_key: str, project_id: str, host: str, *, max_retry_seconds: float = 900) -> None:
-        host = (host if "://" in host else f"https://{host}").rstrip("/")
-        self.host = INGESTION_HOST.sub(r"\1.posthog.com", host)
+        self.host = INGESTION_HOST.sub(r"\1.posthog.com", ingestion_address(host))
         self._url = f"{self.host}/api/projects/{project_id}/"
-        self._headers = {"Authorization": f"Bearer {personal_api_key.strip()}"}
+        self._session = Session(most_bytes=LARGEST_ANSWER_BYTES, accepts_gzip=True)
+        self._session.headers["Authorization"] = f"Bearer {personal_api_key.strip()}"
         self._max_retry_seconds = max_retry_seconds
 
     def rows(self, query: str, name: str) -> list[list[Any]]:
         """Return the rows of a query with a LIMIT; `name` is shown in PostHog's query log.
 
-        Raises `TooMuch` for a question that reads too much, `RunError`, for a PostHog that is busy after `max_retry_seconds`.
+        Raises `TooMuchError` for a question that reads too much, else `RunError`.
         """
-        asked = {"query": {"kind": "HogQLQuery", "query": query}, "name": name, "refresh": FRESH}
-        return self._answered("POST", "query/", asked, _rows)
+        question = {"query": {"kind": "HogQLQuery", "query": query}, "name": name, "refresh": FRESH}
+        return self._answer("POST", "query/", question, _rows)
 
     def project(self) -> Project | None:
-        """Return what of the project's settings bears on its answers, None if the key may not read it (project:read).
+        """Return what of the project's settings bears on its answers, None if the key may not read them.
 
-        Raises `RunError`.
+        For that it needs the scope project:read. Raises `RunError`.
         """
         try:
-            return self._answered("GET", "", None, _project)
+            return self._answer("GET", "", None, _project)
         except _ScopeError:
             return None
 
-    def _answered(
-        self, method: str, path: str, body: Mapping[str, Any] | None, meaning: Callable[[JsonObject], Result | None]
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        question: Mapping[str, JSON] | None,
+        meaning: Callable[[Mapping[str, JSON]], Result | None],
     ) -> Result:
         for attempt in stamina.retry_context(
             on=self._wait,
@@ -98,101 +114,72 @@ class QueryApi:
             wait_max=LONGEST_WAIT_SECONDS,
         ):
             with attempt:
-                status, headers, said = self._attempt(method, path, body)
-                found = meaning(said) if status == HTTPStatus.OK else None
+                response = self._attempt(method, path, question)
+                answer = decoded(response.content)
+                found = meaning(answer) if response.status_code == HTTPStatus.OK else None
                 if found is None:
-                    raise self._judged(status, said, _longer(headers.get("Retry-After", ""), attempt.next_wait))
+                    asked_for = retry_after_seconds(response)
+                    raise self._judged(
+                        response.status_code, answer, None if asked_for is None else max(asked_for, attempt.next_wait)
+                    )
                 return found
         raise AssertionError  # the last attempt returns or raises
 
     def _wait(self, error: Exception) -> bool | float:
-        """Say whether to ask again, or after how many seconds."""
+        """Decide on a retry: False for none, True for one after the usual backoff, or the seconds PostHog wants."""
         if not isinstance(error, BusyError):
             return False
         return True if error.retry_after is None else min(error.retry_after, self._max_retry_seconds)
 
-    def _attempt(
-        self, method: str, path: str, body: Mapping[str, Any] | None
-    ) -> tuple[int, Mapping[str, str], JsonObject]:
-        """Ask once; return status, headers and the answer's JSON object, an empty one if it is none."""
-        ends_at = time.monotonic() + TIMEOUT_SECONDS
+    def _attempt(self, method: str, path: str, question: Mapping[str, JSON] | None) -> requests.Response:
         try:
-            with requests.request(
-                method,
-                self._url + path,
-                json=body,
-                headers=self._headers,
-                timeout=TIMEOUT_SECONDS,
-                stream=True,
-                allow_redirects=False,  # `requests` would take the key along
-            ) as answer:
-                content = _content(answer.raw, ends_at)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise BusyError(f"PostHog at {self.host} can't be asked ({type(error).__name__})") from None
-        try:
-            said = json.loads(content)
-        except (ValueError, RecursionError):
-            said = None
-        return answer.status_code, answer.headers, said if isinstance(said, dict) else {}
+            return self._session.request(method, self._url + path, json=question, timeout=TIMEOUT_SECONDS)
+        except LargeAnswerError:
+            raise TooMuchError(f"an answer of more than {LARGEST_ANSWER_BYTES:,} bytes") from None
+        except requests.RequestException as error:
+            raise BusyError(f"PostHog at {self.host} can't be asked ({network_trouble(error)})") from None
 
-    def _judged(self, status: int, said: JsonObject, wait_seconds: float | None) -> Exception:
+    def _judged(self, status: int, answer: Mapping[str, JSON], wait_seconds: float | None) -> Exception:
         """Return what an answer without a result means; PostHog's own words stand in `detail`."""
-        told = str(said.get("detail") or "no reason given")
-        if status in TOO_MUCH or said.get("code") in TOO_MUCH_CODES:
-            return TooMuch(f"HTTP {status}: {told}")
-        if status == HTTPStatus.OK and said.get("is_cached"):
+        detail = str(answer.get("detail") or "no reason given")
+        if status in TOO_MUCH or answer.get("code") in TOO_MUCH_CODES:
+            return TooMuchError(f"HTTP {status}: {detail}")
+        if status == HTTPStatus.OK and answer.get("is_cached"):
             return BusyError(f"PostHog at {self.host} gives an earlier answer again", wait_seconds)
-        if status == HTTPStatus.ACCEPTED or status in TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status == HTTPStatus.ACCEPTED or is_busy(status):
             return BusyError(f"PostHog at {self.host} is busy (HTTP {status})", wait_seconds)
-        if status == HTTPStatus.FORBIDDEN and "scope" in told:
-            return _ScopeError(f"`personal_api_key`: PostHog at {self.host} wants one more permission: {told}")
-        return RunError(self._sentence(status, said, told))
+        if status == HTTPStatus.FORBIDDEN and "scope" in detail:
+            return _ScopeError(f"`personal_api_key`: PostHog at {self.host} wants one more permission: {detail}")
+        return RunError(self._sentence(status, answer, detail))
 
-    def _sentence(self, status: int, said: JsonObject, told: str) -> str:
+    def _sentence(self, status: int, answer: Mapping[str, JSON], detail: str) -> str:
         if status == HTTPStatus.UNAUTHORIZED:
             return (
                 f"`personal_api_key`: PostHog at {self.host} doesn't know it; make one with the permission Query Read "
                 "in PostHog's user settings (it starts with phx_)"
             )
         if status == HTTPStatus.PAYMENT_REQUIRED:
-            return f"PostHog answers no more questions over its API for now: {told}"
+            return f"PostHog answers no more questions over its API for now: {detail}"
         if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
             return (
                 f"`project_id`, `personal_api_key`: PostHog at {self.host} refuses the question (HTTP {status}: "
-                f"{told}); the key needs the permission Query Read for this project"
+                f"{detail}); the key needs the permission Query Read for this project"
             )
-        if status == HTTPStatus.BAD_REQUEST and said.get("detail"):
-            return f"PostHog refuses a question of this command, which is the command's fault: {told}"
-        return f"`host`: {self.host} doesn't answer as PostHog's query API does (HTTP {status}: {told})"
+        if status == HTTPStatus.BAD_REQUEST and answer.get("detail"):
+            return f"PostHog refuses a question of this command, which is the command's fault: {detail}"
+        return f"`host`: {self.host} doesn't answer as PostHog's query API does (HTTP {status}: {detail})"
 
 
 class _ScopeError(RunError):
     """The key lacks a permission."""
 
 
-def _content(raw: urllib3.HTTPResponse, ends_at: float) -> bytes:
-    """Return an answer's body; raises TooMuch or TimeoutError if it doesn't end."""
-    content = bytearray()
-    while chunk := raw.read1(CHUNK_BYTES, decode_content=True):
-        content += chunk
-        if len(content) > LARGEST_ANSWER_BYTES:
-            raise TooMuch(f"an answer of more than {LARGEST_ANSWER_BYTES:,} bytes")
-        if time.monotonic() > ends_at:
-            raise TimeoutError
-    return bytes(content)
+def _rows(answer: Mapping[str, JSON]) -> list[Any] | None:
+    rows = answer.get("results")
+    return rows if isinstance(rows, list) and not answer.get("is_cached") else None
 
 
-def _longer(retry_after: str, backoff: float) -> float | None:
-    """Return the larger of what PostHog asks for, in seconds, and the backoff; None for the backoff with its jitter."""
-    return max(float(retry_after), backoff) if re.fullmatch(r"[0-9]{1,9}", retry_after) else None
-
-
-def _rows(said: JsonObject) -> list[list[Any]] | None:
-    found = said.get("results")
-    return found if isinstance(found, list) and not said.get("is_cached") else None
-
-
-def _project(said: JsonObject) -> Project | None:
-    months = said.get("event_retention_months")
-    enforced = said.get("events_retention_enforced") is True and isinstance(months, int)
-    return Project(str(said["timezone"]), months if enforced else None) if "timezone" in said else None
+def _project(answer: Mapping[str, JSON]) -> Project | None:
+    months = answer.get("event_retention_months")
+    kept = months if answer.get("events_retention_enforced") is True and isinstance(months, int) else None
+    return Project(str(answer["timezone"]), kept) if "timezone" in answer else None

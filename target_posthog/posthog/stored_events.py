@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.errors import RunError
 from target_posthog.posthog.hogql import moment, newest, raw, text, texts
-from target_posthog.posthog.query_api import TooMuch
+from target_posthog.posthog.query_api import TooMuchError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -104,7 +104,7 @@ def stored_events(  # noqa: PLR0913  # a question has these parts
         )
         try:
             rows = [_stored(row, properties) for row in api.rows(query, "target-posthog: events")]
-        except TooMuch as reason:
+        except TooMuchError as reason:
             span.narrow(str(reason))
             continue
         if len(rows) < page_rows:
@@ -138,7 +138,7 @@ def _time(timestamp: str) -> datetime:
     return datetime.fromisoformat(timestamp[:-1]).replace(tzinfo=timezone.utc)
 
 
-def copies_by_uuid(api: QueryApi, events: Collection[Mapping[str, Any]]) -> dict[str, int]:
+def rows_by_uuid(api: QueryApi, events: Collection[Mapping[str, Any]]) -> dict[str, int]:
     """Return how many rows PostHog holds of each of these events, by uuid; what it doesn't hold isn't there.
 
     A day is looked at as a whole, as a copy of an event may have another time of it. Raises `RunError`.

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from target_posthog.books.arrived import events_of, sums
-from target_posthog.posthog.stored_events import copies_by_uuid, stored_events
+from target_posthog.posthog.stored_events import rows_by_uuid, stored_events
 from tests.outside.hogql.shop import FIRST, LAST, PROPERTIES, START, changed, merged, money, orders, truth
 from tests.outside.hogql.table import Event, Table
 
@@ -112,7 +112,9 @@ def test_an_event_of_one_uuid_and_time_under_several_ids_is_several(table: Table
 def test_the_bounds_of_a_span_are_exact_to_the_microsecond(table: Table) -> None:
     at = datetime(2026, 11, 1, 5, 59, 59, 999_999, tzinfo=UTC)
     step = timedelta(microseconds=1)
-    table.take([one._replace(event="sale", timestamp=at + step * days) for days, one in zip((-1, 0, 1), ORDERS, strict=False)])
+    table.take(
+        [one._replace(event="sale", timestamp=at + step * days) for days, one in zip((-1, 0, 1), ORDERS, strict=False)]
+    )
     found = [one.timestamp for one in stored_events(table, ["sale"], at, at + step)]
     assert found == ["2026-11-01T05:59:59.999999Z"]
 
@@ -120,7 +122,7 @@ def test_the_bounds_of_a_span_are_exact_to_the_microsecond(table: Table) -> None
 def test_those_events_are_named_that_posthog_has_with_their_copies(table: Table) -> None:
     table.take(*BATCHES)
     strangers = orders(230)[200:]
-    found = copies_by_uuid(table, [_as_sent(one) for one in (ORDERS[0], ORDERS[15], ORDERS[45], *strangers)])
+    found = rows_by_uuid(table, [_as_sent(one) for one in (ORDERS[0], ORDERS[15], ORDERS[45], *strangers)])
     assert found == {str(ORDERS[0].uuid): 1, str(ORDERS[15].uuid): 2, str(ORDERS[45].uuid): 3}
 
 
