@@ -164,7 +164,9 @@ def _spoken(kind: str, word: str, after: str, aliases: set[str]) -> str:
         if word not in FUNCTIONS:
             raise QueryError(f"Unsupported function call '{word}(...)'")
         return FUNCTIONS[word]
-    if kind != "word" or word.lower() in KEYWORDS or word in aliases or word in COLUMNS:
+    if kind == "word" and word in aliases:
+        return f'"{word}"'
+    if kind != "word" or word.lower() in KEYWORDS or word in COLUMNS:
         return word
     raise QueryError(f"Unable to resolve field: {word}")
 

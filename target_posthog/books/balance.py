@@ -213,8 +213,8 @@ class Balancer:
         days = {day for day, _, _ in balance.ledger.keys([READ, PLANNED]) if not balance.is_kept(day)}
         if days:
             balance.notes.append(
-                f"PostHog gives no events older than {project.kept_months} months: {len(days):,} days before "
-                f"{balance.kept_from} aren't compared with it"
+                f"PostHog gives no events older than {project.kept_months} months: what is from before "
+                f"{balance.kept_from} ({len(days):,} days) isn't compared with it"
             )
         if project.time_zone != balance.time_zone:
             balance.notes.append(

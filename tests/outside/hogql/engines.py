@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import select
 import subprocess
@@ -42,13 +43,16 @@ class Grammar(Process):
 
     def __init__(self) -> None:
         super().__init__("node", str(HERE / "grammar.mjs"), str(OUTSIDE / "hogql-node"))
+        self._trees: dict[str, dict[str, Any]] = {}  # it is slow: a tenth of a second for a question, more at first
 
     def tree(self, query: str) -> dict[str, Any]:
         """Return a query's syntax tree; raises SyntaxError as PostHog would refuse it."""
-        tree = self.ask(query)
+        if query not in self._trees:
+            self._trees[query] = self.ask(query)
+        tree = self._trees[query]
         if tree.get("error"):
             raise SyntaxError(tree["message"])
-        return tree
+        return copy.deepcopy(tree)
 
 
 class ClickHouse(Process):

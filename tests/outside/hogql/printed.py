@@ -1,8 +1,8 @@
 """HogQL's syntax tree as the ClickHouse SQL that PostHog makes of it.
 
 The part of the language that this project uses; anything else raises NotImplementedError, so that no question passes
-here without its form. How PostHog prints: posthog/hogql/printer/clickhouse.py@002b82d, functions/clickhouse/*.py, and the
-columns of database/schema/events.py@0639fcc.
+here without its form. How PostHog prints: posthog/hogql/printer/clickhouse.py@002b82d, functions/clickhouse/*.py, and
+the columns of database/schema/events.py@0639fcc.
 """
 
 from __future__ import annotations

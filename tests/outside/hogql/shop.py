@@ -40,6 +40,7 @@ def _order(at: int) -> Event:
         names.currency: ("USD", "EUR", "Kč \"'\\")[at % 3],
         names.amount: AMOUNTS[at % len(AMOUNTS)],
         names.name: f"#{1000 + at}",
+        "order_id": str(5000 + at),
         "note": "'; select \\ \u2028 é",
     }
     if at % 11 == 0:

@@ -9,18 +9,24 @@ import itertools
 import json
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
+from uuid import NAMESPACE_URL, uuid5
 
 from tests.outside.hogql.engines import HERE
 from tests.outside.hogql.printed import printed, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from tests.outside.hogql.engines import ClickHouse, Grammar
 
 NUMBERS = itertools.count(1)
 FIRST_ARRIVAL = datetime(2026, 11, 20, tzinfo=timezone.utc)
+
+
+def arrived_at(number: int) -> datetime:
+    """Return when PostHog takes a batch, the first, the second ..."""
+    return FIRST_ARRIVAL + timedelta(minutes=number)
 
 
 class Event(NamedTuple):
@@ -45,8 +51,8 @@ class Table:
     """
 
     def __init__(self, grammar: Grammar, clickhouse: ClickHouse, *, zone: str = "UTC", analyzer: int = 1) -> None:
-        self._grammar, self._clickhouse, self._zone, self._analyzer = grammar, clickhouse, zone, analyzer
-        self.asked: list[str] = []
+        self._grammar, self._clickhouse, self.zone, self._analyzer = grammar, clickhouse, zone, analyzer
+        self.asked: list[tuple[str, str]] = []
         database = f"project_{next(NUMBERS)}"  # to drop a table waits for merges
         clickhouse.rows(f"CREATE DATABASE {database}")
         clickhouse.rows(f"USE {database}")
@@ -58,9 +64,8 @@ class Table:
         """Insert batches, each later than the one before; a copy within a batch would be merged at once."""
         for batch in batches:
             self._arrivals += 1
-            at = FIRST_ARRIVAL + timedelta(minutes=self._arrivals)
-            rows = ", ".join(_values(event, at) for event in batch)
-            columns = "uuid, event, properties, timestamp, team_id, distinct_id, created_at, _timestamp"
+            rows = ", ".join(_values(event, arrived_at(self._arrivals)) for event in batch)
+            columns = "uuid, event, properties, timestamp, team_id, distinct_id, created_at, _timestamp, person_id"
             self._clickhouse.rows(f"INSERT INTO events ({columns}) VALUES {rows}")
 
     def merge(self) -> None:
@@ -70,9 +75,9 @@ class Table:
 
     def rows(self, query: str, name: str = "") -> list[list[Any]]:
         """Answer a question, in HogQL, by PostHog's grammar and ClickHouse."""
-        self.asked.append(query)
+        self.asked.append((name, query))
         tree = self._grammar.tree(query)
-        return self._clickhouse.rows(printed(tree, zone=self._zone, analyzer=self._analyzer))
+        return self._clickhouse.rows(printed(tree, zone=self.zone, analyzer=self._analyzer))
 
 
 def _values(event: Event, at: datetime) -> str:
@@ -81,5 +86,6 @@ def _values(event: Event, at: datetime) -> str:
     properties = text(json.dumps(event.properties, ensure_ascii=False))
     return (
         f"({text(str(event.uuid))}, {text(event.event)}, {properties}, {timestamp}, 1, {text(event.distinct_id)}, "
-        f"{created_at}, {text(f'{at:%Y-%m-%d %H:%M:%S}')})"
+        f"{created_at}, {text(f'{at:%Y-%m-%d %H:%M:%S}')}, "
+        f"{text(str(uuid5(NAMESPACE_URL, event.distinct_id)))})"
     )

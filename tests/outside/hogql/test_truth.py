@@ -10,6 +10,7 @@ import pytest
 
 from target_posthog.books.arrived import events_of, sums
 from target_posthog.posthog.stored_events import rows_by_uuid, stored_events
+from tests.outside.hogql.questions import document_questions
 from tests.outside.hogql.shop import FIRST, LAST, PROPERTIES, START, changed, merged, money, orders, truth
 from tests.outside.hogql.table import Event, Table
 
@@ -128,3 +129,20 @@ def test_those_events_are_named_that_posthog_has_with_their_copies(table: Table)
 
 def _as_sent(event: Event) -> dict[str, Any]:
     return {"uuid": str(event.uuid), "event": event.event, "timestamp": f"{event.timestamp:%Y-%m-%dT%H:%M:%S.%f}Z"}
+
+
+@pytest.mark.parametrize("is_merged", [False, True], ids=["unmerged", "merged"])
+def test_the_documents_days_since_the_order_before_are_right_with_copies_too(table: Table, *, is_merged: bool) -> None:
+    table.take(*BATCHES)
+    if is_merged:
+        table.merge()
+    (query,) = document_questions().values()
+    expected: list[list[Any]] = []
+    last: dict[str, datetime] = {}
+    for one in sorted(merged(BATCHES), key=lambda event: (event.timestamp, event.properties["order_id"])):
+        if one.event == "Order Completed":
+            days = (one.timestamp - last[one.distinct_id]) // timedelta(days=1) if one.distinct_id in last else None
+            expected.append([one.properties["order_id"], days])
+            last[one.distinct_id] = one.timestamp
+    assert [[row[0], row[2]] for row in table.rows(query)] == expected
+    assert any(days for _, days in expected)
