@@ -18,7 +18,9 @@ RUN pip install --no-deps --no-build-isolation .
 FROM ${PYTHON}
 COPY --from=build /opt/pair /opt/pair
 WORKDIR /project
-COPY meltano.yml .
+COPY meltano.yml ./
+COPY shop.meltano.example.yml shop.meltano.yml
+COPY plugins plugins
 # Nothing is written here: the state goes to the backend, what a run needs for itself to /tmp.
 ENV PATH=/opt/pair/bin:$PATH \
     HOME=/tmp \

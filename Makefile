@@ -30,6 +30,7 @@ $(SETUP): requirements.txt pyproject.toml
 	@$(PYTHON) -m venv --clear .venv
 	$(call install,requirements.txt)
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@[ -e shop.meltano.yml ] || cp shop.meltano.example.yml shop.meltano.yml
 	@[ ! -d .git/hooks ] || [ -e .git/hooks/post-merge ] || install -m 755 release/post-merge .git/hooks/post-merge
 	@touch $@
 	@echo "Ready: source .venv/bin/activate"
@@ -81,4 +82,4 @@ clean: ## Remove what set-up, sandbox and runs have left
 	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
 	rm -rf .venv .outside .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help setup demo sandbox quick test test-outside orchestrate faults lint docs benchmark release-check clean
+.PHONY: help setup demo sandbox quick test orchestrate test-outside faults lint docs benchmark release-check clean

@@ -133,6 +133,8 @@ class Bench:
         projects = [Path(mkdtemp(dir=self._folder)) for _ in range(self._times)]
         for project in projects:
             shutil.copy(HERE.parent / "meltano.yml", project)
+            shutil.copy(HERE.parent / "shop.meltano.example.yml", project / "shop.meltano.yml")
+            shutil.copytree(HERE.parent / "plugins", project / "plugins")
         rows = []
         loads = {"meltano run": self._all, "meltano run, nothing changed": Load()}
         for name, load in ({"meltano run, 40 fields": self._few} if few_fields else loads).items():

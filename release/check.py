@@ -1,7 +1,7 @@
 """Rehearsal of a release: everything but the push.
 
-Builds wheel, sdist and the release's text into `dist/`, each once; looks through them; installs both as a user would, in
-an empty environment, where the commands start and a shop is read and previewed. The image is built where a container
+Builds wheel, sdist and the release's text into `dist/`, each once; looks through them; installs both as a user would,
+where nothing else is, so that the commands start and a shop is read and previewed. The image is built where a container
 engine answers; where none does, that is said.
 """
 

@@ -14,7 +14,7 @@ import msgspec
 from singer_sdk import typing as th
 
 from target_posthog.errors import RunError
-from target_posthog.mapping.document import shipped_names
+from target_posthog.mapping.document import NONE, shipped_names
 from target_posthog.mapping.language.expressions import did_you_mean
 from target_posthog.posthog.client import DEFAULT_HOST
 
@@ -28,6 +28,9 @@ PROTOCOLS = ["auto", "v1", "batch"]
 # "Below a few thousand events per second": https://posthog.com/docs/migrate. PostHog's own importer sends 5,000.
 CLOUD_HISTORICAL_PER_SECOND = 2_000
 CLOUD = ".posthog.com"
+
+# The SDK reads these itself; the schema that it has for them is none (`"null"` for a type).
+OF_THE_SDK = ("stream_maps", "stream_map_config", "faker_config")
 
 SETTINGS: dict[str, Any] = th.PropertiesList(
     th.Property(
@@ -52,12 +55,12 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         title="Mapping",
         description=(
             "The rules by which records become events: the name of a shipped mapping "
-            f"({', '.join(shipped_names())}) or the path of a YAML file."
+            f"({', '.join(shipped_names())}), `{NONE}` (none but those in `mappings`) or the path of a YAML file."
         ),
     ),
     th.Property(
         "mappings",
-        th.ObjectType(additional_properties=th.ArrayType(th.ObjectType(additional_properties=True))),
+        th.ObjectType(additional_properties=True),
         title="Mappings",
         description="Rules per stream that change the mapping or add to it.",
     ),
@@ -91,6 +94,16 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description=(
             "File for records that can't be delivered, as Singer messages with the reason; without it the first one "
             "ends the run."
+        ),
+    ),
+    th.Property(
+        "receipts",
+        th.StringType,
+        secret=True,
+        title="Receipts",
+        description=(
+            "Where the target remembers which events PostHog has acknowledged, so that none is sent twice: a file "
+            "(SQLite, with personal data), or the URL of a PostgreSQL for runs on several machines."
         ),
     ),
     th.Property(
@@ -215,7 +228,7 @@ def wrong_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list
                 f"The setting `{name}` is missing (or {ENVIRONMENT}_{name.upper()} in the environment): {description}"
             )
     for name, value in config.items():
-        expected = known.get(name)
+        expected = None if name in OF_THE_SDK else known.get(name)
         if expected and value is not None and not jsonschema_rs.is_valid(expected, value):
             kinds = [kind for kind in expected.get("type", ()) if kind != "null"]
             choice = expected.get("enum")

@@ -72,10 +72,8 @@ def taken_off(order: Node, line: Node, count: int) -> Decimal:
     "Left-over cents are allocated one at a time from the first line, and never reallocated" (the description of
     Sale.totalDiscountAmountAfterTaxes): here from the first unit.
     """
-    rest: Decimal = line["_rest"]
-    if rest:
-        rest = min(rest, count * smallest(order["_currencies"].shop))
-    return rest + line["_off"] * count
+    off: Decimal = line["_off"] * count
+    return off + min(line["_rest"], count * smallest(order["_currencies"].shop)) if line["_rest"] else off
 
 
 def of_line(order: Node, line: Node, count: int) -> Worth:

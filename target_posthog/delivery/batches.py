@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -34,7 +34,7 @@ class Outgoing(NamedTuple):
 
     event: Event
     size_bytes: int
-    source: object = None
+    source: Any = None
 
 
 # For `bytes.translate`: a text of digits alone where there are digits. 16 of them in a row may be beyond 2 ** 53.
@@ -49,6 +49,7 @@ class Batch:
     is_old: bool
     changes_persons: bool = False
     items: list[Outgoing] = field(default_factory=list)
+    overtaken: list[Outgoing] = field(default_factory=list)  # what another target has sent in the meantime
 
     @property
     def historical(self) -> bool:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+LINE = "LINE"  # the type of what was no message; no reader of Singer messages takes it for one
+
+
 class DeadLetters:
     """Appends to a file of SCHEMA and RECORD messages; the reason stands beside each record, as `reason`."""
 
@@ -37,6 +40,15 @@ class DeadLetters:
         if self._schemas.get(stream) != schema:
             messages.append({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": list(keys)})
         messages.append({"type": "RECORD", "stream": stream, "record": record, "reason": reason})
+        self._append(messages)
+        self._schemas[stream] = schema
+
+    def keep_line(self, line: bytes | str, reason: str) -> None:
+        """Write a line that is no message, as text; raises OSError as `keep` does."""
+        text = line if isinstance(line, str) else line.decode("utf-8", "backslashreplace")
+        self._append([{"type": LINE, "line": text.rstrip("\r\n"), "reason": reason}])
+
+    def _append(self, messages: Sequence[Mapping[str, Any]]) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         end = os.fstat(descriptor).st_size
         try:
@@ -50,7 +62,6 @@ class DeadLetters:
             raise
         finally:
             os.close(descriptor)
-        self._schemas[stream] = schema
 
 
 def dead_letter_reasons(path: str | None) -> dict[str, str]:
@@ -62,6 +73,6 @@ def dead_letter_reasons(path: str | None) -> dict[str, str]:
     for message in map(msgspec.json.decode, Path(path).read_bytes().splitlines()):
         if message["type"] == "SCHEMA":
             keys[message["stream"]] = message["key_properties"]
-        else:
+        elif message["type"] != LINE:
             reasons[key_name(message["record"], keys[message["stream"]])] = message["reason"]
     return reasons

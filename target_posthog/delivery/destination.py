@@ -9,20 +9,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from target_posthog.mapping.event import Event
+    from target_posthog.mapping.event import Entity, Made
     from target_posthog.mapping.explanation import Explainer
+    from target_posthog.mapping.rule import Silence
 
 LONGEST_PLAIN_KEY = 64  # characters; uuids and such are shorter
 
 
 class Outcome(NamedTuple):
-    """What became of a record: its events, the `leave_out` rule that leaves it out, or why it is invalid."""
+    """What became of a record: its events, the `leave_out` rule that leaves it out, or why it is invalid.
 
-    events: Sequence[Event] = ()
+    `rules` are the names of the events' rules. A record is ignored if its stream has no rules.
+    """
+
+    events: Sequence[Made] = ()
+    entity: Entity | None = None
     left_out: str | None = None
     invalid: str | None = None
+    ignored: bool = False
 
 
 class Origin(Protocol):
@@ -47,6 +53,17 @@ class Origin(Protocol):
     def explainer(self) -> Explainer | None:
         """What explains its records; None if they become nothing."""
 
+    @property
+    def missing(self) -> Sequence[str]:
+        """The events and properties of shipped rules for which it has no fields."""
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether nobody expects an event of it: it has no rules, or one that leaves out all of it."""
+
+    def silences(self) -> Iterable[Silence]:
+        """Return why its rules made nothing of records so far."""
+
 
 class Destination(Protocol):
     """Where a run's records go. Each method but `abandon` and `abort` raises `RunError` to end the run."""
@@ -60,6 +77,9 @@ class Destination(Protocol):
 
     def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
         """Take a record, in the order of reading."""
+
+    def keep_line(self, line: bytes | str, reason: str) -> bool:
+        """Keep a line of the input that is no message; False if that should end the run."""
 
     def dispatch(self) -> None:
         """Let what waits leave, after what left before has arrived."""

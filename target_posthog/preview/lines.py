@@ -51,7 +51,8 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
 def _more(event: Mapping[str, JSON]) -> str:
     money = "".join(f", {amount} {currency}" for currency, amount in event["money"].items())
     repeated = f", {event['repeated']:,} repeated" if event["repeated"] else ""
-    return f"{money}{repeated}"
+    there = f", {event['already_there']:,} already there" if event["already_there"] else ""
+    return f"{money}{repeated}{there}"
 
 
 def _day_lines(days: list[dict[str, Any]]) -> Iterator[str]:
@@ -145,6 +146,8 @@ def _event_lines(planned: PlannedEvent) -> Iterator[str]:
     yield f"      uuid {event['uuid']}  distinct id {event['distinct_id']}"
     if planned.repeated:
         yield "      a later one here is the same to PostHog"
+    if planned.there:
+        yield "      it has a receipt, so it isn't sent again"
     for name, value in event["properties"].items():
         yield f"      {name}: {json.dumps(value, ensure_ascii=False)}"
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from singer_sdk import Target
 from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
+from singer_sdk.mapper import RemoveRecordTransform
 from typing_extensions import override
 
 from target_posthog.commands.group import command_lines
@@ -23,7 +24,7 @@ from target_posthog.errors import RunError
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.to_file import PreviewDestination
 from target_posthog.settings import SETTINGS, check_config_file, defaults, wrong_settings
-from target_posthog.singer.messages import MessageReader
+from target_posthog.singer.messages import MessageReader, UnreadableLine
 from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, signals_delayed
 from target_posthog.singer.sinks import PostHogSink
 
@@ -64,7 +65,7 @@ class TargetPostHog(Target):
     ) -> None:
         """Read the settings and the mapping; nothing is sent or asked yet."""
         with signals_delayed():  # the SDK answers signals from here on, and that needs the destination
-            super().__init__(message_reader=MessageReader(self._abandoning), **options)
+            super().__init__(message_reader=MessageReader(self._abandoning, self._keep_line), **options)
             self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
             self.meanings = Meanings(self.config)
             self.destination: Destination = self._chosen_destination()
@@ -72,10 +73,19 @@ class TargetPostHog(Target):
         self._stated_at = time.monotonic()
 
     def _chosen_destination(self) -> Destination:
-        path = self.config.get("preview_path")
-        if path:
-            return PreviewDestination(path, self.meanings, version=self.plugin_version)
+        if self.config.get("preview_path"):
+            return PreviewDestination(self.config, self.meanings, version=self.plugin_version)
         return PostHogDestination(self.config, self.meanings)
+
+    def is_wanted(self, stream: str) -> bool:
+        """Say whether the stream maps let records of a stream through; the SDK makes a sink also where none does."""
+        maps = [one for each in self.mapper.stream_maps.values() for one in each if one.stream_alias == stream]
+        return not maps or not all(isinstance(one, RemoveRecordTransform) for one in maps)
+
+    def _keep_line(self, line: bytes | str, error: UnreadableLine) -> None:
+        """Keep a line that is no message as a dead letter, or end the run."""
+        if not self.destination.keep_line(line, str(error)):
+            raise UnreadableLine(f"{error}; correct it, or set `dead_letter_path` to go on without such lines")
 
     @override
     def process_endofpipe(self) -> None:
@@ -138,6 +148,7 @@ class TargetPostHog(Target):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings, with one sentence for each that is wrong, and fill in the defaults."""
         self.append_builtin_config(self.config_jsonschema)
+        self._config = {name: value for name, value in self._config.items() if value not in (None, "")}
         errors = wrong_settings(self._config, self.config_jsonschema)
         if errors and raise_errors:
             raise ConfigValidationError(errors[0], errors=errors, schema=self.config_jsonschema)

@@ -73,7 +73,7 @@ up after six seconds instead of an hour. Every third seed runs with the log leve
 
 Not covered: a machine that crashes. Python itself answers a Ctrl-C in the hundredths of a second before the first line
 of the package, by its own traceback; nothing is read, and nothing lost. At Meltano's own level `debug`, which isn't
-used here, Meltano logs every record that passes: see [operating.md](operating.md)."""
+used here, Meltano logs every record that passes: see [privacy.md](privacy.md)."""
 
 
 def write(verdicts: Sequence[Verdict]) -> None:

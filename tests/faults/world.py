@@ -256,7 +256,7 @@ class World:
         self.posthog.verdicts.clear()
 
     def _replay(self, leg: Leg) -> dict[str, str]:
-        """Let the dead letters in again, as docs/operating.md says, and put them away."""
+        """Let the dead letters in again, as docs/operation.md says, and put them away."""
         if not self._dead_letters.exists():
             return {}
         assert stat.S_IMODE(self._dead_letters.stat().st_mode) == 0o600, "dead letters are their owner's alone"

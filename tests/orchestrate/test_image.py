@@ -78,7 +78,11 @@ def image() -> Iterator[Path]:
     subprocess.run([*install, "--require-hashes", "--requirement", pins], check=True)
     subprocess.run([*install, "--no-build-isolation", folder / "context"], check=True)
     (folder / "project").mkdir()
-    shutil.copy(folder / "context" / "meltano.yml", folder / "project")
+    for copied, name in re.findall(
+        r"^COPY (?!--from|\. )(\S+) (\S+)$", DOCKERFILE.split("WORKDIR /project")[1], re.MULTILINE
+    ):
+        source, place = folder / "context" / copied, folder / "project" / name
+        shutil.copytree(source, place) if source.is_dir() else shutil.copy(source, place)
     (folder / "project").chmod(0o555)
     yield folder
     (folder / "project").chmod(0o755)

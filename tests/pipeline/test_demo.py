@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.posthog import PostHog
-from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, Project, quiet_environment
+from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, Project, place_project, quiet_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +114,7 @@ def test_a_sandbox_is_opened_shown_and_closed(sandbox: list[str]) -> None:
 
 
 def test_a_job_opens_the_sandbox_syncs_and_closes_it(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "meltano.yml", tmp_path)
+    place_project(tmp_path)
     ports = {"SANDBOX_SHOP_PORT": str(free_port()), "SANDBOX_POSTHOG_PORT": str(free_port())}
     addresses = {
         "TAP_SHOPIFY_ORDERS_ADMIN_URL": f"http://127.0.0.1:{ports['SANDBOX_SHOP_PORT']}/admin",

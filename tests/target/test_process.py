@@ -51,10 +51,13 @@ def last_line(log: str) -> str:
         ({"hots": "x"}, "There is no setting `hots`; did you mean `host`?"),
         ({"mapping": "ecomerce"}, "`mapping`: no mapping called `ecomerce` comes with the target; did you mean"),
         ({"mapping": "./nowhere.yaml"}, "`mapping`: the file ./nowhere.yaml can't be read (No such file or directory)"),
-        ({"mappings": {"sales": [{**SALE, "when": "("}]}}, "rule `Sale` of stream `sales`, `when`: `(` is no JMESPath"),
+        (
+            {"mappings": {"sales": [{**SALE, "when": "("}]}},
+            "your rule `Sale` of stream `sales`, `when`: `(` is no JMESPath",
+        ),
         (
             {"mappings": {"sales": [{**SALE, "when": "totl"}]}},
-            "rule `Sale` of stream `sales`, `when`: `totl`: there is no",
+            "your rule `Sale` of stream `sales`, `when`: `totl`: there is no",
         ),
         ({"mappings": {}, "unmapped": "fail"}, "`unmapped`: no rule says what the records of stream `sales` mean"),
         ({"max_events": 1}, "`max_events`: this run would send more than 1 events to PostHog; it has stopped after 0"),

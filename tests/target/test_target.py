@@ -124,7 +124,7 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character_and_spoils_no_b
     assert posthog.merge() == 3, "the same uuids in both runs"
 
 
-@pytest.mark.parametrize("line", [b'{"type": "STATE", "value": "\xff"}\n', b"[" * 100_000, b'{"type": NaN}'])
+@pytest.mark.parametrize("line", [b'{"type": "STATE", "value": "\xff"}\n', b"[" * 100_000, b'{"type": NaNs}'])
 def test_a_line_that_no_json_reader_can_read_is_named_by_its_number(runs: Runs, line: bytes) -> None:
     with pytest.raises(InvalidInputLine, match="Line 2 of the input is no Singer message"):
         TargetPostHog(config=runs.settings).listen([b'{"type": "STATE", "value": 1}\n', line])  # type: ignore[arg-type]  # as lines
@@ -228,7 +228,10 @@ def test_with_dead_letters_the_run_goes_on_and_the_record_can_be_piped_in_again(
     assert sorted(one["properties"]["id"] for one in posthog.events()) == [1, 3]
     schema, record = (json.loads(line) for line in path.read_text().splitlines())
     assert (schema["type"], schema["stream"], schema["key_properties"]) == ("SCHEMA", "tickets", ["id"])
-    assert record["reason"] == "`total` isn't as the stream's schema says (`type`)"
+    assert (
+        record["reason"]
+        == "`total` isn't as the stream's schema says (`type`; `validate_records: false` takes records as they are)"
+    )
     assert record["record"]["id"] == 2
     assert path.stat().st_mode & 0o077 == 0
     runs.here(schema, record, validate_records=False)
@@ -267,7 +270,7 @@ def test_a_record_that_no_rule_can_read_is_named_by_its_key(runs: Runs) -> None:
     with pytest.raises(RunError) as raised:
         runs.here(SCHEMA, sale(7, total="jane@example.com"), mappings={"sales": [rule]})
     assert str(raised.value).startswith(
-        "Stream `sales`, record id=7: rule `Sale` of stream `sales`: `number(total)`: number() needs a number; correct"
+        "Stream `sales`, record id=7: your rule `Sale` of stream `sales`: `number(total)`: number() needs a number; correct"
     )
 
 
@@ -379,6 +382,10 @@ def test_the_summary_says_what_the_run_did(
     assert summary == {
         "records": {"sales": 4},
         "left_out": [{"stream": "sales", "reason": "gifts", "records": 1}],
+        "ignored": {},
+        "lacking": {},
+        "dead_letters": {},
+        "unreadable_lines": 0,
         "events": {"Sale": {"accepted": 2, "repeated": 1, "refused": 0, "revenue": {"USD": "0.3"}}},
         "days": [["2026-11-01", "Sale", "USD", 2, "0.3"]],
         "persons": 2,
