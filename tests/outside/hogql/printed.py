@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, tuple[str, list[str]]] = {
                 "JSONExtractRaw",
                 "toYYYYMMDD",
                 "toTimeZone",
+                "toUnixTimestamp",
                 "dateDiff",
                 "lagInFrame",
                 "toIntervalDay",

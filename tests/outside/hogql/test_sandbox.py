@@ -27,7 +27,7 @@ OURS = [
     "select toString(uuid) as id, event, timestamp from events order by timestamp, id limit 7",
     """
     select properties.order_name as name, properties.revenue as revenue, properties.nothing as nothing
-    from events where event = 'Order Completed' order by timestamp, name limit 500""",
+    from events where event = 'Order Completed' order by timestamp, name, created_at limit 500""",
     """
     select toUnixTimestamp(timestamp) as second, count() as rows_now, count(distinct uuid) as number
     from events group by second order by second limit 500""",
