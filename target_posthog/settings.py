@@ -147,6 +147,13 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="The project's number in PostHog, for the same commands.",
     ),
     th.Property(
+        "time_zone",
+        th.StringType,
+        default="UTC",
+        title="Time zone",
+        description="The shop's time zone, such as America/New_York, by whose days `reconcile` compares.",
+    ),
+    th.Property(
         "max_events",
         th.IntegerType(minimum=0),
         title="Most events",
