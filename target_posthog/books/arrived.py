@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from target_posthog.posthog.query_api import QueryApi
 
@@ -27,7 +27,8 @@ EVENTS = """
 select toString(uuid) as id, event, distinct_id, intDiv(toUnixTimestamp(timestamp), 86400) as day,
   any({currency}) as currency, any({name}) as name, any({amount}) as money
 from events
-where event in ({names}) and timestamp >= toDateTime('{first}T00:00:00Z') and timestamp < toDateTime('{end}T00:00:00Z')
+where event in ({names})
+  and timestamp >= toDateTime('{first}T00:00:00Z') and timestamp < toDateTime('{end}T00:00:00Z'){after}
 group by id, event, distinct_id, day"""
 SUMS = """
 select day, event, currency, count() as number, sum(money) as total
@@ -36,6 +37,7 @@ from ({events}
 group by day, event, currency
 order by day, event, currency"""
 ORDERED = "\norder by id, distinct_id, day"
+AFTER = "\n  and toString(uuid) > '{}'"
 
 
 class Figure(NamedTuple):
@@ -81,8 +83,12 @@ def events_of(api: QueryApi, events: Mapping[str, Properties], days: Collection[
         Arrived(uuid.lower(), event, _day(day), currency or "", str(name or ""), _amount(amount))
         for first, last in _spans(days)
         for names, properties in _by_properties(events)
-        for uuid, event, _, day, currency, name, amount in api.rows(_events(names, properties, first, last) + ORDERED)
+        for uuid, event, _, day, currency, name, amount in api.pages(_pages_of(names, properties, first, last), 1)
     ]
+
+
+def _pages_of(names: list[str], properties: Properties, first: str, last: str) -> Callable[[list[Any] | None], str]:
+    return lambda row: _events(names, properties, first, last, AFTER.format(row[0]) if row else "") + ORDERED
 
 
 def _by_properties(events: Mapping[str, Properties]) -> list[tuple[list[str], Properties]]:
@@ -92,13 +98,14 @@ def _by_properties(events: Mapping[str, Properties]) -> list[tuple[list[str], Pr
     return [(names, properties) for properties, names in found.items()]
 
 
-def _events(names: list[str], properties: Properties, first: str, last: str) -> str:
+def _events(names: list[str], properties: Properties, first: str, last: str, after: str = "") -> str:
     return EVENTS.format(
         currency=_property(properties.currency),
         name=_property(properties.name),
         amount=f"toInt(round(toFloat({_property(properties.amount)}) * 10000))",
         names=", ".join(_text(name) for name in names),
         first=first,
+        after=after,
         end=date.fromisoformat(last) + timedelta(days=1),
     )
 

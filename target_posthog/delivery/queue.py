@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
 MOST_EVENTS_WAITING = 5_000  # enough to sort a back-fill by day, little enough to stay small
 MOST_BYTES_WAITING = 16 * 1024 * 1024
-CANDIDATES_AT_ONCE = 500  # looked up together
+CANDIDATES_AT_ONCE = 200  # looked up together; their size isn't known before
 MANY = 10  # events of a request: if all are refused, dead letters would only hide what is wrong
 SECONDS_BETWEEN_PROGRESS = 10.0
 

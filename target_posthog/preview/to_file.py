@@ -51,6 +51,7 @@ class PreviewDestination:
 
     def __init__(self, settings: Mapping[str, Any], meanings: Meanings, *, version: str) -> None:
         self._meanings = meanings
+        self._keeps_lines = bool(settings.get("dead_letter_path"))
         self._version = version
         self._admission = Admission(_note)
         self._namings = {stream: Naming(stream, spec) for stream, spec in meanings.document["records"].items()}
@@ -139,9 +140,10 @@ class PreviewDestination:
             yield from personal_values_of(event, self._meanings.personal)
 
     def keep_line(self, line: bytes | str, reason: str) -> bool:  # noqa: ARG002  # a preview keeps no line
-        """Say that a line is no message, which would end a run or become a dead letter; True, to go on."""
-        logger.warning("%s", reason)
-        return True
+        """Say that a line is no message, where it wouldn't end a run; False where it would."""
+        if self._keeps_lines:
+            logger.warning("%s", reason)
+        return self._keeps_lines
 
     def dispatch(self) -> None:
         """Do nothing: what was taken is written."""

@@ -64,7 +64,8 @@ class TargetPostHog(Target):
         **options: Any,  # noqa: ANN401  # the SDK's arguments
     ) -> None:
         """Read the settings and the mapping; nothing is sent or asked yet."""
-        super().__init__(message_reader=MessageReader(self._abandoning, self._keep_line), **options)
+        self._reader = MessageReader(self._abandoning, self._keep_line)
+        super().__init__(message_reader=self._reader, **options)
         self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
         self.meanings = Meanings(self.config)  # a mapping may take its time, and a signal ends that
         with signals_delayed():
@@ -93,6 +94,8 @@ class TargetPostHog(Target):
         with self._abandoning():
             super().process_endofpipe()
             self.destination.flush()
+            if isinstance(self.destination, PreviewDestination) and self._reader.break_off:
+                raise RunError(f"{self._reader.break_off}. Its own words say why; a preview of a part is none")
             self.destination.end()
 
     @contextlib.contextmanager

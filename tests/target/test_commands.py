@@ -47,7 +47,7 @@ def test_a_record_is_explained_by_each_of_its_names(named: Previews) -> None:
     assert "Left out: gifts" in named.command("explain", "2")
     explained = named.command("explain", "3")
     assert (
-        "UNDELIVERABLE, which would end a run: rule `Sale` of stream `sales`: no candidate of `distinct_id`"
+        "UNDELIVERABLE, which would end a run: your rule `Sale` of stream `sales`: no candidate of `distinct_id`"
         in explained
     )
     assert "The events: 0" in explained

@@ -37,7 +37,7 @@ REFUSED = {
     "a_message_without_a_type": "A Singer message lacks `type`",
     "a_nul_byte": f"Line 2{NO_MESSAGE}",
     "a_program_that_prints_between": f"Line 2{NO_MESSAGE}",
-    "a_property_that_is_an_object_elsewhere": "`id` isn't as the stream's schema says (`type`; `validate_records: false`",
+    "a_property_that_is_an_object_elsewhere": "`id` isn't as the stream's schema says (`type`; `validate_",
     "a_record_before_its_schema": "was encountered before a corresponding schema",
     "a_record_message_without_a_record": "A RECORD message lacks `record`",
     "a_record_of_no_stream": "A RECORD message lacks `stream`",

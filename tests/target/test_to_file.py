@@ -13,7 +13,7 @@ import stat
 import subprocess
 import zlib
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk.exceptions import InvalidInputLine
@@ -140,6 +140,29 @@ def test_a_run_that_fails_leaves_the_preview_before_it_as_it_was(
     assert previews.plan()["records"] == {"sales": 1}
     assert previews.rows("SELECT name FROM record") == [("id=sha256:6b86b273ff34",)]
     assert "The preview isn't finished" in caplog.text
+    assert names_in(previews.path.parent) == [".gitignore", previews.path.name]
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ([], "The tap has sent nothing"),  # a wrong token, such as
+        ([SCHEMA, sale(2), STATE, sale(3)], "The tap has broken off"),
+        ([SCHEMA, sale(2), STATE, '{"type": "RECORD", "stre'], "The tap has broken off"),
+    ],
+    ids=["nothing", "killed", "killed within a line"],
+)
+def test_a_tap_that_breaks_off_leaves_the_earlier_preview(
+    previews: Previews, runs: Runs, tmp_path: Path, messages: list[Any], said: str
+) -> None:
+    previews.make(sale(1), STATE)
+    process = runs.process(tmp_path, mappings={"sales": RULES}, preview_path=str(previews.path))
+    lines = (one if isinstance(one, str) else json.dumps(one) + "\n" for one in messages)
+    _, log = process.communicate("".join(lines), timeout=LONGEST_WAIT_SECONDS)
+    assert process.returncode == 1
+    assert said in log
+    assert "Traceback" not in log
+    assert previews.rows("SELECT name FROM record") == [("id=1",)]
     assert names_in(previews.path.parent) == [".gitignore", previews.path.name]
 
 
