@@ -25,7 +25,7 @@ from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.to_file import PreviewDestination
 from target_posthog.settings import SETTINGS, check_config_file, defaults, wrong_settings
 from target_posthog.singer.messages import MessageReader, UnreadableLine
-from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, signals_delayed
+from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, leave_to_debug, signals_delayed
 from target_posthog.singer.sinks import PostHogSink
 
 if TYPE_CHECKING:
@@ -182,6 +182,7 @@ class TargetPostHog(Target):
     def invoke(cls, **options: Any) -> None:
         """Run the target; what a user can put right ends it with a sentence and exit code 1."""
         collect_less_garbage()
+        leave_to_debug(cls.logger)
         try:
             super().invoke(**options)
         except ConfigValidationError as error:
