@@ -86,8 +86,12 @@ site: .venv-site/.set-up ## Build the documents as a site, strictly: each link a
 benchmark: $(DEVELOPER) ## Measure tap, target and both; ORDERS=10000 sets the size of the store
 	python -m benchmarks --orders $(or $(ORDERS),10000)
 
+materials: ## List the licences of what users install, and write an SBOM, both to dist/
+	$(PYTHON) -m release.materials
+
 release-check: $(DEVELOPER) site ## Do all of a release but the push: build once, look through, install, run
 	python -m release.check
+	python -m release.materials
 
 walk: ## Walk through README and first run as a newcomer, in a fresh clone with an empty environment
 	@$(PYTHON) release/walk.py
@@ -101,4 +105,4 @@ clean: ## Remove what set-up, sandbox and tests have left; asks before it takes 
 	  answer="$(YES)"; [ -n "$$answer" ] || { [ -t 0 ] && read -r -p "Remove them too? [y/N] " answer; }; \
 	  case "$$answer" in [yY1]*) rm -rf .meltano .preview; echo "Removed." ;; *) echo "Kept." ;; esac; }
 
-.PHONY: help setup demo sandbox quick test orchestrate test-outside faults lint docs site benchmark release-check walk clean
+.PHONY: help setup demo sandbox quick test orchestrate test-outside faults lint docs site benchmark materials release-check walk clean

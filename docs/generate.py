@@ -16,7 +16,9 @@ from typing import Any
 import yaml
 
 from tap_shopify_orders.tap import TapShopifyOrders
+from target_posthog.commands.init import streams_of
 from target_posthog.mapping.document import load, shipped_names
+from target_posthog.mapping.draft import draft
 from target_posthog.mapping.language.functions import FUNCTIONS
 from target_posthog.mapping.rule import rule_name
 from target_posthog.singer.target import TargetPostHog
@@ -40,6 +42,7 @@ ABOUT: dict[str, dict[str, Any]] = {
         "description": "Records of any tap as events and persons in PostHog, each once, at its time.",
         "settings_group_validation": [["api_key"], ["preview_path"]],
         "commands": {
+            "init": {"args": "init", "description": "A mapping to start from, of what a tap has written."},
             "plan": {"args": "plan", "description": "What the last preview would send."},
             "explain": {"args": "explain", "description": "What becomes of an order or a customer, and why."},
             "reconcile": {"args": "reconcile", "description": "Whether shop, plan and PostHog agree, day by day."},
@@ -203,6 +206,20 @@ def examples() -> str:
     return "\n\n".join(f"```yaml\n{one.read_text().rstrip()}\n```" for one in files)
 
 
+def tutorial(text: str, name: str) -> str:
+    """Return the block of docs/mapping.md that stands under a comment."""
+    found = re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```", text, re.DOTALL)
+    if not found:
+        raise ValueError(f"docs/mapping.md has no block of the {name}")
+    return found[1]
+
+
+def first_draft(text: str) -> str:
+    """Return what `target-posthog init` writes of the streams in docs/mapping.md."""
+    lines = tutorial(text, "streams of the tutorial").encode().splitlines()
+    return f"```yaml\n{draft(streams_of(lines), 'streams.singer').rstrip()}\n```"
+
+
 def between(text: str, name: str, content: str) -> str:
     """Return the text with the part between the comments `<name>, written by` and `end of <name>` replaced."""
     here = re.escape(name)
@@ -226,6 +243,7 @@ def documents() -> dict[Path, str]:
         texts[Path("plugins") / about["plugin_type"] / f"{name}--{VARIANT}.lock"] = locked
     texts[Path("docs/settings.md")] = settings_page()
     mapping = between(texts[Path("docs/mapping.md")], "functions", functions_table())
+    mapping = between(mapping, "draft", first_draft(mapping))
     texts[Path("docs/mapping.md")] = between(mapping, "examples", examples())
     texts[Path("docs/events.md")] = events_page()
     return texts

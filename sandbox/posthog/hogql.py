@@ -15,7 +15,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sandbox.posthog.database import Database
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # https://posthog.com/docs/api/queries
 USUAL_ROWS = 100
 MOST_ROWS = 50_000
+MOST_DIGITS = 18  # of a whole number; SQLite holds no more
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 TOKEN = re.compile(
@@ -81,14 +82,29 @@ def _translated(text: str) -> tuple[str, int, int]:
     if not tokens or tokens[0][1].lower() != "select":
         raise QueryError("Expected a SELECT query")
     words = [word for _, word in tokens]
+    _check_tables(words)
     aliases = {word for before, word in itertools.pairwise(words) if before.lower() == "as"}
     followers = [*words[1:], ""]
     spoken = (_spoken(kind, word, after, aliases) for (kind, word), after in zip(tokens, followers, strict=True))
     return " ".join(spoken), min(limit, MOST_ROWS), offset
 
 
+def _check_tables(words: Sequence[str]) -> None:
+    """Raise QueryError for a table beside another: HogQL joins by JOIN, and a cross join of events has no end."""
+    depths: list[bool] = [False]  # of each open bracket, whether it is in its FROM
+    for word in words:
+        if word == "(":
+            depths.append(False)
+        elif word == ")":
+            del depths[-1:]
+        elif word.lower() in ("from", "where", "group", "having", "order", "limit") and depths:
+            depths[-1] = word.lower() == "from"
+        if not depths or (word == "," and depths[-1]):
+            raise QueryError(f"Syntax error: unexpected {word!r}")
+
+
 def _whole(word: str) -> int:
-    if not word.isdecimal():
+    if not word.isdecimal() or len(word) > MOST_DIGITS:
         raise QueryError(f"LIMIT and OFFSET need a whole number, not {word}")
     return int(word)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import click
 
+from target_posthog.commands.init import init
 from target_posthog.commands.preview import explain, plan
 from target_posthog.commands.reconcile import reconcile
 
-COMMANDS = (plan, explain, reconcile)
+COMMANDS = (init, plan, explain, reconcile)
 
 
 @click.group
 def commands() -> None:
-    """Look at a preview before a run, and compare shop and PostHog after it.
+    """Begin a mapping, look at a preview before a run, and compare shop and PostHog after it.
 
     Without a command, target-posthog reads Singer messages from standard input and sends events to PostHog.
     """

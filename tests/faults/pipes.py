@@ -232,7 +232,7 @@ class MeltanoPipe:
 def _by_store(state: dict[str, Any]) -> Bookmarks:
     """Return the bookmarks of a state."""
     return {
-        (partition["context"]["shop"], stream): partition
+        (str(partition["context"]["shop_id"]), stream): partition
         for stream, bookmark in state.get("bookmarks", {}).items()
         for partition in bookmark.get("partitions", ())
     }

@@ -71,7 +71,7 @@ class Many:
 
 def token_of(name: str) -> str:
     """The name of the environment variable with a store's token."""
-    return f"{name.upper().replace('-', '_')}_TOKEN"
+    return f"SHOPIFY_{name.upper().replace('-', '_')}_TOKEN"
 
 
 def bookmarks(state: dict[str, Any]) -> dict[str, tuple[str, str]]:

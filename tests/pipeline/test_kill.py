@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LAST_DAY = date(2026, 10, 31)
-TOKENS = {"EU_TOKEN": "shpat_eu", "US_TOKEN": "shpat_us", "JP_TOKEN": "shpat_jp"}
+TOKENS = {"SHOPIFY_EU_TOKEN": "shpat_eu", "SHOPIFY_US_TOKEN": "shpat_us", "SHOPIFY_JP_TOKEN": "shpat_jp"}
 RUNS_AFTER_A_KILL = 3
 LONGEST_RUN_SECONDS = 120
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sandbox.posthog import PostHog
 
 EU, US, JP = "acme-eu.myshopify.com", "acme-us.myshopify.com", "acme-jp.myshopify.com"
-TOKENS = {EU: "EU_TOKEN", US: "US_TOKEN", JP: "JP_TOKEN"}
+TOKENS = {EU: "SHOPIFY_EU_TOKEN", US: "SHOPIFY_US_TOKEN", JP: "SHOPIFY_JP_TOKEN"}
 
 
 @pytest.fixture

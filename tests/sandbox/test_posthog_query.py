@@ -109,3 +109,24 @@ def test_a_key_needs_the_scope_to_query(posthog: PostHog) -> None:
     answer = ask(posthog, "select uuid from events")
     posthog.key_scopes = frozenset(("query:read",))
     assert (answer.status_code, answer.json()["detail"]) == (403, "API key missing required scope 'query:read'")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select count() from events, events",
+        "select count() from events a, events b, events c",
+        "select count() from (select 1 as one from events), (select 1 as two from events)",
+        "select count() from events where uuid in (select uuid from events, events)",
+        "select (select count() from events), count() from (select uuid from events), events",
+    ],
+)
+def test_it_makes_no_cross_joins(posthog: PostHog, query: str) -> None:
+    answer = ask(posthog, query)
+    assert (answer.status_code, answer.json()["code"]) == (400, "hogql_query_error")
+
+
+@pytest.mark.parametrize("number", [2**63, 10**30, "9" * 5_000])
+@pytest.mark.parametrize("query", ["select 1 from events limit {}", "select 1 from events limit 1 offset {}"])
+def test_it_takes_no_number_that_its_database_cannot_hold(posthog: PostHog, query: str, number: object) -> None:
+    assert ask(posthog, query.format(number)).status_code == 400

@@ -19,7 +19,7 @@ from tap_shopify_orders.reading.join import ROWS_AT_ONCE, Counted, Incomplete, R
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NESTED = ("line_items", "discounts")
+NESTED = (("line_items",), ("discounts",))
 SLACK_BYTES = 1_000_000  # what caches make of it; 20,000 orders more would be some 20 MB
 ALWAYS = ("", "9999")
 Row = dict[str, Any]
@@ -140,7 +140,7 @@ def test_rows_that_are_not_those_counted_are_no_result(rows: list[Row], counted:
 
 
 def test_half_a_row_is_no_result() -> None:
-    with pytest.raises(Incomplete, match="isn't JSON"):
+    with pytest.raises(Incomplete, match="isn't as it should be"):
         Rows(BytesIO(b'{"id": "gid://shop'), NESTED, Counted(1, 1))
 
 

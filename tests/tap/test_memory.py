@@ -15,6 +15,7 @@ from benchmarks.servers import served, store_of
 from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.shopify.query import Missing
+from tests.tap.conftest import SHOP
 
 ROOT = Path(__file__).parent.parent.parent
 ORDERS = 111  # one of them has 300 lines

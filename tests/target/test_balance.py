@@ -167,7 +167,7 @@ def test_a_record_that_was_read_twice_counts_once(runs: Runs, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("settings", "options", "sentence"),
     [
-        ({"mapping": "shopify-singer-io"}, [], "has no `books`"),
+        ({"mapping": "none", "unmapped": "ignore"}, [], "has no `books`"),
         ({}, ["--personal-api-key", "phx_x"], "The setting `project_id` is missing"),
     ],
 )
