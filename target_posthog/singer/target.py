@@ -26,7 +26,13 @@ from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.to_file import PreviewDestination
 from target_posthog.settings import SETTINGS, config_of, defaults, wrong_settings
 from target_posthog.singer.messages import MessageReader, UnreadableLine
-from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, let_go_of_stdout, signals_delayed
+from target_posthog.singer.process import (
+    collect_less_garbage,
+    leave_at_a_pause,
+    leave_to_debug,
+    let_go_of_stdout,
+    signals_delayed,
+)
 from target_posthog.singer.sinks import PostHogSink
 
 if TYPE_CHECKING:
@@ -190,6 +196,7 @@ class TargetPostHog(Target):
     def invoke(cls, **options: Any) -> None:
         """Run the target; what a user can put right ends it with a sentence and exit code 1."""
         collect_less_garbage()
+        leave_to_debug(cls.logger)
         try:
             super().invoke(**options)
         except ConfigValidationError as error:
