@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 LARGEST_EVENT_BYTES = 900_000
 LARGEST_BATCH_BYTES = 4 * 1024 * 1024  # below the 10 MiB that rust/capture v1 reads and the 20 MiB of /batch/
 MOST_EVENTS_IN_A_BATCH = 500
-# Sought in an event's JSON, for few have one: 16 digits in a row, where every digit reads 0. (A regular expression takes
-# eight times as long.)
+# Sought in an event's JSON, for few have one: 16 digits in a row, where every digit reads 0. A regular expression takes
+# eight times as long.
 MAYBE_LONG_NUMBER = b"0" * 16
 DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 LIVE = "~"  # sorts after every day
