@@ -103,7 +103,8 @@ def absent_lines(absent: Sequence[Fact]) -> Iterator[str]:
     if not absent:
         return
     more = "at least " if len(absent) == MOST_ABSENT else ""
-    yield f"\n{more}{len(absent):,} events have a receipt, and PostHog doesn't show them; `resend --missing` sends them:"
+    number = f"{more}{len(absent):,}"
+    yield f"\n{number} events have a receipt, and PostHog doesn't show them; `resend --missing` sends them:"
     for fact in absent[:MOST_SHOWN]:
         day = datetime.fromtimestamp(fact.at, timezone.utc).date()
         yield f"  {fact.event} of {day} ({fact.entity or 'no record known'}), uuid {UUID(bytes=fact.uuid)}"
