@@ -5,6 +5,7 @@ Every move of a bookmark is made here, and nowhere else. `state.py` knows the fo
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
     State = dict[str, Any]
 
-_KNOWN, _TASKS, _VALUE = "known", "bulk", "replication_key_value"
+_KNOWN, _TASKS, _HELD, _WAITING, _VALUE = "known", "bulk", "held", "waiting", "replication_key_value"
+_DAYS, _READ_ON = "days", "read_on"
 
 
 class Bookmark:
     """The bookmark of one stream of one store, in the state that the SDK keeps of the stream.
 
-    It moves at three moments, and always behind the records:
+    It moves at these moments, and always behind the records:
 
     - `advance`, when a record was written: to the record's `updated_at`, but never back. (The SDK's own move goes back
       where the lookback reads records from before the bookmark.)
@@ -36,6 +38,8 @@ class Bookmark:
       the lookback, so that the next run doesn't emit it again.
     - `note`, when a bulk operation was submitted, done with or replaced: what is left for them to read. It is written
       out at once, as a later run must not submit them again.
+    - `watch`, before the first order: which orders are held, and which wait. The two are kept up to date while the
+      stream reads, so that each state has those of the records before it.
     """
 
     def __init__(self, state: Callable[[], State], write: Callable[[], None]) -> None:
@@ -70,6 +74,11 @@ class Bookmark:
         """Keep which records a later run need not emit again."""
         self._state()[_KNOWN] = known.prints
 
+    def watch(self) -> tuple[dict[str, int], dict[str, list[Any]]]:
+        """Return which orders are held and which wait, by number; what the stream does with them is in the state."""
+        state = self._state()
+        return state.setdefault(_HELD, {}), state.setdefault(_WAITING, {})
+
     def note(self, tasks: Sequence[Task]) -> None:
         """Keep what bulk operations are to read, and write it out."""
         self._state()[_TASKS] = [task.saved for task in tasks]
@@ -82,11 +91,54 @@ class Bookmark:
         self._state().pop(_TASKS, None)
 
 
+class DayBookmark:
+    """The bookmark of the sales report of one store: up to which day it was read, and what the days were like.
+
+    - `advance`, when a day's record was written: to that day, but never back.
+    - `keep`, right after: a digest of the day's figures, so that it isn't emitted again as long as it stays the same.
+    - `read_again`, when all days of a run were read: on which day that was.
+    """
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        """Take what returns the stream's state."""
+        self._state = state
+
+    @property
+    def value(self) -> date | None:
+        """The latest day that was emitted."""
+        text = self._state().get(_VALUE)
+        return date.fromisoformat(text) if text else None
+
+    def days(self, since: date) -> dict[str, str]:
+        """Return digests of the days from `since` on, as they were emitted; older ones are forgotten."""
+        days: dict[str, str] = self._state().setdefault(_DAYS, {})
+        for day in [day for day in days if day < str(since)]:
+            del days[day]
+        return days
+
+    def was_read_again(self, today: date) -> bool:
+        """Whether an earlier run of the same day has read the last year."""
+        return bool(self._state().get(_READ_ON, "") >= str(today))
+
+    def advance(self, day: str) -> None:
+        """Move to a day, unless it lies before the bookmark."""
+        if day > self._state().get(_VALUE, ""):
+            self._state().update(replication_key="day", replication_key_value=day)
+
+    def keep(self, day: date, digest: str) -> None:
+        """Keep what a day was like."""
+        self._state()[_DAYS][str(day)] = digest
+
+    def read_again(self, today: date) -> None:
+        """Keep that the days were read."""
+        self._state()[_READ_ON] = str(today)
+
+
 class Bookmarks:
-    """The bookmarks of a run's stores; a store's own state goes in and out by its shop.
+    """The bookmarks of a run's stores; a store's own state goes in and out by its number, as a domain can be changed.
 
     On the wire a state is by shop, in the form that the SDK has for partitions: {"bookmarks": {stream: {"partitions":
-    [{"context": {"shop": domain}, ...}]}}}. Meltano replaces such a list as a whole where it lays the state of a run
+    [{"context": {"shop_id": number}, ...}]}}}. Meltano replaces such a list as a whole where it lays the state of a run
     that failed over the last complete one, while it would mix objects. A store's run sees its own state alone.
     """
 
@@ -94,7 +146,7 @@ class Bookmarks:
         """Take the state that a run begins with; shops and streams that it doesn't read stay as they are."""
         self._of_other_taps: State = {}
         self._of_no_shop: State = {}
-        self._by_shop: dict[str, dict[str, msgspec.Raw]] = {}  # for each stream; JSON, which nobody changes
+        self._by_shop: dict[str, dict[int, msgspec.Raw]] = {}  # for each stream; JSON, which nobody changes
         for stream, bookmark in state.get("bookmarks", {}).items():
             if stream not in STREAMS:
                 self._of_other_taps[stream] = bookmark
@@ -105,15 +157,15 @@ class Bookmarks:
             if bookmark_alone:
                 self._of_no_shop[stream] = bookmark_alone
 
-    def state_of(self, shop: str, *, alone: bool) -> State:
+    def state_of(self, shop_id: int, *, alone: bool) -> State:
         """Return the state that a store's run begins with.
 
         A bookmark of no shop, as somebody may have written it by hand, is the store's if the run reads no other.
         """
         bookmarks: State = dict(self._of_no_shop) if alone else {}
         for stream, partitions in self._by_shop.items():
-            if shop in partitions:
-                bookmarks[stream] = msgspec.json.decode(partitions[shop], type=dict[str, Any])
+            if shop_id in partitions:
+                bookmarks[stream] = msgspec.json.decode(partitions[shop_id], type=dict[str, Any])
                 del bookmarks[stream]["context"]
         return {"bookmarks": bookmarks} if bookmarks else {}
 
@@ -122,17 +174,17 @@ class Bookmarks:
         """Whether the state had bookmarks at which none of several stores begins."""
         return bool(self._of_no_shop)
 
-    def has_only_others_than(self, shop: str) -> bool:
+    def has_only_others_than(self, shop_id: int) -> bool:
         """Whether the state had bookmarks, but none at which a shop can begin."""
         shops = {known for partitions in self._by_shop.values() for known in partitions}
-        return bool(self._by_shop) and not self._of_no_shop and shop not in shops
+        return bool(self._by_shop) and not self._of_no_shop and shop_id not in shops
 
-    def state_with(self, shop: str, state: Mapping[str, Any]) -> State:
+    def state_with(self, shop_id: int, state: Mapping[str, Any]) -> State:
         """Take a store's state, whenever the store writes it; returns the state of all stores."""
         for stream, bookmark in state.get("bookmarks", {}).items():
-            self._put(stream, {"context": {"shop": shop}, **bookmark})
+            self._put(stream, {"context": {"shop_id": shop_id}, **bookmark})
         ours = {stream: {"partitions": [*partitions.values()]} for stream, partitions in self._by_shop.items()}
         return {"bookmarks": self._of_other_taps | ours}
 
     def _put(self, stream: str, partition: State) -> None:
-        self._by_shop.setdefault(stream, {})[partition["context"]["shop"]] = msgspec.Raw(encoder.encode(partition))
+        self._by_shop.setdefault(stream, {})[partition["context"]["shop_id"]] = msgspec.Raw(encoder.encode(partition))

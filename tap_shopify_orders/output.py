@@ -5,6 +5,7 @@ Each state that it writes is that of all stores. It knows Singer's messages, but
 
 from __future__ import annotations
 
+import os
 import sys
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
 from singer_sdk.singerlib import RecordMessage, SchemaMessage, StateMessage
 from typing_extensions import override
+
+from tap_shopify_orders.errors import RunError
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
@@ -44,9 +47,15 @@ class WholeLines(MsgSpecWriter):
     def flush(self) -> None:
         """Write what there is to stdout."""
         lines, self._lines = memoryview(self._lines), bytearray()
-        while lines:
-            lines = lines[sys.stdout.buffer.write(lines) :]
-        sys.stdout.buffer.flush()
+        try:
+            while lines:
+                lines = lines[sys.stdout.buffer.write(lines) :]
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _let_go_of_stdout()
+            raise RunError(f"Standard output can't be written ({error.strerror}): the records would be lost.") from None
 
 
 class Output:
@@ -71,10 +80,11 @@ class Output:
 class StoreLines(WholeLines):
     """The messages of one store among others: a schema is written once for all of them, and a state is that of all."""
 
-    def __init__(self, shop: str, output: Output) -> None:
-        """Take the store's domain, and what it shares with other stores."""
+    def __init__(self, output: Output) -> None:
+        """Take what the store shares with others; `shop_id`, its number, is set before its first message."""
         super().__init__()
-        self._shop, self._output = shop, output
+        self.shop_id = 0
+        self._output = output
 
     @override
     def write_message(self, message: Message) -> None:
@@ -84,7 +94,7 @@ class StoreLines(WholeLines):
             return
         with self._output.turn:
             if isinstance(message, StateMessage):
-                message = StateMessage(self._output.bookmarks.state_with(self._shop, message.value))
+                message = StateMessage(self._output.bookmarks.state_with(self.shop_id, message.value))
             if not isinstance(message, SchemaMessage) or self._output.take_schema(message):
                 super().write_message(message)
 
@@ -93,3 +103,10 @@ class StoreLines(WholeLines):
         """Write what there is to stdout, when it is this store's turn."""
         with self._output.turn:
             super().flush()
+
+
+def _let_go_of_stdout() -> None:
+    """Have Python write what it still holds nowhere, when it ends: that would fail again, with a traceback."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

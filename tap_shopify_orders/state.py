@@ -5,7 +5,7 @@ Pure. It knows what a bookmark is made of; `bookmark.py` knows what follows from
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
@@ -18,7 +18,7 @@ from tap_shopify_orders.settings import as_datetime
 if TYPE_CHECKING:
     from datetime import datetime
 
-STREAMS = ("customers", "orders")
+STREAMS = ("customers", "orders", "sales_by_day")
 CLOCKS_DIFFER = timedelta(days=1)  # by far less; a bookmark is a change in the shop, and never later than its clock
 REMEDY = (
     "Mend the state, or begin without one (no `--state`; with Meltano, `meltano state clear`): what is read again"
@@ -31,8 +31,14 @@ class _Moment:
     """A time, as a text."""
 
 
+_Number = Annotated[str, msgspec.Meta(pattern=r"^\d{1,20}$")]
+
+
+_Day = date | None
+
+
 class _Context(msgspec.Struct):
-    shop: str
+    shop_id: int
 
 
 class _Task(msgspec.Struct):
@@ -51,6 +57,8 @@ class _Bookmark(msgspec.Struct, kw_only=True):
     replication_key_value: _Moment | msgspec.UnsetType = msgspec.UNSET
     known: dict[str, str] = {}
     bulk: list[_Task] = []
+    held: dict[_Number, int] = {}
+    waiting: dict[_Number, tuple[int, str]] = {}
     progress_markers: dict[str, Any] = {}
 
 
@@ -60,6 +68,28 @@ class _OfAShop(_Bookmark, kw_only=True):
 
 class _OfAStream(_Bookmark, kw_only=True):
     partitions: list[_OfAShop] = []
+
+
+class _OfDays(msgspec.Struct, kw_only=True):
+    replication_key: Annotated[str, msgspec.Meta(pattern="^day$")] = "day"
+    replication_key_value: _Day = None
+    days: dict[str, str] = {}
+    read_on: _Day = None
+
+
+class _DaysOfAShop(_OfDays, kw_only=True):
+    context: _Context
+
+
+class _DaysOfAStream(_OfDays, kw_only=True):
+    partitions: list[_DaysOfAShop] = []
+
+
+_FORMS: dict[str, type[_OfAStream | _DaysOfAStream]] = {
+    "customers": _OfAStream,
+    "orders": _OfAStream,
+    "sales_by_day": _DaysOfAStream,
+}
 
 
 class _State(msgspec.Struct):
@@ -76,9 +106,10 @@ def checked(state: object) -> dict[str, Any]:
     bookmarks = _of_form(state, _State, "The state").bookmarks
     if bookmarks and not bookmarks.keys() & {*STREAMS}:
         raise RunError(f"The state is another tap's: it has no bookmark of {' or '.join(STREAMS)}. {REMEDY}")
-    for stream in bookmarks.keys() & {*STREAMS}:
+    for stream in bookmarks.keys() & _FORMS.keys():
         where = f"The state's bookmark of {stream}"
-        shops = [bookmark.context.shop for bookmark in _of_form(bookmarks[stream], _OfAStream, where).partitions]
+        found: _OfAStream | _DaysOfAStream = _of_form(bookmarks[stream], _FORMS[stream], where)
+        shops = [bookmark.context.shop_id for bookmark in found.partitions]
         if len({*shops}) < len(shops):
             raise RunError(f"{where} names a shop twice. {REMEDY}")
     return {"bookmarks": bookmarks}

@@ -11,18 +11,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Tap
 from typing_extensions import override
 
-from tap_shopify_orders.output import WholeLines
+from tap_shopify_orders.output import StoreLines, WholeLines
+from tap_shopify_orders.sales_by_day import SCOPE, SalesByDay
 from tap_shopify_orders.settings import SETTINGS, admin_url_of
 from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
 from tap_shopify_orders.shopify.bulk import BulkOperations
 from tap_shopify_orders.shopify.client import Client
 from tap_shopify_orders.shopify.store import Store
+from tap_shopify_orders.shopify.transport import Transport
 from tap_shopify_orders.side_by_side import SIGNAL_EXIT, Stop
 from tap_shopify_orders.state import check_reached
 from tap_shopify_orders.streams import Customers, Orders, ShopStream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from singer_sdk import Stream
+
     from tap_shopify_orders.shopify.store import Granted
+
+
+READ = (ShopStream, SalesByDay)
 
 
 class StoreRun(Tap):
@@ -31,11 +40,21 @@ class StoreRun(Tap):
     name = "tap-shopify-orders"
     package_name = "shopify-posthog"
     message_writer_class = WholeLines
-    config_jsonschema: ClassVar[dict[str, Any]] = SETTINGS
+    # The SDK adds settings of its own, and the command's are others.
+    config_jsonschema: ClassVar[dict[str, Any]] = {**SETTINGS, "properties": {**SETTINGS["properties"]}}
 
-    def __init__(self, *, stop: Stop | None = None, **kwargs: Any) -> None:  # noqa: ANN401  # the SDK's arguments
-        """Take what asks the run to end, and settings, catalog and state as the SDK does; nothing is asked yet."""
-        self.stop = stop or Stop()
+    def __init__(
+        self,
+        *,
+        stop: Stop | None = None,
+        state_of: Callable[[int], dict[str, Any]] = lambda _: {},
+        **kwargs: Any,  # noqa: ANN401  # the SDK's arguments
+    ) -> None:
+        """Take what asks the run to end, and settings and catalog as the SDK does; nothing is asked yet.
+
+        `state_of` returns the state that a store with this number begins with.
+        """
+        self.stop, self._state_of = stop or Stop(), state_of
         self.reading = False  # from then on a signal waits for the record at hand
         super().__init__(**kwargs)
 
@@ -44,21 +63,26 @@ class StoreRun(Tap):
         """Leave signals to the command."""
 
     @override
-    def discover_streams(self) -> list[ShopStream]:
+    def discover_streams(self) -> list[Stream]:
         """Return the streams; which there are doesn't depend on the store."""
-        return [Customers(self, self), Orders(self, self)]
+        return [Customers(self, self), Orders(self, self), SalesByDay(self, self)]
 
     @cached_property
     def store(self) -> Store:
         """The store, which nothing was asked yet."""
         config = self.config
         admin_url = admin_url_of(config["store"], config.get("admin_url"))
-        token = config.get("access_token")
-        credentials = (
-            AccessToken(token) if token else ClientCredentials(admin_url, config["client_id"], config["client_secret"])
+        # Editors and shells leave line breaks at the end of what they keep.
+        token, key, secret = (
+            (config.get(name) or "").strip() for name in ("access_token", "client_id", "client_secret")
         )
-        client = Client(admin_url, credentials, accept=config.get("accept") or ())
-        return Store(client, self.bulk_operations(client), self._check_granted)
+        credentials = AccessToken(token) if token else ClientCredentials(admin_url, key, secret)
+        client = Client(admin_url, credentials, accept=config.get("accept") or (), transport=self.transport(admin_url))
+        return Store(client, self.bulk_operations(client), self._begin)
+
+    def transport(self, admin_url: str) -> Transport:
+        """Return the way to the store's host."""
+        return Transport(admin_url)
 
     def bulk_operations(self, client: Client) -> BulkOperations:
         """Return the store's bulk operations."""
@@ -66,7 +90,7 @@ class StoreRun(Tap):
 
     @property
     def selected_streams(self) -> list[ShopStream]:
-        """The streams that the catalog selects, customers first."""
+        """The streams of records that the catalog selects, customers first."""
         return [stream for stream in self.streams.values() if stream.selected and isinstance(stream, ShopStream)]
 
     def check(self, *, probe: bool) -> None:
@@ -87,12 +111,15 @@ class StoreRun(Tap):
             if isinstance(self.message_writer, WholeLines):
                 self.message_writer.flush()
         client = self.store.client
-        records = ", ".join(f"{stream.emitted:,} {stream.name}" for stream in self.selected_streams)
+        selected = [stream for stream in self.streams.values() if stream.selected]
+        records = ", ".join(f"{stream.emitted:,} {stream.name}" for stream in selected if isinstance(stream, READ))
+        for sentence in filter(None, (stream.summary() for stream in self.selected_streams)):
+            self.logger.warning(sentence)
         self.logger.info("Read %s, with %d queries of %d points.", records, client.answers, client.points)
 
     def begin_reading(self) -> None:
         """Take note that records come from now on."""
-        self.reading = True
+        self.reading = bool(self.store.granted)
 
     def write_state(self) -> None:
         """Write the state; only called where state and messages agree."""
@@ -104,8 +131,21 @@ class StoreRun(Tap):
             self.write_state()
             raise SystemExit(SIGNAL_EXIT + self.stop.signal)
 
-    def _check_granted(self, granted: Granted) -> None:
-        """Raise RunError for what the store must grant and doesn't, unless that is accepted."""
+    def _begin(self, granted: Granted) -> None:
+        """Begin where the store's bookmarks are, now that its number is known.
+
+        Raises RunError for what the store must grant and doesn't, unless that is accepted.
+        """
+        self.load_state(self._state_of(granted.shop_id))
+        if isinstance(self.message_writer, StoreLines):
+            self.message_writer.shop_id = granted.shop_id
+        report = self.streams[SalesByDay.name]
+        if report.selected and SCOPE not in granted.scopes:
+            report.selected = False
+            self.logger.info(
+                "No sales_by_day, the store's own sales report: the app lacks the scope %s. Add it to have the report.",
+                SCOPE,
+            )
         selected = {stream.name: stream for stream in self.selected_streams}
         since = selected["orders"].since if "orders" in selected else None
         granted.check(selected, since, self.config.get("accept") or ())

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import gc
 import os
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from tap_shopify_orders import settings
 from tap_shopify_orders.bookmark import Bookmarks
-from tap_shopify_orders.command import Command, checked_catalog, json_object
+from tap_shopify_orders.command import Command, checked_catalog, json_object, leave_to_debug
 from tap_shopify_orders.output import Output, StoreLines, WholeLines
 from tap_shopify_orders.settings import SETTINGS
 from tap_shopify_orders.side_by_side import SIGNAL_EXIT, SideBySide, Stop
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     import click
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
-    from singer_sdk.plugin_base import _ConfigInput
 
 GARBAGE_THRESHOLD_OBJECTS = 20_000  # as many as a page or batch holds, so that it runs for what is left over
 
@@ -71,11 +72,10 @@ class TapShopifyOrders(Tap):
     @override
     def discover_streams(self) -> Sequence[Stream]:
         """Return the streams of a store's run."""
-        shop = settings.domain_of(self.config["store"]) if self.config.get("store") else ""
         run = self.store_run_class(
             config=dict(self.config),
             catalog=self.input_catalog,
-            state=self._bookmarks.state_of(shop, alone=True),
+            state_of=partial(self._bookmarks.state_of, alone=True),
             validate_config=False,
             message_writer=self.message_writer,
             stop=self.stop,
@@ -93,15 +93,18 @@ class TapShopifyOrders(Tap):
         output = Output(bookmarks)
         if len(configs) > 1 and bookmarks.has_some_of_no_shop:
             self.logger.warning("The state has bookmarks that name no shop: of several stores none begins there.")
-        if new := [shop for shop in configs if bookmarks.has_only_others_than(shop)]:
-            self.logger.warning("The state has no bookmark of %s, of which all is read.", ", ".join(new))
+
+        def state_of(shop: str, shop_id: int) -> dict[str, Any]:
+            if bookmarks.has_only_others_than(shop_id):
+                self.logger.warning("The state has no bookmark of %s, of which all is read.", shop)
+            return bookmarks.state_of(shop_id, alone=len(configs) == 1)
 
         def run_of(shop: str) -> StoreRun:
             return self.store_run_class(
                 config=configs[shop],
                 catalog=catalog,
-                state=bookmarks.state_of(shop, alone=len(configs) == 1),
-                message_writer=StoreLines(shop, output),
+                state_of=partial(state_of, shop),
+                message_writer=StoreLines(output),
                 stop=self.stop,
             )
 
@@ -125,6 +128,7 @@ class TapShopifyOrders(Tap):
         catalog: IO[str] | None = None,
     ) -> None:
         """Run as the SDK does, but for each store, and look at what is granted before its first message."""
+        leave_to_debug(cls.logger)
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
         tap = cls(
@@ -144,10 +148,11 @@ class TapShopifyOrders(Tap):
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
         """Return the settings of the files that `--config` names; raises RunError for a file that holds none."""
+        config: dict[str, Any] = {}
         for name in value:
             if name != "ENV":  # the SDK's word for the environment
-                json_object("--config", name, Path(name).read_bytes)
-        return super().cb_config(ctx, param, value)
+                config |= json_object("--config", name, Path(name).read_bytes)  # once, as a pipe gives it once
+        return _ConfigInput(config=config, parse_env="ENV" in value)
 
     @classmethod
     @override
@@ -188,8 +193,9 @@ class TapShopifyOrders(Tap):
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings; raises ConfigValidationError with a sentence for each mistake."""
-        found = super()._validate_config(raise_errors=False)
-        errors = [settings.without_secrets(error, self.config) for error in found]
+        self.append_builtin_config(self.config_jsonschema)
+        self._config = {**settings.defaults(self.config_jsonschema), **self._config}
+        errors = [*settings.wrong_kinds(self.config, self.config_jsonschema)]
         if not errors:  # what follows counts on the kinds of the values
             errors += settings.mistakes(self.config, self.config_jsonschema["properties"])
             errors += settings.mistakes_in_stores(self.config, os.environ)

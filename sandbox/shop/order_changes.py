@@ -101,7 +101,7 @@ class OrderChanges(StoreData):
             returns.open_return(one, self.ids, instant(at), quantity, moves=moves)
             return self._settled(one)
 
-    def process_return(self, order_id: int | str, at: datetime | str, quantities: Counts, **more: Any) -> Node:  # noqa: ANN401
+    def process_return(self, order_id: int | str, at: datetime | str, quantities: Counts, **more: Any) -> Node:  # noqa: ANN401  # as of _processed
         """Process units of the open return: for `money` or none, less `fees`, with lines `exchanged`, with `kept`."""
         with self.lock:
             one = self.order(order_id)
@@ -178,6 +178,14 @@ class OrderChanges(StoreData):
             self.forget()
             self._settle_customer(one["customer"], instant(at))
             return self._record_destroy(one, "ORDER", instant(at))
+
+    def hide_ledger(self, order_id: int | str, at: datetime | str, *, hidden: bool = True) -> Node:
+        """Let an order have no agreements, as one from before 2018-08 may, or let them appear."""
+        with self.lock:
+            one = self.order(order_id)
+            one["_hidden"] = hidden
+            orders.touch(one, instant(at))
+            return one
 
     def unknown_sale(self, order_id: int | str, at: datetime | str, amount: str) -> Node:
         """Write a sale of a kind that this version of the API has no name for: "new types that may be added"."""

@@ -6,8 +6,9 @@ It knows what to do when a bulk operation fails, but neither Singer nor GraphQL.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections import deque
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -17,16 +18,17 @@ from typing import TYPE_CHECKING
 from tap_shopify_orders.reading.join import Counted, Incomplete, Rows
 from tap_shopify_orders.reading.windows import Window, utc
 from tap_shopify_orders.settings import as_datetime
-from tap_shopify_orders.shopify.answers import Denied, Gone
+from tap_shopify_orders.shopify.answers import Busy, Denied, Gone
 from tap_shopify_orders.shopify.bulk import AT_ONCE, BulkOperations, Operation, Unsuited
-from tap_shopify_orders.shopify.pages import in_background, patiently, result
+from tap_shopify_orders.shopify.pages import patiently, result
+from tap_shopify_orders.shopify.transport import in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from datetime import datetime
 
-    from tap_shopify_orders.shopify.query import PageQuery
+    from tap_shopify_orders.shopify.query import Names, PageQuery
 
 SLOT_SECONDS = 15.0  # how often to ask for a slot while other jobs of the app hold all
 SLOT_PATIENCE_SECONDS = 1_800.0
@@ -72,10 +74,16 @@ class Task:
 class _Failed(Exception):  # noqa: N818  # an internal signal
     """An operation came to nothing, for a reason that is the rest of a sentence."""
 
-    def __init__(self, reason: str, operation: Operation | None = None) -> None:
+    def __init__(self, reason: str, operation: Operation | None = None, *, for_good: bool = False) -> None:
         super().__init__(reason)
         self.too_long = operation is not None and (operation.error_code == "TIMEOUT" or operation.status == "STUCK")
-        self.for_good = operation is not None and operation.error_code == "ACCESS_DENIED"  # pages tell which field
+        denied = operation is not None and operation.error_code == "ACCESS_DENIED"  # pages tell which field
+        self.for_good = for_good or denied
+
+
+def _no_room(reason: Exception) -> _Failed:
+    why = reason.strerror if isinstance(reason, OSError) else reason
+    return _Failed(f"has a result for which there is no room in the folder for temporary files ({why})", for_good=True)
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Form:
     """One way to ask: for the records of a window, with the connections of `nested` inside."""
 
     query: PageQuery
-    nested: tuple[str, ...]
+    nested: tuple[Names, ...]
 
     def text(self, window: Window) -> str:
         """Return the window's query."""
@@ -113,7 +121,7 @@ class History:
         """Take what it works with; nothing is asked yet."""
         self._bulk, self._forms, self._note, self._now, self._pause = bulk, forms, note, now, pause
         self._tasks: deque[Task] = deque()
-        self._unsuited: set[tuple[str, ...]] = set()
+        self._unsuited: set[tuple[Names, ...]] = set()
         self._unable = False
         self._coming: dict[str, Future[Rows | None]] = {}  # by operation; one at most, as each is a file
 
@@ -161,7 +169,11 @@ class History:
                 operation = self._bulk.submit(form.text(task.window), self._now())
             except Unsuited as reason:
                 self._unsuited.add(form.nested)
-                _logger.info("Shopify doesn't run the bulk operation with %s: %s", ", ".join(form.nested), reason)
+                _logger.info(
+                    "Shopify doesn't run the bulk operation with %s: %s",
+                    ", ".join(".".join(path) for path in form.nested),
+                    reason,
+                )
                 continue
             except Denied as reason:
                 return self._give_up(
@@ -223,9 +235,12 @@ class History:
         """Return how the task's operation asks, if that is still what is wanted."""
         return next((form for form in self._forms() if form.asks(task.window) == task.asks), None)
 
-    def _joined(self, operation: Operation, nested: Sequence[str]) -> Rows:
+    def _joined(self, operation: Operation, nested: Sequence[Names]) -> Rows:
         """Return the rows of a whole result; raises _Failed if there is none."""
-        file = TemporaryFile(buffering=BUFFER_BYTES)  # noqa: SIM115  # the rows close it
+        try:
+            file = TemporaryFile(buffering=BUFFER_BYTES)  # noqa: SIM115  # the rows close it
+        except OSError as reason:
+            raise _no_room(reason) from None
         try:
             if operation.url:
                 self._bulk.save(operation.url, file)
@@ -233,6 +248,13 @@ class History:
         except (Gone, Incomplete) as reason:
             file.close()
             raise _Failed(str(reason)) from reason
+        except Busy as reason:
+            file.close()
+            raise _Failed(f"left a result that can't be had ({reason})", for_good=True) from reason
+        except (OSError, sqlite3.Error) as reason:
+            with suppress(OSError):  # what waits to be written finds no room either
+                file.close()
+            raise _no_room(reason) from None
         except BaseException:
             file.close()
             raise

@@ -9,22 +9,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from tap_shopify_orders.decoding import decoded, kind_in
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.connections import Completion, whole
 from tap_shopify_orders.reading.known import Mark
 from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.records.fields import select
+from tap_shopify_orders.records.fields import paths, select
 from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.client import PageSize
-from tap_shopify_orders.shopify.pages import ahead, pages
+from tap_shopify_orders.shopify.pages import ahead, pages, patiently
 from tap_shopify_orders.shopify.store import denial
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Collection, Iterator
-
-    import msgspec
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from tap_shopify_orders.reading.known import Known
     from tap_shopify_orders.records.fields import Field, Names
@@ -33,9 +34,20 @@ if TYPE_CHECKING:
     from tap_shopify_orders.shopify.client import Client
 
 
+class _Found(msgspec.Struct):
+    nodes: list[msgspec.Raw]
+
+
+_found = msgspec.json.Decoder(_Found)
+_NULL = msgspec.Raw(b"null")
+FEW_FIELDS_PAGE = 50  # nodes of a question for less than all fields, to begin with
+
+
 @dataclass
 class Reading:
     """The reading of one stream of one store; `accept` has the gaps that are taken, `pause` is called while it waits.
+
+    `ungranted` are response paths that aren't asked for, as the app lacks their scope.
 
     `question` is how the fields are asked for, as far as they are granted.
     """
@@ -43,14 +55,15 @@ class Reading:
     name: str
     fields: tuple[Field, ...]
     client: Client
-    shop: str
+    shop: Mapping[str, object]
     accept: Collection[str]
     pause: Callable[[], None]
     logger: logging.Logger
+    ungranted: Collection[Names] = ()
 
     def __post_init__(self) -> None:
         """Question; nothing is asked yet."""
-        self._denied: set[Names] = set()
+        self._denied: set[Names] = {*self.ungranted}
         self._size = PageSize()
         self.completion = Completion(self.client, self.pause)
         self.question = self._question()
@@ -63,6 +76,30 @@ class Reading:
         except Denied as gaps:
             self._go_without(gaps)
         return self.ask(search, cursor, newest_first=newest_first)  # each time for fewer fields
+
+    def by_ids(self, ids: Sequence[str], question: Question | None = None) -> Iterator[Record]:
+        """Yield the records of global ids that are still there; `question` asks for less than all."""
+        left, size = ids, PageSize(first=FEW_FIELDS_PAGE) if question else PageSize()
+        while left:
+            asked = question or self.question
+            try:
+                found = patiently(partial(self._nodes, asked, left, size), self.pause)
+            except Denied as gaps:
+                self._go_without(gaps, below=1)
+                continue
+            nodes = [asked.reader.node(raw) for raw in found if raw != _NULL]
+            yield from self.completion.records(nodes, asked)
+            left = left[max(len(found), 1) :]
+
+    def _nodes(self, question: Question, ids: Sequence[str], size: PageSize) -> list[msgspec.Raw]:
+        """Return the nodes of as many ids as an answer may hold."""
+        document = question.query.by_id(kind_in(ids[0]))
+        answer = self.client.ask(document, lambda first: {"ids": ids[:first]}, size)
+        return decoded(answer.data, _found).nodes
+
+    def less(self, wanted: Callable[[Names], bool]) -> Question:
+        """Return a question for those of the fields that are wanted, as far as they are granted."""
+        return Question.of(self.name, select(self.fields, wanted, self._denied), self.shop)
 
     def changes(self, search: str, known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the records of a search that are new or changed."""
@@ -109,10 +146,16 @@ class Reading:
             for mark, node in fresh:
                 yield mark, question.reader.record(node)
 
-    def _go_without(self, gaps: Denied) -> None:
-        denied = {path[2:] for path, _ in gaps.gaps}  # below page and nodes
+    def _denied_with(self, denied: set[Names]) -> set[Names]:
+        """Return where else there is what is denied: a page need not have all of it."""
+        names = {path[-1] for path in denied} & schema.DENIED_TOGETHER
+        return {path[: path.index(name) + 1] for path in paths(self.fields) for name in names if name in path}
+
+    def _go_without(self, gaps: Denied, *, below: int = 2) -> None:
+        """Ask for less from now on; the denied paths begin below page and nodes, or below nodes alone."""
+        denied = {path[below:] for path, _ in gaps.gaps}
         if "denied_fields" not in self.accept or () in denied or denied <= self._denied:
             raise RunError(denial(self.name, gaps)) from None
-        self._denied |= denied
+        self._denied |= denied | self._denied_with(denied)
         self.question = self._question()
         self.logger.warning("Going on without fields that Shopify denies. %s", denial(self.name, gaps))

@@ -14,6 +14,8 @@ from tap_shopify_orders.records.records import Reader
 from tap_shopify_orders.shopify import query
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tap_shopify_orders.records.fields import Field
 
 
@@ -25,7 +27,7 @@ class Question:
     reader: Reader
 
     @classmethod
-    def of(cls, name: str, fields: tuple[Field, ...], shop: str) -> Question:
+    def of(cls, name: str, fields: tuple[Field, ...], shop: Mapping[str, object]) -> Question:
         """Return the question of a stream's fields; it always asks for `id` and `updated_at`."""
         wanted = {("id",), (schema.BOOKMARK,), *paths(fields)}
-        return cls(query.PageQuery(query.read(name), wanted), Reader(fields, {"shop": shop, "_sdc_deleted_at": None}))
+        return cls(query.PageQuery(query.read(name), wanted), Reader(fields, {**shop, "_sdc_deleted_at": None}))

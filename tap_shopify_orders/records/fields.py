@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     Names = tuple[str, ...]
 
 
+NO_ID = "/0"  # where it wasn't selected
+
+
 @dataclass(frozen=True)
 class Field:
     """One field of a record.
@@ -23,6 +26,7 @@ class Field:
     `source` is where its value stands in the node, by the response keys of the query; a number picks one of a list.
     `convert` makes the record's value of any value that isn't null. `fields` are those of an object, or of each element
     when `many`; a `connection` has them under `nodes`. `needs` are the places that `convert` looks at, if not `source`.
+    `sort` makes the key that a connection's nodes are sorted by.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Field:
     many: bool = False
     connection: bool = False
     needs: tuple[Names, ...] = ()
+    sort: Callable[[Any], Any] | None = None
 
     @property
     def place(self) -> Names:
@@ -90,8 +95,11 @@ def identifiers(what: str) -> tuple[Field, Field]:
     return identifier("id", f"Number of the {what}."), text("admin_graphql_api_id", f"Global id of the {what}.", "id")
 
 
-def money(name: str, description: str) -> tuple[Field, Field]:
-    """Return an amount in the shop's currency and, as `<name>_set`, in the shop's and the customer's."""
+def money(name: str, description: str, *owner: str) -> tuple[Field, Field]:
+    """Return an amount in the shop's currency and, as `<name>_set`, in the shop's and the customer's.
+
+    `owner` is the way to the object that has it, if that isn't the node.
+    """
     bag = f"{name}_set"
     sides = tuple(
         obj(side, whose, decimal("amount", "The amount."), text("currency_code", "Its currency, such as USD."))
@@ -101,8 +109,8 @@ def money(name: str, description: str) -> tuple[Field, Field]:
         )
     )
     return (
-        decimal(name, f"{description} Shop currency.", bag, "shop_money", "amount"),
-        obj(bag, f"{description} Both currencies.", *sides),
+        decimal(name, f"{description} Shop currency.", *owner, bag, "shop_money", "amount"),
+        obj(bag, f"{description} Both currencies.", *sides, source=(*owner, bag)),
     )
 
 
@@ -117,10 +125,19 @@ def obj(name: str, description: str, *fields: Field | tuple[Field, ...], source:
     return Field(name, _nullable("object", description), source or (name,), fields=inner)
 
 
-def many(name: str, description: str, *fields: Field | tuple[Field, ...], connection: bool = False) -> Field:
-    """Return a field that is a list of objects: a plain list of Shopify's, or a connection that was read to its end."""
-    inner = _flat(fields)
-    return Field(name, _nullable("array", description), (name,), fields=inner, many=True, connection=connection)
+def many(
+    name: str,
+    description: str,
+    *fields: Field | tuple[Field, ...],
+    connection: bool = False,
+    sort: Callable[[Any], Any] | None = None,
+) -> Field:
+    """Return a field that is a list of objects: a plain list of Shopify's, or a connection that was read to its end.
+
+    `sort` makes the key by which a connection's nodes are sorted, where Shopify doesn't document their order.
+    """
+    schema, inner = _nullable("array", description), _flat(fields)
+    return Field(name, schema, (name,), fields=inner, many=True, connection=connection, sort=sort)
 
 
 def json_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
@@ -181,6 +198,16 @@ def _nullable(kind: str, description: str, **more: Any) -> dict[str, Any]:  # no
 def exact(value: str | float) -> str:
     """Return a decimal as the shortest text that stands for it, without an exponent; a string stays as it is."""
     return value if isinstance(value, str) else f"{Decimal(repr(value)):f}"
+
+
+def by_id(node: Any) -> int:  # noqa: ANN401  # a struct made for the fields
+    """Return the key that sorts nodes by their numbers."""
+    return _number_of(getattr(node, "id", NO_ID))
+
+
+def by_moment(node: Any) -> tuple[str, int]:  # noqa: ANN401  # a struct made for the fields
+    """Return the key that sorts agreements by the moment at which they happened, then by number."""
+    return getattr(node, "happened_at", ""), by_id(node)
 
 
 def _number_of(gid: str) -> int:

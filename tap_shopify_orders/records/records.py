@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import UNSET, Raw, defstruct
 
-from tap_shopify_orders.decoding import PageInfo, decoded
+from tap_shopify_orders.decoding import NOT_AS_PROMISED, UNPROMISED, PageInfo, decoded
+from tap_shopify_orders.errors import RunError, said
 from tap_shopify_orders.records.shapes import Shape, compiled, stays
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Connection(msgspec.Struct, gc=False):
 
 WHOLE = PageInfo(has_next_page=False)
 _encode = msgspec.json.Encoder().encode
-_LOOKED_AT = ("id", "updated_at")  # those of any object are looked at while it is read
+_LOOKED_AT = ("happened_at", "id", "updated_at")  # those of any object are looked at while it is read
 
 
 class Reader:
@@ -66,6 +67,7 @@ class Reader:
     def __init__(self, fields: Sequence[Field], more: Mapping[str, object] = MappingProxyType({})) -> None:
         """Compile: a struct type for each kind of object, and a function written out as Python source."""
         self._decoders: dict[Names, msgspec.json.Decoder[Any]] = {}
+        self._connections: dict[Names, msgspec.json.Decoder[Any]] = {}
         self._struct("Record", Shape.of(fields), (), more)
         self._read = compiled(Shape.of(fields))
 
@@ -73,18 +75,38 @@ class Reader:
         """Return an object of the node's JSON; one inside it by the names of the lists and objects on the way to it."""
         return cast("Node", decoded(raw, self._decoders[place]))
 
-    def joined(self, root: bytes, children: Mapping[str, list[bytes]]) -> Node:
-        """Return a node of the rows of a bulk operation: its own JSON, and that of its connections' nodes."""
+    def connection(self, raw: Raw, path: Names) -> Connection:
+        """Return a connection of its JSON, by its path."""
+        return cast("Connection", decoded(raw, self._connections[path]))
+
+    def joined(self, root: bytes, children: Mapping[Names, list[tuple[int | None, bytes]]]) -> Node:
+        """Return a node of the rows of a bulk operation: its own JSON, and that of its connections' nodes.
+
+        Rows of a connection inside another come with the number of the node that owns them.
+        """
         node = self.node(root)
-        for key, lines in children.items():
-            setattr(node, key, Connection([self.node(line, (key,)) for line in lines], WHOLE))
+        for path in sorted(children, key=len):
+            if len(path) == 1:
+                nodes = [self.node(line, path) for _, line in children[path]]
+                setattr(node, path[0], Connection(nodes, WHOLE))
+            else:
+                owners = {int(owner["id"].rpartition("/")[2]): owner for owner in node[path[0]].nodes}
+                for owner in owners.values():
+                    setattr(owner, path[1], Connection([], WHOLE))
+                for number, line in children[path]:
+                    owners[cast("int", number)][path[1]].nodes.append(self.node(line, path))
         return node
 
     def record(self, node: Node) -> Record:
-        """Return the record of a whole node, which is used up."""
-        self._read(node)
-        json = _encode(node)
-        return Record(Raw(json if b"\n" not in json else msgspec.json.format(json, indent=-1)), node["updated_at"])
+        """Return the record of a whole node, which is used up; raises RunError for values that aren't as promised."""
+        name = said(node["id"])  # conversions take it away
+        try:
+            self._read(node)
+            json = _encode(node)
+            line = Raw(json if b"\n" not in json else msgspec.json.format(json, indent=-1))
+        except UNPROMISED:  # what it says may quote a value
+            raise RunError(f"{NOT_AS_PROMISED}: a field of {name} can't be read.") from None
+        return Record(line, node["updated_at"])
 
     def _struct(self, name: str, shape: Shape, place: Names, more: Mapping[str, object] = MappingProxyType({})) -> type:
         """Return the type of an object: it has what the uses ask for, and room for the fields that it will have."""
@@ -110,5 +132,7 @@ class Reader:
         whole = next((field for path, field in uses if not path), None)
         made = self._struct(key, Shape.of(whole.fields if whole else (), [use for use in uses if use[0]]), place)
         if whole and whole.connection:
-            return defstruct(f"{key}_connection", [("nodes", list[made])], bases=(Connection,), gc=False)  # type: ignore[valid-type]  # a type made here
+            found = defstruct(f"{key}_connection", [("nodes", list[made])], bases=(Connection,), gc=False)  # type: ignore[valid-type]  # a type made here
+            self._connections[place] = msgspec.json.Decoder(found)
+            return found
         return (list[made] if whole and whole.many else made) | None  # type: ignore[valid-type]  # a type made here

@@ -7,11 +7,13 @@ names. Meanings follow https://shopify.dev/docs/api/admin-graphql/2026-10/object
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tap_shopify_orders.records.fields import (
     Field,
     boolean,
+    by_id,
+    by_moment,
     decimal,
     enum,
     exact,
@@ -28,14 +30,35 @@ from tap_shopify_orders.records.fields import (
     time,
 )
 
-KEYS = ("shop", "id")
+if TYPE_CHECKING:
+    from tap_shopify_orders.records.fields import Names
+
+KEYS = ("shop_id", "id")
 BOOKMARK = "updated_at"
+# Response paths that need a scope which not every app has, by that scope: without it they aren't asked for.
+# https://shopify.dev/docs/api/usage/access-scopes, and the scopes that Shopify lists beside its schema.
+SCOPED: dict[str, tuple[Names, ...]] = {
+    "read_locations": (("retail_location",),),
+    "read_payment_terms": (("payment_terms",),),
+    "read_returns": (("returns",), ("agreements", "nodes", "of_return"), ("refunds", "of_return")),
+}
+# Objects that are asked for in several places and are denied in all of them, if in one: they need read_products.
+DENIED_TOGETHER = frozenset({"product", "variant"})
+
+
+SHOP = {
+    "shop": {
+        "type": "string",
+        "description": "The store's myshopify domain, such as my-store.myshopify.com; it can be changed.",
+    },
+    "shop_id": {"type": "integer", "description": "Shopify's number of the store, which never changes (Shop.id)."},
+}
 
 
 def stream_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
     """Return the JSON schema of a stream's records: its fields, and what every record has."""
     properties = {
-        "shop": {"type": "string", "description": "The store's myshopify domain, such as my-store.myshopify.com."},
+        **SHOP,
         **json_schema(fields),
         "_sdc_deleted_at": {
             "type": ["null", "string"],
@@ -46,6 +69,33 @@ def stream_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
     properties["id"] = {**properties["id"], "type": "integer"}
     return {"type": "object", "required": list(KEYS), "properties": properties}
 
+
+def _figure(description: str) -> dict[str, Any]:
+    return {"type": ["null", "string"], "format": "x-singer.decimal", "description": description}
+
+
+# The columns of ShopifyQL: https://shopify.dev/docs/api/shopifyql/latest/schemas/sales_revenue/sales
+SALES_BY_DAY: dict[str, Any] = {
+    "type": "object",
+    "required": ["shop_id", "day"],
+    "properties": {
+        **SHOP,
+        "day": {"type": "string", "format": "date", "description": "Day in the store's time zone."},
+        "time_zone": {"type": ["null", "string"], "description": "The store's time zone as it is now (IANA)."},
+        "currency": {"type": ["null", "string"], "description": "The store's currency as it is now."},
+        "gross_sales": _figure("Products sold, before discounts, returns, taxes and shipping (gross_sales)."),
+        "discounts": _figure("Discounts on them, negative (discounts)."),
+        "returns": _figure("What was taken back by returns, refunds, edits and cancellations (sales_reversals)."),
+        "net_sales": _figure("Gross sales, less discounts and returns (net_sales)."),
+        "shipping": _figure("Shipping, after its discounts and refunds (shipping_charges)."),
+        "taxes": _figure("Taxes (taxes)."),
+        "duties": _figure("Duties (duties)."),
+        "additional_fees": _figure("Additional fees (additional_fees)."),
+        "return_fees": _figure("Fees of returns (return_fees)."),
+        "total_sales": _figure("Net sales, shipping, taxes, duties and fees (total_sales)."),
+        "orders": {"type": ["null", "integer"], "description": "How many orders were placed (orders)."},
+    },
+}
 
 DELETIONS = (
     identifier("id", "Number of what was deleted.", "subject"),
@@ -87,7 +137,6 @@ _SMS_CONSENT = obj(
     enum("opt_in_level", "How it was given: single_opt_in, confirmed_opt_in or unknown."),
     time("consent_updated_at", "When it was last given or taken back."),
     enum("consent_collected_from", "Where it was given: shopify or other."),
-    source=("sms_marketing", "consent"),
 )
 
 _PERSON = (
@@ -198,6 +247,11 @@ _DISCOUNT_APPLICATION = (
         needs=_PRICING,
     ),
     replace(
+        text("currency_code", "Currency of `value` where that is an amount.", "pricing"),
+        convert=lambda pricing: pricing.get("currency_code"),
+        needs=(("pricing", "currency_code"),),
+    ),
+    replace(
         text("value_type", "What `value` is: fixed_amount or percentage.", "pricing"),
         convert=lambda pricing: "fixed_amount" if "amount" in pricing else "percentage",
         needs=_PRICING,
@@ -245,6 +299,19 @@ _REFUND = (
     text("note", "Reason that the merchant gave."),
     *money("total_refunded", "What was paid back."),
     many("refund_line_items", "Lines that were refunded.", *_REFUND_LINE_ITEM, connection=True),
+    identifier("return_id", "Number of the return that it belongs to; needs read_returns.", "of_return", "id"),
+    many(
+        "transactions",
+        "Movements of its money; what was paid back is those that succeeded (Refund.transactions).",
+        *identifiers("transaction"),
+        enum("kind", "Such as refund, void."),
+        enum("status", "Such as success, failure, pending, error."),
+        text("gateway", "Payment provider."),
+        *money("amount", "Amount."),
+        time("created_at", "When it was created."),
+        time("processed_at", "When it was processed."),
+        connection=True,
+    ),
     many(
         "order_adjustments",
         "Differences between what was calculated and what was refunded.",
@@ -277,6 +344,81 @@ _TRANSACTION = (
     ),
     boolean("test", "Whether it was a test."),
     enum("error_code", "What went wrong, when it failed."),
+)
+
+_SALE = (
+    identifier("id", "Number of the sale (Sale.id)."),
+    text("kind", "Type of the sale, such as ProductSale, ShippingLineSale, AdjustmentSale (Sale.__typename)."),
+    enum("action_type", "What was done: order, return, update or a value to come (Sale.actionType)."),
+    enum(
+        "line_type",
+        "What was sold: product, gift_card, tip, shipping, duty, additional_fee, fee, adjustment or a value to come"
+        " (Sale.lineType).",
+    ),
+    integer("quantity", "How many, negative where they were taken back; null of adjustments (Sale.quantity)."),
+    *money("total_amount", "Amount after taxes and discounts, negative where it was taken back (Sale.totalAmount)."),
+    *money("total_tax_amount", "Taxes in `total_amount` (Sale.totalTaxAmount)."),
+    *money(
+        "total_discount_amount_before_taxes",
+        "Discounts, without the taxes on them (Sale.totalDiscountAmountBeforeTaxes).",
+    ),
+    *money(
+        "total_discount_amount_after_taxes",
+        "Discounts counted after taxes; not to be added to the others (Sale.totalDiscountAmountAfterTaxes).",
+    ),
+    many(
+        "taxes",
+        "Taxes, one by one (Sale.taxes).",
+        *money("amount", "Amount of the tax (SaleTax.amount)."),
+        text("title", "Name of the tax (TaxLine.title).", "tax_line", "title"),
+        replace(decimal("rate", "Share of the price (TaxLine.rate).", "tax_line", "rate"), convert=exact),
+    ),
+    identifier("line_item_id", "Number of the line item, of products, gift cards and tips.", "line_item", "id"),
+    identifier("product_id", "Number of the product; null when it was deleted.", "line_item", "product", "id"),
+    identifier("variant_id", "Number of the variant; null when it was deleted.", "line_item", "variant", "id"),
+    text("sku", "Stock keeping unit (LineItem.sku).", "line_item", "sku"),
+    text("title", "Title of the product when it was ordered (LineItem.title).", "line_item", "title"),
+    text("variant_title", "Title of the variant when it was ordered.", "line_item", "variant_title"),
+    text("vendor", "Vendor of the product (LineItem.vendor).", "line_item", "vendor"),
+    text(
+        "product_type",
+        "Type of the product as it is now; null when it was deleted (Product.productType).",
+        "line_item",
+        "product",
+        "product_type",
+    ),
+    text("fee_name", "Name of an additional fee (SaleAdditionalFee.name).", "additional_fee", "name"),
+)
+
+_AGREEMENT = (
+    identifier("id", "Number of the agreement (SalesAgreement.id)."),
+    text(
+        "kind",
+        "Type of the agreement: OrderAgreement, OrderEditAgreement, RefundAgreement, ReturnAgreement or a type to come"
+        " (SalesAgreement.__typename).",
+    ),
+    time("happened_at", "When it was agreed (SalesAgreement.happenedAt)."),
+    enum("reason", "Why: order, order_edit, refund, return or a value to come (SalesAgreement.reason)."),
+    obj("app", "App that made it.", identifier("id", "Number of the app."), text("name", "Name of the app.")),
+    identifier("refund_id", "Number of the refund, of a RefundAgreement.", "refund", "id"),
+    identifier("return_id", "Number of the return, of a ReturnAgreement; needs read_returns.", "of_return", "id"),
+    many("sales", "What was sold and what was taken back, each with its sign.", *_SALE, connection=True, sort=by_id),
+)
+
+_RETURN = (
+    *identifiers("return"),
+    text("name", "Name, such as #1001-R1 (Return.name)."),
+    enum("status", "Such as requested, open, closed, canceled, declined (Return.status)."),
+    time("created_at", "When it was created (Return.createdAt)."),
+    time("request_approved_at", "When the customer's request was approved (Return.requestApprovedAt)."),
+    time("closed_at", "When it was closed (Return.closedAt)."),
+    integer("total_quantity", "How many items are in it (Return.totalQuantity)."),
+)
+
+_B2B = (
+    identifier("id", "Its number."),
+    text("name", "Its name."),
+    text("external_id", "The merchant's own id of it."),
 )
 
 _TIMES_AND_NAMES = (
@@ -344,6 +486,26 @@ _MONEY = (
     *money("total_refunded", "What was paid back."),
     *money("total_outstanding", "What is still to be paid."),
     *money("total_received", "What was received."),
+    *money("original_total_price", "What the order came to when it was placed (Order.originalTotalPriceSet)."),
+    *money("original_total_additional_fees", "Additional fees when it was placed."),
+    *money(
+        "cart_discount_amount", "Discounts of the whole order, before edits and refunds (Order.cartDiscountAmountSet)."
+    ),
+    *money("net_payment", "What was received, less what was paid back (Order.netPaymentSet)."),
+    *money(
+        "refund_discrepancy",
+        "What refunds left to the merchant, less what they gave beyond the goods (Order.refundDiscrepancySet).",
+    ),
+    *money(
+        "total_cash_rounding_payment",
+        "Rounding of payments in cash (Order.totalCashRoundingAdjustment.paymentSet).",
+        "cash_rounding",
+    ),
+    *money(
+        "total_cash_rounding_refund",
+        "Rounding of refunds in cash (Order.totalCashRoundingAdjustment.refundSet).",
+        "cash_rounding",
+    ),
 )
 
 ORDERS = (
@@ -380,6 +542,41 @@ ORDERS = (
     ),
     many("fulfillments", "What was sent.", *_FULFILLMENT),
     many("refunds", "What was refunded.", *_REFUND),
+    many("returns", "Returns, of what was sent back or exchanged; needs read_returns.", *_RETURN, connection=True),
+    many(
+        "agreements",
+        "Shopify's ledger of the order: what was sold and what was taken back, by `happened_at`, in full"
+        " (Order.agreements).",
+        *_AGREEMENT,
+        connection=True,
+        sort=by_moment,
+    ),
+    obj(
+        "company",
+        "Company that bought, in B2B; null for others (PurchasingCompany.company).",
+        *_B2B,
+        source=("purchasing_entity", "company"),
+    ),
+    obj(
+        "company_location",
+        "Location of the company that bought (PurchasingCompany.location).",
+        *_B2B,
+        source=("purchasing_entity", "location"),
+    ),
+    obj(
+        "payment_terms",
+        "When a B2B order has to be paid; needs read_payment_terms (Order.paymentTerms).",
+        text("name", "Such as Net 30 (PaymentTerms.paymentTermsName)."),
+        enum("type", "Such as net, fixed, receipt (PaymentTerms.paymentTermsType)."),
+        integer("due_in_days", "Days until it is due (PaymentTerms.dueInDays)."),
+        boolean("overdue", "Whether a payment is overdue (PaymentTerms.overdue)."),
+    ),
+    obj(
+        "retail_location",
+        "Shop in which a point-of-sale order was made; needs read_locations (Order.retailLocation).",
+        identifier("id", "Number of the location."),
+        text("name", "Name of the location."),
+    ),
     many("transactions", "Payments, and what became of them.", *_TRANSACTION),
     obj(
         "customer_journey",

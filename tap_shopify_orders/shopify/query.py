@@ -29,6 +29,8 @@ from graphql.language import (
     print_ast,
 )
 
+from tap_shopify_orders.decoding import kind_in
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     Names = tuple[str, ...]
 
 _NODES = ("page", "nodes")
-_SEARCH, _CURSOR = "the search", "the cursor"  # where a text is printed once and filled in many times
+# Where a text is printed once and filled in many times.
+_SEARCH, _OWNER, _CURSOR, _AGREEMENTS_CURSOR = "the search", "the owner", "the cursor", "the cursor of agreements"
 
 
 @dataclass(frozen=True)
@@ -81,16 +84,21 @@ class PageQuery:
         for *way, key in self.connections:
             self.owners.setdefault(tuple(way), []).append(key)
         # To print takes as long as to read a hundred records, and leaves hundreds of objects that hold each other.
-        self._bulk_text, self._first_text, self._next_text = map(cache, (self._bulk, self._first, self._next))
+        self._bulk_text, self._first_text, self._next_text = cache(self._bulk), cache(self._first), cache(self._next)
+        self._node_text, self._part_text = cache(self._node), cache(self._part)
 
-    def bulk(self, search: str, nested: Collection[str]) -> str:
+    def bulk(self, search: str, nested: Collection[Names]) -> str:
         """Return the query of a bulk operation over the records of a search, with connections of theirs nested.
 
-        Connections that aren't `nested`, and those deeper inside, are left out: Shopify allows none inside a list. The
-        rows of a nested connection tell by the key `in_<connection>` where they belong.
+        Connections whose paths aren't `nested` are left out. The rows of a nested connection tell by the key
+        `in_<connection>` where they belong.
         https://shopify.dev/docs/api/usage/bulk-operations/queries#operation-restrictions
         """
         return self._bulk_text(tuple(nested)).replace(_quoted(_SEARCH), _quoted(search))
+
+    def by_id(self, kind: str) -> str:
+        """Return a query for whole nodes of a type, as on a page, under `nodes` in the order of the given `ids`."""
+        return self._node_text(kind)
 
     def beginnings(self, kind: str, paths: Collection[Names]) -> str:
         """Return a query for first pages of the connections at `paths`, of the objects of a type with the given `ids`.
@@ -107,12 +115,38 @@ class PageQuery:
         """
         parts = []
         for index, gap in enumerate(missing):
-            kind = gap.owner.split("/")[3]
+            kind = kind_in(gap.owner)
             more = self._next_text(gap.path).replace(_quoted(_CURSOR), _quoted(gap.cursor))
             parts.append(f"rest{index}:node(id:{_quoted(gap.owner)}){{...on {kind}{{{more}}}}}")
         return f"query Rest($first:Int!){{{' '.join(parts)}}}"
 
-    def _bulk(self, nested: Names) -> str:
+    def part_of_ledger(self, order: str, agreements: str | None, sales: str | None) -> str:
+        """Return a query for one more agreement of an order, after a cursor, with sales of it, after another cursor.
+
+        Neither type implements Node, so that the way to them leads through the order. The query has the variable
+        `first`, the number of sales. The answer holds under `order` its `updated_at` and its `agreements`.
+        """
+        text = self._part_text().replace(_quoted(_OWNER), _quoted(order))
+        for place, cursor in ((_AGREEMENTS_CURSOR, agreements), (_CURSOR, sales)):
+            text = text.replace(_quoted(place), _quoted(cursor) if cursor else "null")
+        return text
+
+    def _node(self, kind: str) -> str:
+        nodes = next(selection for selection in _selections(self._page) if _key(selection) == "nodes")
+        fields = " ".join(map(_text, _selections(nodes)))
+        return f"query ById($ids:[ID!]!){{nodes(ids:$ids){{...on {kind}{{{fields}}}}}}}"
+
+    def _part(self) -> str:
+        """Return the query for a part of a ledger, with _OWNER for the order, and two cursors."""
+        agreements, sales = self._connections["agreements",], self._connections["agreements", "sales"]
+        page = "pageInfo{hasNextPage endCursor}"
+        of_sales = f"sales(first:$first,after:{_quoted(_CURSOR)}){{{page} nodes{{{_fields_of(sales)}}}}}"
+        inside = f"{page} nodes{{{_fields_of(agreements)} {of_sales}}}"
+        of_agreements = f"agreements(first:1,after:{_quoted(_AGREEMENTS_CURSOR)}){{{inside}}}"
+        order = f"order(id:{_quoted(_OWNER)}){{updated_at:updatedAt {of_agreements}}}"
+        return f"query Ledger($first:Int!){{{order}}}"
+
+    def _bulk(self, nested: tuple[Names, ...]) -> str:
         """Return the query of a bulk operation, with _SEARCH for the search."""
         nodes = next(selection for selection in _selections(self._page) if _key(selection) == "nodes")
         arguments = tuple(
@@ -186,6 +220,12 @@ def read(name: str) -> str:
     return (files("tap_shopify_orders.shopify") / "queries" / f"{name}.graphql").read_text(encoding="utf-8")
 
 
+def _fields_of(connection: FieldNode) -> str:
+    """Return the fields of a connection's nodes, without the connections inside."""
+    nodes = next(selection for selection in _selections(connection) if _key(selection) == "nodes")
+    return " ".join(map(_text, _without_connections(_selections(nodes))))
+
+
 def _text(node: Node) -> str:
     return strip_ignored_characters(print_ast(node))
 
@@ -201,7 +241,10 @@ def _edges(selections: Iterator[SelectionNode]) -> SelectionSetNode:
     return _set_of([FieldNode(name=NameNode(value="edges"), selection_set=_set_of([node]))])
 
 
-def _without_connections(selections: Iterable[SelectionNode], nested: Collection[str] = ()) -> Iterator[SelectionNode]:
+def _without_connections(
+    selections: Iterable[SelectionNode], nested: Collection[Names] = (), way: Names = ()
+) -> Iterator[SelectionNode]:
+    """Yield the selections less the connections that aren't nested; `way` is the path of the connection around them."""
     for selection in selections:
         if isinstance(selection, InlineFragmentNode):
             inner = _set_of(_without_connections(_selections(selection)))
@@ -213,13 +256,13 @@ def _without_connections(selections: Iterable[SelectionNode], nested: Collection
             yield FieldNode(
                 alias=selection.alias, name=selection.name, arguments=selection.arguments, selection_set=inner
             )
-        elif (key := _response_key(selection)) in nested:
+        elif (path := (*way, key := _response_key(selection))) in nested:
             tells = FieldNode(alias=NameNode(value=f"in_{key}"), name=NameNode(value="__typename"))
             nodes = next(inner for inner in _selections(selection) if _key(inner) == "nodes")
             yield FieldNode(
                 alias=selection.alias,
                 name=selection.name,
-                selection_set=_edges(chain([tells], _without_connections(_selections(nodes)))),
+                selection_set=_edges(chain([tells], _without_connections(_selections(nodes), nested, path))),
             )
 
 

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 from typing_extensions import override
 
-from tap_shopify_orders.decoding import decoded
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.decoding import decoded, number_in
+from tap_shopify_orders.errors import RunError, said
 from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.client import API_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from tap_shopify_orders.shopify.answers import Denied
     from tap_shopify_orders.shopify.bulk import BulkOperations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # https://shopify.dev/docs/api/usage/access-scopes; the second of a pair also grants the access, and without
 # read_all_orders an app sees the orders of 60 days.
 SCOPES = {"customers": ("read_customers", "write_customers"), "orders": ("read_orders", "write_orders")}
+T = TypeVar("T")
 SHORT_HISTORY = timedelta(days=60)
 
 
@@ -34,6 +35,7 @@ SHORT_HISTORY = timedelta(days=60)
 class Granted:
     """What the credentials open: the store's facts, the app's scopes, and the store's clock."""
 
+    shop_id: int
     name: str
     domain: str
     currency: str
@@ -42,6 +44,15 @@ class Granted:
     scopes: frozenset[str]
     served_version: str
     at: datetime
+
+    @property
+    def shop(self) -> dict[str, object]:
+        """What each record says of the store that it is of."""
+        return {"shop": self.domain, "shop_id": self.shop_id}
+
+    def without_scope(self, scoped: Mapping[str, Sequence[T]]) -> list[T]:
+        """Return what needs a scope that the app doesn't have; `scoped` holds it by scope."""
+        return [path for scope, paths in scoped.items() if scope not in self.scopes for path in paths]
 
     @property
     def _sees_all_orders(self) -> bool:
@@ -73,7 +84,7 @@ class Granted:
             "history": "all orders" if self._sees_all_orders else "orders that were made in the last 60 days",
             **counts,
         }
-        return "\n".join(f"{key:>12}  {value}" for key, value in rows.items())
+        return "\n".join(f"{key:>12}  {said(value)}" for key, value in rows.items())
 
 
 class _Named(msgspec.Struct):
@@ -82,6 +93,7 @@ class _Named(msgspec.Struct):
 
 
 class _Shop(msgspec.Struct):
+    id: str
     name: str
     domain: str
     currency: str
@@ -101,7 +113,7 @@ class _Answer(msgspec.Struct):
 class Count(msgspec.Struct):
     """How many records there are; `precision` is EXACT or AT_LEAST."""
 
-    count: int = 0
+    count: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 0  # ten times as many as any store has
     precision: str = "EXACT"
 
     @override
@@ -117,23 +129,24 @@ _counts = msgspec.json.Decoder(dict[str, Count])
 class Store:
     """One store, as far as it was asked; `client` asks it, `bulk` has its bulk operations.
 
-    `check` is called once with what the store grants, before anything else is asked; it raises RunError to end the run.
+    `looked` is what it grants, once that was asked. `check` is called with it before anything else is asked, and raises
+    RunError to end the run.
     """
 
     def __init__(self, client: Client, bulk: BulkOperations, check: Callable[[Granted], None]) -> None:
         """Take the ways to the store; nothing is asked yet."""
         self.client, self.bulk, self._check = client, bulk, check
-        self._granted: Granted | None = None
+        self.looked: Granted | None = None
         self._counted: dict[tuple[str, str], Count] = {}
 
     @property
     def granted(self) -> Granted:
         """What the store grants, asked for when it is first needed; raises RunError or Busy."""
-        if self._granted is None:
+        if self.looked is None:
             granted = _look(self.client)
             self._check(granted)
-            self._granted = granted
-        return self._granted
+            self.looked = granted
+        return self.looked
 
     def count(self, stream: str, search: str) -> Count:
         """Return how many records a stream's search has."""
@@ -154,7 +167,15 @@ def _look(client: Client) -> Granted:
     shop = store.shop
     scopes = frozenset(scope.handle for scope in store.app.scopes)
     return Granted(
-        shop.name, shop.domain, shop.currency, shop.time_zone, shop.plan.name, scopes, answer.served_version, answer.at
+        number_in(shop.id),
+        shop.name,
+        shop.domain,
+        shop.currency,
+        shop.time_zone,
+        shop.plan.name,
+        scopes,
+        answer.served_version,
+        answer.at,
     )
 
 
@@ -176,7 +197,7 @@ def _count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
 
 def denial(stream: str, gaps: Denied) -> str:
     """Return the sentence for fields that Shopify denies: which ones, what it says, and the remedy."""
-    fields = sorted({".".join(step for step in path if step not in ("page", "nodes")) for path, _ in gaps.gaps})
+    fields = sorted({said(".".join(step for step in path if step not in ("page", "nodes"))) for path, _ in gaps.gaps})
     return (
         f"Shopify denies {', '.join(fields) or 'all'} of {stream}, which would look as if there were none."
         f" It says: {gaps} {_remedy(message for _, message in gaps.gaps)}"

@@ -44,6 +44,7 @@ NUMBER, AMOUNT = 8, 16  # widths of the columns
 @setting("personal_api_key", "PostHog's personal API key, with which PostHog is asked what it has.")
 @setting("project_id", "The project's number in PostHog.")
 @setting("host", "Where PostHog is.", DEFAULT_HOST)
+@setting("time_zone", "The shop's time zone, by whose days is compared.", "UTC")
 @setting("receipts", "Where the receipts are, for events that PostHog has acknowledged and doesn't show.")
 @setting("api_key", "The project's API key, whose receipts these are.")
 @out_option("File for all sums and differences, as JSON.")
@@ -55,6 +56,7 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
     personal_api_key: str | None,
     project_id: str | None,
     host: str,
+    time_zone: str,
     receipts: str | None,
     api_key: str | None,
     out: Path | None,
@@ -67,7 +69,7 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
     """
     with ending_with_sentence(), contextlib.closing(PreviewFile(preview_path)) as preview:
         api = query_api(personal_api_key, project_id, host)
-        balancer = Balancer(preview)
+        balancer = Balancer(preview, time_zone)
         balancer.read()
         summary = Path(summary_path) if summary_path else None
         if summary and summary.is_file():
@@ -101,7 +103,8 @@ def absent_lines(absent: Sequence[Fact]) -> Iterator[str]:
     if not absent:
         return
     more = "at least " if len(absent) == MOST_ABSENT else ""
-    yield f"\n{more}{len(absent):,} events have a receipt and aren't in PostHog; `resend --missing` sends them:"
+    number = f"{more}{len(absent):,}"
+    yield f"\n{number} events have a receipt, and PostHog doesn't show them; `resend --missing` sends them:"
     for fact in absent[:MOST_SHOWN]:
         day = datetime.fromtimestamp(fact.at, timezone.utc).date()
         yield f"  {fact.event} of {day} ({fact.entity or 'no record known'}), uuid {UUID(bytes=fact.uuid)}"
@@ -116,11 +119,16 @@ def lines(balance: Balance, *, asked: bool) -> Iterator[str]:
         yield f"{currency:<5}{kind:<14}" + _columns(figures)
     if not asked:
         yield "PostHog wasn't asked: that needs the settings `personal_api_key` and `project_id`"
+    yield from balance.notes
+    copies = sum(balance.copies.values())
+    if copies:
+        named = ", ".join(f"{kind} {number:,}" for kind, number in balance.copies.items() if number)
+        yield f"{copies:,} copies not merged yet ({named}): until PostHog merges them, its insights count them too"
     differing = balance.keys_that_differ()
     if differing:
-        yield f"\n{len(differing):,} days on which the sides differ:"
+        yield f"\n{len(differing):,} days ({balance.time_zone}) on which the sides differ:"
         for key in differing[:MOST_SHOWN]:
-            yield f"  {key[0]} {key[2]:<4} {key[1]:<10} " + _columns(balance.ledger.figures(key))
+            yield f"  {key[0]} {key[2]:<4} {key[1]:<10} " + _columns(balance.figures(key))
     if balance.differences:
         yield f"\n{len(balance.differences):,} differences, {len(balance.unexplained):,} of them unexplained:"
         explained = [difference for difference in balance.differences if difference.is_explained]

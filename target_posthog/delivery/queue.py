@@ -11,11 +11,15 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from target_posthog.delivery.admission import Admission
 from target_posthog.delivery.batches import Outgoing, sending_order
+from target_posthog.delivery.keys import Keys
 from target_posthog.delivery.sending import Pace, Sending
 from target_posthog.delivery.skipped_persons import SkippedPersons
 from target_posthog.errors import RunError
+from target_posthog.mapping.event import GROUP_IDENTIFY
 from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.posthog.client import Sent
 from target_posthog.receipts.sifter import Sifted, Sifter
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
     from target_posthog.delivery.batches import Batch
     from target_posthog.delivery.held_run import HeldRun
+    from target_posthog.delivery.keys import Clash
     from target_posthog.delivery.summary import Summary
     from target_posthog.mapping.event import Event
     from target_posthog.posthog.client import Client
@@ -77,6 +82,7 @@ class Queue:
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
         self._admission = Admission(self._set_aside)
+        self._keys = Keys()
         self._skipped_persons = skipped_persons or SkippedPersons()
         self._seconds_between_progress = seconds_between_progress
         self._logged_at = time.monotonic()
@@ -90,8 +96,12 @@ class Queue:
         )
 
     def add(self, candidates: Iterable[Candidate]) -> None:
-        """Take the events of a record."""
-        self._candidates += candidates
+        """Take the events of a record; raises `RunError` where two records make different events under one key."""
+        for candidate in candidates:
+            if candidate.maker and candidate.maker.event != GROUP_IDENTIFY:
+                content = hash(msgspec.json.encode(candidate.event))
+                _end(self._keys.note(candidate.event["uuid"], candidate.maker, candidate.record, content))
+            self._candidates.append(candidate)
         if len(self._candidates) >= CANDIDATES_AT_ONCE:
             self._sift()
 
@@ -103,7 +113,7 @@ class Queue:
         sifted = (
             self._sifter.sift(candidates)
             if self._sifter
-            else [Sifted(event, rule, source) for event, rule, _, source in candidates]
+            else [Sifted(one.event, one.rule, one.source) for one in candidates]
         )
         if self._held_run:
             self._held_run.check(item.event for item in sifted)
@@ -124,6 +134,7 @@ class Queue:
         So one part is sent while the next one is read, and never more than these two are held.
         """
         self.settle()
+        _end(self._keys.clash())
         self._sift()
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if not waiting:
@@ -163,7 +174,7 @@ class Queue:
     @property
     def skipped_persons(self) -> list[object]:
         """The sources of the person changes that PostHog has skipped, and not applied since."""
-        return [item.source for _, _, item in self._skipped_persons.left]
+        return [item.source for item in self._skipped_persons.left]
 
     def _check_number(self, events: int) -> None:
         sent = self._summary.accepted.total()
@@ -239,6 +250,12 @@ class Queue:
         accepted = self._summary.accepted.total()
         rate = accepted / (now - self._summary.started_at)
         logger.info("%s events accepted by PostHog so far, %s a second", f"{accepted:,}", f"{rate:,.0f}")
+
+
+def _end(clash: Clash | None) -> None:
+    """End the run where two events share a key: PostHog would lose one of them."""
+    if clash:
+        raise RunError(clash.sentence)
 
 
 def _keep_claimed(batch: Batch, claim: Claim) -> None:

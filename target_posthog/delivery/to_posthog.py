@@ -17,13 +17,15 @@ from target_posthog.delivery.held_run import HeldRun
 from target_posthog.delivery.queue import Queue
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
+from target_posthog.mapping.event import Maker
+from target_posthog.mapping.language.functions import canonical
 from target_posthog.posthog.client import DEFAULT_HOST, Client
 from target_posthog.receipts.opening import open_store, receipts_lines
 from target_posthog.receipts.sifter import Candidate
 from target_posthog.settings import historical_per_second
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from target_posthog.delivery.destination import Origin, Outcome
     from target_posthog.mapping.meanings import Meanings
@@ -46,6 +48,7 @@ class PostHogDestination:
     """
 
     def __init__(self, settings: Mapping[str, Any], meanings: Meanings) -> None:
+        self._meanings = meanings
         self.summary = Summary(meanings.money)
         self._client = Client(
             settings["api_key"],
@@ -70,6 +73,7 @@ class PostHogDestination:
         )
         self._dead_letters = DeadLetters(letters) if letters else None
         self._summary_path: str | None = settings.get("summary_path")
+        self._origins: dict[str, Origin] = {}
         self._key_is_checked = False
         self._is_summed_up = False
 
@@ -88,17 +92,26 @@ class PostHogDestination:
 
     def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
         """Let a record's events wait, or count why it has none."""
-        self.summary.records[origin.stream_name] += 1
+        stream = origin.stream_name
+        self.summary.records[stream] += 1
+        self._origins[stream] = origin
         if outcome.left_out:
-            self.summary.left_out[origin.stream_name, outcome.left_out] += 1
+            self.summary.left_out[stream, outcome.left_out] += 1
+        self.summary.ignored[stream] += outcome.ignored
         if not outcome.events and not outcome.invalid:
             return
         raw = msgspec.Raw(msgspec.json.encode(record)) if self._dead_letters else None
-        source = Source(origin, key_name(record, origin.key_properties), raw)
+        shown = self._meanings.shown_keys(origin.stream_name)
+        source = Source(origin, key_name(record, origin.key_properties, shown), raw)
         if outcome.invalid:
             self._set_aside(source, outcome.invalid)
             return
-        self._queue.add(Candidate(event, rule, outcome.entity, source) for event, rule in outcome.events)
+        self.summary.made[stream] += len(outcome.events)
+        identity = _identity(record, origin.key_properties)
+        self._queue.add(
+            Candidate(event, rule, outcome.entity, source, Maker(stream, rule, event["event"]), identity)
+            for event, rule in outcome.events
+        )
 
     def _set_aside(self, source: Source, reason: str) -> None:
         """Keep a record that can't be delivered as a dead letter; raises `RunError` where there is no file for it."""
@@ -108,14 +121,35 @@ class PostHogDestination:
             raise RunError(f"{sentence}; correct it, or set `dead_letter_path` to go on without such records")
         try:
             self._dead_letters.keep(
-                origin.stream_name, origin.original_schema, origin.key_properties, source.record, reason
+                origin.stream_name,
+                origin.original_schema,
+                origin.key_properties,
+                source.record,
+                reason,
+                name=source.name,
             )
         except OSError as error:
             raise RunError(
                 f"{sentence}; and `dead_letter_path`: the file {self._dead_letters.path} can't be written "
                 f"({error.strerror})"
             ) from None
+        self.summary.dead_letters[origin.stream_name] += 1
         logger.warning("%s; kept in %s", sentence, self._dead_letters.path)
+
+    def keep_line(self, line: bytes | str, reason: str) -> bool:
+        """Keep a line that is no message as a dead letter; False where there is no file for it."""
+        if self._dead_letters is None:
+            return False
+        try:
+            self._dead_letters.keep_line(line, reason)
+        except OSError as error:
+            raise RunError(
+                f"{reason}; and `dead_letter_path`: the file {self._dead_letters.path} can't be written "
+                f"({error.strerror})"
+            ) from None
+        self.summary.unreadable_lines += 1
+        logger.warning("%s; kept in %s", reason, self._dead_letters.path)
+        return True
 
     def dispatch(self) -> None:
         """Let what waits leave, after PostHog has acknowledged what left before."""
@@ -152,6 +186,12 @@ class PostHogDestination:
         if self._is_summed_up:
             return
         self._is_summed_up = True
+        for stream, origin in self._origins.items():
+            self.summary.missing[stream] = origin.missing
+            if not origin.is_left_out:
+                self.summary.silences[stream] = list(origin.silences())
+        for line in self.summary.warnings():
+            logger.warning(line)
         if self._store:
             self._store.close()
         for line in self.summary.lines(self._client):
@@ -170,3 +210,8 @@ class PostHogDestination:
 
     def abort(self) -> None:
         """Do nothing: no STATE covers what is under way, so the next run sends it again."""
+
+
+def _identity(record: Mapping[str, Any], keys: Sequence[str]) -> int:
+    """Return a hash by which a record is told from others: of its key, or of all of it."""
+    return hash(canonical([record.get(key) for key in keys] if keys else record))

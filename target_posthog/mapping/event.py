@@ -51,6 +51,14 @@ class Made(NamedTuple):
     rule: str
 
 
+class Maker(NamedTuple):
+    """A rule, by its stream, its name and the event's."""
+
+    stream: str
+    rule: str
+    event: str
+
+
 class Entity(NamedTuple):
     """What a record is about, by an id of its own; with `keeps_person` its facts stay with the first one's id."""
 

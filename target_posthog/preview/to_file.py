@@ -51,6 +51,7 @@ class PreviewDestination:
 
     def __init__(self, settings: Mapping[str, Any], meanings: Meanings, *, version: str) -> None:
         self._meanings = meanings
+        self._keeps_lines = bool(settings.get("dead_letter_path"))
         self._version = version
         self._admission = Admission(_note)
         self._namings = {stream: Naming(stream, spec) for stream, spec in meanings.document["records"].items()}
@@ -92,7 +93,7 @@ class PreviewDestination:
                 self._file.add_event(self._row_of(outgoing.event, item.rule, there=False))
         for candidate in self._there:
             self._file.add_event(self._row_of(candidate.event, candidate.rule, there=True))
-        key_words = key_name(record, origin.key_properties)
+        key_words = key_name(record, origin.key_properties, self._meanings.shown_keys(origin.stream_name))
         name = naming.name(record) or key_words
         personal = self._personal_values(origin.stream_name, record, [made.event for made in outcome.events])
         row = {
@@ -108,8 +109,10 @@ class PreviewDestination:
             "personal": stand_ins(personal, self._secret),
         }
         self._file.add("record", row)
-        words = (name, key_words, *keys, *naming.words(record))
-        self._file.add_words(self._records, {plain(str(word)) for word in words if word is not None})
+        words = (name, key_words, key_name(record, origin.key_properties, origin.key_properties), *keys)
+        self._file.add_words(
+            self._records, {plain(str(word)) for word in (*words, *naming.words(record)) if word is not None}
+        )
 
     def _row_of(self, event: Event, rule: str, *, there: bool) -> dict[str, Any]:
         money = money_in(event["properties"], self._meanings.money)
@@ -135,6 +138,12 @@ class PreviewDestination:
         yield from personal_values(record, stream)
         for event in events:
             yield from personal_values_of(event, self._meanings.personal)
+
+    def keep_line(self, line: bytes | str, reason: str) -> bool:  # noqa: ARG002  # a preview keeps no line
+        """Say that a line is no message, where it wouldn't end a run; False where it would."""
+        if self._keeps_lines:
+            logger.warning("%s", reason)
+        return self._keeps_lines
 
     def dispatch(self) -> None:
         """Do nothing: what was taken is written."""

@@ -23,6 +23,7 @@ from target_posthog.mapping.event import (
     PERSON_EVENTS,
     Entity,
     Event,
+    Maker,
     is_identified,
     uuid_of,
 )
@@ -42,12 +43,18 @@ HASH_BYTES, KEY_BYTES = 8, 16
 
 
 class Candidate(NamedTuple):
-    """An event that a rule made of a record; `source` is what its destination knows the record by."""
+    """An event that a rule made of a record; `source` is what its destination knows the record by.
+
+    `maker` and `record`, a hash of the record's key, are there to find two records that make different events under
+    one key.
+    """
 
     event: Event
     rule: str
     entity: Entity | None
     source: object = None
+    maker: Maker | None = None
+    record: int = 0
 
 
 class Sifted(NamedTuple):
@@ -243,7 +250,7 @@ def seconds_of(timestamp: str) -> int:
 
 
 def _with_fact(candidate: Candidate, uuid: bytes) -> Sifted:
-    event, rule, entity, source = candidate
+    event, rule, entity, source = candidate[:4]
     fact = Fact(
         uuid,
         rule,
@@ -259,7 +266,7 @@ def _with_fact(candidate: Candidate, uuid: bytes) -> Sifted:
 
 def _with_persons(candidate: Candidate) -> Sifted:
     """Return what an event says of persons: a description and links, each as a receipt."""
-    event, rule, entity, source = candidate
+    event, rule, entity, source = candidate[:4]
     properties, distinct_id = event["properties"], event["distinct_id"]
     content = {name: value for name, value in properties.items() if name not in NOT_CONTENT}
     who: JSON = (

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil  # type: ignore[import-untyped]  # Meltano brings it, nobody its types
 
-from tests.pipeline.meltano_project import ROOT, SCRIPTS, quiet_environment
+from tests.pipeline.meltano_project import ROOT, SCRIPTS, place_project, quiet_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ LONGEST_RUN_SECONDS = 150.0  # a run takes a few, its waits for a busy side some
 PLUGINS = {"tap": "tap-shopify-orders", "target": "target-posthog"}
 Settings = dict[str, Any]
 Codes = dict[str, int]
-Bookmarks = dict[tuple[str, str], Any]
+Bookmarks = dict[tuple[int, str], Any]
 
 
 class Pipe(Protocol):
@@ -147,7 +147,7 @@ class MeltanoPipe:
         self._folder, self._run = folder, 0
         self._meltano: subprocess.Popen[bytes] | None = None
         self._children: list[psutil.Process] = []
-        (folder / "meltano.yml").write_text((ROOT / "meltano.yml").read_text())
+        place_project(folder)
 
     def start(self, tap: Settings, target: Settings, environment: Mapping[str, str]) -> None:
         """Start `meltano run sync`; `--force`, as Meltano refuses to follow one that was killed for five minutes."""
@@ -232,7 +232,7 @@ class MeltanoPipe:
 def _by_store(state: dict[str, Any]) -> Bookmarks:
     """Return the bookmarks of a state."""
     return {
-        (partition["context"]["shop"], stream): partition
+        (partition["context"]["shop_id"], stream): partition
         for stream, bookmark in state.get("bookmarks", {}).items()
         for partition in bookmark.get("partitions", ())
     }

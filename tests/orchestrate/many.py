@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from orchestrate.dags.store_runs import COMMAND, Environment, store_runs
 from sandbox.posthog import PostHog
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, SCRIPTS, Project, quiet_environment
+from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, SCRIPTS, Project, place_project, quiet_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,29 +71,29 @@ class Many:
 
 def token_of(name: str) -> str:
     """The name of the environment variable with a store's token."""
-    return f"{name.upper().replace('-', '_')}_TOKEN"
+    return f"SHOPIFY_{name.upper().replace('-', '_')}_TOKEN"
 
 
-def bookmarks(state: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Shop and bookmark per stream, of a complete state that knows one store."""
+def bookmarks(state: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """Number of the shop and bookmark per stream, of a complete state that knows one store."""
     assert not state["partial"], "the run came to its end"
     found = {}
     for stream, kept in state["completed"]["singer_state"]["bookmarks"].items():
         (partition,) = kept["partitions"]
-        found[stream] = (partition["context"]["shop"], partition["replication_key_value"])
+        found[stream] = (partition["context"]["shop_id"], partition["replication_key_value"])
     return found
 
 
 @contextmanager
 def many(folder: Path, place: Environment, count: int, customers: int = 10) -> Iterator[Many]:
     """Serve so many shops, `store-1` and on, and a PostHog; their project's state is at `place`."""
-    shutil.copy(ROOT / "meltano.yml", folder)
+    place_project(folder)
     with ExitStack() as opened:
         shops, tokens = {}, {}
         for number in range(1, count + 1):
             name = f"store-{number}"
             store = cdnow_store(LAST_DAY - timedelta(days=number), customers=customers)
-            store.shop["myshopifyDomain"] = f"{name}.myshopify.com"
+            store.shop.update(id=f"gid://shopify/Shop/{number}", myshopifyDomain=f"{name}.myshopify.com")
             tokens[token_of(name)] = f"shpat_{number}"
             shops[name] = opened.enter_context(Shop(store, access_token=f"shpat_{number}").serve())
         posthog = opened.enter_context(PostHog().serve())

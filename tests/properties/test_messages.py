@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 from singer_sdk.exceptions import InvalidInputLine, SingerSDKError
 
 from sandbox.posthog import PostHog
-from tap_shopify_orders.shopify.answers import (
-    LONGEST_WAIT_SECONDS,
-    Answer,
-    Busy,
-    Refused,
-    Unauthorized,
-    judge,
-    judge_link,
-)
+from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.shopify.answers import LONGEST_WAIT_SECONDS, Answer, Busy, Unauthorized, judge, judge_link
 from target_posthog.errors import RuleError
 from target_posthog.errors import RunError as NotTaken
 from target_posthog.singer.target import TargetPostHog
@@ -120,7 +113,7 @@ def test_any_answer_of_shopify_is_one_or_has_a_class_that_says_what_to_do(
         answer = judge(
             response(status, headers, body), "https://my-store.myshopify.com/admin", version="2026-10", any_version=True
         )
-    except (Refused, Busy, Unauthorized) as error:
+    except (RunError, Busy, Unauthorized) as error:
         assert str(error)
         assert not isinstance(error, Busy) or error.seconds is None or 0 <= error.seconds <= LONGEST_WAIT_SECONDS
         assert not isinstance(error, Busy) or 0 < error.share <= 1
@@ -132,7 +125,7 @@ def test_any_answer_of_shopify_is_one_or_has_a_class_that_says_what_to_do(
 def test_any_answer_to_a_link_is_one_or_has_a_class_that_says_what_to_do(status: int, headers: dict[str, str]) -> None:
     try:
         judge_link(response(status, headers, b""))
-    except (Refused, Busy) as error:
+    except (RunError, Busy) as error:
         assert str(error)
 
 
@@ -140,5 +133,5 @@ def test_any_answer_to_a_link_is_one_or_has_a_class_that_says_what_to_do(status:
 def test_a_body_of_anything_is_no_crash(value: Any) -> None:
     try:
         judge(response(200, {}, json.dumps(value).encode()), "https://a.example", version="x", any_version=True)
-    except (Refused, Busy, Unauthorized) as error:
+    except (RunError, Busy, Unauthorized) as error:
         assert str(error)

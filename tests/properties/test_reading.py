@@ -30,7 +30,7 @@ def test_the_parts_of_a_window_follow_one_another_and_hold_what_it_holds(
         return
 
     def count(window: Window) -> int:
-        return sum(map(window.holds, changes))
+        return sum(map(window.contains, changes))
 
     parts = list(split(whole, count(whole), count, most))
     assert (parts[0].since, parts[-1].until) == (since, until)
@@ -105,7 +105,7 @@ def _number(global_id: str) -> int:
 
 
 def rows_of(lines: bytes, counted: Counted) -> list[tuple[int, list[int]]]:
-    with closing(Rows(BytesIO(lines), ("line_items",), counted)) as found:
+    with closing(Rows(BytesIO(lines), (("line_items",),), counted)) as found:
         return [
             (_number(json.loads(root)["id"]), [_number(json.loads(one)["id"]) for one in inside["line_items"]])
             for root, inside in chain.from_iterable(found.batches("", "9999"))

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.settings import admin_url_of, handle_of
-from tap_shopify_orders.shopify.answers import Refused
 from tap_shopify_orders.tap import TapShopifyOrders
 from target_posthog.errors import RuleError
 from target_posthog.settings import SETTINGS as TARGETS
@@ -30,7 +30,7 @@ RULES = {
 }
 ENTRY = {
     "store": "acme-eu",
-    "access_token_env": "PATH",  # is set everywhere
+    "access_token_env": "PATH",  # is set everywhere, and isn't for a list to name
     "start_date": "2026-01-01",
     "accept": ["partial_history"],
     "admin_url": "https://acme-eu.example/admin",
@@ -50,7 +50,7 @@ STORES = st.one_of(
 def test_a_stores_name_leads_to_shopify_or_nowhere(store: str) -> None:
     try:
         handle, url = handle_of(store), admin_url_of(store, None)
-    except Refused as refused:
+    except RunError as refused:
         assert "`store`" in str(refused)
         return
     place = urlsplit(url)
@@ -62,7 +62,7 @@ def test_a_stores_name_leads_to_shopify_or_nowhere(store: str) -> None:
 def test_another_address_is_safe_or_refused(url: str) -> None:
     try:
         found = admin_url_of("my-store", url)
-    except Refused as refused:
+    except RunError as refused:
         assert "`admin_url`" in str(refused)
         return
     place = urlsplit(found)
@@ -82,7 +82,7 @@ def configs(names: Any) -> st.SearchStrategy[dict[str, Any]]:
 def test_any_settings_of_the_tap_are_right_or_give_sentences(config: dict[str, Any]) -> None:
     try:
         TapShopifyOrders(config={"store": "my-store", "access_token": "shpat_secret", **config}, parse_env_config=False)
-    except (ConfigValidationError, Refused) as wrong:
+    except (ConfigValidationError, RunError) as wrong:
         told(wrong)
 
 
@@ -90,7 +90,7 @@ def test_any_settings_of_the_tap_are_right_or_give_sentences(config: dict[str, A
 def test_any_list_of_stores_is_right_or_gives_sentences(config: dict[str, Any]) -> None:
     try:
         TapShopifyOrders(config=config, parse_env_config=False)
-    except (ConfigValidationError, Refused) as wrong:
+    except (ConfigValidationError, RunError) as wrong:
         told(wrong)
 
 

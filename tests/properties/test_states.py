@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders import given as files
+from tap_shopify_orders import command as files
 from tap_shopify_orders.bookmark import Bookmarks
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.output import WholeLines
@@ -40,7 +40,7 @@ TASK = {
 OF_ONE_SHOP = {"bookmarks": {"customers": BOOKMARK, "orders": {**BOOKMARK, "bulk": [TASK], "progress_markers": {}}}}
 BY_SHOP = {
     "bookmarks": {
-        stream: {"partitions": [{"context": {"shop": "sandbox.myshopify.com"}, **bookmark}]}
+        stream: {"partitions": [{"context": {"shop_id": 60_000_000_001}, **bookmark}]}
         for stream, bookmark in OF_ONE_SHOP["bookmarks"].items()
     }
 }
@@ -78,8 +78,13 @@ def runs(settings: dict[str, Any], state: Any = None, given_catalog: Any = None)
     """Run the tap in this process; a sentence ends it as well as its last record."""
     written = Last()
     try:
-        own = Bookmarks(checked(state or {})).state_of("sandbox.myshopify.com", alone=True)
-        StoreRun(config=settings, state=own, catalog=given_catalog, message_writer=written).read()
+        bookmarks = Bookmarks(checked(state or {}))
+        StoreRun(
+            config=settings,
+            state_of=lambda shop_id: bookmarks.state_of(shop_id, alone=True),
+            catalog=given_catalog,
+            message_writer=written,
+        ).read()
     except SENTENCES as error:
         assert str(error)
         return

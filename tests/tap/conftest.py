@@ -17,7 +17,6 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders.bookmark import Bookmarks
-from tap_shopify_orders.settings import domain_of
 from tap_shopify_orders.state import checked
 from tap_shopify_orders.store_run import StoreRun
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Message = dict[str, Any]
+SHOP = {"shop": "sandbox.myshopify.com", "shop_id": 60_000_000_001}  # what each record of the sandbox says of it
 
 
 @dataclass
@@ -67,8 +67,14 @@ def settings(shop: Shop, **more: Any) -> dict[str, Any]:
 def tap_for(shop: Shop, state: Message | None = None, catalog: Message | None = None, **more: Any) -> StoreRun:
     """Return a store's run in this process, which begins at the store's part of a state."""
     config = settings(shop, **more)
-    own = Bookmarks(checked(state or {})).state_of(domain_of(config["store"]), alone=True)
-    return StoreRun(config=config, state=own, catalog=catalog, message_writer=Collected(), parse_env_config=False)
+    bookmarks = Bookmarks(checked(state or {}))
+    return StoreRun(
+        config=config,
+        state_of=lambda shop_id: bookmarks.state_of(shop_id, alone=True),
+        catalog=catalog,
+        message_writer=Collected(),
+        parse_env_config=False,
+    )
 
 
 def read(shop: Shop, state: Message | None = None, catalog: Message | None = None, **more: Any) -> Run:

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.bulk import BulkOperations
 from tap_shopify_orders.shopify.client import API_VERSION
+from tap_shopify_orders.side_by_side import Stop
 from tap_shopify_orders.store_run import StoreRun
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
@@ -123,6 +124,8 @@ def bulk_tap(
     more.setdefault("catalog", catalog_of(shop, streams=ORDERS_ONLY))
     tap = tap_for(shop, state, **{"method": "bulk", **more})
     tap.store.bulk = Watched(tap.store.client, clock, meanwhile or Meanwhile())
+    if isinstance(clock, Signalling):
+        clock.stop = tap.stop
     tap.streams["orders"].operation_records = records  # type: ignore[attr-defined]  # it is an Orders
     return tap
 
@@ -193,11 +196,13 @@ def test_what_is_asked_for_keeps_the_rules_of_bulk_operations(small: Shop) -> No
     schema = schema_of(API_VERSION)
     node = schema.type_map["Node"]
     for name, stream in tap_for(small).streams.items():
-        every, of_nodes = (stream._forms() * 2)[:2]  # type: ignore[attr-defined]  # noqa: SLF001  # the two ways to ask
+        if name == "sales_by_day":
+            continue
+        every, *_, of_nodes = stream._forms() * 2  # type: ignore[attr-defined]  # noqa: SLF001  # the ways to ask
         for form, nodes_only in ((every, False), (of_nodes, True)):
             text = form.text(stream.window)  # type: ignore[attr-defined]  # it is a ShopStream
             assert complaints(schema, text, read_document(API_VERSION, text), nodes_only=nodes_only) == []
-        assert (name, set(of_nodes.nested)) in (("customers", set()), ("orders", {"line_items"}))
+        assert (name, set(of_nodes.nested)) in (("customers", set()), ("orders", {("line_items",)}))
     assert node in schema.type_map["LineItem"].interfaces  # type: ignore[attr-defined]  # an object type
 
 
@@ -374,7 +379,7 @@ def test_a_server_that_knows_no_parts_sends_all_again(small: Shop) -> None:
         (Reply(path=BULK_FILE, status=400, body="<Code>ExpiredToken</Code>"), "isn't there any more (status 400)"),
         (Reply(path=BULK_FILE, status=403), "isn't there any more (status 403)"),
         (Reply(path=BULK_FILE, status=200, body=""), "has 0 of"),
-        (Reply(path=BULK_FILE, status=200, body='{"id": "gid://'), "isn't JSON"),
+        (Reply(path=BULK_FILE, status=200, body='{"id": "gid://'), "isn't as it should be"),
     ],
     ids=["expired link", "forbidden link", "no rows", "half a row"],
 )
@@ -408,7 +413,7 @@ def test_a_result_that_is_not_whole_when_it_is_fetched_ahead_is_asked_for_again(
 
 def test_a_search_that_shopify_ignores_in_part_gets_no_bulk_operation(small: Shop, clock: Clock) -> None:
     tap = bulk_tap(small, clock)
-    _ = tap.counts
+    _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     page = {"pageInfo": {"hasNextPage": False}, "nodes": []}
     warning = {
         "path": ["page"],
@@ -506,15 +511,19 @@ def test_a_submission_that_never_arrived_is_made_again(small: Shop, clock: Clock
 
 
 class Signalling(Clock):
-    """Sends this process a signal when the tap has waited so often."""
+    """Asks the run to stop, as a signal does, when the tap has waited so often."""
 
     left = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop = Stop()
 
     def sleep(self, seconds: float) -> None:
         super().sleep(seconds)
         self.left -= 1
         if not self.left:
-            signal.raise_signal(signal.SIGTERM)
+            self.stop.signal = signal.SIGTERM
 
 
 def test_a_run_that_ends_while_it_waits_is_picked_up_and_nothing_is_submitted_twice() -> None:
@@ -545,17 +554,22 @@ def test_what_changes_between_two_runs_comes_after_what_was_picked_up() -> None:
 
 
 class Interrupting(Collected):
-    """Sends this process a signal while it writes the tenth record."""
+    """Asks the run to stop, as a signal does, while it writes the tenth record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop = Stop()
 
     def write_message(self, message: Any) -> None:
         super().write_message(message)
         if len([one for one in self.messages if one["type"] == "RECORD"]) == 10:
-            signal.raise_signal(signal.SIGTERM)
+            self.stop.signal = signal.SIGTERM
 
 
 def test_a_run_that_ends_within_a_window_goes_on_there(small: Shop, clock: Clock) -> None:
     tap = bulk_tap(small, clock)
-    tap = StoreRun(config=dict(tap.config), catalog=tap.input_catalog, message_writer=Interrupting())
+    writer = Interrupting()
+    tap = StoreRun(config=dict(tap.config), catalog=tap.input_catalog, message_writer=writer, stop=writer.stop)
     first = stopped(tap)
     second = bulk_read(small, clock, first.state)
     assert 0 < len(first.orders) < len(names(small))
@@ -617,8 +631,9 @@ def test_an_order_that_changes_while_operations_run_is_left_to_the_next_run(cloc
         moved = clock() + timedelta(hours=1)
         changes = Meanwhile(waiting=lambda: shop.store.change_order("#1003", moved, note="changed meanwhile"))
         first = bulk_read(shop, clock, meanwhile=changes)
-        clock.sleep(7_200)
-        second = bulk_read(shop, clock, first.state)
+        later = bulk_tap(shop, clock, first.state)
+        later.store.looked = replace(later.store.granted, at=moved + timedelta(hours=1))
+        second = run_tap(later)
         assert set(first.orders) == names(shop) - {"#1003"}
         assert set(second.orders) == {"#1003"}
 

@@ -15,7 +15,7 @@ from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select
 from tests.waiting import wait_until
 
-from .conftest import queries, read, tap_for
+from .conftest import SHOP, queries, read, tap_for
 
 if TYPE_CHECKING:
     from sandbox.shop import Shop
@@ -35,7 +35,7 @@ LONG = 260  # longer than the largest page
     ],
 )
 def test_line_items_that_cannot_be_read_to_the_end_are_no_success(shop: Shop, rest: str, sentence: str) -> None:
-    question = Question.of("orders", select(schema.ORDERS, WANTED.__contains__), "sandbox.myshopify.com")
+    question = Question.of("orders", select(schema.ORDERS, WANTED.__contains__), SHOP)
     lines: dict[str, Any] = {"pageInfo": {"hasNextPage": True, "endCursor": "c"}, "nodes": []}
     node = {"id": "gid://shopify/Order/1", "updated_at": CHANGED, "line_items": lines}
     shop.controls.reply_next(Reply(status=200, body=f'{{"data": {{"rest0": {rest}}}}}'))
@@ -46,7 +46,7 @@ def test_line_items_that_cannot_be_read_to_the_end_are_no_success(shop: Shop, re
 
 
 def test_owners_that_are_not_in_the_answer_are_no_success(shop: Shop) -> None:
-    question = Question.of("orders", select(schema.ORDERS, WANTED.__contains__), "sandbox.myshopify.com")
+    question = Question.of("orders", select(schema.ORDERS, WANTED.__contains__), SHOP)
     node = question.reader.node(json.dumps({"id": "gid://shopify/Order/1", "updated_at": CHANGED}).encode())
     shop.controls.reply_next(Reply(status=200, body='{"data": {"nodes": []}}'))
     with pytest.raises(RunError, match="lacks what was asked for by id"):

@@ -248,7 +248,7 @@ def test_a_run_with_a_bookmark_needs_no_probe(shop: Shop) -> None:
     ],
 )
 def test_the_two_causes_of_denial_have_opposite_remedies(message: str, remedy: str) -> None:
-    sentence = store.explain("orders", Denied([(("page", "nodes", "customer", "email"), message)]))
+    sentence = store.denial("orders", Denied([(("page", "nodes", "customer", "email"), message)]))
     assert remedy in sentence
     assert "customer.email" in sentence
 

@@ -1,0 +1,263 @@
+"""Judge of an order: takes its record, returns where the ledger disagrees with the order, and what the order waits for.
+
+The identities are those that Shopify's ledger of sales promises. An identity whose fields weren't selected isn't
+checked. Pure.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from tap_shopify_orders.decoding import decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tap_shopify_orders.records.records import Node
+
+FIRST = "original total"  # the identity that a ledger which was cut short fails
+PENDING = ("pending", "awaiting_response")  # statuses of a transaction that is yet to succeed or fail
+OPEN_RETURNS = ("return_requested", "in_progress", "inspection_complete")
+# Where a parcel is on its way: https://shopify.dev/docs/api/admin-graphql/2026-10/enums/FulfillmentDisplayStatus
+UNDER_WAY = (
+    "attempted_delivery",
+    "carrier_picked_up",
+    "confirmed",
+    "delayed",
+    "in_transit",
+    "label_printed",
+    "label_purchased",
+    "out_for_delivery",
+    "ready_for_pickup",
+)
+# The fields, by their paths in the record, that tell what an order waits for.
+WAITS = frozenset(
+    {
+        ("id",),
+        ("updated_at",),
+        ("return_status",),
+        ("transactions", "id"),
+        ("transactions", "status"),
+        ("fulfillments", "id"),
+        ("fulfillments", "status"),
+        ("fulfillments", "shipment_status"),
+        ("fulfillments", "delivered_at"),
+        ("customer_journey", "ready"),
+    }
+)
+ZERO = Decimal(0)
+
+
+class _Sale(msgspec.Struct):
+    id: int | UnsetType = UNSET
+    line_type: str = ""
+    quantity: int | None = None
+    total_amount: Decimal | UnsetType | None = UNSET
+    line_item_id: int | None = None
+
+
+class _Agreement(msgspec.Struct):
+    kind: str | UnsetType = UNSET
+    happened_at: str = ""
+    sales: list[_Sale] | UnsetType = UNSET
+
+
+class _LineItem(msgspec.Struct):
+    id: int | UnsetType = UNSET
+    name: str | None = None
+    current_quantity: int | UnsetType = UNSET
+
+
+class _Transaction(msgspec.Struct):
+    id: int | UnsetType = UNSET
+    status: str = ""
+
+
+class _Fulfillment(msgspec.Struct):
+    id: int | UnsetType = UNSET
+    status: str = ""
+    shipment_status: str | None = None
+    delivered_at: str | None = None
+
+
+class _Journey(msgspec.Struct):
+    ready: bool = True
+
+
+Amount = Decimal | UnsetType | None
+
+
+class Order(msgspec.Struct):
+    """What is looked at of an order's record."""
+
+    updated_at: str
+    id: int = 0
+    name: str = ""
+    agreements: list[_Agreement] | UnsetType = UNSET
+    line_items: list[_LineItem] = []
+    original_total_price: Amount = UNSET
+    current_total_price: Amount = UNSET
+    refund_discrepancy: Amount = UNSET
+    net_payment: Amount = UNSET
+    total_outstanding: Amount = UNSET
+    total_cash_rounding_payment: Amount = UNSET
+    total_cash_rounding_refund: Amount = UNSET
+    transactions: list[_Transaction] = []
+    fulfillments: list[_Fulfillment] = []
+    return_status: str | None = None
+    customer_journey: _Journey | None = None
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """What may still change without the order's `updated_at` moving; empty if the order is final so far."""
+        reasons = {
+            "attribution": self.customer_journey is not None and not self.customer_journey.ready,
+            "payment": any(transaction.status in PENDING for transaction in self.transactions),
+            "return": self.return_status in OPEN_RETURNS,
+            "delivery": any(map(_is_under_way, self.fulfillments)),
+        }
+        return tuple(reason for reason, holds in reasons.items() if holds)
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of what the order may wait for: it differs once something of that has changed."""
+        facts = (
+            self.updated_at,
+            self.return_status,
+            self.customer_journey and self.customer_journey.ready,
+            sorted((str(transaction.id), transaction.status) for transaction in self.transactions),
+            sorted(
+                (str(parcel.id), parcel.status, parcel.shipment_status, parcel.delivered_at)
+                for parcel in self.fulfillments
+            ),
+        )
+        return blake2b(msgspec.json.encode(facts), digest_size=6).hexdigest()
+
+
+class Disagreement(NamedTuple):
+    """An identity that doesn't hold: its name, and how in a sentence."""
+
+    identity: str
+    sentence: str
+
+
+_DISCOUNTS = ("before", "after")
+_decimal = msgspec.json.Decoder(Decimal)
+_order = msgspec.json.Decoder(Order)
+
+
+def order_of(json: msgspec.Raw) -> Order:
+    """Return what is looked at of a record."""
+    return decoded(json, _order)
+
+
+def disagreements(order: Order) -> list[Disagreement]:
+    """Return where an order's ledger disagrees with the order, each by how much.
+
+    An order without a ledger has no first agreement: that is `ledger`, and nothing else is checked.
+    """
+    agreements = order.agreements
+    if agreements is UNSET:
+        return []
+    if not agreements:
+        return [Disagreement("ledger", f"Order {order.name} has no ledger of sales.")]
+    if any(agreement.sales is UNSET or agreement.kind is UNSET for agreement in agreements):
+        return []
+    return [*_amounts(order, agreements), *_quantities(order, agreements), *_forms(order, agreements)]
+
+
+def _amounts(order: Order, agreements: list[_Agreement]) -> Iterator[Disagreement]:
+    """Check the sums; only in the shop's currency, as the other is allocated apart."""
+    sales = _sales(agreements)
+    if any(sale.total_amount is UNSET for sale in sales):
+        return
+    first = _total(_sales(agreement for agreement in agreements if agreement.kind == "OrderAgreement"))
+    adjusted = _total(sale for sale in sales if sale.line_type == "adjustment")
+    everything = _total(sales)
+    rounding = _sum(order.total_cash_rounding_payment, order.total_cash_rounding_refund)
+    paid = _sum(order.net_payment, order.total_outstanding)
+    checks = (
+        (FIRST, "the sales that placed it", first, order.original_total_price),
+        ("current total", "its sales without adjustments", everything - adjusted, order.current_total_price),
+        ("refund discrepancy", "its adjustments", adjusted, order.refund_discrepancy),
+        ("payments", "all its sales", everything, paid),
+    )
+    for identity, what, found, expected in checks:
+        if not isinstance(expected, Decimal):
+            continue
+        gap = found - expected
+        if gap and not (identity == "payments" and isinstance(rounding, Decimal) and abs(gap) == abs(rounding)):
+            yield Disagreement(
+                identity, f"Order {order.name}: {what} come to {found:f}, its {identity} is {expected:f} ({gap:+f})."
+            )
+
+
+def _quantities(order: Order, agreements: list[_Agreement]) -> Iterator[Disagreement]:
+    moved: dict[int, int] = {}
+    for sale in _sales(agreements):
+        if sale.line_type == "product" and sale.line_item_id is not None:
+            moved[sale.line_item_id] = moved.get(sale.line_item_id, 0) + (sale.quantity or 0)
+    for line in order.line_items:
+        if line.id is UNSET or line.current_quantity is UNSET or line.id not in moved:
+            continue
+        gap = moved[line.id] - line.current_quantity
+        if gap:
+            yield Disagreement(
+                "quantities",
+                f"Order {order.name}: the sales of line item {line.id} come to {moved[line.id]} units, the order has"
+                f" {line.current_quantity} ({gap:+d}).",
+            )
+
+
+def _forms(order: Order, agreements: list[_Agreement]) -> Iterator[Disagreement]:
+    placed = sum(agreement.kind == "OrderAgreement" for agreement in agreements)
+    if placed != 1:
+        yield Disagreement("agreements", f"Order {order.name}: {placed} agreements placed it, not 1.")
+    ids = [sale.id for sale in _sales(agreements) if sale.id is not UNSET]
+    if len(ids) > len({*ids}):
+        yield Disagreement("sales", f"Order {order.name}: {len(ids) - len({*ids})} sales are listed twice.")
+    if late := sum(agreement.happened_at > order.updated_at for agreement in agreements):
+        yield Disagreement("moments", f"Order {order.name}: {late} agreements are later than its last change.")
+
+
+def _sales(agreements: Iterable[_Agreement]) -> list[_Sale]:
+    return [sale for agreement in agreements for sale in agreement.sales or ()]
+
+
+def _total(sales: Iterable[_Sale]) -> Decimal:
+    return sum((sale.total_amount or ZERO for sale in sales), ZERO)
+
+
+def _sum(*amounts: Amount) -> Amount:
+    """Return the sum of amounts; UNSET if one of them wasn't selected."""
+    known = [amount for amount in amounts if isinstance(amount, Decimal)]
+    return sum(known, ZERO) if len(known) == len(amounts) else UNSET
+
+
+def _is_under_way(fulfillment: _Fulfillment) -> bool:
+    delivered = fulfillment.delivered_at or fulfillment.status != "success"
+    return not delivered and fulfillment.shipment_status in UNDER_WAY
+
+
+def has_no_discount(node: Node) -> bool:
+    """Say whether it is sure that an order never had a discount: it has no code, and none of its sales has a discount.
+
+    The node is on its way to a record, with all its sales. Where a field isn't there nothing is sure.
+    """
+    try:
+        sales = [sale for agreement in node["agreements"].nodes for sale in agreement["sales"].nodes]
+        amounts = (
+            sale[f"total_discount_amount_{which}_taxes_set"].shop_money.amount for sale in sales for which in _DISCOUNTS
+        )
+        return bool(sales) and not node["discount_codes"] and all(map(_is_nothing, amounts))
+    except AttributeError:
+        return False
+
+
+def _is_nothing(amount: msgspec.Raw) -> bool:
+    return decoded(amount, _decimal) == ZERO
