@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SECONDS_FOR_ANOTHER_WRITER = 60
 CACHE_KIB = 32_768
+PAGES_OF_THE_LOG = 8_192  # 32 MiB: uuids lie all over the table, so that a page is often written again
 FACTS = "SELECT uuid, digest, sent_as, resend FROM posthog_receipts_fact WHERE project = ? AND uuid IN ({})"
 PERSONS = "SELECT key, digest FROM posthog_receipts_person WHERE project = ? AND key IN ({})"
 DISTINCT_IDS = "SELECT key, distinct_id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
@@ -67,6 +68,7 @@ class SqliteStore(Store):
                 # back is sent again.
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = NORMAL")
+                self._database.execute(f"PRAGMA wal_autocheckpoint = {PAGES_OF_THE_LOG}")
                 self._make_tables()
             self.project = self._project_of(key, is_read_only=is_read_only)
         except sqlite3.Error as error:
