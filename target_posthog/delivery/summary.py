@@ -11,11 +11,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.distinct_ids import DistinctIds
 from target_posthog.mapping.event import REVENUE, is_identified, money_in
+from target_posthog.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -94,8 +94,8 @@ class Summary:
         self.not_resent_again[candidate.event["event"]] += 1
 
     @property
-    def persons(self) -> int:
-        """The number of persons that the events are about: their ids, less those that were linked to another."""
+    def persons(self) -> int | None:
+        """The number of persons that the events are about, or None: their ids, less those linked to another."""
         return self._ids.persons
 
     def as_json(self, client: Client) -> dict[str, Any]:
@@ -158,9 +158,10 @@ class Summary:
     def lines(self, client: Client) -> Iterator[str]:
         """Yield the summary line by line, the total first."""
         summary = self.as_json(client)
+        persons = "an unknown number of" if summary["persons"] is None else f"{summary['persons']:,}"
         yield (
             f"{self.accepted.total():,} events accepted by PostHog, of {self.records.total():,} records and "
-            f"{summary['persons']:,} persons, in {summary['seconds']:,} s "
+            f"{persons} persons, in {summary['seconds']:,} s "
             f"({client.requests:,} requests, {client.retries:,} retries)"
         )
         if self.already_there:
@@ -197,5 +198,5 @@ class Summary:
             yield f"  persons that PostHog has not brought up to date, sent again in vain: {named}"
 
     def write(self, path: str, client: Client) -> None:
-        """Write the summary as a JSON file; raises OSError."""
-        Path(path).write_text(json.dumps(self.as_json(client), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        """Write the summary as a JSON file, whole or not at all; raises OSError."""
+        write_whole(path, json.dumps(self.as_json(client), indent=2, ensure_ascii=False) + "\n")

@@ -48,6 +48,7 @@ class PostHogDestination:
     """
 
     def __init__(self, settings: Mapping[str, Any], meanings: Meanings) -> None:
+        self._meanings = meanings
         self.summary = Summary(meanings.money)
         self._client = Client(
             settings["api_key"],
@@ -100,7 +101,8 @@ class PostHogDestination:
         if not outcome.events and not outcome.invalid:
             return
         raw = msgspec.Raw(msgspec.json.encode(record)) if self._dead_letters else None
-        source = Source(origin, key_name(record, origin.key_properties), raw)
+        shown = self._meanings.shown_keys(origin.stream_name)
+        source = Source(origin, key_name(record, origin.key_properties, shown), raw)
         if outcome.invalid:
             self._set_aside(source, outcome.invalid)
             return
@@ -119,7 +121,12 @@ class PostHogDestination:
             raise RunError(f"{sentence}; correct it, or set `dead_letter_path` to go on without such records")
         try:
             self._dead_letters.keep(
-                origin.stream_name, origin.original_schema, origin.key_properties, source.record, reason
+                origin.stream_name,
+                origin.original_schema,
+                origin.key_properties,
+                source.record,
+                reason,
+                name=source.name,
             )
         except OSError as error:
             raise RunError(

@@ -20,6 +20,7 @@ from target_posthog.mapping.language.compiler import Compiler
 from target_posthog.mapping.language.expressions import ANYTHING
 from target_posthog.mapping.language.functions import JSON, canonical
 from target_posthog.mapping.likely import rule_for_unmapped, time_of
+from target_posthog.mapping.plain_yaml import PlainDataError, check_size
 from target_posthog.mapping.rule import ALWAYS_TRUE, NO_FIELDS, RecordError, Rule, Silence, rule_name
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.compiler import Record
     from target_posthog.mapping.language.expressions import Schema
+    from target_posthog.mapping.language.functions import JSON
     from target_posthog.mapping.rule import Spec
 
 UNSAID = ("about", "origin")  # of a rule: what doesn't change its events
@@ -129,7 +131,12 @@ class Meanings:
         self.identity: str = settings["identity"]
         self._unmapped: str = settings["unmapped"]
         self.document = load(self.name)
-        streams = combined(self.document["streams"], settings.get("mappings") or {})
+        changes = settings.get("mappings") or {}
+        try:
+            check_size(changes)
+        except PlainDataError as error:
+            raise RuleError(f"`mappings` {error}") from None
+        streams = combined(self.document["streams"], changes)
         self.streams = grouped(streams, self.document["groups"]) if settings["groups"] else streams
         for stream, rules in self.streams.items():
             StreamMapping(stream, active(rules), identity=self.identity)
@@ -137,7 +144,12 @@ class Meanings:
         if not all(isinstance(name, str) for pair in self.money.items() for name in pair):
             raise RuleError("`mapping`: `money` names properties, each with the property of its currency")
         self.personal = {name for name, entry in self.document["glossary"].items() if entry.get("personal")}
+        self._shown = {stream: _shown_of(stream, naming) for stream, naming in self.document["records"].items()}
         self._warned_of: set[str] = set()
+
+    def shown_keys(self, stream: str) -> frozenset[str]:
+        """Return the key properties of a stream whose values may stand in a log, as they are no personal data."""
+        return self._shown.get(stream, frozenset())
 
     @property
     def fingerprint(self) -> str:
@@ -218,6 +230,13 @@ def _warning(stream: str, rule: Spec, schema: Schema) -> tuple[str, ...]:
     written = {"event": stream, "distinct_id": ["<a field>"], "timestamp": timestamp, "key": rule["key"]}
     places = (json.dumps({stream: [{**written, "properties": "@"}]}), json.dumps({stream: []}))
     return (NO_RULE, stream, time.field, *places) if time else (NO_TIME, stream, *places)
+
+
+def _shown_of(stream: str, naming: Mapping[str, JSON]) -> frozenset[str]:
+    shown = naming.get("shown", [])
+    if not isinstance(shown, list) or not all(isinstance(key, str) for key in shown):
+        raise RuleError(f"`records` of the mapping, stream `{stream}`: `shown` is a list of key properties")
+    return frozenset(shown)
 
 
 def _without_words(rule: Spec) -> Spec:

@@ -93,7 +93,7 @@ class PreviewDestination:
                 self._file.add_event(self._row_of(outgoing.event, item.rule, there=False))
         for candidate in self._there:
             self._file.add_event(self._row_of(candidate.event, candidate.rule, there=True))
-        key_words = key_name(record, origin.key_properties)
+        key_words = key_name(record, origin.key_properties, self._meanings.shown_keys(origin.stream_name))
         name = naming.name(record) or key_words
         personal = self._personal_values(origin.stream_name, record, [made.event for made in outcome.events])
         row = {
@@ -109,8 +109,10 @@ class PreviewDestination:
             "personal": stand_ins(personal, self._secret),
         }
         self._file.add("record", row)
-        words = (name, key_words, *keys, *naming.words(record))
-        self._file.add_words(self._records, {plain(str(word)) for word in words if word is not None})
+        words = (name, key_words, key_name(record, origin.key_properties, origin.key_properties), *keys)
+        self._file.add_words(
+            self._records, {plain(str(word)) for word in (*words, *naming.words(record)) if word is not None}
+        )
 
     def _row_of(self, event: Event, rule: str, *, there: bool) -> dict[str, Any]:
         money = money_in(event["properties"], self._meanings.money)

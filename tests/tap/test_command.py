@@ -105,6 +105,12 @@ def test_a_run_ends_with_what_it_read_and_what_that_took(shop: Shop, command: Ca
     assert f"with {len(queries(shop))} queries of " in last
 
 
+def test_lines_for_the_sdks_developers_are_left_to_debug(shop: Shop, command: Callable[..., Run]) -> None:
+    quiet = command(settings(shop)).log
+    assert [line for line in quiet.splitlines() if "METRIC" in line or "Skipping parse" in line] == []
+    assert "METRIC" in command(settings(shop), env={"TAP_SHOPIFY_ORDERS_LOGLEVEL": "DEBUG"}).log
+
+
 def test_discovery_needs_no_settings(command: Callable[..., Run]) -> None:
     assert command(None, "--discover").code == 0
 
@@ -143,7 +149,7 @@ def test_the_test_option_names_a_missing_setting(command: Callable[..., Run]) ->
 
 def test_the_schema_test_option_writes_schemas_only(shop: Shop, command: Callable[..., Run]) -> None:
     run = command(settings(shop), "--test=schema")
-    assert [one["type"] for one in run.messages] == ["SCHEMA", "SCHEMA"]
+    assert [one["type"] for one in run.messages] == ["SCHEMA", "SCHEMA", "SCHEMA"]
 
 
 def wait_until_full(pipe: int) -> None:

@@ -33,7 +33,7 @@ class Request(NamedTuple):
     query: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # whatever it is
         """Return the body as a JSON value."""
         return json.loads(self.body)
 
