@@ -165,10 +165,10 @@ def test_the_stream_map_of_the_page_makes_numbers_of_money(store: Any, tmp_path:
     assert all("line_items" in one for one in rows), "the other fields stay"
 
 
-def test_no_two_flattened_names_are_alike_and_one_is_long() -> None:
+def test_no_two_flattened_names_are_alike_and_the_long_ones_are_on_the_page() -> None:
     for fields in (ORDERS, CUSTOMERS):
         names = list(flattened(stream_schema(fields)))
-        assert len({name.lower() for name in names}) == len(names)
+        assert len({name.lower()[:LONGEST_NAME] for name in names}) == len(names)
         assert [name for name in names if len(name) > LONGEST_NAME and name not in PAGE.read_text("utf-8")] == []
 
 
