@@ -138,7 +138,7 @@ DECLARED: dict[str, dict[str, dict[str, Any]]] = {
         "profiles": {"id": TEXT, "attributes": {"type": "object", "properties": {}}},
     },
 }
-KEYS = {"stargazers": ["user_id", "repo_id"]}
+KEYS_OF = {"stargazers": ["user_id", "repo_id"]}
 
 
 def run(runs: Runs, posthog: PostHog, example: str, rows: dict[str, list[dict[str, Any]]]) -> None:
@@ -146,7 +146,7 @@ def run(runs: Runs, posthog: PostHog, example: str, rows: dict[str, list[dict[st
     told: list[dict[str, Any]] = []
     for stream, records in rows.items():
         schema = {"type": "object", "properties": DECLARED[example][stream]}
-        keys = KEYS.get(stream, ["id"])
+        keys = KEYS_OF.get(stream, ["id"])
         told.append({"type": "SCHEMA", "stream": stream, "key_properties": keys, "schema": schema})
         told += [{"type": "RECORD", "stream": stream, "record": one} for one in records]
     for _ in range(2):
