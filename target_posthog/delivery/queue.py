@@ -174,7 +174,7 @@ class Queue:
     @property
     def skipped_persons(self) -> list[object]:
         """The sources of the person changes that PostHog has skipped, and not applied since."""
-        return [item.source for _, _, item in self._skipped_persons.left]
+        return [item.source for item in self._skipped_persons.left]
 
     def _check_number(self, events: int) -> None:
         sent = self._summary.accepted.total()

@@ -6,13 +6,14 @@ from, so such a receipt has none; the first run that meets the record again find
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from target_posthog.mapping.event import PERSON_EVENTS
-from target_posthog.posthog.query_api import FIRST_DAY, day_after
-from target_posthog.receipts.sifter import sent_as
+from target_posthog.mapping.event import ALWAYS, PERSON_EVENTS
+from target_posthog.posthog.hogql import moment, raw, text
+from target_posthog.posthog.stored_events import rows_by_uuid, stored_events
+from target_posthog.receipts.sifter import seconds_of, sent_as
 from target_posthog.receipts.store import MOST_IN_A_STATEMENT, Fact
 
 if TYPE_CHECKING:
@@ -23,19 +24,22 @@ if TYPE_CHECKING:
 
 UNKNOWN_RULE = ""
 REBUILT = "distinct id: "  # in place of the entity that PostHog doesn't name
+LIB = ALWAYS["$lib"]
+FIRST_DAY = datetime(2006, 1, 1, tzinfo=timezone.utc)  # before the first Shopify store
 VERSION_OF_OURS = 5  # of the uuids of this target's events
-EVENTS = """
-select toUnixTimestamp(timestamp) as at, toString(uuid) as id, event, distinct_id
+QUESTION = "target-posthog: receipts"
+MOST_NAMES = 10_000
+NAMES = """
+select event, count() as number
 from events
-where properties.`$lib` = 'target-posthog'
-  and timestamp >= toDateTime('{first}') and timestamp < toDateTime('{end}T00:00:00Z'){after}
-order by at, id"""
+where {lib} = {ours} and timestamp >= {first} and timestamp < {end}
+group by event
+limit {limit}"""
 OLDEST = """
 select min(toUnixTimestamp(timestamp)) as oldest
 from events
-where timestamp >= toDateTime('{first}T00:00:00Z') and timestamp < toDateTime('{end}T00:00:00Z')"""
-AFTER = """
-  and (toUnixTimestamp(timestamp) > {at} or (toUnixTimestamp(timestamp) = {at} and toString(uuid) > '{id}'))"""
+where timestamp >= {first} and timestamp < {end}
+limit 1"""
 
 
 def rebuild(api: QueryApi, store: Store) -> tuple[int, int]:
@@ -58,7 +62,8 @@ def missing(api: QueryApi, store: Store, before: int) -> Iterator[Fact]:
 
     What lies before the time of the oldest event that PostHog shows isn't missing: it may be beyond its retention.
     """
-    ((oldest,),) = api.rows(OLDEST.format(first=FIRST_DAY, end=day_after("")))
+    first, end = _all_time()
+    ((oldest,),) = api.rows(OLDEST.format(first=moment(first), end=moment(end)), QUESTION)
     part: list[Fact] = []
     for fact in store.export():
         if oldest is None or not int(oldest) <= fact.at < before:
@@ -73,25 +78,28 @@ def missing(api: QueryApi, store: Store, before: int) -> Iterator[Fact]:
 def _not_in(api: QueryApi, facts: Sequence[Fact]) -> Iterator[Fact]:
     if not facts:
         return
-    days = [_iso(fact.at)[:10] for fact in facts]
-    known = api.events_known((str(UUID(bytes=fact.uuid)) for fact in facts), min(days), max(days))
+    events = [{"event": fact.event, "uuid": str(UUID(bytes=fact.uuid)), "timestamp": _iso(fact.at)} for fact in facts]
+    known = rows_by_uuid(api, events)
     yield from (fact for fact in facts if str(UUID(bytes=fact.uuid)) not in known)
 
 
 def _facts(api: QueryApi) -> Iterator[Fact]:
-    end = day_after("")
-
-    def query(last: list[Any] | None) -> str:
-        if last is None:
-            return EVENTS.format(first=f"{FIRST_DAY}T00:00:00Z", end=end, after="")
-        return EVENTS.format(first=_iso(last[0]), end=end, after=AFTER.format(at=int(last[0]), id=last[1]))
-
-    for at, id_, event, distinct_id in api.pages(query, 2):
-        uuid = UUID(id_)
-        if event in PERSON_EVENTS or uuid.version != VERSION_OF_OURS:
+    first, end = _all_time()
+    query = NAMES.format(lib=raw("$lib"), ours=text(f'"{LIB}"'), first=moment(first), end=moment(end), limit=MOST_NAMES)
+    names = {name for name, _ in api.rows(query, QUESTION)} - PERSON_EVENTS
+    for stored in stored_events(api, names, first, end, properties=["$lib"]):
+        uuid = UUID(stored.uuid)
+        if stored.properties["$lib"] != LIB or uuid.version != VERSION_OF_OURS:
             continue
-        whose = sent_as(event, distinct_id, _iso(at)[:10])
-        yield Fact(uuid.bytes, UNKNOWN_RULE, event, f"{REBUILT}{distinct_id}", distinct_id, whose, int(at), None)
+        day = stored.timestamp[:10]
+        whose = sent_as(stored.event, stored.distinct_id, day)
+        at = seconds_of(stored.timestamp)
+        owner = f"{REBUILT}{stored.distinct_id}"
+        yield Fact(uuid.bytes, UNKNOWN_RULE, stored.event, owner, stored.distinct_id, whose, at, None)
+
+
+def _all_time() -> tuple[datetime, datetime]:
+    return FIRST_DAY, datetime.now(timezone.utc) + timedelta(days=1)
 
 
 def _iso(seconds: int) -> str:

@@ -243,3 +243,11 @@ def test_no_answer_makes_a_traceback_or_an_acknowledgement_that_is_none(
         return
     acknowledged = UUID not in sent.refused
     assert not acknowledged or any(word in raw for word in (b'"ok"', b'"warning"', b'"Ok"', b'"status": 1'))
+
+
+def test_a_proxy_is_asked_for_the_host_and_its_answers_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with speaking(dripping_body) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("NO_PROXY", "")
+        with pytest.raises(DeadlineError):
+            Session(most_bytes=1000).post("http://posthog.example/batch/", data=b"x", timeout=DEADLINE_SECONDS)
