@@ -7,6 +7,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/pair
 ENV PATH=/opt/pair/bin:$PATH
 WORKDIR /build
+# The context has no tags to take the version from: --build-arg VERSION=1.2.3.
+ARG VERSION=0.9.0.dev0
+ENV SETUPTOOLS_SCM_PRETEND_VERSION=$VERSION
 COPY orchestrate/requirements-image.txt .
 RUN pip install --require-hashes --no-deps --requirement requirements-image.txt
 COPY . .
@@ -15,15 +18,19 @@ RUN pip install --no-deps --no-build-isolation .
 FROM ${PYTHON}
 COPY --from=build /opt/pair /opt/pair
 WORKDIR /project
-COPY meltano.yml .
-# Nothing is written here: the state goes to the backend, what a run needs for itself to /tmp.
+COPY meltano.yml ./
+COPY shop.meltano.example.yml shop.meltano.yml
+COPY plugins plugins
+# Nothing is written here: the state goes to the backend, the receipts to a PostgreSQL (TARGET_POSTHOG_RECEIPTS), what a run
+# needs for itself to /tmp.
 ENV PATH=/opt/pair/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     MELTANO_ENVIRONMENT=prod \
     MELTANO_SYS_DIR_ROOT=/tmp/meltano \
     MELTANO_CLI_DISABLE_VERSION_CHECK=true \
-    MELTANO_CLI_LOG_FORMAT=uncolored
+    MELTANO_CLI_LOG_FORMAT=uncolored \
+    TARGET_POSTHOG_RECEIPTS=
 USER 10001:10001
 # A run ends by itself: its exit code is its health.
 HEALTHCHECK NONE

@@ -133,6 +133,8 @@ class Bench:
         projects = [Path(mkdtemp(dir=self._folder)) for _ in range(self._times)]
         for project in projects:
             shutil.copy(HERE.parent / "meltano.yml", project)
+            shutil.copy(HERE.parent / "shop.meltano.example.yml", project / "shop.meltano.yml")
+            shutil.copytree(HERE.parent / "plugins", project / "plugins")
         rows = []
         loads = {"meltano run": self._all, "meltano run, nothing changed": Load()}
         for name, load in ({"meltano run, 40 fields": self._few} if few_fields else loads).items():
@@ -146,11 +148,11 @@ class Bench:
         """Run the pair for eight stores: in one run, and in a run for each at the same time."""
         urls = {f"store-{number}": f"{self._servers.shop}/store-{number}/admin" for number in range(1, STORES + 1)}
         shared = {"start_date": self._servers.since, "method": method}
-        entries = [{"store": name, "admin_url": url, "access_token_env": "TOKEN"} for name, url in urls.items()]
+        entries = [{"store": name, "admin_url": url, "access_token_env": "SHOPIFY_TOKEN"} for name, url in urls.items()]
         self._settings("stores", **shared, stores=entries)
         for name, url in urls.items():
             self._settings(name, **shared, store=name, admin_url=url, access_token=TOKEN)
-        environment = {**os.environ, "TOKEN": TOKEN}
+        environment = {**os.environ, "SHOPIFY_TOKEN": TOKEN}
         one = [self._tap_by("stores"), self._target]
         each = [[self._tap_by(name), self._target] for name in urls]
         load = self._all._replace(stores=STORES)

@@ -1,6 +1,7 @@
-"""The generated parts of the documents, in: the code; out: settings in meltano.yml, tables in docs/.
+"""Generated documents: the plugins' definitions for Meltano, the reference of settings, tables and pages in docs/.
 
-`make docs` writes them, `tests/test_documents.py` compares them. A generated part stands between two comments.
+`make docs` writes them from the code, `tests/test_documents.py` compares them. In a document that is written by hand a
+generated part stands between two comments.
 """
 
 from __future__ import annotations
@@ -15,14 +16,44 @@ from typing import Any
 import yaml
 
 from tap_shopify_orders.tap import TapShopifyOrders
+from target_posthog.commands.init import streams_of
 from target_posthog.mapping.document import load, shipped_names
+from target_posthog.mapping.draft import draft
 from target_posthog.mapping.language.functions import FUNCTIONS
 from target_posthog.mapping.rule import rule_name
 from target_posthog.singer.target import TargetPostHog
 
 ROOT = Path(__file__).parent.parent
+PROJECT_DEFAULTS = {
+    "receipts": "$MELTANO_PROJECT_ROOT/.receipts/receipts.sqlite"
+}  # also where no environment is active
 PLUGINS = {"tap-shopify-orders": TapShopifyOrders, "target-posthog": TargetPostHog}
-PARTLY_GENERATED = [Path("meltano.yml"), Path("docs/operating.md"), Path("docs/mapping.md")]
+PARTLY_GENERATED = [Path("docs/mapping.md")]
+REPOSITORY = "https://github.com/shopify-posthog/shopify-posthog"
+VARIANT = "shopify-posthog"
+# What Meltano and its Hub know of a plugin besides its settings: https://docs.meltano.com/reference/plugin-definition-syntax.
+ABOUT: dict[str, dict[str, Any]] = {
+    "tap-shopify-orders": {
+        "plugin_type": "extractors",
+        "label": "Shopify orders and customers",
+        "description": "Customers and orders of one or several Shopify stores, complete, from the Admin API.",
+        "settings_group_validation": [["store", "access_token"], ["store", "client_id", "client_secret"], ["stores"]],
+    },
+    "target-posthog": {
+        "plugin_type": "loaders",
+        "label": "PostHog",
+        "description": "Records of any tap as events and persons in PostHog, each once, at its time.",
+        "settings_group_validation": [["api_key"], ["preview_path"]],
+        "commands": {
+            "init": {"args": "init", "description": "A mapping to start from, of what a tap has written."},
+            "plan": {"args": "plan", "description": "What the last preview would send."},
+            "explain": {"args": "explain", "description": "What becomes of an order or a customer, and why."},
+            "reconcile": {"args": "reconcile", "description": "Whether shop, plan and PostHog agree, day by day."},
+            "receipts": {"args": "receipts", "description": "What PostHog has acknowledged, by the receipts."},
+            "resend": {"args": "resend", "description": "Mark facts to be sent again by the next full refresh."},
+        },
+    },
+}
 KINDS = {"string": "string", "integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
 
 
@@ -45,8 +76,46 @@ def meltano_settings(plugin: type[TapShopifyOrders | TargetPostHog]) -> list[dic
             setting["sensitive"] = True
         if "default" in schema:
             setting["value"] = schema["default"]
+        if name in PROJECT_DEFAULTS:
+            setting["value"] = PROJECT_DEFAULTS[name]
         settings.append({key: value for key, value in setting.items() if value is not None})
     return settings
+
+
+def definition(name: str) -> dict[str, Any]:
+    """Return a plugin's definition, as `meltano add --from-ref` and Meltano's Hub take it."""
+    plugin = PLUGINS[name]
+    about = {key: value for key, value in ABOUT[name].items() if key != "plugin_type"}
+    return {
+        "name": name,
+        "variant": VARIANT,
+        "namespace": name.replace("-", "_"),
+        "label": about.pop("label"),
+        "description": about.pop("description"),
+        "docs": f"{REPOSITORY}/blob/main/docs/settings.md",
+        "repo": REPOSITORY,
+        "logo_url": f"{REPOSITORY}/raw/main/sandbox/posthog/pages/static/icon.svg",
+        "pip_url": "shopify-posthog",
+        "executable": name,
+        "keywords": ["meltano_sdk", "shopify" if name.startswith("tap") else "posthog"],
+        "capabilities": sorted(capability.value for capability in plugin.capabilities),
+        **about,
+        "settings": meltano_settings(plugin),
+    }
+
+
+def lock(name: str) -> dict[str, Any]:
+    """Return the definition as this project locks it, without a `pip_url`: it is run from the project's environment."""
+    return {"plugin_type": ABOUT[name]["plugin_type"], **{k: v for k, v in definition(name).items() if k != "pip_url"}}
+
+
+def settings_page() -> str:
+    """Return docs/settings.md: each setting of both plugins."""
+    lines = [SETTINGS_INTRODUCTION]
+    for name, plugin in PLUGINS.items():
+        groups = (" and ".join(f"`{one}`" for one in group) for group in ABOUT[name]["settings_group_validation"])
+        lines += ["", f"## {name}", "", f"At least {', or '.join(groups)}.", "", settings_table(plugin)]
+    return "\n".join(lines) + "\n"
 
 
 def settings_table(plugin: type[TapShopifyOrders | TargetPostHog]) -> str:
@@ -55,10 +124,26 @@ def settings_table(plugin: type[TapShopifyOrders | TargetPostHog]) -> str:
     required = plugin.config_jsonschema.get("required", [])
     for setting in meltano_settings(plugin):
         default = f"`{setting['value']}`" if "value" in setting else "*needed*" if setting["name"] in required else ""
+        if setting["name"] in PROJECT_DEFAULTS:
+            default = f"none; in a Meltano project {default}"
         options = ", ".join(f"`{one['value']}`" for one in setting.get("options", ()))
         meaning = setting["description"] + (f" One of {options}." if options else "")
         rows.append(f"| `{setting['name']}` | {default} | {meaning} |")
     return "\n".join(rows)
+
+
+SETTINGS_INTRODUCTION = """# Reference of settings
+
+All settings of both plugins, written by `make docs` from the code. There are three ways to set one:
+
+- `meltano config set target-posthog senders 2` writes it into your shop.meltano.yml, for every environment; with
+  `--environment=prod` before `config`, for that one alone;
+- a variable of the environment or a line in `.env`, which comes before the file: `TARGET_POSTHOG_SENDERS=2`,
+  `TAP_SHOPIFY_ORDERS_METHOD=pages`;
+- without Meltano, the JSON file of `--config`.
+
+`meltano config list target-posthog` shows what is set, and where. Keys belong into `.env`, not into a file that git
+keeps."""
 
 
 EVENTS_INTRODUCTION = """# Events
@@ -130,6 +215,20 @@ def examples() -> str:
     return "\n\n".join(f"```yaml\n{one.read_text().rstrip()}\n```" for one in files)
 
 
+def tutorial(text: str, name: str) -> str:
+    """Return the block of docs/mapping.md that stands under a comment."""
+    found = re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```", text, re.DOTALL)
+    if not found:
+        raise ValueError(f"docs/mapping.md has no block of the {name}")
+    return found[1]
+
+
+def first_draft(text: str) -> str:
+    """Return what `target-posthog init` writes of the streams in docs/mapping.md."""
+    lines = tutorial(text, "streams of the tutorial").encode().splitlines()
+    return f"```yaml\n{draft(streams_of(lines), 'streams.singer').rstrip()}\n```"
+
+
 def between(text: str, name: str, content: str) -> str:
     """Return the text with the part between the comments `<name>, written by` and `end of <name>` replaced."""
     here = re.escape(name)
@@ -139,16 +238,21 @@ def between(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda found: f"{found['head']}{content.rstrip()}\n{found['tail']}", text)
 
 
+def as_yaml(value: object) -> str:
+    """Return a value as YAML, in the order in which it was made."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
+
+
 def documents() -> dict[Path, str]:
     """Return each file with generated parts as it should be."""
     texts = {path: (ROOT / path).read_text() for path in PARTLY_GENERATED}
-    for name, plugin in PLUGINS.items():
-        settings = yaml.safe_dump(meltano_settings(plugin), sort_keys=False, allow_unicode=True, width=110)
-        indented = "".join(f"    {line}\n" for line in settings.splitlines())
-        texts[Path("meltano.yml")] = between(texts[Path("meltano.yml")], f"settings of {name}", indented)
-        table = settings_table(plugin)
-        texts[Path("docs/operating.md")] = between(texts[Path("docs/operating.md")], f"settings of {name}", table)
+    for name, about in ABOUT.items():
+        texts[Path("definitions") / f"{name}.yml"] = f"# Written by `make docs`.\n{as_yaml(definition(name))}"
+        locked = json.dumps(lock(name), indent=2, ensure_ascii=False) + "\n"
+        texts[Path("plugins") / about["plugin_type"] / f"{name}--{VARIANT}.lock"] = locked
+    texts[Path("docs/settings.md")] = settings_page()
     mapping = between(texts[Path("docs/mapping.md")], "functions", functions_table())
+    mapping = between(mapping, "draft", first_draft(mapping))
     texts[Path("docs/mapping.md")] = between(mapping, "examples", examples())
     texts[Path("docs/events.md")] = events_page()
     return texts
@@ -156,4 +260,5 @@ def documents() -> dict[Path, str]:
 
 if __name__ == "__main__":
     for path, text in documents().items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(text)

@@ -14,11 +14,12 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from tap_shopify_orders import settings
 from tap_shopify_orders.bookmark import Bookmarks
-from tap_shopify_orders.command import Command, checked_catalog, json_object
+from tap_shopify_orders.command import Command, checked_catalog, json_object, leave_to_debug
 from tap_shopify_orders.output import Output, StoreLines, WholeLines
 from tap_shopify_orders.settings import SETTINGS
 from tap_shopify_orders.side_by_side import SIGNAL_EXIT, SideBySide, Stop
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import click
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
-    from singer_sdk.plugin_base import _ConfigInput
 
 GARBAGE_THRESHOLD_OBJECTS = 20_000  # as many as a page or batch holds, so that it runs for what is left over
 
@@ -128,6 +128,7 @@ class TapShopifyOrders(Tap):
         catalog: IO[str] | None = None,
     ) -> None:
         """Run as the SDK does, but for each store, and look at what is granted before its first message."""
+        leave_to_debug(cls.logger)
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
         tap = cls(
@@ -147,10 +148,11 @@ class TapShopifyOrders(Tap):
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
         """Return the settings of the files that `--config` names; raises RunError for a file that holds none."""
+        config: dict[str, Any] = {}
         for name in value:
             if name != "ENV":  # the SDK's word for the environment
-                json_object("--config", name, Path(name).read_bytes)
-        return super().cb_config(ctx, param, value)
+                config |= json_object("--config", name, Path(name).read_bytes)  # once, as a pipe gives it once
+        return _ConfigInput(config=config, parse_env="ENV" in value)
 
     @classmethod
     @override
@@ -191,8 +193,9 @@ class TapShopifyOrders(Tap):
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings; raises ConfigValidationError with a sentence for each mistake."""
-        found = super()._validate_config(raise_errors=False)
-        errors = [settings.without_secrets(error, self.config) for error in found]
+        self.append_builtin_config(self.config_jsonschema)
+        self._config = {**settings.defaults(self.config_jsonschema), **self._config}
+        errors = [*settings.wrong_kinds(self.config, self.config_jsonschema)]
         if not errors:  # what follows counts on the kinds of the values
             errors += settings.mistakes(self.config, self.config_jsonschema["properties"])
             errors += settings.mistakes_in_stores(self.config, os.environ)

@@ -14,12 +14,12 @@ import msgspec
 from singer_sdk import typing as th
 
 from target_posthog.errors import RunError
-from target_posthog.mapping.document import shipped_names
+from target_posthog.mapping.document import NONE, shipped_names
 from target_posthog.mapping.language.expressions import did_you_mean
 from target_posthog.posthog.client import DEFAULT_HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 ENVIRONMENT = "TARGET_POSTHOG"  # before a setting's name in the environment
 IDENTITIES = ["email", "customer_id", "email_sha256"]
@@ -28,6 +28,9 @@ PROTOCOLS = ["auto", "v1", "batch"]
 # "Below a few thousand events per second": https://posthog.com/docs/migrate. PostHog's own importer sends 5,000.
 CLOUD_HISTORICAL_PER_SECOND = 2_000
 CLOUD = ".posthog.com"
+
+# The SDK reads these itself; the schema that it has for them is none (`"null"` for a type).
+OF_THE_SDK = ("stream_maps", "stream_map_config", "faker_config")
 
 SETTINGS: dict[str, Any] = th.PropertiesList(
     th.Property(
@@ -52,12 +55,12 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         title="Mapping",
         description=(
             "The rules by which records become events: the name of a shipped mapping "
-            f"({', '.join(shipped_names())}) or the path of a YAML file."
+            f"({', '.join(shipped_names())}), `{NONE}` (none but those in `mappings`) or the path of a YAML file."
         ),
     ),
     th.Property(
         "mappings",
-        th.ObjectType(additional_properties=th.ArrayType(th.ObjectType(additional_properties=True))),
+        th.ObjectType(additional_properties=True),
         title="Mappings",
         description="Rules per stream that change the mapping or add to it.",
     ),
@@ -91,6 +94,16 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description=(
             "File for records that can't be delivered, as Singer messages with the reason; without it the first one "
             "ends the run."
+        ),
+    ),
+    th.Property(
+        "receipts",
+        th.StringType,
+        secret=True,
+        title="Receipts",
+        description=(
+            "Where the target remembers which events PostHog has acknowledged, so that none is sent twice: a file "
+            "(SQLite, with personal data), or the URL of a PostgreSQL for runs on several machines."
         ),
     ),
     th.Property(
@@ -134,6 +147,13 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="The project's number in PostHog, for the same commands.",
     ),
     th.Property(
+        "time_zone",
+        th.StringType,
+        default="UTC",
+        title="Time zone",
+        description="The shop's time zone, such as America/New_York, by whose days `reconcile` compares.",
+    ),
+    th.Property(
         "max_events",
         th.IntegerType(minimum=0),
         title="Most events",
@@ -173,20 +193,36 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
 ).to_dict()
 
 
+def with_whole_names(maps: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield stream maps by stream; Meltano takes a name apart at its dots: `a.b` comes as an object `a` with a `b`.
+
+    An object within a stream's map can be nothing else: what the SDK knows there are texts and nulls.
+    """
+    for name, value in maps.items():
+        if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
+            yield from with_whole_names(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", value
+
+
 def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that have a default, with it."""
     return {name: spec["default"] for name, spec in schema["properties"].items() if "default" in spec}
 
 
-def check_config_file(name: str) -> None:
-    """Raise `RunError` for a file of settings that can't be read or has no JSON object; it quotes nothing of it."""
+def config_of(name: str) -> dict[str, Any]:
+    """Return the settings of a file, read once, as a pipe gives them once.
+
+    Raises `RunError` for one that can't be read or has no JSON object; it quotes nothing of it.
+    """
     try:
-        msgspec.json.decode(Path(name).read_bytes(), type=dict)
+        found: dict[str, Any] = msgspec.json.decode(Path(name).read_bytes(), type=dict)
     except OSError as error:
         raise RunError(f"`--config {name}` can't be read: {error.strerror}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         why = str(error) if isinstance(error, msgspec.DecodeError) else "it is no text, or nested too deeply"
         raise RunError(f"`--config {name}` isn't a JSON object: {why}. Write the settings as one.") from None
+    return found
 
 
 def historical_per_second(chosen: int | None, host: str) -> int | None:
@@ -208,7 +244,7 @@ def wrong_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list
                 f"The setting `{name}` is missing (or {ENVIRONMENT}_{name.upper()} in the environment): {description}"
             )
     for name, value in config.items():
-        expected = known.get(name)
+        expected = None if name in OF_THE_SDK else known.get(name)
         if expected and value is not None and not jsonschema_rs.is_valid(expected, value):
             kinds = [kind for kind in expected.get("type", ()) if kind != "null"]
             choice = expected.get("enum")

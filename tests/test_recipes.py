@@ -94,4 +94,4 @@ def test_a_setting_takes_one_property_and_its_pages(copy: Path) -> None:
     assert not passes(copy, DOCUMENTS)
     write_documents(copy)
     assert passes(copy, DOCUMENTS)
-    assert "- name: greeting" in (copy / "meltano.yml").read_text()
+    assert "- name: greeting" in (copy / "definitions/target-posthog.yml").read_text()

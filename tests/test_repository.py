@@ -94,9 +94,19 @@ def test_no_file_names_a_package_host_or_a_machines_path() -> None:
 
 
 def test_the_pins_hold_one_owner_of_the_module_backoff() -> None:
-    pins = (ROOT / "requirements.txt").read_text()
-    assert re.search(r"^python-backoff==", pins, re.MULTILINE)
-    assert re.search(r"^backoff==\S+ ; sys_platform == 'never'", pins, re.MULTILINE)
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        pins = (ROOT / name).read_text()
+        assert re.search(r"^python-backoff==", pins, re.MULTILINE)
+        assert re.search(r"^backoff==\S+ ; sys_platform == 'never'", pins, re.MULTILINE)
+
+
+def test_what_a_run_is_pinned_to_is_what_the_tests_run_with() -> None:
+    run, tests = (
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.txt", "requirements-dev.txt")
+    )
+    assert run.items() <= tests.items()
+    assert not run.keys() & {"pytest", "mypy", "ruff", "selenium"}
 
 
 def test_the_one_backoff_serves_both_libraries() -> None:

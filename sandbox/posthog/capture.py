@@ -43,6 +43,8 @@ class Event(msgspec.Struct):
     properties: dict[str, msgspec.Raw]
     historical: bool = False
     person_processing: bool = True
+    sender: str = ""  # the address that the request came from
+    created_at: datetime | None = None  # when PostHog took it
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 PATH = "/i/v1/analytics/events"
 LARGEST_BODY_BYTES = 10 * MIB  # PostHog rust/capture v1, wire
 LARGEST_TEXT_BYTES = 50 * MIB  # PostHog rust/capture v1/context.rs, decompressed
-RETRY_AFTER_SECONDS = "1"  # PostHog rust/capture v1/analytics/constants.rs
+RETRY_AFTER_SECONDS = "1"  # on 408 and 5xx, "a floor": PostHog rust/capture v1/analytics/constants.rs [02291397]
+RETRY_AFTER_A_LIMIT_SECONDS = "60"  # on 429
 REQUIRED_HEADERS = (
     "Content-Type",
     "User-Agent",
@@ -61,6 +62,7 @@ ILLEGAL_IDS = frozenset(
         "user",
     )
 )
+PERSON_PROCESSING_DISABLED = "person_processing_disabled"  # v1/analytics/constants.rs
 # The typed options, and the property each becomes again (`build_property_injections` in types.rs).
 OPTION_PROPERTIES = {
     "cookieless_mode": "$cookieless_mode",
@@ -152,6 +154,8 @@ def read(
     Raises Refused(400) for what fails the whole batch: no JSON of the right types, no events, a uuid that is missing,
     invalid or there twice; and 413 or 400 for a body that is too large or can't be decompressed.
     """
+    if not body:
+        raise Refused(400, "empty_body", "request body is empty")
     if len(body) > LARGEST_BODY_BYTES:
         raise Refused(413, "payload_too_large", f"payload too large: more than {LARGEST_BODY_BYTES} bytes")
     try:
@@ -174,7 +178,8 @@ def read(
             timestamp = _corrected(timestamp, request.sent_at, now)
         event = _event(sent, uuid, timestamp, request)
         event.historical = batch.historical_migration
-        kept = Verdict("ok") if event.person_processing else Verdict("warning", "person_processing_disabled")
+        # An illegal id is `ok` with this detail; `warning` comes of the limit per distinct id (process.rs [01cfdef4]).
+        kept = Verdict("ok", None if event.person_processing else PERSON_PROCESSING_DISABLED)
         judged.append((event, uuid, kept))
     return judged
 
@@ -196,6 +201,7 @@ def _distinct_uuids(events: list[_SentEvent]) -> list[str]:
 def _drop_reason(sent: _SentEvent, largest_event_bytes: int) -> str | None:
     distinct_id = sent.distinct_id.strip()
     faults = {
+        "dropped_performance_event": sent.event == "$performance_event",
         "missing_event_name": not sent.event,
         "event_name_too_long": len(sent.event.encode()) > LONGEST_NAME,
         "missing_distinct_id": not distinct_id,

@@ -1,6 +1,7 @@
-"""What PostHog keeps, in: events, persons, groups and warnings of a batch; out: the same, once each, to be read again.
+"""What PostHog keeps, in: events, persons, groups and warnings of a batch; out: the same, to be read again.
 
-An SQLite file that other processes may read meanwhile. Knows the shape of a row, not how persons come about.
+An event that arrives again is there twice until its copies are merged. An SQLite file that other processes may read
+meanwhile. Knows the shape of a row, not how persons come about.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -24,15 +26,25 @@ if TYPE_CHECKING:
     from sandbox.posthog.groups import Groups
     from sandbox.posthog.persons import Persons
 
-# `events_once` is ClickHouse's sorting key: ReplacingMergeTree keeps the row that arrived last for (team, day of the
-# timestamp, event, distinct id, uuid), PostHog posthog/models/event/sql.py. Here it is done at once; there, eventually.
+# `events_by_key` is ClickHouse's sorting key: when it merges parts, ReplacingMergeTree keeps the row that arrived last
+# for (team, day of the timestamp, event, distinct id, uuid), PostHog posthog/models/event/sql.py. It merges within a
+# month (`PARTITION BY toYYYYMM(timestamp)`), when it likes, perhaps never; until then each row counts in every insight,
+# as PostHog's queries use no FINAL. `fired` is what destinations, workflows and webhooks were started for: every
+# arrival ("Run every time: ... no deduplication", posthog.com #16486).
 SCHEMA = """
 create table if not exists events (
     number integer primary key, day text not null, event text not null, distinct_id text not null, uuid text not null,
     at_microseconds integer not null, properties text not null, historical integer not null,
-    arrivals integer not null default 1
+    created_at_microseconds integer not null
 );
-create unique index if not exists events_once on events (uuid, event, distinct_id, day);
+create index if not exists events_by_key on events (uuid, event, distinct_id, day);
+create table if not exists merged_away (
+    number integer primary key, event text not null, distinct_id text not null, uuid text not null,
+    at_microseconds integer not null
+);
+create view if not exists fired as
+    select number, event, distinct_id, uuid, at_microseconds from events
+    union all select number, event, distinct_id, uuid, at_microseconds from merged_away;
 create index if not exists events_by_name on events (event);
 create index if not exists events_by_distinct_id on events (distinct_id);
 create table if not exists persons (
@@ -59,12 +71,25 @@ create index if not exists events_by_order_name on events (json_extract(properti
 create index if not exists events_by_order_number on events (json_extract(properties, '$.order_number'));
 create index if not exists persons_by_time on persons (created_at_microseconds);
 """
-TABLES = ("events", "persons", "distinct_ids", "personless", "groups", "warnings")
+TABLES = ("events", "merged_away", "persons", "distinct_ids", "personless", "groups", "warnings")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
+LONGEST_READ_SECONDS = 10.0  # PostHog ends a query too, later: https://posthog.com/docs/api/queries
+STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine, some milliseconds
+
 SELECT_EVENTS = (
-    "select e.uuid, e.event, e.distinct_id, e.at_microseconds, e.properties, d.person, e.historical, e.arrivals "
+    "select e.uuid, e.event, e.distinct_id, e.at_microseconds, e.properties, d.person, e.historical, "
+    "e.created_at_microseconds, (select count(*) - 1 from events c "
+    "where c.uuid = e.uuid and c.event = e.event and c.distinct_id = e.distinct_id and c.day = e.day) "
     "from events e left join distinct_ids d using (distinct_id) where {} order by e.number limit ? offset ?"
+)
+KEEP_IN_MIND = (
+    "insert into merged_away select number, event, distinct_id, uuid, at_microseconds from events where day like ? "
+    "and number not in (select max(number) from events group by uuid, event, distinct_id, day)"
+)
+MERGE = (
+    "delete from events where day like ? "
+    "and number not in (select max(number) from events group by uuid, event, distinct_id, day)"
 )
 SELECT_PERSONS = (
     "select uuid, properties, is_identified, created_at_microseconds, "
@@ -75,7 +100,10 @@ SELECT_PERSONS = (
 
 
 class Row(msgspec.Struct):
-    """An event as it is read again; `properties` is JSON as it was sent, `arrivals` counts it and its repeats."""
+    """An event as it is read again; `properties` is JSON, `copies` counts those that are there beside it.
+
+    `created_at` is when PostHog took it.
+    """
 
     uuid: str
     event: str
@@ -84,7 +112,17 @@ class Row(msgspec.Struct):
     properties: msgspec.Raw
     person_id: str
     historical: bool
-    arrivals: int
+    created_at: str
+    copies: int
+
+
+class Fired(msgspec.Struct):
+    """One arrival, for which PostHog would start each matching destination, workflow and webhook."""
+
+    uuid: str
+    event: str
+    distinct_id: str
+    timestamp: str
 
 
 class PersonRow(msgspec.Struct):
@@ -112,14 +150,12 @@ class Database:
         self._connection.executescript(SCHEMA)
 
     def keep(self, events: Sequence[Event], persons: Persons, groups: Groups, notices: Iterable[Notice]) -> None:
-        """Store a batch in one transaction; an event that is there already is replaced and its arrivals counted."""
+        """Store a batch in one transaction; an event that is there already is then there twice."""
         with self.lock, self._connection:
             self._connection.execute("begin")
             self._many(
-                "insert into events (day, event, distinct_id, uuid, at_microseconds, properties, historical) "
-                "values (?, ?, ?, ?, ?, ?, ?) on conflict (uuid, event, distinct_id, day) do update set "
-                "at_microseconds = excluded.at_microseconds, properties = excluded.properties, "
-                "historical = excluded.historical, arrivals = arrivals + 1",
+                "insert into events (day, event, distinct_id, uuid, at_microseconds, properties, historical, "
+                "created_at_microseconds) values (?, ?, ?, ?, ?, ?, ?, ?)",
                 map(_event_values, events),
             )
             self._many("delete from persons where uuid = ?", ((uuid,) for uuid in persons.removed))
@@ -151,6 +187,22 @@ class Database:
         with self.lock:
             self._connection.executescript(READING_INDEXES)
 
+    def merge(self, month: str = "") -> int:
+        """Let ClickHouse merge its parts, all or those of a month (`2026-11`); return how many copies went."""
+        with self.lock, self._connection:
+            self._connection.execute("begin")
+            self._connection.execute(KEEP_IN_MIND, [f"{month}%"])
+            return self._connection.execute(MERGE, [f"{month}%"]).rowcount
+
+    def fired(self) -> list[Fired]:
+        """Read what destinations were started for: each arrival, oldest first, whatever has been merged since."""
+        return [
+            Fired(uuid, event, distinct_id, iso(_time(microseconds)))
+            for uuid, event, distinct_id, microseconds in self.ask(
+                "select uuid, event, distinct_id, at_microseconds from fired order by number"
+            )
+        ]
+
     def wipe(self) -> None:
         """Forget everything."""
         with self.lock, self._connection:
@@ -176,7 +228,7 @@ class Database:
         ]
 
     def events(self, where: str = "true", values: Sequence[Any] = (), limit: int = -1, offset: int = 0) -> list[Row]:
-        """Read events in the order of their first arrival; `where` is SQL over `e`, the table of events."""
+        """Read events, each copy, in the order of arrival; `where` is SQL over `e`, the table of events."""
         return [_row(one) for one in self.ask(SELECT_EVENTS.format(where), (*values, limit, offset))]
 
     def persons(
@@ -200,12 +252,23 @@ class Database:
     def read(
         self, sql: str, values: Sequence[Any], functions: Mapping[str, tuple[int, Callable[..., Any]]]
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Answer a question with the names of its columns; it may call functions that SQLite lacks."""
+        """Answer a question with the names of its columns; it may call functions that SQLite lacks.
+
+        Raises sqlite3.OperationalError for one that takes longer than LONGEST_READ_SECONDS.
+        """
+        ends = time.monotonic() + LONGEST_READ_SECONDS
         with self.lock:
+            self._connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS_BETWEEN_LOOKS)
             for name, (arguments, function) in functions.items():
-                self._connection.create_function(name, arguments, function, deterministic=True)
-            found = self._connection.execute(sql, values)
-            return [column[0] for column in found.description], found.fetchall()
+                if isinstance(function, type):
+                    self._connection.create_aggregate(name, arguments, function)
+                else:
+                    self._connection.create_function(name, arguments, function, deterministic=True)
+            try:
+                found = self._connection.execute(sql, values)
+                return [column[0] for column in found.description], found.fetchall()
+            finally:
+                self._connection.set_progress_handler(None, 0)
 
     def _many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
         self._connection.executemany(sql, rows)
@@ -235,7 +298,9 @@ def _properties(text: str) -> dict[str, msgspec.Raw]:
 def _event_values(event: Event) -> tuple[Any, ...]:
     microseconds = _microseconds(event.timestamp)
     day = event.timestamp.date().isoformat()  # all times are UTC here, as in ClickHouse
-    return (day, event.event, event.distinct_id, event.uuid, microseconds, _text(event.properties), event.historical)
+    created_at = _microseconds(event.created_at or event.timestamp)
+    properties = _text(event.properties)
+    return (day, event.event, event.distinct_id, event.uuid, microseconds, properties, event.historical, created_at)
 
 
 def _person_values(person: Person) -> tuple[Any, ...]:
@@ -259,9 +324,10 @@ def _person(row: PersonRow) -> Person:
 
 
 def _row(values: tuple[Any, ...]) -> Row:
-    uuid, event, distinct_id, microseconds, text, person, historical, arrivals = values
+    uuid, event, distinct_id, microseconds, text, person, historical, created_at, copies = values
     properties = msgspec.Raw(text.encode())
     person_id = person or person_uuid(
         distinct_id
     )  # also an event without person processing stands under a person's uuid
-    return Row(uuid, event, distinct_id, iso(_time(microseconds)), properties, person_id, bool(historical), arrivals)
+    times = iso(_time(microseconds)), iso(_time(created_at))
+    return Row(uuid, event, distinct_id, times[0], properties, person_id, bool(historical), times[1], copies)

@@ -85,9 +85,10 @@ class Persons:
             event.person_processing = False
         elif wish is not None and wish != _TRUE:
             self._note("invalid_process_person_profile", event)
-        if not event.person_processing:
+        if not event.person_processing or event.event == "$groupidentify":  # `normalizeProcessPerson`
             for name in PERSON_PROPERTIES:
                 event.properties.pop(name, None)
+        if not event.person_processing:
             if event.distinct_id not in self._by_id:
                 self.newly_personless.add(event.distinct_id)
                 self.personless.add(event.distinct_id)

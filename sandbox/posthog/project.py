@@ -20,18 +20,24 @@ from sandbox.posthog.database import Database, PersonRow, Row
 from sandbox.posthog.intake import take
 from sandbox.posthog.pages import pages
 from sandbox.posthog.pages.shop_side import ShopSide
-from sandbox.posthog.query_api import SCOPE, query_api
+from sandbox.posthog.partitions import Log
+from sandbox.posthog.query_api import PROJECT_SCOPE, SCOPE, query_api
 from sandbox.posthog.totals import totals_of
 from sandbox.posthog.views import as_json, views
-from sandbox.server import serve
+from sandbox.server import guarded, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import timedelta
 
     from sandbox.posthog.capture import Event, Notice
+    from sandbox.posthog.limits import DistinctIdLimit
+    from sandbox.posthog.partitions import Partition
 
 # What `/flags` says of a key that no project has: https://github.com/PostHog/posthog/issues/54670.
 BAD_KEY = "The provided API key is invalid or has expired. Please check your API key and try again."
+# What V1 says of a project over its billing limit: PostHog rust/capture v1/error.rs [5a75b3c0].
+BILLING_LIMIT = "Billing quota exceeded. Events are being dropped. Upgrade your plan to resume ingestion."
 PROJECT_ID = 1
 DETAILS = {"warning": "person_processing_disabled", "drop": "rejected", "retry": "not_persisted"}
 
@@ -41,16 +47,22 @@ class PostHog:
 
     Each behaviour that differs between PostHog's versions and moments is an attribute, to be changed while it serves:
 
-    `v1`: `"on"`; `"missing"` answers 404 as servers before June 2026 do; `"unconfigured"` 503 as Hobby may
-    (PostHog rust/capture v1 process.rs).
+    `v1`: `"on"`; `"missing"` answers 404 as servers before June 2026 do; `"unconfigured"` a bare 503 as Hobby may
+    (PostHog rust/capture v1/analytics/process.rs; v1/error.rs [5a75b3c0] gives its reason to nobody).
     `unknown_keys`: `"accepted"` answers 200 and keeps nothing (https://github.com/PostHog/posthog/issues/54670),
     `"refused"` 401.
-    `billing_limit_reached`: V1 answers 402, `/batch/` 200 and keeps nothing.
+    `billing_limit_reached`: V1 answers `billing_limit_status`, `/batch/` 200 and keeps nothing. The status is 402
+    (v1/error.rs [5a75b3c0]); before, it was 429 ([048eabf8]), with the same word.
     `largest_event_bytes`: beyond it V1 drops the event, `/batch/` answers 413 after the events before it.
     `verdicts`: V1 verdicts to give instead of its own, by uuid or event name, each list used up one per arrival
     (`{"Order Completed": ["retry", "ok"]}`; details after a colon: `"drop:event_too_big"`).
+    `distinct_id_limit`: beyond it events are kept and the person isn't touched: V1 says `warning`, `/batch/` nothing.
+    `drop_events_older_than`: the project's setting; older events are told `ok` and dropped (drop-old-events-step.ts).
     `clock`: now, as a datetime with its zone.
     `personal_api_key`: the key of the query API for project 1; `key_scopes` is what it may do.
+    `time_zone`: the project's, in which HogQL shows times.
+    `event_retention_months`, `events_retention_enforced`: with the second no query returns an older event (team
+    serializer, posthog-api.md 1.2).
     `shop_url`: the sandbox's shop, to be asked for an order that somebody looks at; nobody is asked by default.
     """
 
@@ -62,25 +74,38 @@ class PostHog:
         v1: Literal["on", "missing", "unconfigured"] = "on",
         unknown_keys: Literal["accepted", "refused"] = "accepted",
         billing_limit_reached: bool = False,
+        billing_limit_status: Literal[402, 429] = 402,
         largest_event_bytes: int = capture.LARGEST_EVENT_BYTES,
         verdicts: Mapping[str, list[str]] | None = None,
+        distinct_id_limit: DistinctIdLimit | None = None,
+        drop_events_older_than: timedelta | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
         personal_api_key: str = "phx_sandbox",
-        key_scopes: frozenset[str] = frozenset((SCOPE,)),
+        key_scopes: frozenset[str] = frozenset((SCOPE, PROJECT_SCOPE)),
+        time_zone: str = "UTC",
+        event_retention_months: int = 84,
+        events_retention_enforced: bool = False,
         shop_url: str | None = None,
     ) -> None:
         self.api_key = api_key
         self.v1 = v1
         self.unknown_keys = unknown_keys
         self.billing_limit_reached = billing_limit_reached
+        self.billing_limit_status = billing_limit_status
         self.largest_event_bytes = largest_event_bytes
         self.verdicts = {name: list(queue) for name, queue in (verdicts or {}).items()}
+        self.distinct_id_limit = distinct_id_limit
+        self.drop_events_older_than = drop_events_older_than
         self.clock = clock
         self.personal_api_key = personal_api_key
         self.key_scopes = key_scopes
+        self.time_zone = time_zone
+        self.event_retention_months = event_retention_months
+        self.events_retention_enforced = events_retention_enforced
         self.shop_url = shop_url
         self.url = ""
         self.controls = Controls()
+        self.log = Log()
         self.database = Database(database)
         self.app = self._app()
 
@@ -91,7 +116,10 @@ class PostHog:
             yield self
 
     def events(self) -> list[dict[str, Any]]:
-        """Return each event once, in the order of first arrival, its `properties` as Python values."""
+        """Return each event, and each copy of it that isn't merged, in the order of arrival.
+
+        `properties` are Python values, `copies` counts the others of the same event.
+        """
         return [_plain(one) for one in self.database.events()]
 
     def persons(self) -> list[dict[str, Any]]:
@@ -102,6 +130,29 @@ class PostHog:
         """Return the groups by type and key: type, key, properties, created_at."""
         return [json.loads(msgspec.json.encode(one)) for one in self.database.groups()]
 
+    def merge(self, month: str = "") -> int:
+        """Let ClickHouse merge the copies, of all months or one (`2026-11`), and return how many there were."""
+        return self.database.merge(month)
+
+    def fired(self) -> list[dict[str, Any]]:
+        """Return each arrival, for which destinations, workflows and webhooks would have run, oldest first."""
+        return [msgspec.structs.asdict(one) for one in self.database.fired()]
+
+    def hold(self) -> None:
+        """Let what is accepted from now on wait before the project, for `apply`."""
+        self.log.hold()
+
+    def held(self) -> list[Partition]:
+        """Return the partition of each event that waits, in the order of arrival; PostHog may take any permutation."""
+        return self.log.partitions()
+
+    def apply(self, order: Sequence[Partition]) -> None:
+        """Let the project take the waiting events in this order, a permutation of `held`.
+
+        They stay, so that a test can empty the database and try the next order.
+        """
+        self._take(self.log.in_order(order))
+
     def warnings(self) -> list[Notice]:
         """Return what PostHog would show as ingestion warnings, oldest first."""
         return self.database.warnings()
@@ -111,12 +162,11 @@ class PostHog:
         return msgspec.structs.asdict(totals_of(self.database))
 
     def _app(self) -> Flask:
-        app = Flask("sandbox.posthog")
+        app = guarded(Flask("sandbox.posthog"))
         app.url_map.strict_slashes = False
-        app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]  # no web site may read here under a name of its own
         self.controls.install(app)
         app.register_blueprint(views(self.database))
-        app.register_blueprint(query_api(self.database, PROJECT_ID, self._scopes_of))
+        app.register_blueprint(query_api(self.database, PROJECT_ID, self))
         app.register_blueprint(pages(self.database, ShopSide(self.shop_url) if self.shop_url else None))
         for path, answer in {
             capture_v1.PATH: self._capture_v1,
@@ -142,14 +192,14 @@ class PostHog:
         head = capture_v1.Request.of(request.headers)
         judged = capture_v1.read(head, request.get_data(), self.clock(), self.largest_event_bytes)
         if self.billing_limit_reached:
-            raise capture.Refused(402, "billing_limit_exceeded", "billing limit exceeded")
+            raise capture.Refused(self.billing_limit_status, "billing_limit_exceeded", BILLING_LIMIT)
         known = self._knows(head.api_key)
         if self.v1 == "unconfigured":
-            raise capture.Refused(503, "service_unavailable", "v1 sink router not configured")
+            raise capture.Refused(503, "service_unavailable", "Service Unavailable")
         with self.database.lock:
             results, kept = self._overruled(judged)
             if known:
-                take(self.database, kept)
+                self._accept(kept)
         return results
 
     def _capture_v0(self) -> Response:
@@ -159,12 +209,30 @@ class PostHog:
                 request.headers, compression, request.get_data(), self.clock(), self.largest_event_bytes
             )
             if self._knows(batch.api_key) and not self.billing_limit_reached:
-                take(self.database, batch.events, batch.notices)
+                for event in batch.events:
+                    event.person_processing = self._looks_at_the_person(event)
+                self._accept(batch.events, batch.notices)
         except capture.Refused as refused:
             return Response(str(refused), refused.status, mimetype="text/plain")
         if batch.oversized:
             return Response("event exceeds the maximum size", 413, mimetype="text/plain")
         return as_json({"status": "Ok"})
+
+    def _accept(self, events: Sequence[Event], notices: Iterable[Notice] = ()) -> None:
+        """Note where and when the events came in, and let the project take them, unless they are to wait."""
+        for event in events:
+            event.sender, event.created_at = request.remote_addr or "", self.clock()
+        if self.log.is_held:
+            self.log.add(events)
+        else:
+            self._take(events, notices)
+
+    def _take(self, events: Sequence[Event], notices: Iterable[Notice] = ()) -> None:
+        oldest = self.clock() - self.drop_events_older_than if self.drop_events_older_than else None
+        take(self.database, events, notices, oldest=oldest)
+
+    def _looks_at_the_person(self, event: Event) -> bool:
+        return self.distinct_id_limit is None or self.distinct_id_limit.allows(event.distinct_id, self.clock())
 
     def _knows(self, api_key: str) -> bool:
         """Say whether the key is this project's; raises Refused(401) if another is refused at the door."""
@@ -180,17 +248,17 @@ class PostHog:
         kept: list[Event] = []
         for event, uuid, own in judged:
             verdict = own
+            if event and event.person_processing and not self._looks_at_the_person(event):
+                verdict = capture_v1.Verdict("warning", capture_v1.PERSON_PROCESSING_DISABLED)
             queue = self.verdicts.get(uuid) or (self.verdicts.get(event.event) if event else None)
             if queue:
                 result, _, details = queue.pop(0).partition(":")
                 verdict = capture_v1.Verdict(result, details or DETAILS.get(result))
             if event and verdict.result in {"ok", "warning"}:
+                event.person_processing &= verdict.result == "ok"
                 kept.append(event)
             results[uuid] = verdict
         return results, kept
-
-    def _scopes_of(self, key: str) -> frozenset[str] | None:
-        return self.key_scopes if key == self.personal_api_key else None
 
     def _flags(self) -> Response:
         encoding = request.headers.get("Content-Encoding", "")
@@ -218,6 +286,8 @@ def _v1_refusal(refused: capture.Refused) -> Response:
     body = {"error": refused.tag, "error_description": str(refused), "error_uri": "https://posthog.com/docs/api"}
     response = as_json(body)
     response.status_code = refused.status
-    if refused.status >= 500:  # noqa: PLR2004  # the server's own faults can be tried again
+    if refused.status >= 500 or refused.status == 408:  # noqa: PLR2004  # the server's own faults can be tried again
         response.headers["Retry-After"] = capture_v1.RETRY_AFTER_SECONDS
+    if refused.status == 429:  # noqa: PLR2004  # what the server knows as a limit
+        response.headers["Retry-After"] = capture_v1.RETRY_AFTER_A_LIMIT_SECONDS
     return response

@@ -38,12 +38,15 @@ _DECODER = msgspec.json.Decoder(_Money, float_hook=Decimal)
 
 
 class Totals(msgspec.Struct):
-    """What arrived; `received` counts every arrival, `repeats` those of events that were there already.
+    """What PostHog's insights would show: `events` and money count each copy of an event until they are merged.
 
-    `doubles` counts events that have the uuid of another one: PostHog counts both, as name, distinct id or day differ.
+    `unique` counts events as a merge would leave them, `copies` are those that it would take away. `received` counts
+    every arrival, `repeats` those of events that had arrived before. `doubles` counts events that have the uuid of
+    another one but differ in name, distinct id or day: no merge takes them away.
     """
 
     events: dict[str, int]
+    unique: dict[str, int]
     persons: int
     groups: int
     revenue: dict[str, Decimal]
@@ -53,6 +56,7 @@ class Totals(msgspec.Struct):
     historical: int
     received: int
     repeats: int
+    copies: int
     doubles: int
     warnings: dict[str, int]
 
@@ -67,19 +71,27 @@ class Amount(NamedTuple):
 
 
 def totals_of(database: Database, money: Iterable[Amount] | None = None) -> Totals:
-    """Count what the database holds; times are UTC, to the second.
+    """Count what the database holds, copies too; times are UTC, to the second.
 
     `money` saves a look at each event if its `amounts` were read already.
     """
     counted = database.ask("select event, count(*) from events group by event order by event")
-    ((kept, arrivals, historical, oldest, newest),) = database.ask(
-        "select count(*), coalesce(sum(arrivals), 0), coalesce(sum(historical), 0),"
-        " min(at_microseconds), max(at_microseconds) from events"
+    ((rows, historical, oldest, newest),) = database.ask(
+        "select count(*), coalesce(sum(historical), 0), min(at_microseconds), max(at_microseconds) from events"
     )
-    ((uuids,),) = database.ask("select count(distinct uuid) from events")  # alone it is answered by an index
+    ((merged_away,),) = database.ask("select count(*) from merged_away")
+    # Alone, these are answered by an index.
+    unique = dict(
+        database.ask(
+            "select event, count(*) from (select distinct uuid, event, distinct_id, day from events) group by event"
+        )
+    )
+    keys = sum(unique.values())
+    ((uuids,),) = database.ask("select count(distinct uuid) from events")
     revenue, refunds = _sums(amounts(database) if money is None else money)
     return Totals(
         events=dict(counted),
+        unique=unique,
         persons=database.ask("select count(*) from persons")[0][0],
         groups=database.ask("select count(*) from groups")[0][0],
         revenue=revenue,
@@ -87,9 +99,10 @@ def totals_of(database: Database, money: Iterable[Amount] | None = None) -> Tota
         oldest=_moment(oldest),
         newest=_moment(newest),
         historical=historical,
-        received=arrivals,
-        repeats=arrivals - kept,
-        doubles=kept - uuids,
+        received=rows + merged_away,
+        repeats=rows + merged_away - keys,
+        copies=rows - keys,
+        doubles=keys - uuids,
         warnings=Counter(one.type for one in database.warnings()),
     )
 

@@ -22,12 +22,12 @@ MOST_LISTED = 1_000
 
 
 def views(database: Database) -> Blueprint:
-    """Build the routes under which a database can be read and wiped."""
+    """Build the routes under which a database can be read, merged and wiped."""
     views = Blueprint("views", __name__)
 
     @views.get("/api/")
     def overview() -> Response:
-        names = ("events", "persons", "groups", "totals", "warnings")
+        names = ("events", "persons", "groups", "totals", "warnings", "fired")
         return as_json({"totals": totals_of(database), "views": {name: url_for(f"views.{name}") for name in names}})
 
     @views.get("/api/events")
@@ -60,14 +60,27 @@ def views(database: Database) -> Blueprint:
     def warnings() -> Response:
         return as_json(database.warnings())
 
-    @views.post("/_sandbox/reset")
-    def reset() -> Response:
-        request.get_json()  # 415 for anything else: a web page can't post JSON to another site without asking first
-        database.wipe()
-        return as_json({})
+    @views.get("/api/fired")
+    def fired() -> Response:
+        return as_json(database.fired())
 
+    _add_controls(views, database)
     views.after_request(_kept_out_of_caches)
     return views
+
+
+def _add_controls(views: Blueprint, database: Database) -> None:
+    """Add what changes the database. `get_json` answers 415 to a web page, which can't post JSON to another site."""
+
+    @views.post("/_sandbox/merge")
+    def merge() -> Response:
+        return as_json({"merged": database.merge(request.get_json().get("month", ""))})
+
+    @views.post("/_sandbox/reset")
+    def reset() -> Response:
+        request.get_json()
+        database.wipe()
+        return as_json({})
 
 
 def as_json(value: object, headers: Mapping[str, str] | None = None) -> Response:

@@ -39,6 +39,7 @@ CHANGES = (
     "erase_customer",
     "exchange",
     "fulfill_order",
+    "hide_ledger",
     "merge_customers",
     "open_return",
     "pay_order",

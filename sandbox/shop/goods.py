@@ -36,7 +36,11 @@ class Product:
 
 @dataclass(frozen=True)
 class Line:
-    """So many of a product at a final unit price, after so much discount per unit."""
+    """So many of a product at a final unit price, after so much discount per unit.
+
+    `rest` is what is taken off beyond that because a discount on the whole order isn't divisible: less than a cent for
+    each unit, so that its cents fall on the first ones.
+    """
 
     product: Product
     quantity: int
@@ -44,6 +48,7 @@ class Line:
     off: Decimal = ZERO
     properties: tuple[tuple[str, str], ...] = ()
     duty: Decimal = ZERO
+    rest: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -135,4 +140,5 @@ class Payment:
     amount: Decimal | None = None
     status: str = "SUCCESS"
     error_code: str | None = None
+    unprocessed: bool = False  # whether a pending one has no `processedAt` yet, which may be null
     parent: Node | None = None

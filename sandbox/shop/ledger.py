@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.shop.money import ZERO, Currencies, rounded
+from sandbox.shop.money import ZERO, Currencies, rounded, smallest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,9 +66,20 @@ def worth(price: Decimal, off: Decimal, rate: Decimal, currencies: Currencies, *
     return Worth(price + tax, tax, off)
 
 
+def taken_off(order: Node, line: Node, count: int) -> Decimal:
+    """Return the discount on so many units of a line, as priced.
+
+    "Left-over cents are allocated one at a time from the first line, and never reallocated" (the description of
+    Sale.totalDiscountAmountAfterTaxes): here from the first unit.
+    """
+    off: Decimal = line["_off"] * count
+    return off + min(line["_rest"], count * smallest(order["_currencies"].shop)) if line["_rest"] else off
+
+
 def of_line(order: Node, line: Node, count: int) -> Worth:
     """Return what so many units of a line cost, at its present price."""
-    final, off = (line["_list"] - line["_off"]) * count, line["_off"] * count
+    off = taken_off(order, line, count)
+    final = line["_list"] * count - off
     return worth(final, off, line["_rate"], order["_currencies"], taxes_included=order["taxesIncluded"])
 
 
@@ -93,7 +104,7 @@ def goods(order: Node, line: Node, count: int) -> Sale:
 def reprice(order: Node, line: Node, price: Decimal, off: Decimal, quantity: int | None) -> Sale:
     """Give a line another list price or discount per unit; the sale is the difference for the units that are there."""
     before = of_line(order, line, line["_count"])
-    line["_list"], line["_off"] = price, off
+    line["_list"], line["_off"], line["_rest"] = price, off, ZERO
     moved = of_line(order, line, line["_count"]).less(before)
     return Sale("UPDATE", line["_type"], quantity, moved, line, line["_rate"])
 

@@ -50,6 +50,8 @@ def served(order: Node, practice: Practice) -> list[Node]:
 
     A ledger that was told to be cut short so many times lacks the last sale that comes to anything; nothing says so.
     """
+    if order.get("_hidden"):
+        return []
     nodes = agreements(order, after_taxes=practice.discount_after_taxes)
     if order.get("_cuts"):
         order["_cuts"] -= 1

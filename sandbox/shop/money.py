@@ -41,7 +41,13 @@ def _bag(currencies: Currencies, amount: Decimal) -> dict[str, Any]:
 
 def rounded(amount: Decimal, currency: str) -> Decimal:
     """Round half up to what the currency can pay."""
-    return amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
+    return amount.quantize(smallest(currency), ROUND_HALF_UP)
+
+
+@lru_cache
+def smallest(currency: str) -> Decimal:
+    """Return the smallest amount of a currency, such as a cent."""
+    return Decimal(1).scaleb(-DECIMALS.get(currency, 2))
 
 
 def money(amount: Decimal, currency: str) -> dict[str, str]:

@@ -33,19 +33,20 @@ class MoneyChanges(StoreData):
         with self.lock:
             one = self.order(order_id)
             left = Decimal(amount or one["totalOutstandingSet"]["shopMoney"]["amount"])
+            unprocessed = not self.practice.pending_is_processed
             if payment.get("kind") in ("CAPTURE", "VOID"):
                 authorized = [each for each in one["transactions"] if each["kind"] == "AUTHORIZATION"]
                 if not authorized:
                     raise ValueError(f"order {one['name']} has no authorization")
                 payment["parent"] = authorized[0]
-            orders.pay(one, self.ids, instant(at), Payment(**payment, amount=left))
+            orders.pay(one, self.ids, instant(at), Payment(**payment, amount=left, unprocessed=unprocessed))
             return self._settled(one)
 
     def complete_payment(self, order_id: int | str, at: datetime | str, status: str = "SUCCESS") -> Node:
         """Let the newest pending transaction, a payment's or a refund's, succeed or fail."""
         with self.lock:
             one = self.order(order_id)
-            orders.complete(one, instant(at), status, moves="payment succeeded" in self.practice.moves)
+            orders.complete(one, instant(at), status, self.practice)
             return self._settled(one)
 
     def fulfill_order(

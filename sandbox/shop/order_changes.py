@@ -179,6 +179,14 @@ class OrderChanges(StoreData):
             self._settle_customer(one["customer"], instant(at))
             return self._record_destroy(one, "ORDER", instant(at))
 
+    def hide_ledger(self, order_id: int | str, at: datetime | str, *, hidden: bool = True) -> Node:
+        """Let an order have no agreements, as one from before 2018-08 may, or let them appear."""
+        with self.lock:
+            one = self.order(order_id)
+            one["_hidden"] = hidden
+            orders.touch(one, instant(at))
+            return one
+
     def unknown_sale(self, order_id: int | str, at: datetime | str, amount: str) -> Node:
         """Write a sale of a kind that this version of the API has no name for: "new types that may be added"."""
         with self.lock:

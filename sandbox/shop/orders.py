@@ -109,13 +109,15 @@ def fulfill(
     touch(order, delivered_at or at)
 
 
-def complete(order: Order, at: str, status: str = "SUCCESS", *, moves: bool = True) -> None:
+def complete(order: Order, at: str, status: str = "SUCCESS", practice: Practice = USUAL) -> None:
     """Let the newest pending transaction succeed or fail: the same one changes, no new one comes."""
     pending = [one for one in order["transactions"] if one["status"] == "PENDING"]
     if not pending:
         raise ValueError(f"order {order['name']} has no pending transaction")
-    pending[-1].update(status=status, processedAt=at)
-    if moves:
+    pending[-1]["status"] = status
+    if practice.success_is_processed:
+        pending[-1]["processedAt"] = at
+    if "payment succeeded" in practice.moves:
         touch(order, at)
 
 

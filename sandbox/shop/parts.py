@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.shop.ledger import of_line, of_shipping
-from sandbox.shop.money import ZERO, Currencies, money
+from sandbox.shop.ledger import of_line, of_shipping, taken_off
+from sandbox.shop.money import ZERO, Currencies, money, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ def application(placed: Placed) -> Node | None:
     discount = placed.discount
     if discount is None:
         return None
-    off = sum((line.off * line.quantity for line in placed.lines), placed.shipping_off)
+    off = sum((line.off * line.quantity + line.rest for line in placed.lines), placed.shipping_off)
     value = (
         {"__typename": "PricingPercentageValue", "percentage": discount.percentage}
         if discount.percentage is not None
@@ -87,6 +87,7 @@ def line_item(order: Node, line: Line, application: Node | None, ids: Iterator[i
         "_application": application,
         "_list": line.unit + line.off,
         "_off": line.off,
+        "_rest": line.rest,
         "_rate": ZERO if product.gift_card else order["_tax_rate"],
         "_count": 0,
         "_bought": line.quantity,
@@ -115,6 +116,7 @@ def tip_item(order: Node, amount: Decimal, ids: Iterator[int]) -> Node:
         "_application": None,
         "_list": amount,
         "_off": ZERO,
+        "_rest": ZERO,
         "_rate": ZERO,
         "_count": 0,
         "_bought": 1,
@@ -125,7 +127,9 @@ def tip_item(order: Node, amount: Decimal, ids: Iterator[int]) -> Node:
 def price(order: Node, line: Node, quantity: int) -> Node:
     """Say in a line what its units cost now that it has so many, those taken back among them."""
     bag, application = order["_currencies"].bag, line["_application"]
-    unit, off = line["_list"] - line["_off"], line["_off"] * quantity
+    off = taken_off(order, line, quantity)
+    final = line["_list"] * quantity - off
+    unit = rounded(final / quantity, order["_currencies"].shop) if line["_rest"] else line["_list"] - line["_off"]
     by_code = application is not None and application["__typename"] == "DiscountCodeApplication"
     original, tax = line["_list"] * quantity, of_line(order, line, quantity).tax
     line.update(
@@ -133,10 +137,10 @@ def price(order: Node, line: Node, quantity: int) -> Node:
         originalTotalSet=bag(original),
         # Line prices leave code discounts out (https://shopify.dev/docs/api/admin-graphql/latest/objects/LineItem).
         discountedUnitPriceSet=bag(line["_list"] if by_code else unit),
-        discountedTotalSet=bag(original if by_code else unit * quantity),
+        discountedTotalSet=bag(original if by_code else final),
         totalDiscountSet=bag(ZERO if by_code else off),
         discountedUnitPriceAfterAllDiscountsSet=bag(unit),
-        priceAfterAllDiscountsBeforeTaxesSet=bag(unit * quantity - (tax if order["taxesIncluded"] else ZERO)),
+        priceAfterAllDiscountsBeforeTaxesSet=bag(final - (tax if order["taxesIncluded"] else ZERO)),
         discountAllocations=[{"allocatedAmountSet": bag(off), "discountApplication": application}]
         if off and application
         else [],
@@ -186,7 +190,7 @@ def transaction(order: Node, ids: Iterator[int], at: str, payment: Payment, bag:
         "formattedGateway": payment.gateway.replace("_", " ").title(),
         "amountSet": bag,
         "createdAt": at,
-        "processedAt": at,
+        "processedAt": None if payment.status == "PENDING" and payment.unprocessed else at,
         "errorCode": payment.error_code,
         "order": order,
         "parentTransaction": payment.parent,
@@ -200,17 +204,18 @@ def transaction(order: Node, ids: Iterator[int], at: str, payment: Payment, bag:
 def refund_line(order: Node, line: Node, count: int, restock_type: str, ids: Iterator[int]) -> Node:
     """Return a RefundLineItem of the next so many units of a line that go back, with their share of the tax."""
     bag = order["_currencies"].bag
-    unit = line["_list"] - line["_off"]
-    tax = of_line(order, line, line["_count"]).tax - of_line(order, line, line["_count"] - count).tax
+    before, after = (of_line(order, line, line["_count"] - gone) for gone in (0, count))
+    gone = before.less(after)
+    subtotal = gone.total if order["taxesIncluded"] else gone.total - gone.tax
     return {
         "id": gid("RefundLineItem", next(ids)),
         "lineItem": line,
         "quantity": count,
         "restockType": restock_type,
         "restocked": restock_type != "NO_RESTOCK",
-        "priceSet": bag(unit),
-        "subtotalSet": bag(unit * count),
-        "totalTaxSet": bag(tax),
+        "priceSet": line["discountedUnitPriceAfterAllDiscountsSet"],
+        "subtotalSet": bag(subtotal),
+        "totalTaxSet": bag(gone.tax),
         "location": WAREHOUSE if restock_type != "NO_RESTOCK" else None,
     }
 

@@ -25,6 +25,8 @@ class Practice:
     unrefunded_cancel_reverses: bool = True  # whether cancelling without a refund takes back the lines and keeps all
     discount_after_taxes: bool = False  # whether a discount is also said after taxes
     newest_first: bool = False  # whether agreements come newest first; their order isn't documented
+    pending_is_processed: bool = True  # whether a pending transaction has a `processedAt`, or null
+    success_is_processed: bool = True  # whether success moves a transaction's `processedAt`, or leaves it
     refund_of_a_return: bool = True  # whether a refund that reverses nothing, as a return did, has an agreement
     moves: frozenset[str] = frozenset({"customer", "email", "merge", "payment succeeded", "return opened"})
 

@@ -68,6 +68,7 @@ class _Stock:
     price: Decimal
     off: Decimal
     rate: Decimal
+    rest: Decimal = ZERO
     count: int = 0
 
 
@@ -161,7 +162,7 @@ class Account:
         """Book a new line with all its units and their duty."""
         kind = "gift_cards_issued" if line.product.gift_card else "goods"
         rate = ZERO if line.product.gift_card else self.rate
-        self.stocks.append(_Stock(kind, line.unit + line.off, line.off, rate))
+        self.stocks.append(_Stock(kind, line.unit + line.off, line.off, rate, line.rest))
         self.duties += line.duty
         figures = self._moved(self.stocks[-1], line.quantity)
         figures.duties += line.duty
@@ -174,21 +175,29 @@ class Account:
     def _moved(self, stock: _Stock, count: int) -> Figures:
         """Book units that come or go."""
         before, stock.count = stock.count, stock.count + count
-        price = stock.price - stock.off
-        tax = self._tax(price * stock.count, stock.rate) - self._tax(price * before, stock.rate)
-        net = self._net(price * stock.count, stock.rate) - self._net(price * before, stock.rate)
+        sold, now = self._price(stock, before), self._price(stock, stock.count)
+        tax = self._tax(now, stock.rate) - self._tax(sold, stock.rate)
+        net = self._net(now, stock.rate) - self._net(sold, stock.rate)
         if stock.kind != "goods":
             return Figures(taxes=tax, **{stock.kind: net})  # type: ignore[arg-type]  # none of these is `orders`
         if count < 0:
             return Figures(returns=net, taxes=tax)
-        off = self._net(stock.off * count, stock.rate)
+        off = self._net(self._off(stock, stock.count), stock.rate) - self._net(self._off(stock, before), stock.rate)
         return Figures(gross_sales=net + off, discounts=-off, taxes=tax)
+
+    def _off(self, stock: _Stock, count: int) -> Decimal:
+        """Return the discount on so many units: of what can't be divided the first ones have a cent each."""
+        cents = count * Decimal(1).scaleb(-DECIMALS.get(self.currency, 2))
+        return stock.off * count + min(stock.rest, cents)
+
+    def _price(self, stock: _Stock, count: int) -> Decimal:
+        return stock.price * count - self._off(stock, count)
 
     def _repriced(self, stock: _Stock, price: Decimal, off: Decimal) -> Figures:
         """Book another price for the units that are there; it is no reversal, but a correction of what was sold."""
-        before, after = (stock.price - stock.off) * stock.count, (price - off) * stock.count
-        less = self._net(off * stock.count, stock.rate) - self._net(stock.off * stock.count, stock.rate)
-        stock.price, stock.off = price, off
+        before, after = self._price(stock, stock.count), (price - off) * stock.count
+        less = self._net(off * stock.count, stock.rate) - self._net(self._off(stock, stock.count), stock.rate)
+        stock.price, stock.off, stock.rest = price, off, ZERO
         net = self._net(after, stock.rate) - self._net(before, stock.rate)
         tax = self._tax(after, stock.rate) - self._tax(before, stock.rate)
         return Figures(gross_sales=net + less, discounts=-less, taxes=tax)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.shop.ledger import of_line, of_shipping
+from sandbox.shop.ledger import of_line, of_shipping, taken_off
 from sandbox.shop.money import ZERO, money, shop_amount, total
 from sandbox.shop.parts import tax_lines
 
@@ -93,7 +93,8 @@ def _of_goods(order: Order, key: str, *, tips: bool = False) -> _Sums:
     for line in order["lineItems"]:
         if (line["_type"] == "TIP") == tips:
             count = line[key]
-            sums.add((line["_list"] - line["_off"]) * count, line["_off"] * count, of_line(order, line, count))
+            off = taken_off(order, line, count)
+            sums.add(line["_list"] * count - off, off, of_line(order, line, count))
     return sums
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tap_shopify_orders.decoding import decoded
+from tap_shopify_orders.decoding import decoded, kind_in
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.connections import Completion, whole
 from tap_shopify_orders.reading.known import Mark
@@ -95,7 +95,7 @@ class Reading:
 
     def _nodes(self, question: Question, ids: Sequence[str], size: PageSize) -> list[msgspec.Raw]:
         """Return the nodes of as many ids as an answer may hold."""
-        document = question.query.by_id(ids[0].split("/")[3])
+        document = question.query.by_id(kind_in(ids[0]))
         answer = self.client.ask(document, lambda first: {"ids": ids[:first]}, size)
         return decoded(answer.data, _found).nodes
 

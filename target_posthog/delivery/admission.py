@@ -5,19 +5,16 @@ Takes a record's events, yields those that can be sent, with their size; reports
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.batches import Outgoing, sized
 from target_posthog.mapping.event import GROUP_IDENTIFY
-from target_posthog.mapping.language.functions import as_timestamp, canonical
+from target_posthog.mapping.language.functions import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from target_posthog.mapping.event import Event
-
-FUTURE_AFTER_HOURS = 23  # PostHog rust/common/types/src/timestamp.rs puts later ones to the time of their arrival
 
 
 class Admission:
@@ -26,7 +23,6 @@ class Admission:
     def __init__(self, undeliverable: Callable[[Event, Any, str], None]) -> None:
         self._undeliverable = undeliverable
         self._described_groups: set[int] = set()
-        self._latest_time = _latest_time()
 
     def admitted(self, events: Iterable[Event], source: Any) -> Iterator[Outgoing]:  # noqa: ANN401  # it only passes
         """Yield the events that PostHog keeps as they are; a group that is described as before is passed over."""
@@ -36,19 +32,8 @@ class Admission:
                 if description in self._described_groups:
                     continue
                 self._described_groups.add(description)
-            if event["timestamp"] > self._latest_time and event["timestamp"] > _latest_time():
-                reason = (
-                    f"its event `{event['event']}` is more than {FUTURE_AFTER_HOURS} hours in the future, a time that "
-                    "PostHog doesn't keep"
-                )
-                self._undeliverable(event, source, reason)
-                continue
             outgoing = sized(event, source)
             if outgoing is None:
                 self._undeliverable(event, source, f"its event `{event['event']}` is larger than PostHog takes")
                 continue
             yield outgoing
-
-
-def _latest_time() -> str:
-    return as_timestamp(datetime.now(timezone.utc) + timedelta(hours=FUTURE_AFTER_HOURS))

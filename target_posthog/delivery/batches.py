@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+
+from target_posthog.mapping.event import changes_person, touched_ids
+from target_posthog.mapping.language.functions import LARGEST_WHOLE_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from target_posthog.mapping.event import Event
+    from target_posthog.mapping.language.functions import JSON
 
 # An event travels through PostHog as JSON within JSON, at most 1,000,000 bytes (PostHog rust/capture, config.rs,
 # kafka_producer_message_max_bytes); other senders found somewhat less refused already.
 LARGEST_EVENT_BYTES = 900_000
 LARGEST_BATCH_BYTES = 4 * 1024 * 1024  # below the 10 MiB that rust/capture v1 reads and the 20 MiB of /batch/
 MOST_EVENTS_IN_A_BATCH = 500
+# Sought in an event's JSON, for few have one: 16 digits in a row, where every digit reads 0. A regular expression takes
+# eight times as long.
+MAYBE_LONG_NUMBER = b"0" * 16
+DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 LIVE = "~"  # sorts after every day
-PERSON_CHANGES = frozenset(("$set", "$set_once", "$unset", "$anon_distinct_id", "$group_set", "alias"))
 
 
 class Outgoing(NamedTuple):
@@ -30,15 +37,25 @@ class Outgoing(NamedTuple):
 
     event: Event
     size_bytes: int
-    source: object = None
+    source: Any = None
 
 
 @dataclass
 class Batch:
-    """The events of one request; `historical` says that all are older than PostHog asks of a back-fill."""
+    """The events of one request; `is_old` says that all are older than PostHog asks of a back-fill."""
 
-    historical: bool
+    is_old: bool
+    changes_persons: bool = False
     items: list[Outgoing] = field(default_factory=list)
+    overtaken: list[Outgoing] = field(default_factory=list)  # what another target has sent in the meantime
+
+    @property
+    def historical(self) -> bool:
+        """Whether they travel as a historical migration.
+
+        That is another topic in PostHog, without any order towards the main one, so changes of persons stay out of it.
+        """
+        return self.is_old and not self.changes_persons
 
     @property
     def events(self) -> list[Event]:
@@ -47,7 +64,10 @@ class Batch:
 
 
 class SendingOrder(NamedTuple):
-    """First `persons`, one batch after another, then `lanes`, side by side; `repeated` isn't sent at all."""
+    """First `persons`, each batch once the one before is acknowledged, then `lanes`, side by side.
+
+    `repeated` isn't sent at all.
+    """
 
     persons: list[Batch]
     lanes: list[list[Batch]]
@@ -57,9 +77,14 @@ class SendingOrder(NamedTuple):
 def sized(event: Event, source: object = None) -> Outgoing | None:
     """Return the event ready to go; None if it is too large for PostHog even with its lists shortened.
 
-    The longest list in its properties is shortened until it fits, and `<name>_shortened_from` says how long it was.
+    The longest list in its properties is shortened until it fits, and `<name>_shortened_from` says how long it was. A
+    whole number that PostHog would round becomes text, wherever it stands.
     """
-    size = _size(event)
+    data = msgspec.json.encode(event)
+    if MAYBE_LONG_NUMBER in data.translate(DIGITS_AS_ZERO):
+        event = {**event, "properties": _exact(event["properties"])}
+        data = msgspec.json.encode(event)
+    size = _size(data)
     if size <= LARGEST_EVENT_BYTES:
         return Outgoing(event, size, source)
     properties = event["properties"]
@@ -72,17 +97,18 @@ def sized(event: Event, source: object = None) -> Outgoing | None:
         kept = min(kept - 1, kept * LARGEST_EVENT_BYTES // size)
         shorter = {**properties, name: lists[name][:kept], f"{name}_shortened_from": len(lists[name])}
         event = {**event, "properties": shorter}
-        size = _size(event)
+        size = _size(msgspec.json.encode(event))
     return Outgoing(event, size, source) if size <= LARGEST_EVENT_BYTES else None
 
 
 def sending_order(outgoing: Sequence[Outgoing], *, historical_before: str, senders: int = 1) -> SendingOrder:
     """Return what to send and in which order.
 
-    Events that change persons go first, in the order of their records for each person, because PostHog applies such
-    changes in the order of arrival. The others follow in `senders` lanes, each person's in one lane. Events older than
-    `historical_before` (RFC 3339) travel apart, oldest day first: https://posthog.com/docs/migrate. Of events that
-    PostHog would take for the same (uuid, name, distinct id, day), the last one counts.
+    Events that change persons go first, because PostHog applies such changes in the order of arrival: in the order of
+    their records for each distinct id, and where two distinct ids change the same person, one acknowledged after the
+    other. The others follow in `senders` lanes, each person's in one lane. Events older than `historical_before` (RFC
+    3339) travel apart, oldest day first: https://posthog.com/docs/migrate. Of events that PostHog would take for the
+    same (uuid, name, distinct id, day), the last one counts.
     """
     identities = [identity_of(item.event) for item in outgoing]
     latest = dict(zip(identities, outgoing, strict=True))
@@ -92,13 +118,13 @@ def sending_order(outgoing: Sequence[Outgoing], *, historical_before: str, sende
     for identity, item in zip(identities, outgoing, strict=True):
         if latest[identity] is not item:
             repeated.append(item)
-        elif PERSON_CHANGES.isdisjoint(item.event["properties"]):
-            lanes[zlib.crc32(item.event["distinct_id"].encode()) % senders].append(item)
-        else:
+        elif changes_person(item.event):
             persons.append(item)
+        else:
+            lanes[zlib.crc32(item.event["distinct_id"].encode()) % senders].append(item)
     return SendingOrder(
-        _batches(_in_order_per_person(persons, historical_before)),
-        [_batches((_slot(item, historical_before), item) for item in lane) for lane in lanes if lane],
+        _batches(_in_order_per_person(persons, historical_before), changes_persons=True),
+        [_batches((0, _slot(item, historical_before), item) for item in lane) for lane in lanes if lane],
         repeated,
     )
 
@@ -108,9 +134,17 @@ def identity_of(event: Event) -> tuple[str, str, str, str]:
     return event["uuid"], event["event"], event["distinct_id"], event["timestamp"][:10]
 
 
-def _size(event: Event) -> int:
+def _exact(value: JSON) -> JSON:
+    """Return a value with text for each whole number that readers of JSON may round: RFC 8259, section 6."""
+    if isinstance(value, int):
+        return value if -LARGEST_WHOLE_NUMBER <= value <= LARGEST_WHOLE_NUMBER else str(value)
+    if isinstance(value, dict):
+        return {key: _exact(part) for key, part in value.items()}
+    return [_exact(part) for part in value] if isinstance(value, list) else value
+
+
+def _size(data: bytes) -> int:
     """Return the bytes of an event as JSON, as JSON within JSON where that could matter."""
-    data = msgspec.json.encode(event)
     if len(data) * 2 < LARGEST_EVENT_BYTES:
         return len(data)
     return len(data) + data.count(b'"') + data.count(b"\\")
@@ -122,24 +156,36 @@ def _slot(item: Outgoing, historical_before: str) -> str:
     return timestamp[:10] if timestamp < historical_before else LIVE
 
 
-def _in_order_per_person(persons: Iterable[Outgoing], historical_before: str) -> Iterable[tuple[str, Outgoing]]:
-    """Move an event to the day of its person's event before it, where that is later."""
+def _in_order_per_person(persons: Iterable[Outgoing], historical_before: str) -> Iterable[tuple[int, str, Outgoing]]:
+    """Yield each event with its round and its day.
+
+    PostHog keeps the events of one distinct id in their order and promises nothing between two. So an event that
+    touches an id which another distinct id's event before it touched waits for the next round: that one has been
+    acknowledged then. Within a round, an event is moved to the day of its distinct id's event before it, if later.
+    """
+    last: dict[str, tuple[int, str]] = {}  # by id: the round of the last event that touches it, and whose that was
     latest: dict[str, str] = {}
     for item in persons:
-        distinct_id = item.event["distinct_id"]
+        distinct_id, ids = item.event["distinct_id"], touched_ids(item.event)
+        before = [last.get(id_, (0, distinct_id)) for id_ in ids]
+        round_ = max(number + (owner != distinct_id) for number, owner in before)
+        last.update(dict.fromkeys(ids, (round_, distinct_id)))
         latest[distinct_id] = max(_slot(item, historical_before), latest.get(distinct_id, ""))
-        yield latest[distinct_id], item
+        yield round_, latest[distinct_id], item
 
 
-def _batches(slotted: Iterable[tuple[str, Outgoing]]) -> list[Batch]:
-    """Cut the events into batches, day by day; none mixes months, which PostHog stores apart, or has a uuid twice."""
+def _batches(placed: Iterable[tuple[int, str, Outgoing]], *, changes_persons: bool = False) -> list[Batch]:
+    """Cut the events into batches, round by round and day by day.
+
+    None mixes rounds or months, which PostHog stores apart, or has a uuid twice.
+    """
     batches: list[Batch] = []
-    month, size, uuids = "", 0, set[str]()
-    for slot, item in sorted(slotted, key=lambda pair: pair[0]):
+    place, size, uuids = (0, ""), 0, set[str]()
+    for round_, slot, item in sorted(placed, key=lambda one: one[:2]):
         full = size + item.size_bytes > LARGEST_BATCH_BYTES or len(uuids) == MOST_EVENTS_IN_A_BATCH
-        if full or slot[:7] != month or item.event["uuid"] in uuids:
-            batches.append(Batch(historical=slot != LIVE))
-            month, size, uuids = slot[:7], 0, set()
+        if full or (round_, slot[:7]) != place or item.event["uuid"] in uuids:
+            batches.append(Batch(slot != LIVE, changes_persons))
+            place, size, uuids = (round_, slot[:7]), 0, set()
         batches[-1].items.append(item)
         size += item.size_bytes
         uuids.add(item.event["uuid"])

@@ -6,23 +6,33 @@ A destination takes records with what became of them. `delivery/to_posthog.py` s
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from target_posthog.mapping.event import Event
+    from target_posthog.mapping.event import Entity, Made
     from target_posthog.mapping.explanation import Explainer
+    from target_posthog.mapping.rule import Silence
 
-LONGEST_PLAIN_KEY = 64  # characters; uuids and such are shorter
+LONGEST_SHOWN_KEY = 64  # characters; uuids and such are shorter
+HASH_DIGITS = 12
 
 
 class Outcome(NamedTuple):
-    """What became of a record: its events, the `leave_out` rule that leaves it out, or why it is invalid."""
+    """What became of a record: its events, the `leave_out` rule that leaves it out, or why it is invalid.
 
-    events: Sequence[Event] = ()
+    `rules` are the names of the events' rules. A record is ignored if its stream has no rules.
+    """
+
+    events: Sequence[Made] = ()
+    entity: Entity | None = None
     left_out: str | None = None
     invalid: str | None = None
+    ignored: bool = False
 
 
 class Origin(Protocol):
@@ -47,6 +57,17 @@ class Origin(Protocol):
     def explainer(self) -> Explainer | None:
         """What explains its records; None if they become nothing."""
 
+    @property
+    def missing(self) -> Sequence[str]:
+        """The events and properties of shipped rules for which it has no fields."""
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether nobody expects an event of it: it has no rules, or one that leaves out all of it."""
+
+    def silences(self) -> Iterable[Silence]:
+        """Return why its rules made nothing of records so far."""
+
 
 class Destination(Protocol):
     """Where a run's records go. Each method but `abandon` and `abort` raises `RunError` to end the run."""
@@ -60,6 +81,9 @@ class Destination(Protocol):
 
     def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
         """Take a record, in the order of reading."""
+
+    def keep_line(self, line: bytes | str, reason: str) -> bool:
+        """Keep a line of the input that is no message; False if that should end the run."""
 
     def dispatch(self) -> None:
         """Let what waits leave, after what left before has arrived."""
@@ -77,11 +101,17 @@ class Destination(Protocol):
         """Leave nothing unfinished behind, at once: a signal ends the process."""
 
 
-def key_name(record: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """Return a record's keys as a name for logs, such as `id=5001`; a key that could be personal stays out."""
-    parts = (f"{key}={value}" for key in keys if isinstance(value := record.get(key), int) or _is_plain(value))
-    return ", ".join(parts) or "without a key that can be shown"
+def key_name(record: Mapping[str, Any], keys: Sequence[str], shown: Collection[str] = ()) -> str:
+    """Return a record's keys as a name for logs, such as `id=5001`; of a key that isn't among `shown` a hash.
+
+    It is the same for the same key, wherever it is printed: sha256 of the key's text.
+    """
+    parts = (f"{key}={_named(value, is_shown=key in shown)}" for key in keys if (value := record.get(key)) is not None)
+    return ", ".join(parts) or "without a key"
 
 
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str) and "@" not in value and " " not in value and len(value) <= LONGEST_PLAIN_KEY
+def _named(value: object, *, is_shown: bool) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if is_shown and text.isprintable() and len(text) <= LONGEST_SHOWN_KEY:
+        return text
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]}"

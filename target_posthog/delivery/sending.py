@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from target_posthog.delivery.batches import Batch, SendingOrder
+    from target_posthog.posthog.client import Sent
 
-Answer = tuple["Batch", dict[str, str]]  # a batch, and its events that PostHog refused, each with the reason
+Answer = tuple["Batch", "Sent"]
 
 
 class Sending:
@@ -25,7 +26,7 @@ class Sending:
     others under way are finished and none is begun.
     """
 
-    def __init__(self, order: SendingOrder, send: Callable[[Batch], dict[str, str]]) -> None:
+    def __init__(self, order: SendingOrder, send: Callable[[Batch], Sent]) -> None:
         self._order = order
         self._send = send
         self._answers: list[Answer] = []

@@ -17,11 +17,15 @@ from target_posthog.delivery.held_run import HeldRun
 from target_posthog.delivery.queue import Queue
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
+from target_posthog.mapping.event import Maker
+from target_posthog.mapping.language.functions import canonical
 from target_posthog.posthog.client import DEFAULT_HOST, Client
+from target_posthog.receipts.opening import open_store, receipts_lines
+from target_posthog.receipts.sifter import Candidate
 from target_posthog.settings import historical_per_second
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from target_posthog.delivery.destination import Origin, Outcome
     from target_posthog.mapping.meanings import Meanings
@@ -44,6 +48,7 @@ class PostHogDestination:
     """
 
     def __init__(self, settings: Mapping[str, Any], meanings: Meanings) -> None:
+        self._meanings = meanings
         self.summary = Summary(meanings.money)
         self._client = Client(
             settings["api_key"],
@@ -51,20 +56,24 @@ class PostHogDestination:
             protocol=settings["protocol"],
             max_retry_seconds=settings["max_retry_seconds"],
         )
+        letters, plan = settings.get("dead_letter_path"), settings.get("plan_path")
+        self._store = open_store(settings)
+        self._conditions = meanings.conditions
         self._queue = Queue(
             self._client,
             self.summary,
             self._set_aside,
+            store=self._store,
+            held_run=HeldRun.read(plan, fingerprint=meanings.fingerprint) if plan else None,
             senders=settings["senders"],
             historical_per_second=historical_per_second(
                 settings.get("historical_events_per_second"), self._client.host
             ),
             max_events=settings.get("max_events"),
         )
-        letters, plan = settings.get("dead_letter_path"), settings.get("plan_path")
         self._dead_letters = DeadLetters(letters) if letters else None
-        self._held_run = HeldRun.read(plan, fingerprint=meanings.fingerprint) if plan else None
         self._summary_path: str | None = settings.get("summary_path")
+        self._origins: dict[str, Origin] = {}
         self._key_is_checked = False
         self._is_summed_up = False
 
@@ -74,26 +83,35 @@ class PostHogDestination:
         return self._queue.is_full
 
     def begin(self) -> None:
-        """Check the project key, at the first call of a run."""
+        """Check the project key and say what the receipts mean for the run, at the first call of a run."""
         if not self._key_is_checked:
             self._client.check_key()
             self._key_is_checked = True
+            for line in receipts_lines(self._store, self._conditions):
+                logger.warning(line)
 
     def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
         """Let a record's events wait, or count why it has none."""
-        self.summary.records[origin.stream_name] += 1
+        stream = origin.stream_name
+        self.summary.records[stream] += 1
+        self._origins[stream] = origin
         if outcome.left_out:
-            self.summary.left_out[origin.stream_name, outcome.left_out] += 1
+            self.summary.left_out[stream, outcome.left_out] += 1
+        self.summary.ignored[stream] += outcome.ignored
         if not outcome.events and not outcome.invalid:
             return
         raw = msgspec.Raw(msgspec.json.encode(record)) if self._dead_letters else None
-        source = Source(origin, key_name(record, origin.key_properties), raw)
+        shown = self._meanings.shown_keys(origin.stream_name)
+        source = Source(origin, key_name(record, origin.key_properties, shown), raw)
         if outcome.invalid:
             self._set_aside(source, outcome.invalid)
             return
-        if self._held_run:
-            self._held_run.check(outcome.events)
-        self._queue.add(outcome.events, source)
+        self.summary.made[stream] += len(outcome.events)
+        identity = _identity(record, origin.key_properties)
+        self._queue.add(
+            Candidate(event, rule, outcome.entity, source, Maker(stream, rule, event["event"]), identity)
+            for event, rule in outcome.events
+        )
 
     def _set_aside(self, source: Source, reason: str) -> None:
         """Keep a record that can't be delivered as a dead letter; raises `RunError` where there is no file for it."""
@@ -103,14 +121,35 @@ class PostHogDestination:
             raise RunError(f"{sentence}; correct it, or set `dead_letter_path` to go on without such records")
         try:
             self._dead_letters.keep(
-                origin.stream_name, origin.original_schema, origin.key_properties, source.record, reason
+                origin.stream_name,
+                origin.original_schema,
+                origin.key_properties,
+                source.record,
+                reason,
+                name=source.name,
             )
         except OSError as error:
             raise RunError(
                 f"{sentence}; and `dead_letter_path`: the file {self._dead_letters.path} can't be written "
                 f"({error.strerror})"
             ) from None
+        self.summary.dead_letters[origin.stream_name] += 1
         logger.warning("%s; kept in %s", sentence, self._dead_letters.path)
+
+    def keep_line(self, line: bytes | str, reason: str) -> bool:
+        """Keep a line that is no message as a dead letter; False where there is no file for it."""
+        if self._dead_letters is None:
+            return False
+        try:
+            self._dead_letters.keep_line(line, reason)
+        except OSError as error:
+            raise RunError(
+                f"{reason}; and `dead_letter_path`: the file {self._dead_letters.path} can't be written "
+                f"({error.strerror})"
+            ) from None
+        self.summary.unreadable_lines += 1
+        logger.warning("%s; kept in %s", reason, self._dead_letters.path)
+        return True
 
     def dispatch(self) -> None:
         """Let what waits leave, after PostHog has acknowledged what left before."""
@@ -122,10 +161,39 @@ class PostHogDestination:
         return True
 
     def end(self) -> None:
-        """Print the summary and write its file; a second call does nothing."""
+        """Keep the rules' fingerprints beside the receipts, then print the summary; a second call does nothing."""
+        if not self._is_summed_up:
+            self._bring_persons_up_to_date()
+            if self._store:
+                self._store.conditions = {**self._store.conditions, **self._conditions}
+            self._sum_up()
+
+    def _bring_persons_up_to_date(self) -> None:
+        """Send the person changes again that PostHog skipped; those that it skips again are named in the summary.
+
+        PostHog has kept their events, so a failure here takes no STATE back.
+        """
+        try:
+            sources = self._queue.send_skipped_persons_again()
+        except RunError as error:
+            logger.warning("Persons that PostHog has skipped couldn't be sent again: %s", error)
+            sources = self._queue.skipped_persons
+        named = (f"{source.origin.stream_name} {source.name}" for source in sources if isinstance(source, Source))
+        self.summary.persons_behind = list(dict.fromkeys(named))
+
+    def _sum_up(self) -> None:
+        """Print the summary and write its file, if that isn't done."""
         if self._is_summed_up:
             return
         self._is_summed_up = True
+        for stream, origin in self._origins.items():
+            self.summary.missing[stream] = origin.missing
+            if not origin.is_left_out:
+                self.summary.silences[stream] = list(origin.silences())
+        for line in self.summary.warnings():
+            logger.warning(line)
+        if self._store:
+            self._store.close()
         for line in self.summary.lines(self._client):
             logger.info(line)
         try:
@@ -138,7 +206,12 @@ class PostHogDestination:
         """Wait for PostHog's answer to what is under way, then print the summary."""
         with contextlib.suppress(RunError):
             self._queue.settle()
-        self.end()
+        self._sum_up()
 
     def abort(self) -> None:
         """Do nothing: no STATE covers what is under way, so the next run sends it again."""
+
+
+def _identity(record: Mapping[str, Any], keys: Sequence[str]) -> int:
+    """Return a hash by which a record is told from others: of its key, or of all of it."""
+    return hash(canonical([record.get(key) for key in keys] if keys else record))

@@ -7,20 +7,18 @@ Takes a file's name and changes, returns rules as data. It knows which keys a ru
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from target_posthog.errors import RuleError
+from target_posthog.mapping import plain_yaml
 from target_posthog.mapping.event import GROUP_IDENTIFY
 from target_posthog.mapping.language.compiler import Shipped
 from target_posthog.mapping.language.expressions import did_you_mean
 from target_posthog.mapping.rule import rule_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from target_posthog.mapping.language.functions import JSON
     from target_posthog.mapping.rule import Spec
@@ -30,52 +28,49 @@ if TYPE_CHECKING:
 PARTS = ("groups", "records", "money", "books", "glossary")  # objects of a file, each joined with the one of its base
 PARTS_OF_OBJECTS = ("groups", "records", "glossary")
 FILE_KEYS = ("about", "extends", "shared", "streams", *PARTS)
+APPLIES_TO = "applies_to"  # of shipped mappings: the tap that they are for, and fields by which its streams are known
 EVENT_KEYS = (
     *("about", "anon_distinct_id", "delete", "disabled", "distinct_id", "event", "extends", "for_each", "group_set"),
     *("groups", "key", "name", "person_profile", "properties", "session_id", "set", "set_once", "timestamp", "unset"),
     "when",
 )
+RULE_MARKS = ("event", "leave_out", "extends")  # each rule has one of them
 FILTER_KEYS = ("about", "disabled", "extends", "leave_out", "name", "when")
 NEEDED_KEYS = ("event", "distinct_id", "timestamp", "key")
 SUFFIX = ".yaml"
+MOST_BASES = 10
+NONE = "none"  # the name of the mapping that has no rules
+ALL = "*"  # what `extends` says to keep all rules of the stream
 # The same in each run, and before any event: PostHog hides a group's events before the group was first heard of
 # (PostHog nodejs, group-type-manager).
 GROUPS_SINCE = "2006-01-01T00:00:00Z"
-FIRST_TIMES = (
-    "created",
-    "date",
-    "time",
-    "occurred",
-    "start",
-)  # fields that say when a record came to be, likeliest first
 
 
 def shipped_names() -> list[str]:
-    """Return the names of the mappings that come with the target."""
+    """Return the names of the mappings that come with the target, beside `none`."""
     return sorted(file.name.removesuffix(SUFFIX) for file in _folder().iterdir() if file.name.endswith(SUFFIX))
 
 
-def load(name: str) -> dict[str, JSON]:
+def load(name: str, extended: Sequence[str] = ()) -> dict[str, JSON]:
     """Return a mapping with its base worked in: `about`, `streams` (the rules) and each of `PARTS`.
 
-    `name` is a shipped one or a file's path. Raises `RuleError`, naming the setting `mapping`.
+    `name` is a shipped one or a file's path; `extended` are those that it is the base of. Raises `RuleError`, naming
+    the setting `mapping`.
     """
+    if name in extended or len(extended) >= MOST_BASES:
+        raise RuleError(f"`mapping`: {name} extends itself, or stands at the end of more than {MOST_BASES} others")
     shipped = shipped_names()
-    if name in shipped:
-        document = _parsed(name, (_folder() / f"{name}{SUFFIX}").read_text("utf-8"))
-        for part in ("streams", "groups"):
-            document[part] = _as_shipped(document.get(part, {}))
+    if name == NONE:
+        document: dict[str, JSON] = {"about": "No rules but your own."}
+    elif name in shipped:
+        document = _shipped(name)
     elif Path(name).suffix not in {"", "."} or "/" in name:
-        try:
-            document = _parsed(name, Path(name).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            raise RuleError(f"`mapping`: the file {name} can't be read ({reason})") from None
+        document = _parsed(name, _text_of(name))
     else:
-        names = ", ".join(shipped)
+        names = ", ".join([*shipped, NONE])
         hint = did_you_mean(name, shipped) or f"; there are {names}, or give a file's path"
         raise RuleError(f"`mapping`: no mapping called `{name}` comes with the target{hint}")
-    base = load(document["extends"]) if "extends" in document else {}
+    base = load(document["extends"], (*extended, name)) if "extends" in document else {}
     return {
         "about": document.get("about", ""),
         "streams": combined(base.get("streams", {}), document.get("streams") or {}),
@@ -83,28 +78,62 @@ def load(name: str) -> dict[str, JSON]:
     }
 
 
+def _text_of(name: str) -> str:
+    """Return the text of a file, as much of it as is needed to see that it is too long."""
+    try:
+        with Path(name).open(encoding="utf-8") as file:
+            return file.read(plain_yaml.LARGEST_TEXT_CHARACTERS + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise RuleError(f"`mapping`: the file {name} can't be read ({reason})") from None
+
+
 def combined(base: Mapping[str, Sequence[Spec]], changes: Mapping[str, JSON]) -> Streams:
     """Return the rules of `base` with `changes` worked in, neither being changed.
 
-    A rule with `extends` changes the rule of that name in its place, or stands beside it if it has a `name` of its own;
-    another replaces the rule of its name, or is added. Raises `RuleError`.
+    The rules of a stream take the place of those that it had, unless one of them `extends` one of those (`*` is all),
+    or they only leave records out. A rule with `extends` changes the rule of that name in its place, or stands beside
+    it if it has a `name` of its own; another replaces the rule of its name, or is added. Raises `RuleError`.
     """
     if not isinstance(changes, dict):
         raise RuleError("`mappings` needs an object: the streams' names, each with a list of rules")
     streams = {stream: list(rules) for stream, rules in base.items()}
-    for stream, rules in changes.items():
-        if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-            raise RuleError(f"stream `{stream}` of the mapping needs a list of rules, each an object")
-        known = streams.setdefault(stream, [])
+    for stream, rules in _by_stream(changes):
+        keeps = any("extends" in rule for rule in rules) or (rules and all("leave_out" in rule for rule in rules))
+        known = streams.get(stream, []) if keeps else []
+        streams[stream] = known
         for rule in rules:
-            _work_in(stream, known, rule)
+            if rule != {"extends": ALL}:
+                _work_in(stream, known, rule)
     return streams
+
+
+def _by_stream(said: Mapping[str, JSON], within: str = "") -> Iterator[tuple[str, list[Spec]]]:
+    """Yield each stream with its rules; one rule stands for a list of it.
+
+    Meltano takes a name apart at its dots: `public.orders` comes as an object `public` with an entry `orders`.
+    """
+    for name, rules in said.items():
+        stream = f"{within}{name}"
+        if isinstance(rules, dict) and _is_rule(rules):
+            yield stream, [rules]
+        elif isinstance(rules, dict) and rules:
+            yield from _by_stream(rules, f"{stream}.")
+        elif isinstance(rules, list) and all(isinstance(rule, dict) for rule in rules):
+            yield stream, rules
+        else:
+            raise RuleError(f"stream `{stream}` of the mapping needs a list of rules, each an object")
+
+
+def _is_rule(said: Mapping[str, JSON]) -> bool:
+    """Say whether an object is a rule, not streams by the rest of their names."""
+    return any(isinstance(said.get(key), str) for key in RULE_MARKS) or "expression" in (said.get("event") or ())
 
 
 def grouped(streams: Mapping[str, Sequence[Spec]], groups: Mapping[str, JSON]) -> Streams:
     """Return the rules with a mapping's `groups` on each event, and a rule per stream that describes each group."""
     keys = {kind: group["key"] for kind, group in groups.items()}
-    described = [
+    described: list[Spec] = [
         {
             "name": f"group {kind}",
             "event": GROUP_IDENTIFY,
@@ -117,7 +146,7 @@ def grouped(streams: Mapping[str, Sequence[Spec]], groups: Mapping[str, JSON]) -
         for kind, group in groups.items()
     ]
     return {
-        stream: [*(_with_groups(rule, keys) for rule in rules), *described] if rules else []
+        stream: [*(_with_groups(rule, keys) for rule in rules), *_of_origin(rules, described)] if rules else []
         for stream, rules in streams.items()
     }
 
@@ -127,35 +156,29 @@ def active(rules: Iterable[Spec]) -> list[Spec]:
     return [rule for rule in rules if not rule.get("disabled")]
 
 
-def rule_for_unmapped(stream: str, schema: Mapping[str, JSON], keys: Sequence[str], *, run_at: str) -> Spec:
-    """Return the rule of a stream that no mapping knows: one event per record, named after the stream, of no person.
+def recognised(stream: str, rules: Iterable[Spec], fields: Collection[str]) -> list[Spec]:
+    """Return the rules that are for this stream: a shipped one is for that of its tap alone, known by its fields.
 
-    It carries the record's first time, or `run_at` if the record has none.
+    Raises `RuleError` for a user's rule that `extends` a shipped one on another tap's stream.
     """
-    fields = [_quoted(key) for key in keys]
-    ids = [f"concat({_text(stream + ':')}, {', '.join(_between(fields))})"] if fields else []
-    times = [_quoted(name) for name in times_of(schema)]
-    return {
-        "event": stream,
-        "delete": f"{stream} deleted",
-        "distinct_id": [*ids, f"concat({_text(stream + ':')}, sha256(@))"],
-        "timestamp": " || ".join([*times, _text(run_at)]),
-        "key": fields or ["sha256(@)"],
-        "properties": "@",
-        "person_profile": False,
-    }
+    kept = []
+    for rule in rules:
+        origin = rule.get("origin") or {"fields": (), "is_changed": False}
+        lacking = [one for one in origin["fields"] if one not in fields]
+        if not lacking:
+            kept.append(rule)
+        elif origin["is_changed"]:
+            raise RuleError(
+                f"your rule `{rule_name(rule)}` of stream `{stream}` extends a rule for {origin['tap']}, whose streams "
+                f"have `{'`, `'.join(lacking)}`; this one hasn't, so write the rule without `extends`"
+            )
+    return kept
 
 
-def times_of(schema: Mapping[str, JSON]) -> list[str]:
-    """Return the names of a schema's fields that hold a time, the one that is likeliest to never change first."""
-    fields = schema.get("properties", {})
-    times = [name for name, field in fields.items() if field.get("format") in {"date-time", "date"}]
-    ranks = {name: (name.lower().startswith("updat"), _rank(name.lower())) for name in times}
-    return sorted(times, key=lambda name: ranks[name])
-
-
-def _rank(name: str) -> int:
-    return next((rank for rank, part in enumerate(FIRST_TIMES) if part in name), len(FIRST_TIMES))
+def _of_origin(rules: Sequence[Spec], described: Iterable[Spec]) -> list[Spec]:
+    """Return the rules that describe groups, for the streams that the stream's own rules are for."""
+    origin = next((rule["origin"] for rule in rules if "origin" in rule), None)
+    return [{**one, "origin": {**origin, "is_changed": False}} if origin else one for one in described]
 
 
 def _with_groups(rule: Spec, keys: Mapping[str, str]) -> Spec:
@@ -166,12 +189,14 @@ def _with_groups(rule: Spec, keys: Mapping[str, str]) -> Spec:
 
 def _work_in(stream: str, known: list[Spec], rule: Spec) -> None:
     names = [rule_name(other) for other in known]
-    if "extends" in rule:
+    if rule.get("extends"):
         parent = str(rule["extends"])
         if parent not in names:
             raise RuleError(f"stream `{stream}` has no rule `{parent}` to extend{did_you_mean(parent, names)}")
         at = names.index(parent)
         whole = {"name": parent, **_merged(known[at], rule)}
+        if "origin" in whole:
+            whole["origin"] = {**whole["origin"], "is_changed": True}
         replaces = rule_name(whole) == parent
     else:
         whole = rule
@@ -194,7 +219,7 @@ def _check(stream: str, rule: Spec) -> None:
     place = f"rule `{rule_name(rule)}` of stream `{stream}`"
     known = FILTER_KEYS if "leave_out" in rule else EVENT_KEYS
     for key in rule:
-        if key not in known:
+        if key not in known and key != "origin":
             raise RuleError(f"{place} has no key `{key}`{did_you_mean(str(key), known)}")
     if "leave_out" in rule:
         return
@@ -212,23 +237,34 @@ def _folder() -> Path:
     return Path(__file__).parent / "shipped"
 
 
-def _parsed(name: str, text: str) -> dict[str, JSON]:
+def _parsed(name: str, text: str, known: Sequence[str] = FILE_KEYS) -> dict[str, JSON]:
     try:
-        document = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        place = f"line {error.problem_mark.line + 1}" if error.problem_mark else "somewhere"
-        raise RuleError(f"`mapping`: {name} is no YAML ({place}: {error.problem})") from None
-    except yaml.YAMLError:
-        raise RuleError(f"`mapping`: {name} is no YAML") from None
+        document = plain_yaml.read(text)
+    except plain_yaml.PlainDataError as error:
+        raise RuleError(f"`mapping`: {name} {error}") from None
     if not isinstance(document, dict):
         raise RuleError(f"`mapping`: {name} needs an object with `streams`")
     for key, part in document.items():
-        if key not in FILE_KEYS:
-            raise RuleError(f"`mapping`: {name} has no key `{key}`{did_you_mean(str(key), FILE_KEYS)}")
+        if key not in known:
+            raise RuleError(f"`mapping`: {name} has no key `{key}`{did_you_mean(str(key), known)}")
+        if key == "extends" and not isinstance(part, str):
+            raise RuleError(f"`mapping`: `extends` of {name} needs the name of a mapping")
         if key in PARTS and not isinstance(part, dict):
             raise RuleError(f"`mapping`: `{key}` of {name} needs an object")
         if key in PARTS_OF_OBJECTS and not all(isinstance(entry, dict) for entry in part.values()):
             raise RuleError(f"`mapping`: each entry in `{key}` of {name} needs an object")
+    return document
+
+
+def _shipped(name: str) -> dict[str, JSON]:
+    """Return a shipped mapping, its texts marked and each rule with its origin."""
+    document = _parsed(name, (_folder() / f"{name}{SUFFIX}").read_text("utf-8"), (*FILE_KEYS, APPLIES_TO))
+    origin = {"mapping": name, **document.pop(APPLIES_TO), "is_changed": False}
+    for part in ("streams", "groups"):
+        document[part] = _as_shipped(document.get(part, {}))
+    for rules in document["streams"].values():
+        for rule in rules:
+            rule["origin"] = origin
     return document
 
 
@@ -239,16 +275,3 @@ def _as_shipped(value: JSON) -> JSON:
     if isinstance(value, dict):
         return {key: _as_shipped(entry) for key, entry in value.items()}
     return [_as_shipped(item) for item in value] if isinstance(value, list) else value
-
-
-def _quoted(field: str) -> str:
-    return json.dumps(field)  # JMESPath's quoted identifiers are JSON strings
-
-
-def _text(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def _between(fields: list[str]) -> list[str]:
-    return [part for field in fields for part in (field, "':'")][:-1]

@@ -22,8 +22,12 @@ ALWAYS: dict[str, JSON] = {
     "$geoip_disable": True,  # else every customer is placed where the target runs
 }
 IDENTIFY, GROUP_IDENTIFY = "$identify", "$groupidentify"
+# Events that say what a person or group is now; all others are facts: https://posthog.com/docs/data/events
+PERSON_EVENTS = frozenset((IDENTIFY, GROUP_IDENTIFY, "$set", "$create_alias", "$merge_dangerously"))
 LINK_KEYS = ("$anon_distinct_id", "alias")
 LINKS_AND_SETS = (*LINK_KEYS, "$set", "$set_once", "$unset")
+# What PostHog applies to a person (or group) in the order of arrival.
+PERSON_CHANGES = frozenset((*LINKS_AND_SETS, "$group_set"))
 # In an event's properties: https://posthog.com/docs/product-analytics/person-properties and .../group-analytics.
 SETS = {"set": "$set", "set_once": "$set_once", "group_set": "$group_set"}
 PLACES = ("properties", *SETS, "unset")
@@ -38,6 +42,28 @@ class Event(TypedDict):
     uuid: str
     timestamp: str
     properties: dict[str, JSON]
+
+
+class Made(NamedTuple):
+    """An event that was made of a record, with the name of its rule."""
+
+    event: Event
+    rule: str
+
+
+class Maker(NamedTuple):
+    """A rule, by its stream, its name and the event's."""
+
+    stream: str
+    rule: str
+    event: str
+
+
+class Entity(NamedTuple):
+    """What a record is about, by an id of its own; with `keeps_person` its facts stay with the first one's id."""
+
+    key: str
+    keeps_person: bool
 
 
 class Money(NamedTuple):
@@ -70,6 +96,17 @@ def places_of(event: Event) -> dict[str, dict[str, JSON]]:
 def is_identified(event: Event) -> bool:
     """Say whether PostHog makes or uses a person for the event; otherwise it is an anonymous one in its bill."""
     return event["properties"].get("$process_person_profile") is not False
+
+
+def changes_person(event: Event) -> bool:
+    """Say whether the event changes a person or a group, so that the order in which such events arrive matters."""
+    return not PERSON_CHANGES.isdisjoint(event["properties"])
+
+
+def touched_ids(event: Event) -> list[str]:
+    """Return the distinct ids whose persons the event may change: its own, then the one that it links to it."""
+    properties = event["properties"]
+    return [event["distinct_id"], *(properties[key] for key in LINK_KEYS if isinstance(properties.get(key), str))]
 
 
 def money_in(properties: Mapping[str, JSON], names: Mapping[str, str] = REVENUE) -> Money | None:

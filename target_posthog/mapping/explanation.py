@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from target_posthog.mapping.identity import usable, why_not_usable
 from target_posthog.mapping.language.compiler import DELETED_AT, Compiler
 from target_posthog.mapping.language.expressions import ANYTHING, Schema
-from target_posthog.mapping.rule import RecordError, Rule
+from target_posthog.mapping.rule import DELETED, EMPTY_LIST, NO_EFFECT, NOT_WHEN, RecordError, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +119,7 @@ class _Explainable:
             else:
                 for_each = Asked(expression=self._for_each, value=len(scopes), problem="") if self._for_each else None
                 attempts = [self._attempt(scope, at if for_each else None) for at, scope in enumerate(scopes)]
-                why_not = "; ".join(dict.fromkeys(attempt["why_not"] for attempt in attempts)) or "its list is empty"
+                why_not = "; ".join(dict.fromkeys(attempt["why_not"] for attempt in attempts)) or EMPTY_LIST
         fired = any(attempt["fired"] for attempt in attempts)
         return {
             "rule": self._rule.name,
@@ -160,8 +160,8 @@ class _Explainable:
 
     def _why_nothing(self, scope: Record) -> str:
         if scope.get(DELETED_AT):
-            return "the record was deleted, and the rule has no `delete` event"
-        return "its `when` isn't true" if not self._rule.applies(scope) else "it would link no ids and set nothing"
+            return DELETED
+        return NO_EFFECT if self._rule.applies(scope) else NOT_WHEN
 
 
 def _asked(expression: str, value: Value | None, scope: Record, missing: str) -> Asked:

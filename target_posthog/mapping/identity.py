@@ -35,11 +35,12 @@ NOBODY = frozenset(
 def usable(value: object, *, hash_long: bool = False) -> str | None:
     """Return a text or whole number as a distinct id, without blanks around it; None if PostHog would refuse it.
 
-    A longer one than PostHog keeps is not usable, or becomes its SHA-256 with `hash_long`.
+    A whole number counts as one also if it is written as a float. A longer id than PostHog keeps is not usable, or
+    becomes its SHA-256 with `hash_long`.
     """
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    text = plain_text(value)
+    if text is None:
         return None
-    text = str(value).strip()
     if text.strip("'\"").lower() in NOBODY or "\0" in text:
         return None
     if len(text.encode()) <= LONGEST_ID_BYTES:
@@ -47,11 +48,30 @@ def usable(value: object, *, hash_long: bool = False) -> str | None:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}" if hash_long else None
 
 
+def plain_text(value: object) -> str | None:
+    """Return a text without blanks around it, or a whole number, also 5.0, as one; None for anything else."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def group_key(value: object) -> str | None:
+    """Return a group's key as PostHog keeps it; None if there is none. Raises ValueError for what can't be one."""
+    if value is None:
+        return None
+    text = plain_text(value)
+    if text is None:
+        raise ValueError("a group's key needs a text or a whole number")
+    return text or None
+
+
 def why_not_usable(value: object) -> str:
     """Return why a value is no distinct id, as words after "it"; an empty text if it is one or could be hashed."""
     if value is None:
         return "is null"
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    if plain_text(value) is None:
         return "is neither a text nor a whole number"
     if usable(value, hash_long=True) is None:
         return "is empty, or PostHog takes it for nobody's"

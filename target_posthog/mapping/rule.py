@@ -7,11 +7,12 @@ events, byte for byte. The language of the rules is described in docs/mapping.md
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
 
 from target_posthog.errors import RuleError
 from target_posthog.mapping.event import ALWAYS, GROUP_IDENTIFY, IDENTIFY, LINKS_AND_SETS, Event, uuid_of
-from target_posthog.mapping.identity import usable
+from target_posthog.mapping.identity import group_key, usable
 from target_posthog.mapping.language.compiler import DELETED_AT, Compiler
 from target_posthog.mapping.language.functions import JSON, canonical, normal_time, uuid
 from target_posthog.mapping.language.interpreter import is_true
@@ -23,10 +24,27 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.expressions import Schema
 
 Spec = dict[str, JSON]
+ALWAYS_TRUE = "`true`"
+WITHOUT_TIME = "`timestamp` is empty; name another field, or say with `when` for which records it is there"
+WITHOUT_SURE_TIME = "it has no time that is surely its own"
+# Why a rule makes nothing of a record.
+DELETED = "the record was deleted, and the rule has no `delete` event"
+EMPTY_LIST = "its list is empty"
+NOT_WHEN = "its `when` isn't true"
+NO_EFFECT = "it would link no ids and set nothing"
+NO_FIELDS = "the stream has no fields for it"
 
 
 class RecordError(Exception):
     """A record that can't become events; the text says why in one sentence and names no value of it."""
+
+
+class Silence(NamedTuple):
+    """Why a rule made nothing, and of how many records."""
+
+    rule: str
+    reason: str
+    records: int
 
 
 def rule_name(spec: Spec) -> str:
@@ -43,8 +61,11 @@ class Rule:
     def __init__(self, stream: str, spec: Spec, *, identity: str, schema: Schema) -> None:
         self.is_filter = "leave_out" in spec
         self.name = rule_name(spec)
-        self._place = f"rule `{self.name}` of stream `{stream}`"
-        compiler = Compiler(self._place, schema)
+        self.silences: Counter[str] = Counter()
+        self._place = f"{_whose(spec)}rule `{self.name}` of stream `{stream}`"
+        self._remedy = _remedy(stream, self.name, spec)
+        self._without_time = WITHOUT_TIME if _whose(spec) else WITHOUT_SURE_TIME
+        compiler = Compiler(self._place, schema, self._remedy)
         self.missing = compiler.missing
         self._for_each = compiler.optional("for_each", spec.get("for_each"), self.name)
         self.is_usable = not self.missing
@@ -59,6 +80,7 @@ class Rule:
     def _compile(self, compiler: Compiler, spec: Spec, identity: str) -> None:
         event, unset = spec["event"], spec.get("unset", {})
         is_fixed = isinstance(event, str)
+        self._fact = self.name if is_fixed or spec.get("name") else None
         self._event_name = compiler.value("event", f"`{json.dumps(event)}`" if is_fixed else event["expression"])
         self._delete = str(spec["delete"]) if spec.get("delete") else None
         self._distinct_id = compiler.candidates("distinct_id", spec["distinct_id"], identity)
@@ -77,23 +99,31 @@ class Rule:
         self._only_links = event == IDENTIFY and not self._sets
         self._group_set = compiler.value("group_set", spec.get("group_set", {}))
         self._session_id = compiler.optional("session_id", spec.get("session_id")) or (lambda _: None)
-        self._person_profile = compiler.value("person_profile", spec.get("person_profile", True))
+        # Of whom it isn't known whether they opted out, no person is made.
+        self._person_profile = compiler.optional("person_profile", spec.get("person_profile", True)) or (
+            lambda _: False
+        )
 
     def applies(self, record: Record) -> bool:
         """Say whether the rule's `when` is true for a record; raises `RecordError`."""
         try:
             return self._when is None or is_true(self._when(record))
         except ValueError as error:
-            raise RecordError(f"{self._place}: {error}") from None
+            raise RecordError(f"{self._place}: {error}{self._remedy}") from None
 
     def events(self, record: Record) -> Iterator[Event]:
         """Yield the events that this rule makes of a record, or of each item of its `for_each`."""
         if record.get(DELETED_AT) and not self._delete:
+            self.silences[DELETED] += 1
             return
+        is_empty = True
         for scope in self.scopes(record):
+            is_empty = False
             event = self.event(scope)
             if event is not None:
                 yield event
+        if is_empty:
+            self.silences[EMPTY_LIST] += 1
 
     def scopes(self, record: Record) -> Iterator[Record]:
         """Yield the record, or it with each item of its `for_each` beside it as `item`; raises `RecordError`."""
@@ -102,9 +132,9 @@ class Rule:
         try:
             items = self._for_each(record)
         except ValueError as error:
-            raise RecordError(f"{self._place}: {error}") from None
+            raise RecordError(f"{self._place}: {error}{self._remedy}") from None
         if not isinstance(items, (list, type(None))):
-            raise RecordError(f"{self._place}: `for_each` needs a list")
+            raise RecordError(f"{self._place}: `for_each` needs a list{self._remedy}")
         return ({**record, "item": item} for item in items or ())
 
     def event(self, scope: Record) -> Event | None:
@@ -112,35 +142,39 @@ class Rule:
         deleted_at = scope.get(DELETED_AT)
         try:
             if deleted_at:
-                return self._made(self._delete, scope, deleted_at, of_nobody=True) if self._delete else None
-            if not self.applies(scope) or (self._only_links and self._links_nothing(scope)):
+                return self._made(self._delete, scope, deleted_at, is_deletion=True) if self._delete else None
+            if not self.applies(scope):
+                self.silences[NOT_WHEN] += 1
+                return None
+            if self._only_links and self._links_nothing(scope):
+                self.silences[NO_EFFECT] += 1
                 return None
             event = self._made(self._event_name(scope), scope, self._timestamp(scope))
         except ValueError as error:
-            raise RecordError(f"{self._place}: {error}") from None
+            raise RecordError(f"{self._place}: {error}{self._remedy}") from None
         # An `$identify` that neither links nor sets anything would have no effect.
         has_effect = event["event"] != IDENTIFY or any(key in event["properties"] for key in LINKS_AND_SETS)
+        if not has_effect:
+            self.silences[NO_EFFECT] += 1
         return event if has_effect else None
 
     def _links_nothing(self, scope: Record) -> bool:
         return not any(usable(candidate(scope)) for candidate in self._other_id)
 
-    def _made(self, name: JSON, scope: Record, time: JSON, *, of_nobody: bool = False) -> Event:
+    def _made(self, name: JSON, scope: Record, time: JSON, *, is_deletion: bool = False) -> Event:
         if not isinstance(name, str) or not name:
             raise ValueError("`event` gives no name")
         key = self._key(scope)
         if all(part is None for part in key):
             raise ValueError("`key` is empty, so the event couldn't be told from others")
         if time is None:
-            raise ValueError(
-                "`timestamp` is empty; name another field, or say with `when` for which records it is there"
-            )
-        groups = {kind: str(key) for kind, key in self._groups(scope).items()} if self._has_groups else {}
+            raise ValueError(self._without_time)
+        groups = self._groups_of(scope) if self._has_groups else {}
         distinct_id = self._id(name, scope, groups)
         if name == GROUP_IDENTIFY:
             properties = self._group_properties(scope, groups)
         else:
-            of_nobody = of_nobody or not is_true(self._person_profile(scope))
+            of_nobody = is_deletion or not is_true(self._person_profile(scope))
             properties = self._properties(scope)
             properties |= (
                 {"$process_person_profile": False} if of_nobody else self._person_properties(scope, distinct_id)
@@ -154,10 +188,15 @@ class Rule:
         return {
             "event": name,
             "distinct_id": distinct_id,
-            "uuid": uuid_of(canonical([name, *key])),
+            # Of the rule's name, if it has one, and not the event's: an event that is renamed stays the same fact.
+            "uuid": uuid_of(canonical([self._fact or name, "deleted" if is_deletion else "", *key])),
             "timestamp": normal_time(time),
             "properties": properties,
         }
+
+    def _groups_of(self, scope: Record) -> dict[str, str]:
+        keys = ((kind, group_key(value)) for kind, value in self._groups(scope).items())
+        return {kind: key for kind, key in keys if key}
 
     def _id(self, name: str, scope: Record, groups: Mapping[str, str]) -> str:
         ids = (usable(candidate(scope), hash_long=True) for candidate in self._distinct_id)
@@ -187,3 +226,22 @@ class Rule:
             raise ValueError("`$groupidentify` needs exactly one entry in `groups`")
         ((kind, key),) = groups.items()
         return {"$group_type": kind, "$group_key": key, "$group_set": self._group_set(scope)}
+
+
+def _whose(spec: Spec) -> str:
+    """Return whose rule it is, as a word before "rule"; the rule of a stream that has none is nobody's."""
+    origin = spec.get("origin")
+    if not origin or origin["is_changed"]:
+        return "your "
+    return "shipped " if origin["mapping"] else ""
+
+
+def _remedy(stream: str, name: str, spec: Spec) -> str:
+    """Return how to do without a rule that the user didn't write, as the end of a sentence."""
+    whose = _whose(spec)
+    if whose == "your ":
+        return ""
+    if not whose:
+        return f"; say in `mappings` what the stream means, or `{{{json.dumps(stream)}: []}}` to do without it"
+    written = json.dumps({stream: [{"extends": name, "disabled": True}]})
+    return f"; `mappings: {written}` does without this rule, `mapping: none` without all of the shipped ones"

@@ -18,8 +18,38 @@ if TYPE_CHECKING:
 
     from target_posthog.mapping.language.functions import JSON
 
+BILLING_LIMIT = frozenset(
+    (
+        "billing_limit_exceeded",
+        "billing limit exceeded",
+        "billing limit reached",
+        "quota_limited",
+        "quota_limit_exceeded",
+    )
+)
 TRY_AGAIN = frozenset((HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS))
 PLAIN_REASON = re.compile(r"[a-z][a-z0-9_ ]{0,60}")  # PostHog's own codes; anything longer may quote an event
+
+
+class AnswerError(Exception):
+    """An answer that acknowledges nothing: its status, PostHog's word for the reason, and when to try again."""
+
+    def __init__(self, status: int, word: str = "", retry_after: float | None = None) -> None:
+        super().__init__(f"HTTP {status}: {word}")
+        self.status = status
+        self.word = word
+        self.retry_after = retry_after
+
+    @classmethod
+    def of(cls, response: requests.Response) -> AnswerError:
+        """Return what a response that isn't 2xx says: `error` is PostHog's word for machines, `/batch/` has text."""
+        word = decoded(response.content).get("error") or response.content[:200].decode("utf-8", "replace")
+        return cls(response.status_code, plain_reason(word), retry_after_seconds(response))
+
+    @property
+    def is_billing_limit(self) -> bool:
+        """Whether the project may send no more: 402, before June 2026 429, PostHog rust/capture v1/error.rs."""
+        return self.status == HTTPStatus.PAYMENT_REQUIRED or self.word in BILLING_LIMIT
 
 
 def is_busy(status: int) -> bool:
@@ -31,7 +61,7 @@ def retry_after_seconds(response: requests.Response) -> float | None:
     """Return the seconds that `Retry-After` asks for (a number or a date); None without one that can be read."""
     try:
         return Retry().parse_retry_after(value) if (value := response.headers.get("Retry-After")) else None
-    except InvalidHeader:
+    except (InvalidHeader, ValueError, OverflowError):  # a date of the year 99999
         return None
 
 
@@ -39,7 +69,7 @@ def decoded(content: bytes) -> dict[str, JSON]:
     """Return the JSON object of an answer, an empty one if it is none."""
     try:
         answer = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}
 

@@ -1,12 +1,16 @@
 """PostHog's two capture protocols: each sends a batch once and reads the verdict on each of its events.
 
 Takes events, returns `Verdicts`. Whether to send again is decided in `Client._wait`, not here. V1 is described in the
-`posthog` library's capture_v1.py and in PostHog's rust/capture, v1/analytics. The library's own sender isn't used for
-it: it takes an event of which the answer says nothing for delivered, and needs five times as long for the same bytes.
+`posthog` library's capture_v1.py and in PostHog's rust/capture, v1/analytics. The library's own senders aren't used: of
+V1 they take an event of which the answer says nothing for delivered, of `/batch/` any 200, they follow redirects with
+the key, and they read answers of any length.
 """
 
 from __future__ import annotations
 
+import gzip
+import logging
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http import HTTPStatus
 from importlib.metadata import version
@@ -16,11 +20,10 @@ from uuid import uuid4
 import msgspec
 import requests
 import zstandard
-from posthog.request import APIError, batch_post
-from requests.adapters import HTTPAdapter
 from typing_extensions import override
 
-from target_posthog.posthog.answers import decoded, retry_after_seconds
+from target_posthog.posthog.answers import AnswerError, decoded, plain_reason, retry_after_seconds
+from target_posthog.posthog.transport import MIB, Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +32,20 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
 
 PATH = "/i/v1/analytics/events"
+BATCH_PATH = "/batch/"
+LARGEST_ANSWER_BYTES = MIB  # a verdict takes some hundred bytes
+GZIP_LEVEL = 1  # level 9 takes four times as long for a tenth fewer bytes
+SENDER = f"target-posthog/{version('shopify-posthog')}"
+# What a server, or a proxy before it, may say to zstd. PostHog itself takes it and says 415 to what it doesn't know.
+REFUSES_ENCODING = frozenset(
+    (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.NOT_IMPLEMENTED,
+    )
+)
+ABOUT_ENCODING = frozenset(("", "unsupported_encoding", "request_decoding_error"))
 # Properties that have a place of their own in V1, with the kind of value that it takes there; PostHog makes them
 # properties again. Those of the library it takes from the header PostHog-Sdk-Info.
 OPTIONS = {
@@ -39,93 +56,126 @@ OPTIONS = {
 }
 FIELDS = {"$session_id": "session_id", "$window_id": "window_id"}
 OF_THE_LIBRARY = ("$lib", "$lib_version")
-MOST_CONNECTIONS = 100  # kept open; beyond them urllib3 would warn of each that it closes
+PERSON_PROCESSING_DISABLED = "person_processing_disabled"  # PostHog rust/capture v1/analytics/constants.rs
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Envelope:
+    """What stays the same in all attempts at a batch: PostHog's contract for SDKs wants one id and one time of it."""
+
+    historical: bool
+    request_id: str = field(default_factory=lambda: str(uuid4()))
+    created_at: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat())
 
 
 class Verdicts(NamedTuple):
     """What PostHog said of a batch: the uuids that it refused, each with the reason, and those to send again.
 
-    All others are acknowledged. `retry_after` is in seconds.
+    All others are acknowledged; of those in `person_skipped` it has kept the event and left the person as it was.
+    `unknown` are results that this version doesn't know, so the run can't go on. `retry_after` is in seconds.
     """
 
     refused: dict[str, JSON]
     again: list[str]
+    person_skipped: list[str]
+    unknown: list[str]
     retry_after: float | None
+
+
+TAKEN = Verdicts({}, [], [], [], None)
 
 
 class CaptureV1:
     """Posts batches; safe to use from several threads."""
 
-    def __init__(self, api_key: str, host: str, *, timeout_seconds: float) -> None:
+    def __init__(self, api_key: str, host: str) -> None:
         self._url = host + PATH
-        self._timeout_seconds = timeout_seconds
-        sender = f"target-posthog/{version('shopify-posthog')}"
-        self._session = _session()
+        self._encoding = "zstd"
+        self._session = Session(most_bytes=LARGEST_ANSWER_BYTES)
         self._session.headers.update(
-            {
-                "User-Agent": sender,
-                "PostHog-Sdk-Info": sender,
-                "Content-Type": "application/json",
-                "Content-Encoding": "zstd",
-            }
+            {"User-Agent": SENDER, "PostHog-Sdk-Info": SENDER, "Content-Type": "application/json"}
         )
         self._session.auth = _Bearer(api_key)
 
-    def post(self, events: Sequence[Event], *, historical: bool, attempt: int = 1) -> Verdicts:
-        """Send events once; raises APIError for an answer to the whole batch, RequestException if there is none."""
-        now = datetime.now(timezone.utc).isoformat()
-        body: dict[str, Any] = {"created_at": now, "batch": [as_v1(event) for event in events]}
-        if historical:
+    def post(self, events: Sequence[Event], envelope: Envelope, *, attempt: int, timeout_seconds: float) -> Verdicts:
+        """Send events once; raises AnswerError for an answer to the whole batch, RequestException if there is none."""
+        body: dict[str, Any] = {"created_at": envelope.created_at, "batch": [as_v1(event) for event in events]}
+        if envelope.historical:
             body["historical_migration"] = True
-        response = self._session.post(
-            self._url,
-            data=zstandard.compress(msgspec.json.encode(body)),
-            headers={
-                "PostHog-Attempt": str(attempt),
-                "PostHog-Request-Id": str(uuid4()),
-                "PostHog-Request-Timestamp": now,
-            },
-            timeout=self._timeout_seconds,
-            allow_redirects=False,
-        )
+        text = msgspec.json.encode(body)
+        headers = {
+            "PostHog-Attempt": str(attempt),
+            "PostHog-Request-Id": envelope.request_id,
+            "PostHog-Request-Timestamp": datetime.now(timezone.utc).isoformat(),
+        }
+        response = self._post(text, headers, self._encoding, timeout_seconds)
+        if self._encoding == "zstd" and _refuses_encoding(response):
+            zipped = self._post(text, headers, "gzip", timeout_seconds)
+            if not _refuses_encoding(zipped):
+                logger.info("Events travel in gzip: the server, or a proxy before it, doesn't take zstd")
+                self._encoding = "gzip"
+            response = zipped
         return _verdicts(response, [event["uuid"] for event in events])
+
+    def _post(
+        self, text: bytes, headers: Mapping[str, str], encoding: str, timeout_seconds: float
+    ) -> requests.Response:
+        data = zstandard.compress(text) if encoding == "zstd" else gzip.compress(text, GZIP_LEVEL)
+        return self._session.post(
+            self._url, data=data, headers={**headers, "Content-Encoding": encoding}, timeout=timeout_seconds
+        )
 
 
 class CaptureBatch:
-    """Posts batches to `/batch/`; safe to use from several threads.
+    """Posts batches to `/batch/`, which takes or refuses them as a whole; safe to use from several threads."""
 
-    It has no verdicts: PostHog takes or refuses the whole batch. The library's function below `Consumer.request` is
-    used, because that wouldn't show the answer.
-    """
-
-    def __init__(self, api_key: str, host: str, *, timeout_seconds: float) -> None:
+    def __init__(self, api_key: str, host: str) -> None:
         self._api_key = api_key
-        self._host = host
-        self._timeout_seconds = timeout_seconds
-        self._session = _session()
-        self._session.max_redirects = 0  # events and key are for this host alone
+        self._url = host + BATCH_PATH
+        self._session = Session(most_bytes=LARGEST_ANSWER_BYTES)
+        self._session.headers.update(
+            {"User-Agent": SENDER, "Content-Type": "application/json", "Content-Encoding": "gzip"}
+        )
 
-    def post(self, events: Sequence[Event], *, historical: bool, attempt: int = 1) -> Verdicts:  # noqa: ARG002  # V1 has it
-        """Send events once; raises as `CaptureV1.post` does, with status 402 for a 200 that says so."""
-        try:
-            response = batch_post(
-                self._api_key,
-                self._host,
-                gzip=True,
-                timeout=self._timeout_seconds,
-                batch=events,
-                historical_migration=historical,
-                session=self._session,
-            )
-        except requests.TooManyRedirects as error:
-            status = error.response.status_code if error.response is not None else HTTPStatus.FOUND
-            raise APIError(status, "a redirection") from None
+    def post(self, events: Sequence[Event], envelope: Envelope, *, timeout_seconds: float) -> Verdicts:
+        """Send events once; raises as `CaptureV1.post` does, with status 402 for a 200 that means it.
+
+        Without `sent_at`, PostHog doesn't correct times by the difference of the clocks.
+        """
+        body: dict[str, Any] = {"api_key": self._api_key, "batch": events}
+        if envelope.historical:
+            body["historical_migration"] = True
+        data = gzip.compress(msgspec.json.encode(body), GZIP_LEVEL)
+        response = self._session.post(self._url, data=data, timeout=timeout_seconds)
+        if response.status_code != HTTPStatus.OK:
+            raise AnswerError.of(response)
         answer = decoded(response.content)
-        if "status" not in answer:
-            raise APIError(response.status_code, "no status")
         if answer.get("quota_limited"):
-            raise APIError(HTTPStatus.PAYMENT_REQUIRED, "quota_limited")
-        return Verdicts({}, [], None)
+            raise AnswerError(HTTPStatus.PAYMENT_REQUIRED, "quota_limited")
+        # `Ok` since 2025, 1 before: PostHog rust/capture, api.rs.
+        if answer.get("status") not in ("Ok", 1) or answer.get("status") is True:
+            raise AnswerError(response.status_code, "no acknowledgement")
+        return TAKEN
+
+
+class FlagsCheck:
+    """Asks `/flags` about a project key: the one endpoint that has always said of a wrong key that it is wrong."""
+
+    def __init__(self, api_key: str, host: str) -> None:
+        self._api_key = api_key
+        self._url = f"{host}/flags/?v=2"
+        self._session = Session(most_bytes=LARGEST_ANSWER_BYTES)
+
+    def ask(self, *, timeout_seconds: float) -> None:
+        """Return if PostHog knows the key; raises AnswerError, RequestException, or ValueError for no PostHog."""
+        body = {"api_key": self._api_key, "distinct_id": "target-posthog"}
+        response = self._session.post(self._url, json=body, headers={"User-Agent": SENDER}, timeout=timeout_seconds)
+        if response.status_code != HTTPStatus.OK:
+            raise AnswerError.of(response)
+        if not decoded(response.content):
+            raise ValueError("no JSON object")
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -138,13 +188,6 @@ class _Bearer(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._api_key}"
         return request
-
-
-def _session() -> requests.Session:
-    session = requests.Session()
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=MOST_CONNECTIONS))
-    return session
 
 
 def as_v1(event: Event) -> dict[str, JSON]:
@@ -165,35 +208,46 @@ def as_v1(event: Event) -> dict[str, JSON]:
     return {**event, **fields, "options": options, "properties": properties}
 
 
+def _refuses_encoding(response: requests.Response) -> bool:
+    """Say whether an answer may be about the encoding of the body: by PostHog's word, or by no word of PostHog's."""
+    if response.status_code not in REFUSES_ENCODING:
+        return False
+    return str(decoded(response.content).get("error", "")) in ABOUT_ENCODING
+
+
 def _verdicts(response: requests.Response, uuids: Sequence[str]) -> Verdicts:
+    if response.status_code != HTTPStatus.OK:
+        raise AnswerError.of(response)
     retry_after = retry_after_seconds(response)
-    answer = decoded(response.content)
-    if not HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
-        raise APIError(response.status_code, str(answer.get("error_description", "")), retry_after)
-    results = answer.get("results")
+    results = decoded(response.content).get("results")
     if not isinstance(results, dict):
-        raise APIError(response.status_code, "no results", retry_after)
+        raise AnswerError(response.status_code, "no verdicts", retry_after)
     return judged(results, uuids, retry_after)
 
 
 def judged(results: Mapping[str, JSON], uuids: Sequence[str], retry_after: float | None) -> Verdicts:
-    """Return what the results of an answer mean: PostHog rust/capture, v1/analytics/response.rs.
+    """Return what the results of an answer mean: PostHog rust/capture, v1/analytics/types.rs and response.rs.
 
-    PostHog names every event that it was sent. One that it doesn't name, or names with a result that isn't known here,
-    isn't acknowledged.
+    PostHog names every event that it was sent. One that it doesn't name, or not in its form, isn't acknowledged, and is
+    to be sent again; nor is one with a result that isn't known here, of which nobody can say what became of it.
     """
-    refused: dict[str, JSON] = {}
-    again: list[str] = []
+    verdicts = Verdicts({}, [], [], [], retry_after)
     for uuid in uuids:
         match results.get(uuid):
+            # Acknowledged. The detail stands beside `ok` for an id that stands for nobody, beside `warning` for one
+            # that is written to too often.
+            case {"result": "ok", "details": details} if details == PERSON_PROCESSING_DISABLED:
+                verdicts.person_skipped.append(uuid)
             case {"result": "ok"}:
-                pass  # acknowledged: PostHog keeps the event
+                pass
             case {"result": "warning"}:
-                pass  # acknowledged, too: PostHog keeps the event and has made a note of something in it
+                verdicts.person_skipped.append(uuid)
             case {"result": "drop", **others}:
-                refused[uuid] = others.get("details")  # refused for good: PostHog will never keep the event
+                verdicts.refused[uuid] = others.get("details")  # for good: PostHog will never keep the event
             case {"result": "retry"}:
-                again.append(uuid)  # PostHog couldn't keep it now: it has to be sent again
+                verdicts.again.append(uuid)  # PostHog couldn't keep it now
+            case {"result": str(word)}:
+                verdicts.unknown.append(plain_reason(word))
             case _:
-                again.append(uuid)  # no verdict, so no acknowledgement
-    return Verdicts(refused, again, retry_after)
+                verdicts.again.append(uuid)  # no verdict
+    return verdicts

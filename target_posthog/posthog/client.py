@@ -8,32 +8,50 @@ sleep between them without an end that could be set.
 from __future__ import annotations
 
 import logging
+import random
 import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import requests
 import stamina
-from posthog.request import APIError, QuotaLimitError, determine_server_host, flags
 
 from target_posthog.errors import BusyError, RunError
-from target_posthog.posthog.answers import is_busy, network_trouble, plain_reason
-from target_posthog.posthog.capture import CaptureBatch, CaptureV1
+from target_posthog.mapping.event import changes_person, touched_ids
+from target_posthog.mapping.language.functions import as_timestamp
+from target_posthog.posthog.address import ingestion_address
+from target_posthog.posthog.answers import AnswerError, is_busy, network_trouble, plain_reason
+from target_posthog.posthog.capture import TAKEN, CaptureBatch, CaptureV1, Envelope, FlagsCheck, Verdicts
+from target_posthog.posthog.outage import Outage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from target_posthog.mapping.event import Event
-    from target_posthog.posthog.capture import Verdicts
 
 DEFAULT_HOST = "https://us.i.posthog.com"
-TIMEOUT_SECONDS = 30.0  # PostHog's gateway gives up after that
+TIMEOUT_SECONDS = 30.0  # for a request with its answer; PostHog's gateway gives up after that
+SHORTEST_TIMEOUT_SECONDS = 1.0  # for what is tried when `max_retry_seconds` are nearly over
+FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0  # between two attempts, unless PostHog asks for more
 LONGEST_RETRY_AFTER_SECONDS = 300.0  # PostHog asks for 60 (rust/capture v1, 429); more is an error of something between
+# A server whose V1 isn't configured answers as one that is down (rust/capture v1/error.rs). So long as V1 has never
+# worked in a run, the second such answer lets `/batch/` be tried; the uuids are the same.
+ATTEMPTS_AT_V1 = 2
 # What an answer for a whole batch means: PostHog rust/capture, api.rs and v1/analytics.
 BAD_BATCH = frozenset((HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
-BAD_KEY = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
 NO_SUCH_PATH = frozenset((HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED))
+ABOUT_THE_KEY = frozenset(
+    ("invalid_api_token", "missing_authorization", "authentication_error", "authentication_failed")
+)
+FUTURE_AFTER = timedelta(hours=23)  # rust/common/types/src/timestamp.rs moves later times to the arrival; V1 doesn't
+IN_THE_FUTURE = (
+    f"its time is more than {FUTURE_AFTER // timedelta(hours=1)} hours in the future, which `/batch/` doesn't keep"
+)
 
 BILLING = (
     "PostHog takes no more events: the billing limit of the organisation is reached; raise it in PostHog's billing "
@@ -51,26 +69,63 @@ class _BatchError(Exception):
     """One or more events made PostHog refuse the whole batch."""
 
 
+class Sent(NamedTuple):
+    """What became of events: those refused, by uuid, with the reason; all others are acknowledged.
+
+    Of those in `person_skipped` PostHog keeps the event, but has left its person as it was.
+    """
+
+    refused: dict[str, str]
+    person_skipped: frozenset[str] = frozenset()
+
+
+@dataclass
+class _UnderWay:
+    """A batch on its way: what PostHog has still to decide on, and what it has said of the rest."""
+
+    pending: dict[str, Event]
+    historical: bool
+    ends_at: float
+    refused: dict[str, str] = field(default_factory=dict)
+    person_skipped: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.envelope = Envelope(self.historical)
+        self.attempt = 0
+
+
 class Client:
     """Delivers batches; safe to use from several threads.
 
-    `protocol` is `v1` (a verdict per event), `batch`, or `auto`: V1 unless the server doesn't have it. Waiting for a
-    PostHog that is busy ends after `max_retry_seconds`.
+    `protocol` is `v1` (a verdict per event), `batch`, or `auto`: V1 unless the server doesn't have it. Delivering a
+    batch ends after `max_retry_seconds`, whatever it is that takes so long. Raises `RunError` for a bad `host`.
     """
 
-    def __init__(self, api_key: str, host: str, *, protocol: str = "auto", max_retry_seconds: float = 900) -> None:
-        self._api_key = api_key.strip()
-        self.host = determine_server_host(host if "://" in host else f"https://{host}").rstrip("/")
-        self._v1 = CaptureV1(self._api_key, self.host, timeout_seconds=TIMEOUT_SECONDS)
-        self._batch = CaptureBatch(self._api_key, self.host, timeout_seconds=TIMEOUT_SECONDS)
+    def __init__(  # noqa: PLR0913  # settings of the target, and the seams of its tests
+        self,
+        api_key: str,
+        host: str,
+        *,
+        protocol: str = "auto",
+        max_retry_seconds: float = 900,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        api_key = api_key.strip()
+        self.host = ingestion_address(host)
+        self._v1 = CaptureV1(api_key, self.host)
+        self._batch = CaptureBatch(api_key, self.host)
+        self._flags = FlagsCheck(api_key, self.host)
         self._protocol = protocol
         self._max_retry_seconds = max_retry_seconds
+        self._timeout_seconds = timeout_seconds
+        self._now = now
+        self._outage = Outage(now)
+        self._unavailable = 0
         self._lock = threading.Lock()
         self.requests = 0
         self.retries = 0
-        # The library logs bodies: requests at DEBUG, answers with errors. All it has to say reaches us as exceptions.
-        logging.getLogger("posthog").disabled = True
-        # `_wait` says it in a sentence; stamina's own hook may print to standard output, which belongs to STATE.
+        # `Outage` says it in sentences; stamina's own hook may print to standard output, which belongs to STATE.
         stamina.instrumentation.set_on_retry_hooks([])
 
     def check_key(self) -> None:
@@ -80,132 +135,219 @@ class Client:
         """
         self._count()
         try:
-            flags(self._api_key, self.host, timeout=TIMEOUT_SECONDS, max_retries=2, distinct_id="target-posthog")
-        except QuotaLimitError:
-            return  # the key is right, the project has used up its feature flags
-        except APIError as error:
-            self._judge_key(error.status)
-        except requests.exceptions.InvalidJSONError:
+            self._flags.ask(timeout_seconds=self._timeout_seconds)
+        except AnswerError as error:
+            self._judge_key(error)
+        except ValueError:
             raise RunError(
                 f"`host`: {self.host} answers, but not as a PostHog does; use the address in the project's settings"
             ) from None
-        except (requests.RequestException, ValueError) as error:
+        except requests.RequestException as error:
             raise RunError(
                 f"`host`: {self.host} can't be reached ({network_trouble(error)}); check it, and this machine's network"
             ) from None
         except OSError:
             raise RunError(NO_CERTIFICATES) from None
 
-    def _judge_key(self, status: int | str) -> None:
-        if status in BAD_KEY:
+    def _judge_key(self, error: AnswerError) -> None:
+        if error.status == HTTPStatus.UNAUTHORIZED or (
+            error.status == HTTPStatus.FORBIDDEN and error.word in ABOUT_THE_KEY
+        ):
             raise RunError(
                 f"`api_key`: PostHog at {self.host} doesn't know it; use the project API key (it starts with phc_) "
                 "from the project's settings, and the `host` of the same region"
             )
-        logger.info("The key can't be checked beforehand: %s answers /flags with %s", self.host, status)
+        if error.status == HTTPStatus.FORBIDDEN:
+            raise RunError(
+                f"`host`: {self.host} forbids this machine to send (HTTP 403: {error.word}), which PostHog never does; "
+                "look for a firewall or proxy before it that has to let this machine through"
+            )
+        if HTTPStatus.MULTIPLE_CHOICES <= error.status < HTTPStatus.BAD_REQUEST:
+            raise RunError(f"`host`: {self.host} sends requests elsewhere; set it to the address where they end")
+        logger.info("The key can't be checked beforehand: %s answers /flags with %s", self.host, error.status)
 
-    def send(self, events: Sequence[Event], *, historical: bool) -> dict[str, str]:
-        """Deliver events; return the uuids that PostHog refused, each with the reason. All others are acknowledged.
+    def send(self, events: Sequence[Event], *, historical: bool) -> Sent:
+        """Deliver events and return what PostHog said of them.
 
         No two events may have the same uuid. Raises `RunError`, or `BusyError` after `max_retry_seconds`.
         """
-        pending = {event["uuid"]: event for event in events}
-        refused: dict[str, str] = {}
         try:
-            self._send_until_taken(pending, refused, historical=historical)
-        except _BatchError as error:
-            rest = list(pending.values())
-            if len(rest) == 1:
-                return {**refused, rest[0]["uuid"]: str(error)}
-            middle = len(rest) // 2
-            for half in (rest[:middle], rest[middle:]):
-                refused |= self.send(half, historical=historical)
+            return self._send(events, historical=historical, ends_at=self._now() + self._max_retry_seconds)
         except BusyError as error:
             raise BusyError(
                 f"PostHog at {self.host} has taken no events for {self._max_retry_seconds:g} seconds ({error}); run "
                 "again when it does, and the run goes on from its last STATE"
             ) from None
-        return refused
 
-    def _send_until_taken(self, pending: dict[str, Event], refused: dict[str, str], *, historical: bool) -> None:
-        for attempt in stamina.retry_context(
-            on=self._wait,
-            attempts=None if self._max_retry_seconds else 1,
-            timeout=self._max_retry_seconds or None,
-            wait_initial=0.5,
-            wait_max=LONGEST_WAIT_SECONDS,
-        ):
+    def _send(self, events: Sequence[Event], *, historical: bool, ends_at: float) -> Sent:
+        under_way = _UnderWay({event["uuid"]: event for event in events}, historical, ends_at)
+        refused, person_skipped = under_way.refused, under_way.person_skipped
+        try:
+            self._send_until_taken(under_way)
+        except _BatchError as error:
+            rest = list(under_way.pending.values())
+            if len(rest) == 1:
+                refused[rest[0]["uuid"]] = str(error)
+                return Sent(refused, frozenset(person_skipped))
+            middle = len(rest) // 2
+            for half in (rest[:middle], rest[middle:]):
+                sent = self._send(half, historical=historical, ends_at=ends_at)
+                refused |= sent.refused
+                person_skipped |= sent.person_skipped
+        return Sent(refused, frozenset(person_skipped))
+
+    def _send_until_taken(self, under_way: _UnderWay) -> None:
+        attempts = None if self._max_retry_seconds else 1
+        for attempt in stamina.retry_context(on=partial(self._wait, under_way), attempts=attempts, timeout=None):
             with attempt:
-                self._attempt(attempt.num, pending, refused, historical=historical)
+                under_way.attempt = attempt.num
+                self._attempt(under_way)
+        self._outage.is_over()
 
-    def _wait(self, error: Exception) -> bool | float:
-        """Decide on a retry: False for none, True for one after the usual backoff, or the seconds PostHog wants."""
+    def _wait(self, under_way: _UnderWay, error: Exception) -> bool | float:
+        """Decide on a retry: False for none, else after how many seconds.
+
+        PostHog's `Retry-After` is a floor, on top of which SDKs put their own backoff with jitter (rust/capture
+        v1/analytics/constants.rs); so the larger of both counts.
+        """
         if not isinstance(error, BusyError):
             return False
+        self._outage.goes_on(error)
+        left = under_way.ends_at - self._now()
+        if left <= 0:
+            return False
         self._count(retry=True)
-        logger.warning("PostHog can't take events now (%s); waiting, then trying again", error)
-        if error.retry_after is None:
-            return True
-        return min(error.retry_after, LONGEST_RETRY_AFTER_SECONDS, self._max_retry_seconds)
+        backoff = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(under_way.attempt - 1, 10))
+        jittered = backoff * random.uniform(1.0, 1.5)  # noqa: S311  # spreads senders, hides nothing
+        return min(max(jittered, min(error.retry_after or 0.0, LONGEST_RETRY_AFTER_SECONDS)), left)
 
-    def _attempt(self, number: int, pending: dict[str, Event], refused: dict[str, str], *, historical: bool) -> None:
-        """Send what is pending once; move what PostHog refused, keep what it wants again, forget what it took."""
+    def _attempt(self, under_way: _UnderWay) -> None:
+        """Send what is pending once; note what PostHog refused, keep what it wants again, forget what it took."""
+        pending = under_way.pending
         try:
-            verdicts = self._verdicts(list(pending.values()), number, historical=historical)
-        except APIError as error:
+            verdicts = self._verdicts(under_way)
+        except AnswerError as error:
             self._judge(error)
         except requests.RequestException as error:
             raise BusyError(network_trouble(error)) from None
         except OSError:
             raise RunError(NO_CERTIFICATES) from None
-        refused |= {uuid: plain_reason(details) for uuid, details in verdicts.refused.items()}
-        again = {uuid: pending[uuid] for uuid in verdicts.again}
+        if verdicts.unknown:
+            raise RunError(
+                f"`protocol`: PostHog at {self.host} says `{verdicts.unknown[0]}` of {len(verdicts.unknown)} events, a "
+                "word that this version doesn't know, so what became of them isn't known; take a newer version, or "
+                "`protocol: batch`"
+            )
+        refused = {uuid: plain_reason(details) for uuid, details in verdicts.refused.items()}
+        if any(AnswerError(HTTPStatus.OK, reason).is_billing_limit for reason in refused.values()):
+            raise RunError(BILLING)
+        under_way.refused |= refused
+        again = with_what_follows(pending.values(), {*verdicts.again})
+        under_way.person_skipped |= {*verdicts.person_skipped} - again.keys()
         pending.clear()
         pending.update(again)
         if again:
             raise BusyError(f"it wants {len(again)} of the events again", verdicts.retry_after)
 
-    def _verdicts(self, events: list[Event], number: int, *, historical: bool) -> Verdicts:
+    def _verdicts(self, under_way: _UnderWay) -> Verdicts:
         """Send events by the protocol that the server speaks."""
-        self._count()
         protocol = self._protocol  # as it was when this request left; other threads may find out meanwhile
         if protocol == "batch":
-            return self._batch.post(events, historical=historical, attempt=number)
+            return self._by_batch(under_way)
+        self._count()
         try:
-            verdicts = self._v1.post(events, historical=historical, attempt=number)
-        except APIError as error:
-            # Servers before June 2026 have no such path, or have it unconfigured: PostHog/posthog#62471.
-            unconfigured = error.status == HTTPStatus.SERVICE_UNAVAILABLE and "not configured" in error.message
-            if protocol != "auto" or not (error.status in NO_SUCH_PATH or unconfigured):
+            verdicts = self._v1.post(
+                list(under_way.pending.values()),
+                under_way.envelope,
+                attempt=under_way.attempt,
+                timeout_seconds=self._timeout(under_way),
+            )
+        except AnswerError as error:
+            if protocol != "auto" or not self._may_lack_v1(error.status):
                 raise
-            logger.info("%s doesn't have PostHog's capture V1; using /batch/", self.host)
-            self._protocol = "batch"
-            return self._verdicts(events, number, historical=historical)
-        if protocol == "auto":
-            self._protocol = "v1"
+            return self._by_batch_instead(under_way, error)
+        self._found_out("v1")
         return verdicts
 
-    def _judge(self, error: APIError) -> NoReturn:
+    def _may_lack_v1(self, status: int) -> bool:
+        """Say whether a server that answers so may have no V1: before June 2026, or unconfigured (PostHog #62471)."""
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            with self._lock:
+                self._unavailable += 1
+                return self._unavailable >= ATTEMPTS_AT_V1
+        return status in NO_SUCH_PATH
+
+    def _by_batch_instead(self, under_way: _UnderWay, error: AnswerError) -> Verdicts:
+        """Send by `/batch/`, and go on so if PostHog takes it; raises V1's own error where there is no `/batch/`."""
+        try:
+            verdicts = self._by_batch(under_way)
+        except AnswerError as other:
+            raise (error if other.status in NO_SUCH_PATH and error.status not in NO_SUCH_PATH else other) from None
+        if self._found_out("batch"):
+            logger.info("%s doesn't have PostHog's capture V1; using /batch/", self.host)
+        return verdicts
+
+    def _found_out(self, protocol: str) -> bool:
+        with self._lock:
+            is_news = self._protocol == "auto"
+            if is_news:
+                self._protocol = protocol
+            return is_news
+
+    def _by_batch(self, under_way: _UnderWay) -> Verdicts:
+        latest = as_timestamp(datetime.now(timezone.utc) + FUTURE_AFTER)
+        events = [event for event in under_way.pending.values() if event["timestamp"] <= latest]
+        verdicts = TAKEN
+        if events:
+            self._count()
+            timeout = self._timeout(under_way)
+            verdicts = self._batch.post(events, under_way.envelope, timeout_seconds=timeout)
+        if len(events) < len(under_way.pending):
+            later = {uuid: IN_THE_FUTURE for uuid, event in under_way.pending.items() if event["timestamp"] > latest}
+            under_way.refused |= later
+            for uuid in later:
+                del under_way.pending[uuid]
+        return verdicts
+
+    def _timeout(self, under_way: _UnderWay) -> float:
+        """Return the seconds that a request may take: its own limit, or what is left of `max_retry_seconds`."""
+        if not self._max_retry_seconds:
+            return self._timeout_seconds
+        left = max(under_way.ends_at - self._now(), SHORTEST_TIMEOUT_SECONDS)
+        return min(self._timeout_seconds, left)
+
+    def _judge(self, error: AnswerError) -> NoReturn:
         """Raise what an answer for the whole batch means."""
-        status = error.status if isinstance(error.status, int) else 0
-        if status in BAD_BATCH:
-            raise _BatchError(f"HTTP {status}: {plain_reason(error.message)}")
-        if status in BAD_KEY:
-            self._judge_key(status)
-        if status == HTTPStatus.PAYMENT_REQUIRED:
+        status = error.status
+        if error.is_billing_limit:
             raise RunError(BILLING)
+        if status in BAD_BATCH:
+            raise _BatchError(f"HTTP {status}: {error.word}")
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} or 300 <= status < 400:  # noqa: PLR2004  # redirections
+            self._judge_key(error)
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise BusyError("it answered without a verdict", error.retry_after)
-        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            raise RunError(f"`host`: {self.host} sends events elsewhere; set it to the address where they end")
+            raise BusyError(f"it answers HTTP {status} without acknowledging anything", error.retry_after)
         if is_busy(status):
             raise BusyError(f"HTTP {status}", error.retry_after)
-        raise RunError(
-            f"`host`: {self.host} takes no events (HTTP {status}: {plain_reason(error.message)}); is it a PostHog's "
-            "address?"
-        )
+        raise RunError(f"`host`: {self.host} takes no events (HTTP {status}: {error.word}); is it a PostHog's address?")
 
     def _count(self, *, retry: bool = False) -> None:
         with self._lock:
             self.requests += not retry
             self.retries += retry
+
+
+def with_what_follows(events: Collection[Event], again: set[str]) -> dict[str, Event]:
+    """Return the events to send again, by uuid and in order: those named, and the person changes that came after.
+
+    PostHog judges each event by itself, so a later change of a person may be in while an earlier one isn't. Sent alone
+    the earlier one would then come last, and win. Facts have no order, and aren't sent twice for it.
+    """
+    found: dict[str, Event] = {}
+    late_ids: set[str] = set()
+    for event in events:
+        ids = touched_ids(event) if changes_person(event) else []
+        if event["uuid"] in again or not late_ids.isdisjoint(ids):
+            found[event["uuid"]] = event
+            late_ids.update(ids)
+    return found

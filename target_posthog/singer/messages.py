@@ -1,69 +1,112 @@
-"""Reader of Singer messages, and checker of records against their stream's schema.
+"""Reader of Singer messages.
 
-Takes lines, returns messages; takes records, returns what is wrong with them. No error quotes a line or a record, as
-they have personal data in them.
+Takes lines, returns messages; says which lines are none. No error quotes a line, as it has personal data in it.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
+from collections import Counter
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import jsonschema_rs
 import msgspec
-from singer_sdk.exceptions import InvalidInputLine, InvalidJSONSchema
+from singer_sdk.exceptions import InvalidInputLine
 from singer_sdk.singerlib.encoding import GenericSingerReader
 from typing_extensions import override
 
 from target_posthog.singer.process import BYTES_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from typing import IO
 
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
+TYPES = frozenset(("SCHEMA", "RECORD", "STATE", "ACTIVATE_VERSION", "BATCH"))
 Name = Annotated[str, msgspec.Meta(min_length=1)]
+
+logger = logging.getLogger(__name__)
 
 
 class _Properties(msgspec.Struct):
-    properties: dict[str, dict[str, Any] | bool]
+    properties: dict[str, dict[str, Any] | bool] | None = None
 
 
 class _Schema(msgspec.Struct):
-    """What a SCHEMA message has to be: https://hub.meltano.com/singer/spec."""
+    """What a SCHEMA message has to be: https://hub.meltano.com/singer/spec. Some taps name no property, or all."""
 
     stream: Name
-    schema: _Properties
+    schema: _Properties | bool
     key_properties: list[Name] | None = None
+
+
+class UnreadableLine(InvalidInputLine):
+    """A line that is no right message, but doesn't keep the others from being read."""
 
 
 class MessageReader(GenericSingerReader[bytes]):
     """Reads messages with msgspec: numbers become int or float, which read back as they were written.
 
-    Half of a surrogate pair becomes U+FFFD: it is no text, but some programs write it. Everything is read within the
-    context that `around` makes.
+    Half of a surrogate pair, which is no text but which some programs write, becomes U+FFFD; NaN and Infinity, which
+    JSON doesn't have, become null. Blank lines are passed over. `unreadable` gets each line that is no message, with a
+    sentence, and raises to end the run. All is read within the context that `around` makes.
     """
 
-    def __init__(self, around: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+    def __init__(
+        self,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        unreadable: Callable[[bytes | str, UnreadableLine], None] | None = None,
+    ) -> None:
         super().__init__()
         self._around = around
+        self._unreadable = unreadable or _raise
         self._decoder = msgspec.json.Decoder()
         self._lines = 0
+        self._has_warned = False
+        self._last_kind, self._has_stated = "", False
+
+    @property
+    def break_off(self) -> str:
+        """Say why what was read can't be all that the tap has; empty if nothing speaks against it.
+
+        A tap ends with a STATE: the SDK's do (singer_sdk/tap_base.py, sync_all), and those of singer-io. Of one that
+        writes none at all nobody can tell.
+        """
+        if not self._last_kind:
+            return "The tap has sent nothing"
+        if self._has_stated and self._last_kind != "STATE":
+            return "The tap has broken off: a tap's last message is a STATE, and this one's isn't"
+        return ""
 
     @override
     def process_lines(
         self, file_input: IO[bytes] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
     ) -> Counter[str]:
         """Read to the end and return how many messages there were of each type."""
+        counts: Counter[str] = Counter()
         with self._around():
-            return super().process_lines(file_input, callbacks)
+            for line in file_input or self.default_input:
+                self._lines += 1
+                if line.isspace():
+                    continue
+                try:
+                    message = self.deserialize_json(line)
+                except UnreadableLine as error:
+                    self._last_kind = "unreadable"
+                    self._unreadable(line, error)
+                    continue
+                kind: str = message["type"]
+                callbacks[kind](message)
+                counts[kind] += 1
+                self._last_kind = kind
+                self._has_stated = self._has_stated or kind == "STATE"
+        return counts
 
     @property
     @override
@@ -73,14 +116,13 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @override
     def deserialize_json(self, line: bytes | str) -> dict[str, Any]:
-        """Return the message of a line; raises InvalidInputLine."""
-        self._lines += 1
+        """Return the message of a line; raises InvalidInputLine, UnreadableLine where others can do without it."""
         try:
             message = self._decoder.decode(line)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             message = self._repaired(line)
         if not isinstance(message, dict):
-            raise InvalidInputLine(
+            raise UnreadableLine(
                 f"Line {self._lines} of the input is no Singer message; does the tap print something else?"
             )
         self._check(message)
@@ -91,7 +133,7 @@ class MessageReader(GenericSingerReader[bytes]):
         kind = message.get("type")
         if kind == "RECORD":
             if not isinstance(message.get("stream", ""), str) or not isinstance(message.get("record", {}), dict):
-                raise InvalidInputLine(
+                raise UnreadableLine(
                     f"Line {self._lines} of the input is a RECORD message whose `stream` isn't a text or whose "
                     "`record` isn't an object"
                 )
@@ -100,20 +142,30 @@ class MessageReader(GenericSingerReader[bytes]):
                 msgspec.convert(message, _Schema)
             except msgspec.ValidationError as error:
                 raise InvalidInputLine(f"Line {self._lines} of the input is no right SCHEMA message: {error}") from None
-        elif not isinstance(kind, (str, type(None))):
-            self._process_unknown_message(message)
+            schema = message["schema"]
+            if schema is False:
+                raise InvalidInputLine(f"The schema of stream `{message['stream']}` allows no record at all")
+            message["schema"] = schema if schema is not True and schema.get("properties") else _open(schema)
+        elif kind is None:
+            self.assert_line_requires(message, {"type"})
+        elif not isinstance(kind, str) or kind not in TYPES:
+            raise UnreadableLine(f"Line {self._lines} of the input is a message of a type that Singer doesn't have")
 
     def _repaired(self, line: bytes | str) -> object:
-        """Return the message of a line without its lone surrogates; None if it is no JSON even so."""
+        """Return the message of a line without its lone surrogates and NaN; None if it is no JSON even so."""
         try:
-            text = json.dumps(json.loads(line), ensure_ascii=False)
+            text = json.dumps(json.loads(line, parse_constant=self._null), ensure_ascii=False)
             return self._decoder.decode(LONE_SURROGATE.sub(REPLACEMENT, text))
         except (ValueError, RecursionError):
             return None
 
-    @override
-    def _process_unknown_message(self, message_dict: dict[str, Any]) -> NoReturn:
-        raise InvalidInputLine(f"Line {self._lines} of the input is a message of a type that Singer doesn't have")
+    def _null(self, name: str) -> None:
+        """Stand in for NaN and Infinity, said once a run."""
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "Line %d of the input has %s, which is no JSON; such values are taken for null", self._lines, name
+            )
 
     @staticmethod
     @override
@@ -124,24 +176,10 @@ class MessageReader(GenericSingerReader[bytes]):
             raise InvalidInputLine(f"A {line_dict.get('type', 'Singer')} message lacks `{'`, `'.join(missing)}`")
 
 
-class RecordCheck:
-    """Checks records against a stream's schema, compiled once; raises InvalidJSONSchema."""
-
-    def __init__(self, stream: str, schema: Mapping[str, Any]) -> None:
-        try:
-            self._validator = jsonschema_rs.validator_for(dict(schema), validate_formats=False, retriever=_nowhere)
-        except (ValueError, jsonschema_rs.ReferencingError):
-            raise InvalidJSONSchema(f"The schema of stream `{stream}` is no valid JSON schema") from None
-
-    def problem(self, record: Mapping[str, Any]) -> str | None:
-        """Return what is wrong with a record, naming the field and not its value; None if nothing is."""
-        if self._validator.is_valid(record):
-            return None
-        error = next(iter(self._validator.iter_errors(record)))
-        place = ".".join(str(part) for part in error.instance_path) or "the record"
-        return f"`{place}` isn't as the stream's schema says (`{error.schema_path[-1]}`)"
+def _open(schema: Any) -> dict[str, Any]:  # noqa: ANN401  # an object or True
+    """Return a schema that names no property with an empty list of them, which the SDK asks for."""
+    return {**(schema if isinstance(schema, dict) else {}), "properties": {}}
 
 
-def _nowhere(address: str) -> NoReturn:
-    """Refuse to fetch what a schema refers to: whoever writes one must not choose what is asked or read from here."""
-    raise ValueError(address)
+def _raise(_line: bytes | str, error: UnreadableLine) -> NoReturn:
+    raise error

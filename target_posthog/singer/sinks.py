@@ -14,12 +14,13 @@ from typing_extensions import override
 from target_posthog.delivery.destination import Outcome
 from target_posthog.mapping.language.compiler import DELETED_AT
 from target_posthog.mapping.rule import RecordError
-from target_posthog.singer.messages import RecordCheck
+from target_posthog.singer.record_check import RecordCheck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_posthog.mapping.explanation import Explainer
+    from target_posthog.mapping.rule import Silence
     from target_posthog.singer.target import TargetPostHog
 
 
@@ -34,8 +35,11 @@ class PostHogSink(Sink):
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
         self._destination = target.destination
-        self._check = RecordCheck(stream_name, self.original_schema) if self.validate_schema else None
-        self._meaning = target.meanings.of(stream_name, self.original_schema, self.key_properties)
+        # A stream that becomes nothing is neither checked nor judged, so that none stops another.
+        wanted = target.is_wanted(stream_name)
+        self._meaning = target.meanings.of(stream_name, self.original_schema, self.key_properties) if wanted else None
+        checked = self._meaning and self.validate_schema
+        self._check = RecordCheck(stream_name, self.original_schema) if checked else None
 
     @override
     def setup(self) -> None:
@@ -47,6 +51,20 @@ class PostHogSink(Sink):
     def explainer(self) -> Explainer | None:
         """What explains this stream's records; None if they become nothing."""
         return self._meaning.explainer() if self._meaning else None
+
+    @property
+    def missing(self) -> list[str]:
+        """The events and properties of shipped rules for which the stream has no fields."""
+        return self._meaning.mapping.missing if self._meaning else []
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether nobody expects an event of the stream: it has no rules, or one that leaves out all of it."""
+        return self._meaning is None or self._meaning.mapping.is_left_out
+
+    def silences(self) -> list[Silence]:
+        """Return why the stream's rules made nothing of records so far."""
+        return self._meaning.mapping.silences() if self._meaning else []
 
     @override
     def get_validator(self) -> None:
@@ -64,6 +82,12 @@ class PostHogSink(Sink):
         return self._destination.is_full
 
     @override
+    def _singer_validate_message(self, record: dict[str, Any]) -> None:
+        """Let a record without its key properties end the run, unless it becomes nothing."""
+        if self._meaning:
+            super()._singer_validate_message(record)
+
+    @override
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Make the record's events and let them go."""
         self._destination.take(self, record, self._outcome(record))
@@ -73,10 +97,12 @@ class PostHogSink(Sink):
         if problem:
             return Outcome(invalid=problem)
         if self._meaning is None:
-            return Outcome()
+            return Outcome(ignored=True)
         try:
             reason = self._meaning.mapping.reason_to_leave_out(record)
-            return Outcome(left_out=reason) if reason else Outcome(self._meaning.mapping.events(record))
+            if reason:
+                return Outcome(left_out=reason)
+            return Outcome(self._meaning.mapping.made(record), self._meaning.entities.of(record))
         except RecordError as error:
             return Outcome(invalid=str(error))
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from singer_sdk import Target
 from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
+from singer_sdk.mapper import RemoveRecordTransform
+from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from target_posthog.commands.group import command_lines
@@ -22,9 +24,15 @@ from target_posthog.delivery.to_posthog import PostHogDestination
 from target_posthog.errors import RunError
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.to_file import PreviewDestination
-from target_posthog.settings import SETTINGS, check_config_file, defaults, wrong_settings
-from target_posthog.singer.messages import MessageReader
-from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, signals_delayed
+from target_posthog.settings import SETTINGS, config_of, defaults, with_whole_names, wrong_settings
+from target_posthog.singer.messages import MessageReader, UnreadableLine
+from target_posthog.singer.process import (
+    collect_less_garbage,
+    leave_at_a_pause,
+    leave_to_debug,
+    let_go_of_stdout,
+    signals_delayed,
+)
 from target_posthog.singer.sinks import PostHogSink
 
 if TYPE_CHECKING:
@@ -32,7 +40,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     import click
-    from singer_sdk.plugin_base import _ConfigInput
 
     from target_posthog.delivery.destination import Destination
 
@@ -63,19 +70,29 @@ class TargetPostHog(Target):
         **options: Any,  # noqa: ANN401  # the SDK's arguments
     ) -> None:
         """Read the settings and the mapping; nothing is sent or asked yet."""
-        with signals_delayed():  # the SDK answers signals from here on, and that needs the destination
-            super().__init__(message_reader=MessageReader(self._abandoning), **options)
-            self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
-            self.meanings = Meanings(self.config)
+        self._reader = MessageReader(self._abandoning, self._keep_line)
+        super().__init__(message_reader=self._reader, **options)
+        self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
+        self.meanings = Meanings(self.config)  # a mapping may take its time, and a signal ends that
+        with signals_delayed():
             self.destination: Destination = self._chosen_destination()
         self._seconds_between_states = seconds_between_states
         self._stated_at = time.monotonic()
 
     def _chosen_destination(self) -> Destination:
-        path = self.config.get("preview_path")
-        if path:
-            return PreviewDestination(path, self.meanings, version=self.plugin_version)
+        if self.config.get("preview_path"):
+            return PreviewDestination(self.config, self.meanings, version=self.plugin_version)
         return PostHogDestination(self.config, self.meanings)
+
+    def is_wanted(self, stream: str) -> bool:
+        """Say whether the stream maps let records of a stream through; the SDK makes a sink also where none does."""
+        maps = [one for each in self.mapper.stream_maps.values() for one in each if one.stream_alias == stream]
+        return not maps or not all(isinstance(one, RemoveRecordTransform) for one in maps)
+
+    def _keep_line(self, line: bytes | str, error: UnreadableLine) -> None:
+        """Keep a line that is no message as a dead letter, or end the run."""
+        if not self.destination.keep_line(line, str(error)):
+            raise UnreadableLine(f"{error}; correct it, or set `dead_letter_path` to go on without such lines")
 
     @override
     def process_endofpipe(self) -> None:
@@ -83,6 +100,8 @@ class TargetPostHog(Target):
         with self._abandoning():
             super().process_endofpipe()
             self.destination.flush()
+            if isinstance(self.destination, PreviewDestination) and self._reader.break_off:
+                raise RunError(f"{self._reader.break_off}. Its own words say why; a preview of a part is none")
             self.destination.end()
 
     @contextlib.contextmanager
@@ -98,8 +117,15 @@ class TargetPostHog(Target):
     def _write_state_message(self, state: dict[str, Any]) -> None:
         """Write a STATE when all before it is delivered; whole, also if a signal comes while the pipe is full."""
         if self.destination.flush():
-            with signals_delayed():
-                super()._write_state_message(state)
+            try:
+                with signals_delayed():
+                    super()._write_state_message(state)
+            except OSError as error:
+                let_go_of_stdout()
+                raise RunError(
+                    f"The STATE can't be written to standard output ({error.strerror}); what arrived since the last "
+                    "one is read again by the next run, and counts once"
+                ) from None
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
@@ -131,13 +157,17 @@ class TargetPostHog(Target):
 
         An exception won't do: raised while Python gives a lock back, it becomes a RuntimeError, and a traceback.
         """
-        self.destination.abort()
+        if hasattr(self, "destination"):
+            self.destination.abort()
         os._exit(SIGNAL_EXIT + signum)
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings, with one sentence for each that is wrong, and fill in the defaults."""
         self.append_builtin_config(self.config_jsonschema)
+        self._config = {name: value for name, value in self._config.items() if value not in (None, "")}
+        if isinstance(self._config.get("stream_maps"), dict):
+            self._config["stream_maps"] = dict(with_whole_names(self._config["stream_maps"]))
         errors = wrong_settings(self._config, self.config_jsonschema)
         if errors and raise_errors:
             raise ConfigValidationError(errors[0], errors=errors, schema=self.config_jsonschema)
@@ -168,6 +198,7 @@ class TargetPostHog(Target):
     def invoke(cls, **options: Any) -> None:
         """Run the target; what a user can put right ends it with a sentence and exit code 1."""
         collect_less_garbage()
+        leave_to_debug(cls.logger)
         try:
             super().invoke(**options)
         except ConfigValidationError as error:
@@ -182,13 +213,14 @@ class TargetPostHog(Target):
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
         """Return the settings of the files that `--config` names; one that holds none is such a mistake, too."""
+        config: dict[str, Any] = {}
         try:
             for name in value:
                 if name != "ENV":  # the SDK's word for the environment
-                    check_config_file(name)
+                    config |= config_of(name)
         except RunError as error:
             cls._leave([str(error)])
-        return super().cb_config(ctx, param, value)
+        return _ConfigInput(config=config, parse_env="ENV" in value)
 
     @classmethod
     def _leave(cls, sentences: Iterable[str]) -> NoReturn:

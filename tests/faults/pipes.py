@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil  # type: ignore[import-untyped]  # Meltano brings it, nobody its types
 
-from tests.pipeline.meltano_project import ROOT, SCRIPTS, quiet_environment
+from tests.pipeline.meltano_project import ROOT, SCRIPTS, place_project, quiet_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,7 +147,7 @@ class MeltanoPipe:
         self._folder, self._run = folder, 0
         self._meltano: subprocess.Popen[bytes] | None = None
         self._children: list[psutil.Process] = []
-        (folder / "meltano.yml").write_text((ROOT / "meltano.yml").read_text())
+        place_project(folder)
 
     def start(self, tap: Settings, target: Settings, environment: Mapping[str, str]) -> None:
         """Start `meltano run sync`; `--force`, as Meltano refuses to follow one that was killed for five minutes."""

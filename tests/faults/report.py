@@ -25,6 +25,9 @@ CASES = {
     "messages that the target is given": "tests/target/messages",
     "answers that Shopify gives": "tests/tap/answers",
     "states that the tap is given": "tests/tap/states",
+    "bytes that Shopify answers, to begin a fuzzer with, and its finds": "tests/attacks/corpus/tap",
+    "bytes that the target is given, the same": "tests/attacks/corpus/target",
+    "bytes that a mapping says, the same": "tests/attacks/corpus/mapping",
 }
 HEAD = """# Reliability
 
@@ -73,7 +76,7 @@ up after six seconds instead of an hour. Every third seed runs with the log leve
 
 Not covered: a machine that crashes. Python itself answers a Ctrl-C in the hundredths of a second before the first line
 of the package, by its own traceback; nothing is read, and nothing lost. At Meltano's own level `debug`, which isn't
-used here, Meltano logs every record that passes: see [operating.md](operating.md)."""
+used here, Meltano logs every record that passes: see [privacy.md](privacy.md)."""
 
 
 def write(verdicts: Sequence[Verdict]) -> None:

@@ -71,7 +71,7 @@ def read_by(shops: list[Shop], *, granted: bool = False) -> tuple[dict[str, Any]
     entries, environment = [], {}
     for shop in shops:
         entry, variables = _entry_of(shop, granted=granted)
-        prefix = entry["store"].upper().replace("-", "_")
+        prefix = "SHOPIFY_" + entry["store"].upper().replace("-", "_")
         entries.append(entry | {f"{name}_env": f"{prefix}_{name.upper()}" for name in variables})
         environment |= {f"{prefix}_{name.upper()}": value for name, value in variables.items()}
     return {"stores": entries}, environment
@@ -249,6 +249,7 @@ class World:
         self.shop.tokens.permanent = self.shop.settings.access_token
         self.shop.tokens.refuse("", times=0)
         self.shop.breaks.clear()
+        self.shop.twist = lambda body: body
         self.shop.bulk.reach_limit(0)
         self.shop.bucket.maximum_available = BUCKET_POINTS
         self.shop.bucket.restore_rate = BUCKET_POINTS_A_SECOND
@@ -256,7 +257,7 @@ class World:
         self.posthog.verdicts.clear()
 
     def _replay(self, leg: Leg) -> dict[str, str]:
-        """Let the dead letters in again, as docs/operating.md says, and put them away."""
+        """Let the dead letters in again, as docs/operation.md says, and put them away."""
         if not self._dead_letters.exists():
             return {}
         assert stat.S_IMODE(self._dead_letters.stat().st_mode) == 0o600, "dead letters are their owner's alone"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from orchestrate.dags.store_runs import COMMAND, Environment, store_runs
 from sandbox.posthog import PostHog
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, SCRIPTS, Project, quiet_environment
+from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, SCRIPTS, Project, place_project, quiet_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +71,7 @@ class Many:
 
 def token_of(name: str) -> str:
     """The name of the environment variable with a store's token."""
-    return f"{name.upper().replace('-', '_')}_TOKEN"
+    return f"SHOPIFY_{name.upper().replace('-', '_')}_TOKEN"
 
 
 def bookmarks(state: dict[str, Any]) -> dict[str, tuple[int, str]]:
@@ -88,7 +87,7 @@ def bookmarks(state: dict[str, Any]) -> dict[str, tuple[int, str]]:
 @contextmanager
 def many(folder: Path, place: Environment, count: int, customers: int = 10) -> Iterator[Many]:
     """Serve so many shops, `store-1` and on, and a PostHog; their project's state is at `place`."""
-    shutil.copy(ROOT / "meltano.yml", folder)
+    place_project(folder)
     with ExitStack() as opened:
         shops, tokens = {}, {}
         for number in range(1, count + 1):

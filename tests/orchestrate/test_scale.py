@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-import yaml
-
+from docs.generate import PLUGINS, definition
 from orchestrate.dags.store_runs import store_runs
 from tests.orchestrate import scale
 from tests.pipeline.meltano_project import ROOT
@@ -48,11 +47,9 @@ def test_the_rate_is_that_of_the_pool_and_of_the_target() -> None:
 
 def test_meltano_knows_each_setting_that_a_run_sets() -> None:
     (run,) = store_runs([{"store": "acme"}], 40)
-    plugins = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]
     known = {
         f"{plugin['name']}_{setting['name']}".replace("-", "_").upper()
-        for kind in ("extractors", "loaders")
-        for plugin in plugins[kind]
+        for plugin in map(definition, PLUGINS)
         for setting in plugin["settings"]
     }
     assert {name for name in run if not name.startswith("MELTANO_")} <= known

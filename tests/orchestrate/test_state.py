@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.orchestrate.servers import STATE_SERVERS
-from tests.pipeline.meltano_project import ROOT, Project, quiet_environment
+from tests.pipeline.meltano_project import Project, place_project, quiet_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +22,7 @@ def test_another_machine_goes_on_from_the_bookmark(tmp_path: Path, shop: Shop, p
     with server() as place:
         for name in ("one", "another"):
             (tmp_path / name).mkdir()
-            shutil.copy(ROOT / "meltano.yml", tmp_path / name)
+            place_project(tmp_path / name)
             machine = Project(tmp_path / name, quiet_environment() | addresses | place)
             machine.succeed("run", "sync")
             assert posthog.totals()["received"] == len(posthog.events()) > 100

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pipeline.meltano_project import ROOT, Project, quiet_environment
+from tests.pipeline.meltano_project import Project, place_project, quiet_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def project(tmp_path: Path, shop: Shop, posthog: PostHog) -> Project:
-    shutil.copy(ROOT / "meltano.yml", tmp_path)
+    place_project(tmp_path)
     return Project(
         tmp_path,
         quiet_environment() | {"TAP_SHOPIFY_ORDERS_ADMIN_URL": f"{shop.url}/admin", "TARGET_POSTHOG_HOST": posthog.url},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTS = Path(sys.executable).parent
 LONGEST_RUN_SECONDS = 240
+
+
+def place_project(folder: Path) -> None:
+    """Put the repository's own Meltano project there, as `make setup` leaves it."""
+    shutil.copy(ROOT / "meltano.yml", folder)
+    shutil.copy(ROOT / "shop.meltano.example.yml", folder / "shop.meltano.yml")
+    shutil.copytree(ROOT / "plugins", folder / "plugins")
 
 
 @dataclass

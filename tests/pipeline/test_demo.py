@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.posthog import PostHog
-from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, Project, quiet_environment
+from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, Project, place_project, quiet_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 VARYING = {
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ": "<time>",  # the store's last day is yesterday
     r" in \d+ s\b": " in <n> s",
+    r'"\$lib_version": "[\w.]+"': '"$lib_version": <version>',  # that of the checkout
     r"http://127\.0\.0\.1:\d+": "<address>",
 }
 
@@ -114,7 +115,7 @@ def test_a_sandbox_is_opened_shown_and_closed(sandbox: list[str]) -> None:
 
 
 def test_a_job_opens_the_sandbox_syncs_and_closes_it(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "meltano.yml", tmp_path)
+    place_project(tmp_path)
     ports = {"SANDBOX_SHOP_PORT": str(free_port()), "SANDBOX_POSTHOG_PORT": str(free_port())}
     addresses = {
         "TAP_SHOPIFY_ORDERS_ADMIN_URL": f"http://127.0.0.1:{ports['SANDBOX_SHOP_PORT']}/admin",
@@ -125,6 +126,22 @@ def test_a_job_opens_the_sandbox_syncs_and_closes_it(tmp_path: Path) -> None:
     shown = project.succeed("run", "sandbox-sync", "sandbox:stop")
     assert "Order Completed" in shown
     assert "closed" in shown
+
+
+def test_a_sandbox_whose_port_is_taken_meanwhile_opens_at_another_and_is_found_there(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sandbox", f"--folder={tmp_path / 'home'}"]
+    ports = {"shop": free_port(), "posthog": free_port()}
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "ports.json").write_text(json.dumps(ports))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", ports["shop"]))
+        taken.listen()
+        opened = run(command, "start")
+    assert opened.returncode == 0, opened.stderr
+    assert f"127.0.0.1:{ports['shop']}/" not in opened.stdout
+    assert f"http://127.0.0.1:{ports['posthog']} " in opened.stdout
+    assert run(command, "show").returncode == 0
+    assert run(command, "stop").stdout == "closed\n"
 
 
 def test_a_taken_port_is_named(sandbox: list[str]) -> None:

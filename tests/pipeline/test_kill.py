@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LAST_DAY = date(2026, 10, 31)
-TOKENS = {"EU_TOKEN": "shpat_eu", "US_TOKEN": "shpat_us", "JP_TOKEN": "shpat_jp"}
+TOKENS = {"SHOPIFY_EU_TOKEN": "shpat_eu", "SHOPIFY_US_TOKEN": "shpat_us", "SHOPIFY_JP_TOKEN": "shpat_jp"}
 RUNS_AFTER_A_KILL = 3
 LONGEST_RUN_SECONDS = 120
 
@@ -64,10 +64,11 @@ def run_to_the_end(folder: Path, tap_settings: dict[str, Any], posthog: PostHog)
 
 
 def facts(posthog: PostHog) -> tuple[list[str], list[str]]:
-    """Events and persons as PostHog has them, without the moments and numbers that PostHog itself makes up.
+    """Events and persons as PostHog has them once it has merged, without what it makes up itself.
 
     Which store a person of several was seen in first is left out: it is the one that is read first.
     """
+    posthog.merge()
     events = [
         json.dumps([one["uuid"], one["event"], one["distinct_id"], one["timestamp"], one["properties"]], sort_keys=True)
         for one in posthog.events()

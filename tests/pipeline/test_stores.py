@@ -22,7 +22,7 @@ from sandbox.shop.goods import Line, Placed
 from sandbox.shop.money import Currencies
 from sandbox.shop.people import person
 from sandbox.shop.store import Store
-from tests.pipeline.meltano_project import ROOT, Project, quiet_environment
+from tests.pipeline.meltano_project import ROOT, Project, place_project, quiet_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sandbox.posthog import PostHog
 
 EU, US, JP = "acme-eu.myshopify.com", "acme-us.myshopify.com", "acme-jp.myshopify.com"
-TOKENS = {EU: "EU_TOKEN", US: "US_TOKEN", JP: "JP_TOKEN"}
+TOKENS = {EU: "SHOPIFY_EU_TOKEN", US: "SHOPIFY_US_TOKEN", JP: "SHOPIFY_JP_TOKEN"}
 
 
 @pytest.fixture
@@ -73,6 +73,7 @@ def entries(shops: dict[str, Shop]) -> list[dict[str, str]]:
 @pytest.fixture
 def many(tmp_path: Path, shops: dict[str, Shop], posthog: PostHog) -> Project:
     """A project whose meltano.yml lists the stores, and whose .env has their tokens."""
+    place_project(tmp_path)
     content = yaml.safe_load((ROOT / "meltano.yml").read_text())
     content["environments"][0]["config"]["plugins"]["extractors"][0]["config"] = {"stores": entries(shops)}
     (tmp_path / "meltano.yml").write_text(yaml.safe_dump(content))
@@ -145,7 +146,7 @@ def test_a_store_that_fails_fails_alone_and_is_made_good(
 def test_the_list_also_comes_from_the_environment_in_place_of_prods_one_store(
     many: Project, shops: dict[str, Shop], posthog: PostHog
 ) -> None:
-    shutil.copy(ROOT / "meltano.yml", many.folder)
+    shutil.copy(ROOT / "meltano.yml", many.folder)  # whose sandbox has one store, and prod none yet
     destination = {"POSTHOG_API_KEY": "phc_sandbox", "POSTHOG_HOST": posthog.url}
     stores = json.dumps(entries(shops))
     many.succeed("--environment=prod", "run", "sync", TAP_SHOPIFY_ORDERS_STORES=stores, **destination)

@@ -30,7 +30,7 @@ def test_the_parts_of_a_window_follow_one_another_and_hold_what_it_holds(
         return
 
     def count(window: Window) -> int:
-        return sum(map(window.holds, changes))
+        return sum(map(window.contains, changes))
 
     parts = list(split(whole, count(whole), count, most))
     assert (parts[0].since, parts[-1].until) == (since, until)

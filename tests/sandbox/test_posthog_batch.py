@@ -52,7 +52,7 @@ def test_the_posthog_library_delivers(posthog: PostHog, zipped: bool) -> None:  
     Consumer(None, "phc_sandbox", host=posthog.url, gzip=zipped).request([event()])
     (kept,) = posthog.events()
     assert (kept["uuid"], kept["timestamp"]) == (str(uuid.UUID(int=1)), "2026-11-01T10:00:00Z")
-    assert kept["properties"] == {"$ignore_sent_at": True, "revenue": 29.3}
+    assert kept["properties"] == {"$ignore_sent_at": True, "revenue": 29.3, "$ip": "127.0.0.1"}
 
 
 def test_the_answer_is_ok(posthog: PostHog) -> None:

@@ -40,14 +40,38 @@ def get(posthog: PostHog, path: str) -> dict[str, Any]:
     return answer.json()
 
 
-def test_the_same_event_again_is_kept_once_with_all_its_last_properties(posthog: PostHog) -> None:
-    send(posthog, event(properties={"old": 1, "both": 1}))
-    send(posthog, event(timestamp="2026-11-01T23:00:00Z", properties={"both": 2}))
-    (kept,) = posthog.events()
-    assert (kept["timestamp"], kept["arrivals"]) == ("2026-11-01T23:00:00Z", 2)
-    assert {"both"} == {name for name in kept["properties"] if not name.startswith("$")}
+def test_the_same_event_again_is_there_and_counted_twice_until_its_copies_are_merged(posthog: PostHog) -> None:
+    send(posthog, event(properties={"revenue": 1, "currency": "USD", "old": 1}))
+    send(posthog, event(timestamp="2026-11-01T23:00:00Z", properties={"revenue": 2, "currency": "USD"}))
+    assert [one["copies"] for one in posthog.events()] == [1, 1]
     totals = posthog.totals()
-    assert (totals["events"], totals["received"], totals["repeats"]) == ({"Order Completed": 1}, 2, 1)
+    assert (totals["events"], totals["revenue"]) == ({"Order Completed": 2}, {"USD": Decimal(3)})
+    assert [totals[name] for name in ("received", "repeats", "copies", "doubles")] == [2, 1, 1, 0]
+    assert requests.post(f"{posthog.url}/_sandbox/merge", json={}, timeout=30).json() == {"merged": 1}
+    (kept,) = posthog.events()
+    assert (kept["timestamp"], kept["copies"]) == ("2026-11-01T23:00:00Z", 0)
+    assert {"revenue", "currency"} == {name for name in kept["properties"] if not name.startswith("$")}
+    totals = posthog.totals()
+    assert (totals["events"], totals["revenue"]) == ({"Order Completed": 1}, {"USD": Decimal(2)})
+    assert [totals[name] for name in ("received", "repeats", "copies", "doubles")] == [2, 1, 0, 0]
+
+
+def test_copies_are_merged_within_a_month(posthog: PostHog) -> None:
+    for _ in range(3):
+        send(posthog, event(1), event(2, timestamp="2026-10-31T23:59:59Z"))
+    assert posthog.merge("2026-10") == 2
+    assert [one["uuid"][-1] for one in posthog.events()].count("1") == 3
+    assert posthog.merge() == 2
+    assert posthog.totals()["copies"] == 0
+
+
+def test_every_arrival_fires_destinations_whatever_is_merged(posthog: PostHog) -> None:
+    send(posthog, event(1), event(2))
+    send(posthog, event(1))
+    posthog.merge()
+    send(posthog, event(2))
+    assert [one["uuid"][-1] for one in posthog.fired()] == ["1", "2", "1", "2"]
+    assert [one["uuid"][-1] for one in get(posthog, "/api/fired")] == ["1", "2", "1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +86,7 @@ def test_the_same_event_again_is_kept_once_with_all_its_last_properties(posthog:
 def test_another_uuid_name_id_or_day_is_another_event(posthog: PostHog, changes: dict[str, object]) -> None:
     send(posthog, event())
     send(posthog, event(**changes))
+    assert posthog.merge() == 0
     assert len(posthog.events()) == 2
 
 
@@ -82,9 +107,13 @@ def test_totals_name_the_oldest_and_the_newest_moment(posthog: PostHog) -> None:
     assert [posthog.totals()[name] for name in ("oldest", "newest")] == ["1997-01-01T00:00:00Z", "2026-11-03T10:00:00Z"]
 
 
-def test_the_views_show_numbers_as_they_were_sent(posthog: PostHog) -> None:
-    send(posthog, event(properties={"revenue": 12345678901234567890}))
-    assert '"revenue":12345678901234567890' in requests.get(f"{posthog.url}/api/events", timeout=30).text
+def test_a_whole_number_beyond_2_to_53_loses_digits_wherever_it_stands(posthog: PostHog) -> None:
+    deep = {"id": 820982911946154508, "text": "820982911946154508", "exact": 2**53, "far": 10**21}
+    send(posthog, event(properties={"revenue": 12345678901234567890, "products": [deep], "$set": {"id": -(2**53) - 1}}))
+    text = requests.get(f"{posthog.url}/api/events", timeout=30).text
+    assert '"revenue":12345678901234567000' in text
+    assert '{"id":820982911946154500,"text":"820982911946154508","exact":9007199254740992,"far":1e+21}' in text
+    assert posthog.persons()[0]["properties"] == {"id": -9007199254740992}
 
 
 def test_events_can_be_found_by_name_id_uuid_and_page(posthog: PostHog) -> None:
@@ -110,7 +139,7 @@ def test_persons_groups_and_warnings_can_be_read(posthog: PostHog) -> None:
 def test_the_overview_leads_to_each_view(posthog: PostHog) -> None:
     overview = get(posthog, "/api/")
     assert overview["totals"]["received"] == 0
-    assert [type(get(posthog, path)) for path in overview["views"].values()] == [list, list, list, dict, list]
+    assert [type(get(posthog, path)) for path in overview["views"].values()] == [list, list, list, dict, list, list]
 
 
 def test_no_view_stays_in_a_cache(posthog: PostHog) -> None:

@@ -138,6 +138,13 @@ def test_a_ledger_that_is_cut_short_lacks_a_sale_so_many_times(shop: Shop, ask: 
     assert first_total() == amount(order["originalTotalPriceSet"])
 
 
+def test_an_old_order_may_have_no_ledger_until_it_appears(shop: Shop, ask: Callable[..., Any]) -> None:
+    order = shop.store.hide_ledger(shop.store.orders[0]["name"], "2026-11-02T00:00:00Z")
+    assert ask(shop, PAGES, id=order["id"])["data"]["order"]["agreements"]["nodes"] == []
+    shop.store.hide_ledger(order["name"], "2026-11-03T00:00:00Z", hidden=False)
+    assert len(ask(shop, PAGES, id=order["id"])["data"]["order"]["agreements"]["nodes"]) >= 1
+
+
 NEEDS = """query Q($id: ID!) { order(id: $id) { id returns(first: 5) { nodes { id } } paymentTerms { id } retailLocation
   { id } purchasingEntity { __typename ... on Customer { id } } } }"""
 

@@ -111,6 +111,21 @@ def test_a_pending_payment_succeeds_as_the_same_transaction() -> None:
     assert (order["displayFinancialStatus"], after["status"]) == ("PAID", "SUCCESS")
 
 
+@pytest.mark.parametrize(
+    ("practice", "before", "after"),
+    [
+        (Practice(pending_is_processed=False), None, LATER),
+        (Practice(success_is_processed=False), PLACED, PLACED),
+        (Practice(pending_is_processed=False, success_is_processed=False), None, None),
+    ],
+)
+def test_when_a_payment_was_processed_may_be_unknown(practice: Practice, before: str | None, after: str | None) -> None:
+    store, order = bought(practice)
+    assert order["transactions"][0]["processedAt"] == before
+    store.complete_payment(order["name"], LATER)
+    assert order["transactions"][0]["processedAt"] == after
+
+
 def test_a_pending_refund_is_money_only_when_it_succeeds() -> None:
     store, order = bought(Practice())
     store.complete_payment(order["name"], LATER)

@@ -49,6 +49,9 @@ INCLUSIVE = order_of(
     taxes_included=True,
     discount=CODE,
 )
+THIRDS = order_of(
+    Line(CD, 3, Decimal("16.67"), Decimal("3.33"), rest=Decimal("0.01")), shipping=Decimal(0), discount=CODE
+)
 FIRST_SALES = "ORDER PRODUCT 2 99/9 -10, ORDER SHIPPING 1 11/1"
 
 # What was ordered; what the first agreement says: action, type, quantity, total/tax, less discount.
@@ -65,6 +68,11 @@ PLACEMENTS = [
             address={"countryCodeV2": "US"},
         ),
         "ORDER PRODUCT 1 55/5, ORDER SHIPPING 1 0/0 -10",
+    ),
+    (
+        "10 off three units",
+        THIRDS,
+        "ORDER PRODUCT 3 55/5 -10",
     ),
     ("prices with tax", INCLUSIVE, "ORDER PRODUCT 2 231/11 -10, ORDER SHIPPING 1 22/1.05"),
     (
@@ -279,6 +287,16 @@ SITUATIONS: list[tuple[str, Placed, Change, str]] = [
     ),
     ("a parcel, and it arrives", FIRST, _sent, NOTHING),
     ("the e-mail is corrected", FIRST, lambda store, name: store.change_email(name, LATER, "b@example.com"), NOTHING),
+    (
+        "three units go back one by one, whose discount can't be divided",
+        THIRDS,
+        lambda store, name: [store.refund_order(name, LATER, quantities={0: 1}) for _ in range(3)],
+        (
+            "RefundAgreement: RETURN PRODUCT -1 -18.34/-1.67 3.33; "
+            "RefundAgreement: RETURN PRODUCT -1 -18.33/-1.66 3.33; "
+            "RefundAgreement: RETURN PRODUCT -1 -18.33/-1.67 3.34"
+        ),
+    ),
     (
         "something that has no name yet",
         FIRST,

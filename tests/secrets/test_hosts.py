@@ -16,6 +16,7 @@ from tap_shopify_orders.settings import admin_url_of
 from tap_shopify_orders.shopify.answers import Gone
 from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
 from tap_shopify_orders.shopify.client import Client
+from target_posthog import errors as target_errors
 from target_posthog.posthog import client as target
 from tests.conftest import LAST_DAY
 
@@ -64,7 +65,7 @@ def test_a_posthog_that_has_moved_takes_no_event_along(status: int, protocol: st
         for path in ("/i/v1/analytics/events", "/batch/"):
             moved = Reply(status=status, headers={"Location": other.url + path}, path=path)
             posthog.controls.reply_next(moved)
-        with pytest.raises(target.Refused, match="`host`"):
+        with pytest.raises(target_errors.RunError, match="`host`"):
             client.send([EVENT], historical=False)
         assert other.controls.requests == []
 

@@ -379,7 +379,7 @@ def test_a_server_that_knows_no_parts_sends_all_again(small: Shop) -> None:
         (Reply(path=BULK_FILE, status=400, body="<Code>ExpiredToken</Code>"), "isn't there any more (status 400)"),
         (Reply(path=BULK_FILE, status=403), "isn't there any more (status 403)"),
         (Reply(path=BULK_FILE, status=200, body=""), "has 0 of"),
-        (Reply(path=BULK_FILE, status=200, body='{"id": "gid://'), "isn't JSON"),
+        (Reply(path=BULK_FILE, status=200, body='{"id": "gid://'), "isn't as it should be"),
     ],
     ids=["expired link", "forbidden link", "no rows", "half a row"],
 )

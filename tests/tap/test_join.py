@@ -174,7 +174,7 @@ def test_a_sale_without_its_agreement_is_no_result() -> None:
 
 
 def test_half_a_row_is_no_result() -> None:
-    with pytest.raises(Incomplete, match="isn't JSON"):
+    with pytest.raises(Incomplete, match="isn't as it should be"):
         Rows(BytesIO(b'{"id": "gid://shop'), NESTED, Counted(1, 1))
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_posthog.errors import RuleError
-from target_posthog.mapping.document import active, combined, load, rule_for_unmapped, shipped_names
+from target_posthog.mapping.document import active, combined, load, recognised, shipped_names
+from target_posthog.mapping.likely import rule_for_unmapped
 from target_posthog.mapping.meanings import StreamMapping
-from target_posthog.mapping.rule import rule_name
+from target_posthog.mapping.rule import RecordError, rule_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,15 +66,45 @@ def test_a_key_is_taken_away_with_null() -> None:
     assert "properties" not in rule
 
 
-def test_with_a_name_of_its_own_a_rule_stands_beside_the_one_it_extends() -> None:
+def test_with_a_rule_name_its_own_a_rule_stands_beside_the_one_it_extends() -> None:
     found = orders({"extends": "Order Completed", "name": "per item", "event": "Item Sold", "for_each": "items"})
     assert [rule_name(rule) for rule in found] == ["test orders", "Order Completed", "per item"]
 
 
-def test_a_rule_without_extends_is_added_or_takes_the_place_of_its_name() -> None:
-    assert [rule_name(rule) for rule in orders(SALE)] == ["test orders", "Order Completed", "Sale"]
-    _, rule = orders({**SALE, "event": "Order Completed"})
+def test_rules_of_which_none_extends_take_the_place_of_all_there_were() -> None:
+    assert [rule_name(rule) for rule in orders(SALE)] == ["Sale"]
+    assert orders() == []
+
+
+def test_beside_one_that_extends_a_rule_is_added_or_takes_the_place_of_its_name() -> None:
+    keep = {"extends": "*"}
+    assert [rule_name(rule) for rule in orders(keep, SALE)] == ["test orders", "Order Completed", "Sale"]
+    _, rule = orders(keep, {**SALE, "event": "Order Completed"})
     assert "properties" not in rule
+
+
+def test_a_filter_alone_is_added() -> None:
+    pos = {"leave_out": "point of sale", "when": "pos"}
+    assert [rule_name(rule) for rule in orders(pos)] == ["test orders", "Order Completed", "point of sale"]
+
+
+def test_one_rule_stands_for_a_list_and_a_dotted_name_may_come_taken_apart() -> None:
+    assert combined({}, {"invoices": SALE}) == {"invoices": [SALE]}
+    apart: dict[str, JSON] = {"public": {"orders": [SALE], "v2": {"event": SALE}}, "a.b": SALE}
+    assert combined({}, apart) == {"public.orders": [SALE], "public.v2.event": [SALE], "a.b": [SALE]}
+
+
+def test_a_shipped_rule_is_for_the_streams_of_its_tap_alone() -> None:
+    rules = load("ecommerce")["streams"]["orders"]
+    assert recognised("orders", rules, {"shop", "id", "name"}) == rules
+    assert recognised("orders", rules, {"id", "total"}) == []
+    mine = combined({"orders": rules}, {"orders": [{"extends": "Order Completed", "event": "Purchase"}, SALE]})
+    with pytest.raises(RuleError, match="extends a rule for tap-shopify-orders, whose streams have `shop`; this one"):
+        recognised("orders", mine["orders"], {"id", "total"})
+
+
+def test_there_is_a_mapping_without_rules() -> None:
+    assert load("none")["streams"] == {}
 
 
 def test_a_stream_is_added() -> None:
@@ -106,7 +137,8 @@ def test_working_in_changes_neither_side() -> None:
         ({"orders": [{"event": "Sale", "timestamp": "at"}]}, "lacks `distinct_id`, `key`"),
         ({"orders": [{**SALE, "key": "id"}]}, "`key` is a list of expressions"),
         ({"orders": [{**SALE, "event": ["a"]}]}, "`event` is a name, or {expression: ...}"),
-        ({"orders": SALE}, "stream `orders` of the mapping needs a list of rules"),
+        ({"orders": {}}, "stream `orders` of the mapping needs a list of rules"),
+        ({"orders": {"of": "x"}}, "stream `orders.of` of the mapping needs a list of rules"),
         ({"orders": ["Sale"]}, "stream `orders` of the mapping needs a list of rules"),
         ([SALE], "`mappings` needs an object"),
     ],
@@ -159,7 +191,7 @@ def test_the_shipped_mappings_are_there() -> None:
 
 
 def unmapped(schema: dict[str, Any], keys: list[str], record: dict[str, Any]) -> JSON:
-    rule = rule_for_unmapped("tickets", schema, keys, run_at="2026-11-23T00:00:00Z")
+    rule = rule_for_unmapped("tickets", schema, keys)
     (event,) = StreamMapping("tickets", [rule], identity="email", schema=schema).events(record)
     return event
 
@@ -180,15 +212,22 @@ def test_an_unmapped_record_becomes_an_event_of_nobody_with_all_its_fields() -> 
     assert record.items() <= event["properties"].items()
 
 
-def test_an_unmapped_record_without_keys_and_times_still_has_its_identity() -> None:
-    schema = {"properties": {"what's": {}, "b": {}}}
-    first, again = unmapped(schema, [], {"what's": 1, "b": 2}), unmapped(schema, [], {"b": 2.0, "what's": 1})
+def test_an_unmapped_record_without_keys_still_has_its_identity() -> None:
+    schema = {"properties": {"what's": {}, "b": {}, "at": TIME}}
+    record = {"what's": 1, "b": 2, "at": "2026-11-23T00:00:00Z"}
+    first, again = unmapped(schema, [], record), unmapped(schema, [], {"b": 2.0, **record})
     assert (first["uuid"], first["distinct_id"]) == (again["uuid"], again["distinct_id"])
-    assert first["timestamp"] == "2026-11-23T00:00:00Z"
-    assert unmapped(schema, [], {"what's": 2})["uuid"] != first["uuid"]
+    assert unmapped(schema, [], {**record, "what's": 2})["uuid"] != first["uuid"]
+
+
+def test_an_unmapped_record_without_a_sure_time_is_invalid_rather_than_of_the_moment() -> None:
+    for schema in ({"properties": {"id": {}}}, {"properties": {"id": {}, "due_date": TIME}}):
+        with pytest.raises(RecordError, match="no time that is surely its own; say in `mappings`"):
+            unmapped(schema, ["id"], {"id": 1, "due_date": "2026-11-01T00:00:00Z"})
 
 
 def test_an_unmapped_record_with_a_long_or_empty_key_is_sent_all_the_same() -> None:
-    schema = {"properties": {"id": {}, "x": {}}}
-    assert unmapped(schema, ["id"], {"id": "x" * 500})["distinct_id"].startswith("sha256:")
-    assert unmapped(schema, ["id", "x"], {"id": "a", "x": None})["distinct_id"].startswith("tickets:")
+    schema = {"properties": {"id": {}, "x": {}, "at": TIME}}
+    at = {"at": "2026-11-01T00:00:00Z"}
+    assert unmapped(schema, ["id"], {"id": "x" * 500, **at})["distinct_id"].startswith("sha256:")
+    assert unmapped(schema, ["id", "x"], {"id": "a", "x": None, **at})["distinct_id"].startswith("tickets:")

@@ -70,6 +70,7 @@ def plan(runs: Runs, tmp_path: Path) -> Path:
 def test_what_was_announced_arrives(runs: Runs, posthog: PostHog, plan: Path) -> None:
     for _ in range(2):
         runs.here(SCHEMA, sale(1), sale(2), plan_path=str(plan), **SETTINGS)
+    assert posthog.merge() == 2, "the second run sends the same again"
     assert len(posthog.events()) == 2
 
 

@@ -13,14 +13,19 @@ from target_posthog.singer.target import TargetPostHog
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Streams of the suite have no time, so that their records can't be events; a run that may leave them out goes on.
 CONFIG = {"api_key": "phc_sandbox"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def posthog_of_all() -> Iterator[PostHog]:
+def posthog_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostHog]:
     with PostHog().serve() as posthog:
         CONFIG["host"] = posthog.url
+        CONFIG["dead_letter_path"] = str(tmp_path_factory.mktemp("suite") / "dead.singer")
         yield posthog
 
 
-TestTargetPostHog = get_target_test_class(TargetPostHog, config=CONFIG)
+class TestTargetPostHog(get_target_test_class(TargetPostHog, config=CONFIG)):  # type: ignore[misc]  # made at run time
+    """All of the suite but one: a schema that names no property isn't refused here, for tap-mongodb writes such."""
+
+    test_target_invalid_schema = None

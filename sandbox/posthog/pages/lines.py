@@ -29,7 +29,9 @@ AMOUNTS = ("total", "revenue", "transaction_amount")  # the first of these that 
 
 SELECT = (
     "select e.number, e.uuid, e.event, e.distinct_id, d.person, e.at_microseconds, e.properties, e.historical, "
-    "e.arrivals from events e left join distinct_ids d on d.distinct_id = e.distinct_id where {} "
+    "(select count(*) - 1 from events c "
+    "where c.uuid = e.uuid and c.event = e.event and c.distinct_id = e.distinct_id and c.day = e.day) "
+    "from events e left join distinct_ids d on d.distinct_id = e.distinct_id where {} "
     "order by e.at_microseconds {order}, e.number {order} limit ?"
 )
 IS_ORDER = (
@@ -48,7 +50,10 @@ _DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 @dataclass(frozen=True)
 class Line:
-    """One event; `person` is None where PostHog made no person of its distinct id, numbers are exact."""
+    """One event, or one copy of it; numbers are exact.
+
+    `copies` counts the other copies, `person` is None where PostHog made no person of the distinct id.
+    """
 
     number: int
     uuid: str
@@ -58,7 +63,7 @@ class Line:
     at_microseconds: int
     properties: dict[str, Any]
     historical: bool
-    arrivals: int
+    copies: int
 
     @property
     def at(self) -> datetime:
@@ -173,8 +178,8 @@ def lines_of(
 ) -> list[Line]:
     """Read lines in the order of time; those of one moment in the order of arrival."""
     return [
-        Line(number, uuid, event, distinct_id, person, at, _DECODER.decode(text), bool(historical), arrivals)
-        for number, uuid, event, distinct_id, person, at, text, historical, arrivals in database.ask(
+        Line(number, uuid, event, distinct_id, person, at, _DECODER.decode(text), bool(historical), copies)
+        for number, uuid, event, distinct_id, person, at, text, historical, copies in database.ask(
             SELECT.format(where, order=order), [*values, limit]
         )
     ]

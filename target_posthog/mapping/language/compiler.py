@@ -36,8 +36,9 @@ class Compiler:
     `missing` names what a shipped rule does without because the stream has no field for it, each with the reason.
     """
 
-    def __init__(self, place: str, schema: Schema) -> None:
+    def __init__(self, place: str, schema: Schema, remedy: str = "") -> None:
         self._place = place
+        self._remedy = remedy
         self._schema = schema
         self.missing: dict[str, str] = {}
 
@@ -52,9 +53,11 @@ class Compiler:
         shipped = isinstance(text, Shipped)
         try:
             expression = Expression(text)
-            expression.shape(self._schema, lenient=shipped)
+            missing: dict[str, str] | None = {} if shipped else None
+            expression.shape(self._schema, lenient=shipped, missing=missing)
+            self.missing |= {f"{_property(key)}.{name}": reason for name, reason in (missing or {}).items()}
         except ExpressionError as error:
-            hint = "; select it in the tap, or change the rule" if shipped else ""
+            hint = f"; select it in the tap, or change the rule{self._remedy}" if shipped else self._remedy
             raise RuleError(f"{self._place}, `{key}`: {error}{hint}") from None
         return expression
 
@@ -90,7 +93,7 @@ class Compiler:
         except RuleError as error:
             if not isinstance(spec, Shipped):
                 raise
-            self.missing[name or key.partition(".")[2] or key] = str(error)
+            self.missing[name or _property(key)] = str(error).removesuffix(self._remedy)
             return None
 
     def entries(self, key: str, spec: JSON) -> Value:
@@ -117,3 +120,8 @@ class Compiler:
         if isinstance(spec, dict):
             spec = spec.get(identity)
         return spec if isinstance(spec, list) else [] if spec is None else [spec]
+
+
+def _property(key: str) -> str:
+    """Return the name of a property by its place in a rule, such as `properties.total`; other places are their own."""
+    return key.partition(".")[2] or key

@@ -8,6 +8,7 @@ against a stream's JSON schema before there is any record.
 from __future__ import annotations
 
 import inspect
+import re
 from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from jmespath.visitor import Visitor
 from typing_extensions import override
 
 from target_posthog.mapping.language.functions import FUNCTIONS, JSON
+from target_posthog.mapping.language.growth import growth
 from target_posthog.mapping.language.interpreter import Parsed
 from target_posthog.mapping.language.translation import function_of
 
@@ -26,8 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Schema = dict[str, JSON]
+LONGEST = 4_000  # characters; deeper nesting than they allow is beyond Python
+MOST_COPIES = 1_000  # of a value that an expression is given, in the value that it makes
+MOST_BRANCHES = 100  # of a schema that are looked at; with more it may be anything
+FIELD_NAME = re.compile(r"[^\"'`()\[\]{}|&@=<>]+")  # what could be one, or several with dots between them
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+DASHED = re.compile(r"[A-Za-z_]\w*(-\w+)+")
 SHOWN = 60  # characters of an expression that is too long to show
 ANYTHING: Schema = {}  # the schema of a value of which nothing is known
+CHOICES = ("anyOf", "oneOf", "allOf")
+UNREAD = frozenset(("$ref", "$dynamicRef", "$recursiveRef", "then", "else", "dependentSchemas", "dependencies"))
 
 
 class ExpressionError(ValueError):
@@ -41,27 +51,38 @@ class Expression:
     """
 
     def __init__(self, text: str) -> None:
+        if len(text) > LONGEST:
+            raise ExpressionError(f"`{text[:SHOWN]}...` is longer than {LONGEST:,} characters")
         try:
             self.parsed = Parsed(text, jmespath.compile(text).parsed)
+            copies = growth(self.parsed.tree)
+            self.shape(ANYTHING)
         except JMESPathError as error:
             problem = str(error).splitlines()[0].rstrip(":.")
-            raise ExpressionError(f"`{text}` is no JMESPath expression ({problem})") from None
-        try:
-            self.shape(ANYTHING)
+            raise ExpressionError(f"`{text}` is no JMESPath expression ({problem}){_quoting(text)}") from None
         except RecursionError:
             raise ExpressionError(f"`{text[:SHOWN]}...` is nested too deeply") from None
+        except ExpressionError:
+            raise
+        except ValueError:  # a number of thousands of digits
+            raise ExpressionError(f"`{text[:SHOWN]}...` is no JMESPath expression") from None
+        if copies > MOST_COPIES:
+            raise ExpressionError(
+                f"`{text[:SHOWN]}...` would repeat what it is given more than {MOST_COPIES:,} times: make it simpler"
+            )
 
     @cached_property
     def value(self) -> Callable[[JSON], JSON]:
         """The function that gives the expression's value for a record."""
         return function_of(self.parsed)
 
-    def shape(self, schema: Schema, *, lenient: bool = False) -> Schema:
+    def shape(self, schema: Schema, *, lenient: bool = False, missing: dict[str, str] | None = None) -> Schema:
         """Return the schema of the value; raises `ExpressionError` if it names a field that the schema lacks.
 
-        With `lenient` it is enough if one side of each `||`, and one argument of each not_null(), has its fields.
+        With `lenient` it is enough if one side of each `||`, and one argument of each not_null(), has its fields. An
+        entry of an object within a list may lack its field if `missing` is there to be told which, and why.
         """
-        shape: Schema = _Shapes(self.parsed.text, lenient=lenient).visit(self.parsed.tree, schema)
+        shape: Schema = _Shapes(self.parsed.text, lenient=lenient, missing=missing).visit(self.parsed.tree, schema)
         return shape
 
 
@@ -71,11 +92,27 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
+def _quoting(text: str) -> str:
+    """Return how to write a field's name that JMESPath doesn't take as it is, as the end of a sentence."""
+    dashed = DASHED.search(text)
+    if FIELD_NAME.fullmatch(text):
+        parts = [one if IDENTIFIER.fullmatch(one) else f'"{one}"' for one in text.split(".")]
+        written = ".".join(parts)
+    elif dashed:
+        written = f'"{dashed[0]}"'
+    else:
+        return ""
+    return (
+        f"; a field's name with blanks, dashes or the like stands in double quotes, within those of YAML: '{written}'"
+    )
+
+
 class _Shapes(Visitor):
     """Walks an expression with a schema in the record's place and returns the schema of the value."""
 
-    def __init__(self, text: str, *, lenient: bool) -> None:
+    def __init__(self, text: str, *, lenient: bool, missing: dict[str, str] | None = None) -> None:
         super().__init__()
+        self._missing = missing
         self._text = text
         self._lenient = lenient
 
@@ -89,7 +126,8 @@ class _Shapes(Visitor):
     def visit_field(self, node: JSON, schema: Schema) -> Schema:
         properties = _properties(schema)
         if properties is None or node["value"] in properties:
-            return (properties or {}).get(node["value"], ANYTHING) or ANYTHING
+            found = (properties or {}).get(node["value"])
+            return found if isinstance(found, dict) else ANYTHING  # `true` allows anything, too
         raise ExpressionError(
             f"`{self._text}`: there is no field `{node['value']}`{did_you_mean(node['value'], properties)}"
         )
@@ -134,10 +172,13 @@ class _Shapes(Visitor):
         return {"type": "array", "items": ANYTHING}
 
     def visit_multi_select_dict(self, node: JSON, schema: Schema) -> Schema:
-        return {
-            "type": "object",
-            "properties": {child["value"]: self._chain(child, schema) for child in node["children"]},
-        }
+        shapes = {child["value"]: self._shape_or_error(child["children"][0], schema) for child in node["children"]}
+        errors = {name: shape for name, shape in shapes.items() if isinstance(shape, ExpressionError)}
+        for name, error in errors.items():
+            if self._missing is None or len(errors) == len(shapes):
+                raise error
+            self._missing[name] = str(error)
+        return {"type": "object", "properties": {name: shapes[name] for name in shapes if name not in errors}}
 
     def visit_or_expression(self, node: JSON, schema: Schema) -> Schema:
         return self._choice(node["children"], schema)
@@ -186,27 +227,46 @@ def _check_call(text: str, name: str, arguments: int) -> None:
 
 
 def _branches(schema: Schema) -> list[Schema]:
-    """Return the schemas among which a value may choose; an unknown reference is anything."""
-    for keyword in ("anyOf", "oneOf", "allOf"):
-        if keyword in schema:
-            return [branch for part in schema[keyword] for branch in _branches(part)]
-    return [ANYTHING if "$ref" in schema else schema]
+    """Return the schemas among which a value may choose, with what stands beside them.
+
+    What isn't read is anything, and so is a choice among too many.
+    """
+    found: list[Schema] = []
+    waiting: list[JSON] = [schema]
+    for _ in range(MOST_BRANCHES):
+        if not waiting:
+            return found
+        one = waiting.pop()
+        if not isinstance(one, dict) or not UNREAD.isdisjoint(one):
+            found.append(ANYTHING)
+            continue
+        choices = [choice for keyword in CHOICES for choice in one.get(keyword) or ()]
+        waiting.extend(reversed(choices))
+        if not choices or one.get("properties"):
+            found.append(one)
+    return [ANYTHING] if waiting else found
 
 
 def _properties(schema: Schema) -> dict[str, Schema] | None:
-    """Return the fields that a value can have; None if it can have any."""
+    """Return the fields that a value can have; None if it can have any: so can an object that names none."""
     fields: dict[str, Schema] = {}
     for branch in _branches(schema):
-        types = branch.get("type", [])
-        if not branch or ((not types or "object" in types) and "properties" not in branch):
+        types, named = branch.get("type", []), branch.get("properties")
+        may_be_object = not types or any(one == "object" or isinstance(one, dict) for one in _listed(types))
+        if may_be_object and not named and branch.get("additionalProperties") is not False:
             return None
         if branch.get("additionalProperties") or branch.get("patternProperties"):
             return None
-        fields |= branch.get("properties", {})
+        fields |= named or {}
     return fields
 
 
+def _listed(value: JSON) -> list[JSON]:
+    return value if isinstance(value, list) else [value]
+
+
 def items_of(schema: Schema) -> Schema:
-    """Return the schema of a list's elements."""
-    found = [branch["items"] for branch in _branches(schema) if isinstance(branch.get("items"), dict)]
-    return found[0] if len(found) == 1 else ANYTHING
+    """Return the schema of a list's elements; anything for a list whose places differ."""
+    branches = [branch for branch in _branches(schema) if "prefixItems" not in branch]
+    found = [branch["items"] for branch in branches if isinstance(branch.get("items"), dict)]
+    return found[0] if len(found) == 1 and len(branches) == len(_branches(schema)) else ANYTHING

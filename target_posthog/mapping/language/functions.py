@@ -35,11 +35,14 @@ RECENT = 4_096  # prices recur; to remember this many costs a quarter of a megab
 LARGEST_WHOLE_NUMBER = 2**53  # above it JSON readers may round (RFC 8259, section 6)
 SECONDS_PER_HOUR = 3600
 MOST_DIGITS = 1_000  # of an amount; float ends at 309, and decimal arithmetic raises somewhere beyond
+UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+UNIX_UNITS = (1, 1_000, 1_000_000, 1_000_000_000)  # of a second
+LATEST_UNIX_SECONDS = 100_000_000_000  # in the year 5138; as milliseconds they are in 1973
 OF_NO_YEAR = "needs a time of the years 1 to 9999"
 DAY = timedelta(days=1)
 UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d)?(?:[.,](\d+))?(?:[Zz]|([+-]\d\d):?(\d\d)?)?)?",
+    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d)?(?:[.,](\d+))?(?: ?(?:[Zz]|UTC|GMT|([+-]\d\d):?(\d\d)?))?)?",
 )
 
 
@@ -117,14 +120,28 @@ def uuid(value: JSON) -> str | None:
 
 
 def from_unix(value: JSON) -> str | None:
-    """Return a number of seconds since 1970 as a time."""
-    if value is None:
+    """Return a number of seconds since 1970 as a time; also one of milli-, micro- or nanoseconds, told by its size."""
+    if value is None or value == "":
         return None
-    seconds = float(as_decimal(value))
+    number = as_decimal(value)
+    for unit in UNIX_UNITS:
+        if abs(number) < LATEST_UNIX_SECONDS * unit:
+            return as_timestamp(UNIX_EPOCH + timedelta(microseconds=int(number * 1_000_000 / unit)))
+    raise ValueError("needs a number of seconds, milliseconds, microseconds or nanoseconds since 1970")
+
+
+def from_format(value: JSON, pattern: JSON) -> str | None:
+    """Return a time that is written as a pattern says, such as `'%m/%d/%Y %H:%M'`; UTC where it names no zone.
+
+    The codes are Python's: https://docs.python.org/3/library/datetime.html#format-codes.
+    """
+    if value is None or value == "":
+        return None
     try:
-        return as_timestamp(datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds))
-    except OverflowError:
-        raise ValueError(OF_NO_YEAR) from None
+        time = datetime.strptime(_text(value).strip(), _text(pattern))  # noqa: DTZ007  # a zone, if any, is in the text
+    except ValueError:
+        raise ValueError("needs a time that is written as its pattern says") from None
+    return as_timestamp(time if time.tzinfo else time.replace(tzinfo=timezone.utc))
 
 
 def hours_between(start: JSON, end: JSON) -> int | float | str | None:
@@ -156,7 +173,7 @@ FUNCTIONS: dict[str, Callable[..., JSON]] = {
     for function in (
         *(number, total, plus, minus, from_minor_units, to_minor_units),
         *(lower, upper, trim, concat, after_last, sha256, uuid),
-        *(from_unix, hours_between, days_between, url_parameter),
+        *(from_unix, from_format, hours_between, days_between, url_parameter),
     )
 }
 
@@ -190,7 +207,9 @@ def as_datetime(value: JSON) -> datetime:
     """Return an ISO 8601 time with its zone, UTC where it names none; raises ValueError for anything else."""
     time = (_plain_time_of(value) or _datetime_of(value)) if isinstance(value, str) else None
     if time is None:
-        raise ValueError("needs a time such as 2026-11-01T12:00:00Z (from_unix() makes one of a number)")
+        raise ValueError(
+            "needs a time such as 2026-11-01T12:00:00Z (from_unix() makes one of a number, from_format() of others)"
+        )
     return time
 
 
@@ -205,9 +224,10 @@ def as_timestamp(value: datetime) -> str:
     Raises ValueError where that is before the year 1, or after 9999.
     """
     try:
-        return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+        utc = value.astimezone(timezone.utc)
     except OverflowError:
         raise ValueError(OF_NO_YEAR) from None
+    return utc.isoformat().replace("+00:00", "Z")
 
 
 @lru_cache(maxsize=RECENT)

@@ -1,0 +1,67 @@
+"""Persons that PostHog has skipped: it kept their events and left the persons as they were.
+
+Takes PostHog's answers to batches; sends again, at the end of a run, the changes that it skipped, each with those of
+the same distinct id that came after it, so that the last one still wins.
+
+PostHog does so to a distinct id that is written to too often: rust/capture v1/analytics/process.rs,
+`apply_token_distinct_id_limits`.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from target_posthog.delivery.batches import sending_order
+from target_posthog.mapping.event import changes_person
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from target_posthog.delivery.batches import Batch, Outgoing
+    from target_posthog.posthog.client import Sent
+
+WAITS_SECONDS = (1.0, 5.0, 25.0)  # before each attempt; what the limit is in PostHog's cloud isn't public
+MOST_KEPT = 10_000  # events in memory; of more, it is only known how many there were
+
+
+class SkippedPersons:
+    """The changes that PostHog has skipped in one run; `wait` takes seconds."""
+
+    def __init__(self, wait: Callable[[float], object] = lambda seconds: threading.Event().wait(seconds)) -> None:
+        self._wait = wait
+        self._by_id: dict[str, list[Outgoing]] = {}
+        self._kept = 0
+        self.forgotten = 0
+
+    def note(self, items: Iterable[Outgoing], sent: Sent) -> None:
+        """Keep the changes that were skipped, and those that were applied after them."""
+        if not sent.person_skipped and not self._by_id:
+            return
+        for item in items:
+            event = item.event
+            is_skipped = event["uuid"] in sent.person_skipped
+            if not changes_person(event) or not (is_skipped or event["distinct_id"] in self._by_id):
+                continue
+            if self._kept == MOST_KEPT:
+                self.forgotten += is_skipped
+                continue
+            self._by_id.setdefault(event["distinct_id"], []).append(item)
+            self._kept += 1
+
+    @property
+    def left(self) -> list[Outgoing]:
+        """The changes that PostHog hasn't applied, in their order for each distinct id."""
+        return [item for items in self._by_id.values() for item in items]
+
+    def send_again(self, send: Callable[[Batch], Sent]) -> None:
+        """Send the changes again until PostHog has applied them or the attempts are over; raises as `send` does."""
+        for seconds in WAITS_SECONDS:
+            if not self._by_id:
+                break
+            self._wait(seconds)
+            again: set[str] = set()
+            for batch in sending_order(self.left, historical_before="").persons:
+                skipped = send(batch).person_skipped
+                again |= {item.event["distinct_id"] for item in batch.items if item.event["uuid"] in skipped}
+            self._by_id = {distinct_id: items for distinct_id, items in self._by_id.items() if distinct_id in again}
