@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 SHELL := /bin/bash
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# A cron job or a service may have no PATH at all.
+export PATH := $(CURDIR)/.venv/bin:$(or $(PATH),/usr/local/bin:/usr/bin:/bin)
 # A terminal's own settings must not reach the sandbox: only Meltano's environments decide where data goes.
 unexport MELTANO_ENVIRONMENT
 # The verbs start hundreds of processes: none has to compile what another has compiled, a whole Airflow among it.
@@ -72,14 +73,36 @@ lint: $(DEVELOPER) ## Check style, types and the import law
 docs: $(DEVELOPER) ## Write the generated parts of the documents anew
 	python -m docs.generate
 
+# In an environment of its own: a run and the tests need none of it. Python 3.11 or newer.
+site: .venv-site/.set-up ## Build the documents as a site, strictly: each link and anchor leads somewhere
+	@NO_MKDOCS_2_WARNING=1 .venv-site/bin/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+.venv-site/.set-up: docs/requirements-site.txt
+	@$(PYTHON) -m venv --clear .venv-site
+	@.venv-site/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
+	@touch $@
+
 benchmark: $(DEVELOPER) ## Measure tap, target and both; ORDERS=10000 sets the size of the store
 	python -m benchmarks --orders $(or $(ORDERS),10000)
 
-release-check: $(DEVELOPER) ## Do all of a release but the push: build once, look through, install, run
+materials: ## List the licences of what users install, and write an SBOM, both to dist/
+	$(PYTHON) -m release.materials
+
+release-check: $(DEVELOPER) site ## Do all of a release but the push: build once, look through, install, run
 	python -m release.check
+	python -m release.materials
 
-clean: ## Remove what set-up, sandbox and runs have left
-	[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
-	rm -rf .venv .outside .sandbox .preview .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+walk: ## Walk through README and first run as a newcomer, in a fresh clone with an empty environment
+	@$(PYTHON) release/walk.py
 
-.PHONY: help setup demo sandbox quick test orchestrate test-outside faults lint docs benchmark release-check clean
+clean: ## Remove what set-up, sandbox and tests have left; asks before it takes what your runs need (YES=1 doesn't)
+	@[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
+	rm -rf .venv .venv-site .outside .sandbox dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	@[ ! -e .meltano ] && [ ! -e .receipts ] && [ ! -e .preview ] || { \
+	  echo "Left are .meltano (bookmarks and logs of your runs), .receipts (what PostHog has) and .preview (customers' data)."; \
+	  echo "Without .meltano the next run reads the whole shop again; without .receipts it sends everything again."; \
+	  answer="$(YES)"; [ -n "$$answer" ] || { [ -t 0 ] && read -r -p "Remove them too? [y/N] " answer; }; \
+	  case "$$answer" in [yY1]*) rm -rf .meltano .receipts .preview; echo "Removed." ;; *) echo "Kept." ;; esac; }
+
+.PHONY: help setup demo sandbox quick test orchestrate test-outside faults lint docs site benchmark materials release-check walk clean

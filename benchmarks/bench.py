@@ -148,11 +148,11 @@ class Bench:
         """Run the pair for eight stores: in one run, and in a run for each at the same time."""
         urls = {f"store-{number}": f"{self._servers.shop}/store-{number}/admin" for number in range(1, STORES + 1)}
         shared = {"start_date": self._servers.since, "method": method}
-        entries = [{"store": name, "admin_url": url, "access_token_env": "TOKEN"} for name, url in urls.items()]
+        entries = [{"store": name, "admin_url": url, "access_token_env": "SHOPIFY_TOKEN"} for name, url in urls.items()]
         self._settings("stores", **shared, stores=entries)
         for name, url in urls.items():
             self._settings(name, **shared, store=name, admin_url=url, access_token=TOKEN)
-        environment = {**os.environ, "TOKEN": TOKEN}
+        environment = {**os.environ, "SHOPIFY_TOKEN": TOKEN}
         one = [self._tap_by("stores"), self._target]
         each = [[self._tap_by(name), self._target] for name in urls]
         load = self._all._replace(stores=STORES)

@@ -16,12 +16,17 @@ from typing import Any
 import yaml
 
 from tap_shopify_orders.tap import TapShopifyOrders
+from target_posthog.commands.init import streams_of
 from target_posthog.mapping.document import load, shipped_names
+from target_posthog.mapping.draft import draft
 from target_posthog.mapping.language.functions import FUNCTIONS
 from target_posthog.mapping.rule import rule_name
 from target_posthog.singer.target import TargetPostHog
 
 ROOT = Path(__file__).parent.parent
+PROJECT_DEFAULTS = {
+    "receipts": "$MELTANO_PROJECT_ROOT/.receipts/receipts.sqlite"
+}  # also where no environment is active
 PLUGINS = {"tap-shopify-orders": TapShopifyOrders, "target-posthog": TargetPostHog}
 PARTLY_GENERATED = [Path("docs/mapping.md")]
 REPOSITORY = "https://github.com/shopify-posthog/shopify-posthog"
@@ -40,9 +45,12 @@ ABOUT: dict[str, dict[str, Any]] = {
         "description": "Records of any tap as events and persons in PostHog, each once, at its time.",
         "settings_group_validation": [["api_key"], ["preview_path"]],
         "commands": {
+            "init": {"args": "init", "description": "A mapping to start from, of what a tap has written."},
             "plan": {"args": "plan", "description": "What the last preview would send."},
             "explain": {"args": "explain", "description": "What becomes of an order or a customer, and why."},
             "reconcile": {"args": "reconcile", "description": "Whether shop, plan and PostHog agree, day by day."},
+            "receipts": {"args": "receipts", "description": "What PostHog has acknowledged, by the receipts."},
+            "resend": {"args": "resend", "description": "Mark facts to be sent again by the next full refresh."},
         },
     },
 }
@@ -68,6 +76,8 @@ def meltano_settings(plugin: type[TapShopifyOrders | TargetPostHog]) -> list[dic
             setting["sensitive"] = True
         if "default" in schema:
             setting["value"] = schema["default"]
+        if name in PROJECT_DEFAULTS:
+            setting["value"] = PROJECT_DEFAULTS[name]
         settings.append({key: value for key, value in setting.items() if value is not None})
     return settings
 
@@ -114,6 +124,8 @@ def settings_table(plugin: type[TapShopifyOrders | TargetPostHog]) -> str:
     required = plugin.config_jsonschema.get("required", [])
     for setting in meltano_settings(plugin):
         default = f"`{setting['value']}`" if "value" in setting else "*needed*" if setting["name"] in required else ""
+        if setting["name"] in PROJECT_DEFAULTS:
+            default = f"none; in a Meltano project {default}"
         options = ", ".join(f"`{one['value']}`" for one in setting.get("options", ()))
         meaning = setting["description"] + (f" One of {options}." if options else "")
         rows.append(f"| `{setting['name']}` | {default} | {meaning} |")
@@ -203,6 +215,20 @@ def examples() -> str:
     return "\n\n".join(f"```yaml\n{one.read_text().rstrip()}\n```" for one in files)
 
 
+def tutorial(text: str, name: str) -> str:
+    """Return the block of docs/mapping.md that stands under a comment."""
+    found = re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```", text, re.DOTALL)
+    if not found:
+        raise ValueError(f"docs/mapping.md has no block of the {name}")
+    return found[1]
+
+
+def first_draft(text: str) -> str:
+    """Return what `target-posthog init` writes of the streams in docs/mapping.md."""
+    lines = tutorial(text, "streams of the tutorial").encode().splitlines()
+    return f"```yaml\n{draft(streams_of(lines), 'streams.singer').rstrip()}\n```"
+
+
 def between(text: str, name: str, content: str) -> str:
     """Return the text with the part between the comments `<name>, written by` and `end of <name>` replaced."""
     here = re.escape(name)
@@ -226,6 +252,7 @@ def documents() -> dict[Path, str]:
         texts[Path("plugins") / about["plugin_type"] / f"{name}--{VARIANT}.lock"] = locked
     texts[Path("docs/settings.md")] = settings_page()
     mapping = between(texts[Path("docs/mapping.md")], "functions", functions_table())
+    mapping = between(mapping, "draft", first_draft(mapping))
     texts[Path("docs/mapping.md")] = between(mapping, "examples", examples())
     texts[Path("docs/events.md")] = events_page()
     return texts

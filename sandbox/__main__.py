@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sandbox.home import POSTHOG_PORT, PREVIEW_PORT, SHOP_PORT, Home
+from sandbox.home import POSTHOG_PORT, PREVIEW_PORT, SHOP_PORT, Home, free_port
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -25,12 +25,14 @@ IDLE_MINUTES = 60  # a forgotten sandbox ends by itself
 @click.option(
     "--folder", type=click.Path(path_type=Path), default=Path(".sandbox"), show_default=True, help="Its home."
 )
-@click.option("--shop-port", default=SHOP_PORT, show_default=True, envvar="SANDBOX_SHOP_PORT")
-@click.option("--posthog-port", default=POSTHOG_PORT, show_default=True, envvar="SANDBOX_POSTHOG_PORT")
+@click.option("--shop-port", type=int, show_default=f"{SHOP_PORT}, or one that is free", envvar="SANDBOX_SHOP_PORT")
+@click.option(
+    "--posthog-port", type=int, show_default=f"{POSTHOG_PORT}, or one that is free", envvar="SANDBOX_POSTHOG_PORT"
+)
 @click.pass_context
-def sandbox(context: click.Context, folder: Path, shop_port: int, posthog_port: int) -> None:
+def sandbox(context: click.Context, folder: Path, shop_port: int | None, posthog_port: int | None) -> None:
     """Place the sandbox before its verb acts."""
-    context.obj = Home(folder.absolute(), shop_port, posthog_port)
+    context.obj = Home.at(folder.absolute(), shop_port, posthog_port)
 
 
 @sandbox.command
@@ -42,9 +44,13 @@ def start(home: Home, *, fresh: bool) -> None:
         home.stop()
     if home.running() is None:
         home.make(fresh=fresh)
+        home = home.with_free_ports()
         home.start()
     click.echo(f"shop     {home.shop_url}/admin   (token shpat_sandbox)")
     click.echo(f"PostHog  {home.posthog_url}   (project key phc_sandbox)")
+    if (home.shop_port, home.posthog_port) != (SHOP_PORT, POSTHOG_PORT):
+        click.echo("Other ports than meltano.yml has; for `meltano run` set")
+        click.echo(f"  TAP_SHOPIFY_ORDERS_ADMIN_URL={home.shop_url}/admin TARGET_POSTHOG_HOST={home.posthog_url}")
 
 
 @sandbox.command
@@ -77,8 +83,8 @@ def demo(home: Home) -> None:
 
 @sandbox.command
 @click.argument("file", type=click.Path(path_type=Path), default=Path(".preview/preview.sqlite"))
-@click.option("--port", default=PREVIEW_PORT, show_default=True, envvar="SANDBOX_PREVIEW_PORT")
-def preview(file: Path, port: int) -> None:
+@click.option("--port", type=int, show_default=f"{PREVIEW_PORT}, or one that is free", envvar="SANDBOX_PREVIEW_PORT")
+def preview(file: Path, port: int | None) -> None:
     """Show the page of a preview FILE until told to stop, or idle for an hour."""
     from sandbox.posthog.preview import Preview  # noqa: PLC0415  # so that the other commands stay quick
     from sandbox.posthog.preview_file import NotAPreviewError, PreviewFile  # noqa: PLC0415  # the same
@@ -87,7 +93,7 @@ def preview(file: Path, port: int) -> None:
         opened = PreviewFile(file)
     except NotAPreviewError as error:
         raise click.ClickException(str(error)) from None
-    with Preview(opened).serve(port) as page:
+    with Preview(opened).serve(free_port(PREVIEW_PORT) if port is None else port) as page:
         click.echo(f"{page.url}/   (Ctrl+C ends it)")
         _serve_until_told([page.controls])
 

@@ -10,11 +10,15 @@ import threading
 import time
 from collections import deque
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, Response, g, jsonify, request
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 LONGEST_DELAY_SECONDS = 120.0  # a test that asks for more has a typing error
+MOST_ENDLESS_BYTES = 1 << 30  # who reads so much of a body without end has failed
 MOST_REQUESTS_KEPT = 2_000  # older ones are forgotten, so that a long benchmark stays small
 
 
@@ -24,17 +28,21 @@ class Reply:
 
     `status=None` lets the server give its own answer (to be delayed, cut or truncated); with a status, `body` replaces
     it, and `acts` says whether the server does its work first. `cut` closes the connection instead of answering;
-    `truncate_bytes` closes it after so many bytes of the body. `path` keeps the reply for a request whose path contains
-    it.
+    `truncate_bytes` closes it after so many bytes of the body. `drip_seconds` is the pause before each byte of it;
+    `endless` repeats it for as long as somebody reads. `ignores` are headers of the request that the server doesn't
+    see. `path` keeps the reply for a request whose path contains it.
     """
 
     status: int | None = None
-    body: str = ""
+    body: str | bytes = ""
     headers: dict[str, str] = field(default_factory=dict)
     acts: bool = False
     delay_seconds: float = 0.0
     cut: bool = False
     truncate_bytes: int | None = None
+    drip_seconds: float = 0.0
+    endless: bool = False
+    ignores: tuple[str, ...] = ()
     path: str = ""
 
     @classmethod
@@ -120,6 +128,8 @@ class Controls:
         if reply is None:
             return None
         g.reply = reply
+        for name in reply.ignores:
+            request.environ.pop(f"HTTP_{name.upper().replace('-', '_')}", None)
         return None if reply.acts or reply.status is None else Response(status=204)
 
     def _after(self, response: Response) -> Response:
@@ -140,6 +150,10 @@ class Controls:
             response.set_data(body[: reply.truncate_bytes])
             response.headers["Content-Length"] = str(len(body))
             response.headers["Connection"] = "close"
+        if reply.drip_seconds or reply.endless:
+            response.direct_passthrough = False
+            response.response = _slowly(response.get_data(), reply)
+            response.headers.pop("Content-Length", None)
         return response
 
     def _blueprint(self) -> Blueprint:
@@ -165,3 +179,15 @@ class Controls:
             return jsonify(waiting=0)
 
         return blueprint
+
+
+def _slowly(body: bytes, reply: Reply) -> Iterator[bytes]:
+    """Yield a body byte by byte, or over and over again, within bounds."""
+    ends, sent = time.monotonic() + LONGEST_DELAY_SECONDS, 0
+    while sent < MOST_ENDLESS_BYTES and time.monotonic() < ends:
+        for block in (body[place : place + 1] for place in range(len(body))) if reply.drip_seconds else [body]:
+            time.sleep(reply.drip_seconds)
+            yield block
+            sent += len(block)
+        if not (reply.endless and body):
+            return

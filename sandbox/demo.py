@@ -10,7 +10,9 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,11 +22,14 @@ from sandbox.report import TIMEOUT_SECONDS, arrived, ask, one_in_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sandbox.home import Home
 
 JOB = ["meltano", "--environment=sandbox", "run", "sync"]
-LONGEST_RUN_SECONDS = 300
+LONGEST_SILENCE_SECONDS = 300  # a busy machine may take its time, but something goes on
+LOOK_EVERY_SECONDS = 1.0
+SAY_EVERY_SECONDS = 10.0  # in a log
 EVENTS_PER_PAGE = 1_000
 LAST_WORDS = 30  # lines of a failed run's log
 
@@ -36,6 +41,7 @@ def run_demo(home: Home, echo: Callable[[str], None]) -> None:
     """
     home.stop()
     home.make(fresh=True)
+    home = home.with_free_ports()
     echo("A shop with the 6,919 purchases of CDNOW's customers and an empty PostHog open on this machine ...")
     home.start()
 
@@ -70,14 +76,37 @@ def _sync(home: Home, echo: Callable[[str], None]) -> None:
         "TARGET_POSTHOG_HOST": home.posthog_url,
         "TARGET_POSTHOG_SUMMARY_PATH": str(summary_path),
     }
-    with log_path.open("ab") as log:
-        done = subprocess.run(JOB, env=environment, stdout=log, stderr=log, timeout=LONGEST_RUN_SECONDS, check=False)  # noqa: S603  # ours
-    if done.returncode:
+    with (
+        log_path.open("ab") as log,
+        subprocess.Popen(JOB, env=environment, stdout=log, stderr=log) as run,  # noqa: S603  # ours
+    ):
+        _watch(run, home, log_path)
+    if run.returncode:
         words = "\n".join(log_path.read_text().splitlines()[-LAST_WORDS:])
         raise click.ClickException(f"the job failed; its last words ({log_path}):\n{words}")
     records = json.loads(summary_path.read_text())["records"]
     read = " and ".join(f"{records.get(stream, 0):,} {stream}" for stream in ("customers", "orders"))
     echo(f"  read {read} in {time.monotonic() - started:.0f} s")
+
+
+def _watch(run: subprocess.Popen[bytes], home: Home, log_path: Path) -> None:
+    """Wait for the job, and say on standard error how far it is; one whose log has stopped growing is ended."""
+    started, at_terminal = time.monotonic(), sys.stderr.isatty()
+    grown_at, size = started, 0
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            run.wait(LOOK_EVERY_SECONDS if at_terminal else SAY_EVERY_SECONDS)
+            break
+        now, size_before, size = time.monotonic(), size, log_path.stat().st_size
+        grown_at = now if size > size_before else grown_at
+        if now - grown_at > LONGEST_SILENCE_SECONDS:
+            run.kill()
+            raise click.ClickException(f"the job has said nothing for {LONGEST_SILENCE_SECONDS} seconds; it was ended")
+        arrived_so_far = sum(ask(home.posthog_url, "/api/totals")["events"].values())
+        line = f"  {now - started:.0f} s, {arrived_so_far:,} events have arrived ..."
+        click.echo(f"\r{line}\033[K" if at_terminal else line, err=True, nl=not at_terminal)
+    if at_terminal:
+        click.echo("\r\033[K", err=True, nl=False)
 
 
 def _paid_order(home: Home) -> dict[str, Any]:

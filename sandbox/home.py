@@ -13,18 +13,19 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import click
 import requests
 
-SHOP_PORT = 8461
+SHOP_PORT = 8461  # as meltano.yml has it for the environment sandbox; a free one if another program has it
 POSTHOG_PORT = 8462
 PREVIEW_PORT = 8463
 START_SECONDS = 60.0  # a store of 7,000 orders is made up in a few
 STOP_SECONDS = 10.0
+PORTS = "ports.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,28 @@ class Home:
     folder: Path
     shop_port: int = SHOP_PORT
     posthog_port: int = POSTHOG_PORT
+    asked_for: frozenset[int | None] = frozenset()  # ports that aren't to be replaced
+
+    @classmethod
+    def at(cls, folder: Path, shop_port: int | None = None, posthog_port: int | None = None) -> Home:
+        """Return the home in a folder, at the ports asked for, else at those that it was last opened at."""
+        try:
+            noted = json.loads((folder / PORTS).read_text())
+        except (OSError, ValueError):
+            noted = {}
+        return cls(
+            folder,
+            shop_port or noted.get("shop", SHOP_PORT),
+            posthog_port or noted.get("posthog", POSTHOG_PORT),
+            frozenset({shop_port, posthog_port} - {None}),
+        )
+
+    def with_free_ports(self) -> Home:
+        """Return this home with free ports in place of taken ones, except for those that were asked for by number."""
+        return replace(self, shop_port=self._free(self.shop_port), posthog_port=self._free(self.posthog_port))
+
+    def _free(self, port: int) -> int:
+        return port if port in self.asked_for else free_port(port)
 
     @property
     def shop_url(self) -> str:
@@ -89,6 +112,7 @@ class Home:
                     f"port {port} is taken by another program: end it, or choose with SANDBOX_SHOP_PORT and"
                     " SANDBOX_POSTHOG_PORT"
                 )
+        (self.folder / PORTS).write_text(json.dumps({"shop": self.shop_port, "posthog": self.posthog_port}))
         log_path = self.folder / "serve.log"
         with log_path.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
@@ -131,6 +155,16 @@ class Home:
     def write_pid(self) -> None:
         """Note which process serves, for `running`."""
         self._pid_file.write_text(json.dumps(os.getpid()))
+
+
+def free_port(preferred: int) -> int:
+    """Return the port if no program has it, else one that is free."""
+    if not _is_taken(preferred):
+        return preferred
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        free: int = found.getsockname()[1]
+    return free
 
 
 def _is_taken(port: int) -> bool:

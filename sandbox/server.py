@@ -10,6 +10,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from flask import Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ class _QuietHandler(WSGIRequestHandler):
         close = getattr((environ or {}).get(_ANSWER), "close", None)
         if close:
             close()
+
+
+def guarded(app: Flask) -> Flask:
+    """Return the app, which answers this machine's own names alone, and any number beyond what SQLite holds with 400.
+
+    A web site that lets its own name point here (DNS rebinding) comes with that name in `Host`.
+    """
+    app.config["TRUSTED_HOSTS"] = [HOST, "localhost"]
+    app.register_error_handler(OverflowError, lambda _: Response("A number is too large.", 400, mimetype="text/plain"))
+    return app
 
 
 @contextmanager

@@ -5,6 +5,16 @@
 
 from __future__ import annotations
 
+LONGEST_WORDS = 300  # characters of what somebody else says
+
 
 class RunError(Exception):
     """Trying again won't help: the message says what is wrong, which setting or stream it is about, and the remedy."""
+
+
+def said(words: object) -> str:
+    """Return words of somebody else as they may stand in a sentence: on one line, without what steers a terminal."""
+    text = str(words)
+    cut = text[:LONGEST_WORDS]
+    shown = " ".join("".join(letter if letter.isprintable() else " " for letter in cut).split())
+    return f"{shown}..." if len(text) > LONGEST_WORDS else shown

@@ -5,6 +5,7 @@ Each state that it writes is that of all stores. It knows Singer's messages, but
 
 from __future__ import annotations
 
+import os
 import sys
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
 from singer_sdk.singerlib import RecordMessage, SchemaMessage, StateMessage
 from typing_extensions import override
+
+from tap_shopify_orders.errors import RunError
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
@@ -44,9 +47,15 @@ class WholeLines(MsgSpecWriter):
     def flush(self) -> None:
         """Write what there is to stdout."""
         lines, self._lines = memoryview(self._lines), bytearray()
-        while lines:
-            lines = lines[sys.stdout.buffer.write(lines) :]
-        sys.stdout.buffer.flush()
+        try:
+            while lines:
+                lines = lines[sys.stdout.buffer.write(lines) :]
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _let_go_of_stdout()
+            raise RunError(f"Standard output can't be written ({error.strerror}): the records would be lost.") from None
 
 
 class Output:
@@ -94,3 +103,10 @@ class StoreLines(WholeLines):
         """Write what there is to stdout, when it is this store's turn."""
         with self._output.turn:
             super().flush()
+
+
+def _let_go_of_stdout() -> None:
+    """Have Python write what it still holds nowhere, when it ends: that would fail again, with a traceback."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
+from singer_sdk.plugin_base import JSONSchemaValidator
 
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.errors import RunError, said
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -34,10 +35,18 @@ METHODS = {
 
 CREDENTIALS = (("access_token",), ("client_id", "client_secret"))
 OVERRIDES = ("start_date", "end_date", "accept", "admin_url")
+OF_THE_LIST = ("stores", "stores_at_once", "credentials_prefix")
 OF_ONE_STORE = ("store", "access_token", "admin_url")  # who gives these beside `stores` may send a token to a stranger
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # anything else may be the credential itself, and isn't repeated
 LONGEST_LOOK_AGAIN_DAYS = 365
 LONGEST_LOOKBACK_SECONDS = 10 * 365 * 86_400  # more leads out of the calendar
+DEFAULT_PREFIX = "SHOPIFY_"
+TOKEN = re.compile(r"[!-~]{1,1000}")  # what a header can hold, without blanks
+THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+# No user, no password, no backslash: readers of addresses disagree about the host of such a one.
+_ADDRESS = re.compile(
+    r"https?://([a-z0-9][a-z0-9.-]{0,250}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.IGNORECASE | re.ASCII
+)
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]*")
 FORMS = "my-store, my-store.myshopify.com, https://my-store.myshopify.com or https://admin.shopify.com/store/my-store"
 
@@ -87,6 +96,14 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         " the environment variables that hold its credentials (`access_token_env`, or `client_id_env` and"
         " `client_secret_env`; without them `client_id` and `client_secret` are those of all stores), and what differs"
         " for it of `start_date`, `end_date`, `accept` and `admin_url`.",
+    ),
+    th.Property(
+        "credentials_prefix",
+        th.StringType(pattern="^[A-Z][A-Z0-9_]*$"),
+        default=DEFAULT_PREFIX,
+        title="Prefix of credentials",
+        description="How the names of the variables begin that entries of `stores` may name: whoever edits the list"
+        " can't send anything else of the environment away.",
     ),
     th.Property(
         "stores_at_once",
@@ -170,10 +187,16 @@ def admin_url_of(store: str, admin_url: str | None) -> str:
     if not admin_url:
         return f"https://{handle}.myshopify.com/admin"
     try:
-        place = urlsplit(admin_url)
+        place = urlsplit(admin_url if _ADDRESS.fullmatch(admin_url) else "")
+        is_whole = bool(place.hostname) and place.port != 0
     except ValueError:
-        place = urlsplit("")
-    if place.scheme == "https" or (place.scheme == "http" and place.hostname in ("127.0.0.1", "::1", "localhost")):
+        is_whole = False
+    if not is_whole:
+        raise RunError(
+            "The setting `admin_url` isn't an address such as https://my-store.myshopify.com/admin; it has no user, no"
+            " password, no `?` and no `#`."
+        )
+    if place.scheme == "https" or (place.scheme == "http" and place.hostname in THIS_MACHINE):
         return admin_url.rstrip("/")
     raise RunError(
         "The setting `admin_url` has to begin with https://, or with http:// and an address of this machine."
@@ -196,6 +219,7 @@ def mistakes(config: Config, known: Collection[str]) -> Iterator[str]:
     """
     yield from unknown("There is no setting", config, known)
     yield from wrong_times("The setting", config)
+    yield from wrong_credentials(config)
     if config.get("stores"):
         return
     if not config.get("store"):
@@ -208,14 +232,28 @@ def mistakes(config: Config, known: Collection[str]) -> Iterator[str]:
         yield str(refused)
 
 
-def without_secrets(sentence: str, config: Config) -> str:
-    """Return what JSON schema says of a setting, which quotes the value, without the value of a secret one."""
-    secrets = [
-        config[name] for name, setting in SETTINGS["properties"].items() if setting.get("secret") and config.get(name)
-    ]
-    for value in secrets:
-        sentence = sentence.replace(repr(value), "what is set")
-    return sentence
+def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that have a default, with it."""
+    return {name: setting["default"] for name, setting in schema["properties"].items() if "default" in setting}
+
+
+def wrong_kinds(config: Config, schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each setting that isn't of the kind that a JSON schema says; none quotes a value."""
+    for error in JSONSchemaValidator(schema).iter_errors(dict(config)):
+        name, *inside = error.absolute_path or ("?",)
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{said(step)}" for step in inside)
+        kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        named = ", ".join(f"`{kind}`" for kind in kinds if isinstance(kind, (str, int)) and kind != "null")
+        needs = {"type": f"needs a value of type {named}", "enum": f"is one of {named}"}
+        where = f"The setting `{said(name)}`" + (f" (at `{place}`)" if place else "")
+        yield f"{where} {needs.get(error.validator, f'is none that passes: `{error.validator}` {named}')}."
+
+
+def wrong_credentials(config: Config) -> Iterator[str]:
+    """Yield a sentence for each credential that can't be one; blanks around it don't count."""
+    for name in (name for kind in CREDENTIALS for name in kind):
+        if config.get(name) and not TOKEN.fullmatch(str(config[name]).strip()):
+            yield f"The setting `{name}` has characters that no credential of Shopify's has: copy it again."
 
 
 def unknown(beginning: str, names: Collection[str], known: Collection[str]) -> Iterator[str]:
@@ -223,7 +261,7 @@ def unknown(beginning: str, names: Collection[str], known: Collection[str]) -> I
     for name in set(names) - set(known):
         near = get_close_matches(name, known, n=1)
         meant = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(f'`{other}`' for other in known)}."
-        yield f"{beginning} `{name}`: {meant}"
+        yield f"{beginning} `{said(name)}`: {meant}"
 
 
 def wrong_times(beginning: str, config: Config) -> Iterator[str]:
@@ -257,7 +295,7 @@ def _config_of(entry: Config, config: Config, environment: Mapping[str, str]) ->
     own = {name: entry[name] for name in OVERRIDES if entry.get(name)}
     named = {name: entry[f"{name}_env"] for kind in CREDENTIALS for name in kind if entry.get(f"{name}_env")}
     credentials = {name: environment[variable] for name, variable in named.items()}
-    shared = {name: value for name, value in config.items() if name not in ("stores", "stores_at_once", *OF_ONE_STORE)}
+    shared = {name: value for name, value in config.items() if name not in (*OF_THE_LIST, *OF_ONE_STORE)}
     if credentials:
         shared.pop("client_id", None)
         shared.pop("client_secret", None)
@@ -278,12 +316,11 @@ def mistakes_in_stores(config: Config, environment: Mapping[str, str]) -> Iterat
         )
     if config.get("admin_url"):
         yield "The setting `admin_url` is that of one store: set it in the store's entry of `stores`."
-    shared = bool(config.get("client_id") and config.get("client_secret"))
     listed: dict[str, str] = {}
     for number, entry in enumerate(stores, 1):
         where = f"Store {number} of `stores`"
         yield from _mistakes_in_entry(where, entry)
-        yield from _missing_credentials(where, entry, environment, shared=shared)
+        yield from _missing_credentials(where, entry, config, environment)
         try:
             shop = domain_of(str(entry.get("store") or f"no-store-{number}"))
         except RunError:
@@ -307,7 +344,9 @@ def _mistakes_in_entry(where: str, entry: Config) -> Iterator[str]:
         yield f"{where}: {refused}"
 
 
-def _missing_credentials(where: str, entry: Config, environment: Mapping[str, str], *, shared: bool) -> Iterator[str]:
+def _missing_credentials(where: str, entry: Config, config: Config, environment: Mapping[str, str]) -> Iterator[str]:
+    shared = bool(config.get("client_id") and config.get("client_secret"))
+    prefix = config.get("credentials_prefix") or DEFAULT_PREFIX
     named = {name for kind in CREDENTIALS for name in kind if entry.get(f"{name}_env")}
     if named not in ([*map(set, CREDENTIALS), set()] if shared else [*map(set, CREDENTIALS)]):
         yield (
@@ -319,7 +358,16 @@ def _missing_credentials(where: str, entry: Config, environment: Mapping[str, st
         if not _VARIABLE.fullmatch(variable):
             yield (
                 f"{where}: `{name}_env` has to be the name of an environment variable, in capitals such as"
-                " ACME_TOKEN; what is secret stands in the variable."
+                " SHOPIFY_ACME_TOKEN; what is secret stands in the variable."
+            )
+        elif not variable.startswith(prefix):
+            yield (
+                f"{where}: `{name}_env` has to be the name of a variable that begins with {prefix}: call it so, or set"
+                " `credentials_prefix` beside `stores`."
             )
         elif not environment.get(variable):
             yield f"{where}: the environment variable {variable}, which `{name}_env` names, isn't set."
+        elif not TOKEN.fullmatch(environment[variable].strip()):
+            yield f"{where}: {variable} has characters that no credential of Shopify's has: copy it again."
+    if entry.get("admin_url") and not named:
+        yield f"{where} has an `admin_url`, and needs credentials of its own: those of all stores go to Shopify alone."

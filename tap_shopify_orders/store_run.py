@@ -18,6 +18,7 @@ from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
 from tap_shopify_orders.shopify.bulk import BulkOperations
 from tap_shopify_orders.shopify.client import Client
 from tap_shopify_orders.shopify.store import Store
+from tap_shopify_orders.shopify.transport import Transport
 from tap_shopify_orders.side_by_side import SIGNAL_EXIT, Stop
 from tap_shopify_orders.state import check_reached
 from tap_shopify_orders.streams import Customers, Orders, ShopStream
@@ -39,7 +40,8 @@ class StoreRun(Tap):
     name = "tap-shopify-orders"
     package_name = "shopify-posthog"
     message_writer_class = WholeLines
-    config_jsonschema: ClassVar[dict[str, Any]] = SETTINGS
+    # The SDK adds settings of its own, and the command's are others.
+    config_jsonschema: ClassVar[dict[str, Any]] = {**SETTINGS, "properties": {**SETTINGS["properties"]}}
 
     def __init__(
         self,
@@ -70,12 +72,17 @@ class StoreRun(Tap):
         """The store, which nothing was asked yet."""
         config = self.config
         admin_url = admin_url_of(config["store"], config.get("admin_url"))
-        token = config.get("access_token")
-        credentials = (
-            AccessToken(token) if token else ClientCredentials(admin_url, config["client_id"], config["client_secret"])
+        # Editors and shells leave line breaks at the end of what they keep.
+        token, key, secret = (
+            (config.get(name) or "").strip() for name in ("access_token", "client_id", "client_secret")
         )
-        client = Client(admin_url, credentials, accept=config.get("accept") or ())
+        credentials = AccessToken(token) if token else ClientCredentials(admin_url, key, secret)
+        client = Client(admin_url, credentials, accept=config.get("accept") or (), transport=self.transport(admin_url))
         return Store(client, self.bulk_operations(client), self._begin)
+
+    def transport(self, admin_url: str) -> Transport:
+        """Return the way to the store's host."""
+        return Transport(admin_url)
 
     def bulk_operations(self, client: Client) -> BulkOperations:
         """Return the store's bulk operations."""

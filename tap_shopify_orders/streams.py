@@ -21,13 +21,14 @@ from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_shopify_orders.bookmark import Bookmark
+from tap_shopify_orders.decoding import decoded
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.by_bulk import Form, History, Task
 from tap_shopify_orders.reading.by_pages import Reading
 from tap_shopify_orders.reading.known import Known, Mark
 from tap_shopify_orders.reading.progress import SECONDS_A_LINE, Progress
 from tap_shopify_orders.reading.watch import Watch
-from tap_shopify_orders.reading.windows import EARLIEST, RECORDS_PER_OPERATION, SECOND, Window, split, utc
+from tap_shopify_orders.reading.windows import EARLIEST, RECORDS_PER_OPERATION, SECOND, Window, changed_at, split, utc
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select
 from tap_shopify_orders.records.order import WAITS, has_no_discount
@@ -77,6 +78,9 @@ BULK_CONNECTIONS = (("line_items",), ("shipping_lines",), ("discount_application
 
 class _Changed(msgspec.Struct):
     updated_at: str
+
+
+_changed = msgspec.json.Decoder(_Changed)
 
 
 class ShopStream(Stream):
@@ -238,13 +242,13 @@ class ShopStream(Stream):
         if method == "auto" and records <= FEW_RECORDS:
             return None
         answer = self._reading.ask(whole.search, newest_first=True)
-        newest = [msgspec.json.decode(raw, type=_Changed).updated_at for raw in nodes_of(answer)]
+        newest = [decoded(raw, _changed).updated_at for raw in nodes_of(answer)]
         if not newest or (method == "auto" and seconds_of(records, answer, len(newest)) <= PAGES_SECONDS):
             return None
         bookmark = self.bookmark.value
         after_bookmark = bookmark + SECOND if bookmark else None
         begins = [moment for moment in (whole.since, after_bookmark) if moment]
-        bulk = Window(max(begins, default=None), as_datetime(newest[0]) - self.lookback)
+        bulk = Window(max(begins, default=None), changed_at(newest[0]) - self.lookback)
         return None if bulk.empty else bulk
 
     def _count(self, window: Window) -> int:
@@ -309,7 +313,7 @@ class ShopStream(Stream):
 
 def _unmarked(record: Record) -> Mark:
     """Return the mark of a record that isn't known by a page: a later run won't take it for one."""
-    return Mark("", "", as_datetime(record.updated_at))
+    return Mark("", "", changed_at(record.updated_at))
 
 
 class Customers(ShopStream):

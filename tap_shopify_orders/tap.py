@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from tap_shopify_orders import settings
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import click
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
-    from singer_sdk.plugin_base import _ConfigInput
 
 GARBAGE_THRESHOLD_OBJECTS = 20_000  # as many as a page or batch holds, so that it runs for what is left over
 
@@ -147,10 +147,11 @@ class TapShopifyOrders(Tap):
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
         """Return the settings of the files that `--config` names; raises RunError for a file that holds none."""
+        config: dict[str, Any] = {}
         for name in value:
             if name != "ENV":  # the SDK's word for the environment
-                json_object("--config", name, Path(name).read_bytes)
-        return super().cb_config(ctx, param, value)
+                config |= json_object("--config", name, Path(name).read_bytes)  # once, as a pipe gives it once
+        return _ConfigInput(config=config, parse_env="ENV" in value)
 
     @classmethod
     @override
@@ -191,8 +192,9 @@ class TapShopifyOrders(Tap):
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings; raises ConfigValidationError with a sentence for each mistake."""
-        found = super()._validate_config(raise_errors=False)
-        errors = [settings.without_secrets(error, self.config) for error in found]
+        self.append_builtin_config(self.config_jsonschema)
+        self._config = {**settings.defaults(self.config_jsonschema), **self._config}
+        errors = [*settings.wrong_kinds(self.config, self.config_jsonschema)]
         if not errors:  # what follows counts on the kinds of the values
             errors += settings.mistakes(self.config, self.config_jsonschema["properties"])
             errors += settings.mistakes_in_stores(self.config, os.environ)

@@ -97,6 +97,16 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         ),
     ),
     th.Property(
+        "receipts",
+        th.StringType,
+        secret=True,
+        title="Receipts",
+        description=(
+            "Where the target remembers which events PostHog has acknowledged, so that none is sent twice: a file "
+            "(SQLite, with personal data), or the URL of a PostgreSQL for runs on several machines."
+        ),
+    ),
+    th.Property(
         "summary_path",
         th.StringType,
         title="Summary",
@@ -135,6 +145,13 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         title="Project id",
         description="The project's number in PostHog, for the same commands.",
+    ),
+    th.Property(
+        "time_zone",
+        th.StringType,
+        default="UTC",
+        title="Time zone",
+        description="The shop's time zone, such as America/New_York, by whose days `reconcile` compares.",
     ),
     th.Property(
         "max_events",
@@ -181,15 +198,19 @@ def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {name: spec["default"] for name, spec in schema["properties"].items() if "default" in spec}
 
 
-def check_config_file(name: str) -> None:
-    """Raise `RunError` for a file of settings that can't be read or has no JSON object; it quotes nothing of it."""
+def config_of(name: str) -> dict[str, Any]:
+    """Return the settings of a file, read once, as a pipe gives them once.
+
+    Raises `RunError` for one that can't be read or has no JSON object; it quotes nothing of it.
+    """
     try:
-        msgspec.json.decode(Path(name).read_bytes(), type=dict)
+        found: dict[str, Any] = msgspec.json.decode(Path(name).read_bytes(), type=dict)
     except OSError as error:
         raise RunError(f"`--config {name}` can't be read: {error.strerror}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         why = str(error) if isinstance(error, msgspec.DecodeError) else "it is no text, or nested too deeply"
         raise RunError(f"`--config {name}` isn't a JSON object: {why}. Write the settings as one.") from None
+    return found
 
 
 def historical_per_second(chosen: int | None, host: str) -> int | None:

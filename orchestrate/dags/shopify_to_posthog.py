@@ -27,8 +27,12 @@ RETRY_DELAY = timedelta(minutes=6)
 
 
 def meltano(command: str) -> dict[str, object]:
-    """Return what makes a BashOperator run Meltano in this project, from the project's environment if it has one."""
-    return {"bash_command": f'PATH="$PWD/.venv/bin:$PATH" exec {command}', "cwd": str(PROJECT), "append_env": True}
+    """Return what makes a BashOperator run Meltano in this project, from the project's environment if it has one.
+
+    Meltano writes keys into files of a run, as the umask says.
+    """
+    line = f'umask 077; PATH="$PWD/.venv/bin:$PATH" exec {command}'
+    return {"bash_command": line, "cwd": str(PROJECT), "append_env": True}
 
 
 def run_each(environments: XComArg, events_per_second: int, longest: timedelta, priority: int) -> None:

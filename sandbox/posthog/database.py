@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,9 @@ create index if not exists persons_by_time on persons (created_at_microseconds);
 """
 TABLES = ("events", "merged_away", "persons", "distinct_ids", "personless", "groups", "warnings")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+LONGEST_READ_SECONDS = 10.0  # PostHog ends a query too, later: https://posthog.com/docs/api/queries
+STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine, some milliseconds
 
 SELECT_EVENTS = (
     "select e.uuid, e.event, e.distinct_id, e.at_microseconds, e.properties, d.person, e.historical, "
@@ -248,12 +252,23 @@ class Database:
     def read(
         self, sql: str, values: Sequence[Any], functions: Mapping[str, tuple[int, Callable[..., Any]]]
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Answer a question with the names of its columns; it may call functions that SQLite lacks."""
+        """Answer a question with the names of its columns; it may call functions that SQLite lacks.
+
+        Raises sqlite3.OperationalError for one that takes longer than LONGEST_READ_SECONDS.
+        """
+        ends = time.monotonic() + LONGEST_READ_SECONDS
         with self.lock:
+            self._connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS_BETWEEN_LOOKS)
             for name, (arguments, function) in functions.items():
-                self._connection.create_function(name, arguments, function, deterministic=True)
-            found = self._connection.execute(sql, values)
-            return [column[0] for column in found.description], found.fetchall()
+                if isinstance(function, type):
+                    self._connection.create_aggregate(name, arguments, function)
+                else:
+                    self._connection.create_function(name, arguments, function, deterministic=True)
+            try:
+                found = self._connection.execute(sql, values)
+                return [column[0] for column in found.description], found.fetchall()
+            finally:
+                self._connection.set_progress_handler(None, 0)
 
     def _many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
         self._connection.executemany(sql, rows)

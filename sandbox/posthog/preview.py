@@ -21,7 +21,7 @@ from sandbox.posthog.database import Database
 from sandbox.posthog.intake import take
 from sandbox.posthog.pages import pages
 from sandbox.posthog.views import views
-from sandbox.server import serve
+from sandbox.server import guarded, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +40,8 @@ class Preview:
         self.controls = Controls()
         self.database = Database(":memory:")
         _fill(self.database, file)
-        self.app = Flask("sandbox.preview")
+        self.app = guarded(Flask("sandbox.preview"))
         self.app.url_map.strict_slashes = False
-        self.app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]  # no web site may read here under its own name
         self.controls.install(self.app)
         self.app.register_blueprint(views(self.database))
         self.app.register_blueprint(pages(self.database, preview=file))

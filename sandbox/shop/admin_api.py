@@ -17,7 +17,7 @@ from uuid import uuid4
 from flask import Flask, Response, g, request, send_file
 
 from sandbox.controls import Controls
-from sandbox.server import serve
+from sandbox.server import guarded, serve
 from sandbox.shop import changes
 from sandbox.shop.access import SCOPES, SUBJECTS, Access, approved_by_plan
 from sandbox.shop.answers import Answers
@@ -59,7 +59,11 @@ class Settings:
 
 
 class Shop:
-    """The Admin API of one shop; `clock` tells the time for everything that passes, so that tests needn't wait."""
+    """The Admin API of one shop; `clock` tells the time for everything that passes, so that tests needn't wait.
+
+    A hostile shop answers by `twist`, which is given the body of each right answer and returns another, as an object
+    or a text.
+    """
 
     def __init__(self, store: Store, **settings: Any) -> None:  # noqa: ANN401  # the fields of Settings
         self.store, self.settings = store, Settings(**settings)
@@ -80,6 +84,7 @@ class Shop:
         self.closed: tuple[int, str] | None = None
         self.moved_to = ""
         self.breaks: dict[str, int] = {}
+        self.twist: Callable[[dict[str, Any]], Any] = lambda body: body
         self.url = ""
         self.app = self._app()
 
@@ -103,7 +108,7 @@ class Shop:
         self.breaks[name] = times
 
     def _app(self) -> Flask:
-        app = Flask(__name__)
+        app = guarded(Flask(__name__))
         self.controls.install(app)
         app.before_request(self._at_the_door)
         app.after_request(self._sign)
@@ -140,9 +145,8 @@ class Shop:
         access = Access(frozenset(self.settings.scopes), self._approved(token))
         answers = Answers(self, served, access, g.request_id, request.host_url.rstrip("/"))
         debug = request.headers.get("Shopify-Search-Query-Debug") == "1"
-        response = _answer(
-            answers.body(body["query"], body.get("variables") or {}, body.get("operationName"), debug=debug)
-        )
+        right = answers.body(body["query"], body.get("variables") or {}, body.get("operationName"), debug=debug)
+        response = _answer(self.twist(right))
         response.headers["X-Shopify-API-Version"] = served
         if not isinstance(read_document(served, body["query"]), list) and deprecated_fields(served, body["query"]):
             response.headers["X-Shopify-API-Deprecated-Reason"] = deprecated_fields(served, body["query"])
@@ -164,6 +168,6 @@ class Shop:
         return send_file(path, mimetype="application/jsonl", conditional=True)
 
 
-def _answer(body: dict[str, Any], status: int = 200) -> Response:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+def _answer(body: dict[str, Any] | str, status: int = 200) -> Response:
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return Response(text, status=status, content_type="application/json; charset=utf-8")

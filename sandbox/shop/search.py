@@ -171,6 +171,8 @@ def _number_test(term: Term, value: Callable[[Node], Any], _version: str) -> Tes
         wanted = Decimal(term.value)
     except InvalidOperation:
         return lambda _node: False
+    if not wanted.is_finite():
+        return lambda _node: False
     compare = _COMPARE[term.comparator]
     return lambda node: (one := value(node)) is not None and compare(Decimal(one), wanted)
 

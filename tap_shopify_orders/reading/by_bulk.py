@@ -6,8 +6,9 @@ It knows what to do when a bulk operation fails, but neither Singer nor GraphQL.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections import deque
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING
 from tap_shopify_orders.reading.join import Counted, Incomplete, Rows
 from tap_shopify_orders.reading.windows import Window, utc
 from tap_shopify_orders.settings import as_datetime
-from tap_shopify_orders.shopify.answers import Denied, Gone
+from tap_shopify_orders.shopify.answers import Busy, Denied, Gone
 from tap_shopify_orders.shopify.bulk import AT_ONCE, BulkOperations, Operation, Unsuited
-from tap_shopify_orders.shopify.pages import in_background, patiently, result
+from tap_shopify_orders.shopify.pages import patiently, result
+from tap_shopify_orders.shopify.transport import in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -72,10 +74,16 @@ class Task:
 class _Failed(Exception):  # noqa: N818  # an internal signal
     """An operation came to nothing, for a reason that is the rest of a sentence."""
 
-    def __init__(self, reason: str, operation: Operation | None = None) -> None:
+    def __init__(self, reason: str, operation: Operation | None = None, *, for_good: bool = False) -> None:
         super().__init__(reason)
         self.too_long = operation is not None and (operation.error_code == "TIMEOUT" or operation.status == "STUCK")
-        self.for_good = operation is not None and operation.error_code == "ACCESS_DENIED"  # pages tell which field
+        denied = operation is not None and operation.error_code == "ACCESS_DENIED"  # pages tell which field
+        self.for_good = for_good or denied
+
+
+def _no_room(reason: Exception) -> _Failed:
+    why = reason.strerror if isinstance(reason, OSError) else reason
+    return _Failed(f"has a result for which there is no room in the folder for temporary files ({why})", for_good=True)
 
 
 @dataclass(frozen=True)
@@ -229,7 +237,10 @@ class History:
 
     def _joined(self, operation: Operation, nested: Sequence[Names]) -> Rows:
         """Return the rows of a whole result; raises _Failed if there is none."""
-        file = TemporaryFile(buffering=BUFFER_BYTES)  # noqa: SIM115  # the rows close it
+        try:
+            file = TemporaryFile(buffering=BUFFER_BYTES)  # noqa: SIM115  # the rows close it
+        except OSError as reason:
+            raise _no_room(reason) from None
         try:
             if operation.url:
                 self._bulk.save(operation.url, file)
@@ -237,6 +248,13 @@ class History:
         except (Gone, Incomplete) as reason:
             file.close()
             raise _Failed(str(reason)) from reason
+        except Busy as reason:
+            file.close()
+            raise _Failed(f"left a result that can't be had ({reason})", for_good=True) from reason
+        except (OSError, sqlite3.Error) as reason:
+            with suppress(OSError):  # what waits to be written finds no room either
+                file.close()
+            raise _no_room(reason) from None
         except BaseException:
             file.close()
             raise

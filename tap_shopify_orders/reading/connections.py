@@ -5,7 +5,7 @@ It knows how connections are paged and owners asked for by id, but neither Singe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET
 
-from tap_shopify_orders.decoding import decoded
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.decoding import NOT_AS_PROMISED, decoded, kind_in
+from tap_shopify_orders.errors import RunError, said
 from tap_shopify_orders.records.records import WHOLE, Connection, Node, Record
 from tap_shopify_orders.shopify.client import LARGEST_PAGE, PageSize
 from tap_shopify_orders.shopify.pages import patiently
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tap_shopify_orders.shopify.client import Client
     from tap_shopify_orders.shopify.query import Names
 
+MOST_NODES = 100_000  # of one connection inside a record; an order has some hundreds of lines
 LEDGER = ("agreements",)  # neither they nor their sales are Nodes
 MOST_DRAINS = 3
 CONNECTIONS_PER_CALL = 4  # of 250 nodes each; a query costs by the size of its connections, and may cost 1,000 points
@@ -112,12 +113,14 @@ class Completion:
                     else:
                         there = question.reader.node(beginning, way)
                         for path in lacked:
+                            if there[path[-1]] is UNSET:
+                                raise RunError(f"{NOT_AS_PROMISED}: it lacks {path[-1]}.")
                             setattr(owner, path[-1], there[path[-1]])
                 left = left[len(found) :]
 
     def _beginnings(self, ids: list[str], paths: Sequence[Names], question: Question) -> list[msgspec.Raw]:
         """Return owners with first pages of connections, as many of the ids as one answer may hold."""
-        document = question.query.beginnings(ids[0].split("/")[3], paths)
+        document = question.query.beginnings(kind_in(ids[0]), paths)
         answer = self._client.ask(document, lambda first: {"ids": ids[:first]}, self._owners_size)
         found = decoded(answer.data, _found).nodes
         if not found:
@@ -143,23 +146,25 @@ class Completion:
         """Return the agreements of an order, each with all its sales; None if the order changed meanwhile."""
         agreements: list[Node] = []
         cursor: str | None = None
+        cursors: set[str | None] = {None}
         while True:
             part = self._part(node, cursor, None, question)
             if part is None:
                 return None
             agreements += part.nodes
             for agreement in part.nodes:
-                sales = agreement["sales"]
+                sales, seen = agreement["sales"], set[str | None]()
                 while sales.page_info.has_next_page:
                     more = self._part(node, cursor, sales.page_info.end_cursor, question)
                     if more is None:
                         return None
-                    _extend(sales, more.nodes[0]["sales"] if more.nodes else None, f"sales of {node['id']}")
+                    _extend(sales, more.nodes[0]["sales"] if more.nodes else None, f"sales of {said(node['id'])}", seen)
             if not part.page_info.has_next_page:
                 return agreements
-            if part.page_info.end_cursor in (None, cursor):
-                raise RunError(f"Shopify's agreements of {node['id']} lead nowhere: try again.")
             cursor = part.page_info.end_cursor
+            if cursor in cursors or not part.nodes or len(agreements) > MOST_NODES:
+                raise RunError(f"Shopify's agreements of {said(node['id'])} lead nowhere: try again.")
+            cursors.add(cursor)
 
     def _part(self, node: Node, agreements: str | None, sales: str | None, question: Question) -> Connection | None:
         """Return one agreement with some of its sales; None if the order isn't as it was."""
@@ -171,7 +176,7 @@ class Completion:
 
     def _read_again(self, node: Node, question: Question) -> bool:
         """Read a node as a whole once more, in place; returns whether it is still there."""
-        document = question.query.by_id(node["id"].split("/")[3])
+        document = question.query.by_id(kind_in(node["id"]))
         (raw,) = decoded(self._client.ask(document, {"ids": [node["id"]]}).data, _found).nodes
         if raw == _NULL:
             return False
@@ -199,15 +204,20 @@ class _Unfinished:
 
     owner: Node
     path: Names
+    cursors: set[str | None] = field(default_factory=set)  # those that were asked for
 
     @property
     def read(self) -> Connection:
-        """The connection, as far as it was read."""
-        return self.owner[self.path[-1]]  # type: ignore[no-any-return]  # a struct made for the fields
+        """The connection, as far as it was read; raises RunError if an answer lacks it."""
+        read: Connection | msgspec.UnsetType = self.owner[self.path[-1]]
+        if read is UNSET:
+            raise RunError(f"{NOT_AS_PROMISED}: it lacks {self.path[-1]}.")
+        return read
 
     @property
     def missing(self) -> Missing:
         """What to ask for next."""
+        self.cursors.add(self.read.page_info.end_cursor)
         return Missing(self.owner["id"], self.path, str(self.read.page_info.end_cursor))
 
 
@@ -233,15 +243,18 @@ def _unfinished(node: Node, question: Question) -> Iterator[_Unfinished]:
 
 def _append(unfinished: _Unfinished, rest: msgspec.Raw, question: Question) -> None:
     if rest == _NULL:
-        owner = unfinished.owner["id"]
-        raise RunError(f"{owner} was deleted while it was read: run again, from where this run stopped.")
+        raise RunError(
+            f"{said(unfinished.owner['id'])} was deleted while it was read: run again, from where this run stopped."
+        )
     more = _Unfinished(question.reader.node(rest, unfinished.path[:-1]), unfinished.path).read
-    _extend(unfinished.read, more, f"{unfinished.path[-1]} of {unfinished.owner['id']}")
+    what = f"{unfinished.path[-1]} of {said(unfinished.owner['id'])}"
+    _extend(unfinished.read, more, what, unfinished.cursors)
 
 
-def _extend(connection: Connection, more: Connection | None, what: str) -> None:
-    """Add the next page of a connection; raises RunError for one that leads nowhere."""
-    stuck = not more or not more.nodes or more.page_info.end_cursor == connection.page_info.end_cursor
+def _extend(connection: Connection, more: Connection | None, what: str, cursors: set[str | None]) -> None:
+    """Add the next page of a connection; raises RunError for one that leads nowhere, or where one was before."""
+    cursors.add(connection.page_info.end_cursor)
+    stuck = not more or not more.nodes or more.page_info.end_cursor in cursors or len(connection.nodes) > MOST_NODES
     if more is None or (more.page_info.has_next_page and stuck):
         raise RunError(f"Shopify's {what} lead nowhere: try again.")
     connection.nodes += more.nodes

@@ -10,9 +10,12 @@ import sqlite3
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
 from operator import itemgetter
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
+
+from tap_shopify_orders.decoding import UNREADABLE
+from tap_shopify_orders.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +23,11 @@ if TYPE_CHECKING:
     Names = tuple[str, ...]
     _Places = tuple[tuple[int, int], list[Any]]  # of a root, and the rows of _JOINED that it is in
 
+LARGEST_ROW_BYTES = 64 << 20
+MOST_CHILDREN = 100_000  # of one row; Shopify lets an order have some hundreds
+NO_ROOM = "There is no room in the folder for temporary files, TMPDIR"
+_MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z$"
+MOST_DIGITS = 18  # of an id's number; SQLite holds no more
 ROWS_AT_ONCE = 1_500  # those of some 400 orders, 4 MB: what they lack is asked for in as few calls as can be
 PARENT = "__parentId"
 
@@ -38,6 +46,7 @@ _INDEXES = """
         FROM grandchild JOIN child ON child.number = grandchild.parent;
     CREATE INDEX of_parent ON child (parent, place, kind, size, owner);
 """
+_CROWDED = f"SELECT EXISTS (SELECT 1 FROM child GROUP BY parent HAVING count(*) > {MOST_CHILDREN})"  # noqa: S608  # a number
 _INSERTS = {
     "root": "INSERT INTO root VALUES (?, ?, ?, ?)",
     "child": "INSERT INTO child VALUES (?, ?, ?, ?, ?, NULL)",
@@ -53,6 +62,12 @@ _JOINED = """
     ORDER BY root.changed, root.number, root.place, child.place
 """
 _ORPHANS = "rows without their parent"
+_FAULTS = {
+    _LOST: _ORPHANS,
+    _OWNERLESS: _ORPHANS,
+    _TWICE: "a row twice",
+    _CROWDED: "a row with too many others",
+}
 _PLACE_OF_CHILD = itemgetter(3, 4)
 
 
@@ -103,15 +118,18 @@ class Rows:
         """
         batch: list[_Places] = []
         rows = 0
-        for root, joined in groupby(self._database.execute(_JOINED, (since, until)), key=itemgetter(0, 1)):
-            children = list(joined)
-            batch.append((root, children))
-            rows += len(children)
-            if rows >= ROWS_AT_ONCE:
+        try:
+            for root, joined in groupby(self._database.execute(_JOINED, (since, until)), key=itemgetter(0, 1)):
+                children = list(joined)
+                batch.append((root, children))
+                rows += len(children)
+                if rows >= ROWS_AT_ONCE:
+                    yield self._read(batch)
+                    batch, rows = [], 0
+            if batch:
                 yield self._read(batch)
-                batch, rows = [], 0
-        if batch:
-            yield self._read(batch)
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"{NO_ROOM} ({error}). What was read is safe: make room, and run again.") from None
 
     def close(self) -> None:
         """Let go of file and database."""
@@ -124,7 +142,7 @@ class Rows:
         if found != counted:
             raise Incomplete(f"left a result that has {found.objects} of {counted.objects} rows")
         self._database.executescript(_INDEXES)
-        for check, fault in ((_LOST, _ORPHANS), (_OWNERLESS, _ORPHANS), (_TWICE, "a row twice")):
+        for check, fault in _FAULTS.items():
             if self._database.execute(check).fetchone()[0]:
                 raise Incomplete(f"left a result that has {fault}")
 
@@ -165,12 +183,16 @@ class Rows:
         tables = ["child" if len(path) == 1 else "grandchild" for path in self._nested]
         decode: Callable[[bytes], Any] = msgspec.json.Decoder(_row_type(keys)).decode
         place = self._file.seek(0)
-        for line in self._file:
+        while line := self._file.readline(LARGEST_ROW_BYTES + 1):
+            if len(line) > LARGEST_ROW_BYTES:
+                raise Incomplete("left a result that has a row without end")
             try:
                 row = decode(line)
-            except msgspec.DecodeError as error:
-                raise Incomplete("left a result that has a row that isn't JSON") from error
+            except UNREADABLE:
+                raise Incomplete("left a result that has a row that isn't as it should be") from None
             if row.parent is None:
+                if row.updated_at is None:
+                    raise Incomplete("left a result that has a row without its time")
                 yield "root", row.updated_at, _number(row.id), place, len(line)
             else:
                 kind = _kind(row, keys)
@@ -184,7 +206,7 @@ def _row_type(keys: Sequence[str]) -> type:
         "Row",
         [
             ("id", str | None, None),
-            ("updated_at", str | None, None),
+            ("updated_at", Annotated[str, msgspec.Meta(pattern=_MOMENT)] | None, None),
             ("parent", str | None, msgspec.field(default=None, name=PARENT)),
             *((key, str | None, None) for key in keys),
         ],
@@ -199,5 +221,8 @@ def _kind(row: object, keys: Sequence[str]) -> int:
     raise Incomplete("left a result that has rows of another query")
 
 
-def _number(global_id: str) -> int:
-    return int(global_id.rpartition("/")[2])
+def _number(global_id: str | None) -> int:
+    number = (global_id or "").rpartition("/")[2]
+    if not number.isdecimal() or len(number) > MOST_DIGITS:
+        raise Incomplete("left a result that has a row without its id")
+    return int(number)

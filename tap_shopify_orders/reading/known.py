@@ -9,7 +9,8 @@ from collections import deque
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_shopify_orders.settings import as_datetime
+from tap_shopify_orders.decoding import kind_in
+from tap_shopify_orders.reading.windows import changed_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,8 @@ class Mark(NamedTuple):
     def of(cls, node: Node, raw: msgspec.Raw) -> Mark:
         """Return the mark of a node that has `id` and `updated_at`."""
         fingerprint = blake2b(raw, digest_size=8).hexdigest()
-        return cls(node["id"].removeprefix("gid://shopify/"), fingerprint, as_datetime(node["updated_at"]))
+        kind_in(node["id"])
+        return cls(node["id"].removeprefix("gid://shopify/"), fingerprint, changed_at(node["updated_at"]))
 
 
 class Known:

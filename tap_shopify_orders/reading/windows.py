@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from tap_shopify_orders.decoding import NOT_AS_PROMISED
+from tap_shopify_orders.errors import RunError, said
+from tap_shopify_orders.settings import as_datetime
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 RECORDS_PER_OPERATION = 20_000  # some 200 MB of result, and as much as a run may have to read again
 EARLIEST = datetime(2006, 1, 1, tzinfo=timezone.utc)  # Shopify began in that year; a first half ends after it
+LATEST = datetime(9000, 1, 1, tzinfo=timezone.utc)
 SECOND = timedelta(seconds=1)
 
 
@@ -84,3 +89,14 @@ def _parts(window: Window, records: int, count: Callable[[Window], int], most: i
 def utc(moment: datetime) -> str:
     """Return a moment as Shopify writes it, to the second."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def changed_at(value: object) -> datetime:
+    """Return the moment of a node's last change; raises RunError for what is none, or can't be one."""
+    try:
+        moment = as_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or not EARLIEST <= moment < LATEST:
+        raise RunError(f"{NOT_AS_PROMISED}: `updated_at` is {said(value) or 'empty'}.")
+    return moment

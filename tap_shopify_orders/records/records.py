@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import UNSET, Raw, defstruct
 
-from tap_shopify_orders.decoding import PageInfo, decoded
+from tap_shopify_orders.decoding import NOT_AS_PROMISED, UNPROMISED, PageInfo, decoded
+from tap_shopify_orders.errors import RunError, said
 from tap_shopify_orders.records.shapes import Shape, compiled, stays
 
 if TYPE_CHECKING:
@@ -97,10 +98,15 @@ class Reader:
         return node
 
     def record(self, node: Node) -> Record:
-        """Return the record of a whole node, which is used up."""
-        self._read(node)
-        json = _encode(node)
-        return Record(Raw(json if b"\n" not in json else msgspec.json.format(json, indent=-1)), node["updated_at"])
+        """Return the record of a whole node, which is used up; raises RunError for values that aren't as promised."""
+        name = said(node["id"])  # conversions take it away
+        try:
+            self._read(node)
+            json = _encode(node)
+            line = Raw(json if b"\n" not in json else msgspec.json.format(json, indent=-1))
+        except UNPROMISED:  # what it says may quote a value
+            raise RunError(f"{NOT_AS_PROMISED}: a field of {name} can't be read.") from None
+        return Record(line, node["updated_at"])
 
     def _struct(self, name: str, shape: Shape, place: Names, more: Mapping[str, object] = MappingProxyType({})) -> type:
         """Return the type of an object: it has what the uses ask for, and room for the fields that it will have."""

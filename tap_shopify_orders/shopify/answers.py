@@ -16,29 +16,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
-import requests
 
 from tap_shopify_orders.decoding import UNREADABLE
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.errors import RunError, said
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from tap_shopify_orders.shopify.transport import Download, Received
+
 COST_EXPONENT = 1.7  # pages shrink by more than the cost is too high, as cost grows slower than the page
-NO_CERTIFICATES = (
-    "The certificates to trust can't be read: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment names a file that"
-    " isn't there. Name the right one, or neither."
-)
 LONGEST_WAIT_SECONDS = 300.0  # a bucket of points is full again within a minute; more is an error of something between
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
-CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0  # Shopify itself gives up after 10 s (504), then sends a page of some MB
+MOST_MESSAGES = 10  # of a list of errors; a thousand records can each have the same
+LAST_DAY = date(9000, 1, 1)
+FIRST_DAY = date(2026, 7, 1)  # of this API version's release candidate: no answer in it is older
 
 
 class Denied(RunError):  # noqa: N818  # the class says what to do next
@@ -47,7 +47,7 @@ class Denied(RunError):  # noqa: N818  # the class says what to do next
     def __init__(self, gaps: Collection[tuple[tuple[str, ...], str]]) -> None:
         """Keep the gaps; their paths have no places in lists."""
         self.gaps = tuple(gaps)
-        super().__init__("; ".join(dict.fromkeys(message for _, message in self.gaps)))
+        super().__init__(_all_said(message for _, message in self.gaps))
 
 
 class Gone(RunError):  # noqa: N818  # the class says what to do next
@@ -78,19 +78,22 @@ class _Error(msgspec.Struct):
     extensions: dict[str, Any] = {}
 
 
+_Points = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]  # a bucket holds some thousands
+
+
 class Throttle(msgspec.Struct, rename="camel"):
     """A store's bucket of points, shared by nobody but the app."""
 
-    maximum_available: float
-    currently_available: float
-    restore_rate: float
+    maximum_available: _Points
+    currently_available: _Points
+    restore_rate: _Points
 
 
 class Cost(msgspec.Struct, rename="camel"):
     """What a query costs, in points: https://shopify.dev/docs/api/usage/limits."""
 
-    requested_query_cost: float = 0.0
-    actual_query_cost: float | None = None  # null when the query was refused
+    requested_query_cost: _Points = 0.0
+    actual_query_cost: _Points | None = None  # null when the query was refused
     throttle_status: Throttle | None = None
 
 
@@ -109,7 +112,8 @@ class _Body(msgspec.Struct):
 class Answer:
     """A good answer: `data` is JSON still to be decoded, `at` is when Shopify gave it, by its own clock.
 
-    `deprecated` names the deprecated fields that were asked for, if there are any.
+    `deprecated` names the deprecated fields that were asked for, if there are any; `is_our_clock` says that Shopify's
+    was missing, or couldn't be right.
     """
 
     data: msgspec.Raw
@@ -117,12 +121,13 @@ class Answer:
     at: datetime
     cost: Cost | None
     deprecated: str
+    is_our_clock: bool = False
 
 
 _body = msgspec.json.Decoder(_Body)
 
 
-def judge(response: requests.Response, root: str, *, version: str, any_version: bool) -> Answer:
+def judge(response: Received, root: str, *, version: str, any_version: bool) -> Answer:
     """Return the answer that a response is; raises RunError or Busy for anything else, Unauthorized for a bad token."""
     judge_status(response, root)
     try:
@@ -132,7 +137,7 @@ def judge(response: requests.Response, root: str, *, version: str, any_version: 
     served = response.headers.get("X-Shopify-API-Version", version)
     if served != version and not any_version:
         raise RunError(
-            f"Shopify served API version {served} instead of {version}, which it may have retired: update the"
+            f"Shopify served API version {said(served)} instead of {version}, which it may have retired: update the"
             " tap, or add `api_version` to `accept` to go on with what was served."
         )
     cost = body.extensions.cost if body.extensions else None
@@ -140,26 +145,29 @@ def judge(response: requests.Response, root: str, *, version: str, any_version: 
         raise _failure(body.errors, cost, response)
     for search in body.extensions.search if body.extensions else ():
         if search.get("warnings"):
-            raise RunError(f"Shopify ignored a part of the search {search.get('query')!r}: {search['warnings']}.")
-    return Answer(
-        body.data, served, clock(response.headers), cost, response.headers.get("X-Shopify-API-Deprecated-Reason", "")
-    )
+            ignored, why = said(repr(search.get("query"))), said(search["warnings"])
+            raise RunError(f"Shopify ignored a part of the search {ignored}: {why}.")
+    deprecated = said(response.headers.get("X-Shopify-API-Deprecated-Reason", ""))
+    at = clock(response.headers)
+    return Answer(body.data, said(served), at or datetime.now(timezone.utc), cost, deprecated, is_our_clock=at is None)
 
 
-def unreachable(url: str, error: Exception) -> Busy:
-    """Return the error for a host that didn't answer."""
-    host = urlsplit(url).netloc
-    slow = isinstance(error, requests.ReadTimeout)
-    what = f"{host} took longer than {READ_SECONDS:.0f} s" if slow else f"{host} can't be reached"
-    return Busy(f"{what}: check the network, and the settings `store` and `admin_url`.", share=0.5 if slow else 1.0)
+def host_of(url: str) -> str:
+    """Return the host of an address as it may be printed: without user and password."""
+    try:
+        place = urlsplit(url)
+        port = f":{place.port}" if place.port else ""
+    except ValueError:
+        return "an address that isn't one"
+    return said(f"{place.hostname or ''}{port}")
 
 
-def judge_status(response: requests.Response, root: str) -> None:
+def judge_status(response: Received, root: str) -> None:
     """Let a 200 pass; raises RunError or Busy for any other status, with the remedy.
 
     The statuses: https://shopify.dev/docs/api/usage/response-codes.
     """
-    status, host = response.status_code, urlsplit(root).netloc
+    status, host = response.status_code, host_of(root)
     if status == HTTPStatus.OK:
         return
     if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -172,14 +180,14 @@ def judge_status(response: requests.Response, root: str) -> None:
             " and that it belongs to the `store`."
         )
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        target = urlsplit(response.headers.get("Location", "")).netloc or "another address"
+        target = host_of(response.headers.get("Location", "")) or "another address"
         raise RunError(f"{host} now lives at {target}: set `store` to that name. No token was sent there.")
     raise RunError(
         _REFUSALS.get(status, f"{{host}} answered with status {status}").format(host=host) + _request(response)
     )
 
 
-def judge_link(response: requests.Response) -> bool:
+def judge_link(response: Received | Download) -> bool:
     """Say whether a result comes from where it was asked from (else from its beginning); raises Gone or Busy.
 
     A link is good for seven days: https://shopify.dev/docs/api/usage/bulk-operations/queries#download-result-data
@@ -189,6 +197,8 @@ def judge_link(response: requests.Response) -> bool:
         raise Busy(f"The result of a bulk operation can't be had yet ({status}).", seconds=_retry_after(response))
     if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         raise Gone(f"left a result that isn't there any more (status {status})")
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Gone("left a result that comes packed, although it was asked for as it is")
     return status == HTTPStatus.PARTIAL_CONTENT
 
 
@@ -200,7 +210,7 @@ _REFUSALS = {
 }
 
 
-def _failure(errors: Iterable[_Error], cost: Cost | None, response: requests.Response) -> Exception:
+def _failure(errors: Iterable[_Error], cost: Cost | None, response: Received) -> Exception:
     """Return the exception for GraphQL errors, whether or not there is data beside them."""
     by_code: dict[str, _Error] = {}
     for error in errors:
@@ -219,8 +229,13 @@ def _failure(errors: Iterable[_Error], cost: Cost | None, response: requests.Res
         return Denied(
             {(tuple(step for step in error.path or () if isinstance(step, str)), error.message) for error in denied}
         )
-    messages = "; ".join(dict.fromkeys(error.message or "it doesn't say why" for error in errors))
+    messages = _all_said(error.message or "it doesn't say why" for error in errors)
     return RunError(f"Shopify refused the query: {messages}{_request(response)}")
+
+
+def _all_said(messages: Iterable[str]) -> str:
+    """Return different messages as the part of a sentence; of many the first ones."""
+    return "; ".join(islice(dict.fromkeys(map(said, messages)), MOST_MESSAGES))
 
 
 def throttled(cost: Cost | None) -> Busy:
@@ -234,20 +249,21 @@ def throttled(cost: Cost | None) -> Busy:
     return Busy("Shopify throttles.", seconds=seconds, share=share)
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _retry_after(response: Received | Download) -> float | None:
     """Return how long Shopify asks to wait, in seconds; None for what isn't a number of them, such as a date."""
     seconds = response.headers.get("Retry-After", "")
     return min(float(seconds), LONGEST_WAIT_SECONDS) if _SECONDS.fullmatch(seconds) else None
 
 
-def clock(headers: Mapping[str, str]) -> datetime:
-    """Return when an answer was given, by Shopify's clock; by ours if it doesn't say."""
+def clock(headers: Mapping[str, str]) -> datetime | None:
+    """Return when an answer was given, by Shopify's clock; None if that is missing, or can't be right."""
     try:
-        return parsedate_to_datetime(headers["Date"]).astimezone(timezone.utc)
-    except (KeyError, ValueError):
-        return datetime.now(timezone.utc)
+        at = parsedate_to_datetime(headers["Date"]).astimezone(timezone.utc)
+    except (KeyError, OverflowError, TypeError, ValueError):
+        return None
+    return at if FIRST_DAY <= at.date() <= LAST_DAY else None
 
 
-def _request(response: requests.Response) -> str:
-    number = response.headers.get("X-Request-Id")
+def _request(response: Received) -> str:
+    number = said(response.headers.get("X-Request-Id", ""))
     return f" (request {number})" if number else ""

@@ -10,19 +10,17 @@ import re
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import requests
 
+from tap_shopify_orders.decoding import UNREADABLE
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.shopify.answers import (
-    CONNECT_SECONDS,
-    NO_CERTIFICATES,
-    READ_SECONDS,
-    Busy,
-    judge_status,
-    unreachable,
-)
+from tap_shopify_orders.shopify.answers import Busy, judge_status
+from tap_shopify_orders.shopify.transport import Transport
+
+if TYPE_CHECKING:
+    from tap_shopify_orders.shopify.transport import Received
 
 RENEWED_BEFORE_EXPIRY_SECONDS = 300.0
 
@@ -52,8 +50,8 @@ class AccessToken:
 
 
 class _Grant(msgspec.Struct):
-    access_token: str
-    expires_in: float = 86_399.0
+    access_token: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,1000}$")]
+    expires_in: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 86_399.0
 
 
 @dataclass
@@ -82,22 +80,17 @@ class ClientCredentials:
     def _ask(self) -> _Grant:
         url = f"{self.admin_url}/oauth/access_token"
         form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.client_secret}
-        try:
-            response = requests.post(url, data=form, timeout=(CONNECT_SECONDS, READ_SECONDS), allow_redirects=False)
-        except requests.RequestException as error:
-            raise unreachable(url, error) from error
-        except OSError:
-            raise RunError(NO_CERTIFICATES) from None
+        response = Transport(self.admin_url).post(url, form)
         if response.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise _refusal(response)
         judge_status(response, self.admin_url)
         try:
             return msgspec.json.decode(response.content, type=_Grant)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Busy("Shopify's answer to the request for a token isn't what it should be.") from error
 
 
-def _refusal(response: requests.Response) -> Exception:
+def _refusal(response: Received) -> Exception:
     """Read Shopify's HTML page. A 400 is tried again for a moment, whatever its cause: a new app needs one."""
     named = re.search("|".join(_REMEDIES), response.text)
     cause = _REMEDIES[named.group()] if named else "check the settings `client_id`, `client_secret` and `store`"

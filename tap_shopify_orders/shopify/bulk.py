@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Annotated
 
 import msgspec
 
 from tap_shopify_orders.decoding import decoded
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.errors import RunError, said
 from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.answers import Busy
 from tap_shopify_orders.shopify.pages import WAIT_SECONDS, patiently
@@ -30,6 +30,7 @@ FIRST_LOOK_SECONDS = 0.25  # small operations end within seconds, so look soon, 
 LONGEST_LOOK_SECONDS = 30.0
 STILL_SECONDS = 3_600.0  # Shopify lets an operation run for ten days; one that counts nothing for an hour is stuck
 LOG_SECONDS = 10.0  # how often a long operation is logged
+LONGEST_SECONDS = 86_400.0  # of one operation, however many objects it counts; a window takes minutes
 _ENDED = ("CANCELED", "COMPLETED", "EXPIRED", "FAILED")
 _logger = logging.getLogger("tap-shopify-orders.bulk")
 _NO_SLOT = ("OPERATION_IN_PROGRESS", "LIMIT_REACHED")
@@ -39,15 +40,19 @@ class Unsuited(RunError):  # noqa: N818  # the class says what to do next
     """Shopify doesn't run this query as a bulk operation."""
 
 
+_Id = Annotated[str, msgspec.Meta(pattern=r"^gid://shopify/BulkOperation/[0-9]{1,30}$")]  # it stands in the state
+_Count = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,15}$")]
+
+
 class Operation(msgspec.Struct, rename="camel"):
     """A bulk operation, as far as it is; counts are texts of digits."""
 
-    id: str
+    id: _Id
     status: str
     created_at: str = ""
     error_code: str | None = None
-    object_count: str = "0"
-    root_object_count: str = "0"
+    object_count: _Count = "0"
+    root_object_count: _Count = "0"
     url: str | None = None
     query: str = ""
 
@@ -63,12 +68,12 @@ class Operation(msgspec.Struct, rename="camel"):
         A part of a result (`partialDataUrl`) is no result: nothing says what it lacks.
         """
         if self.status != "COMPLETED":
-            return f"ended as {self.status}{f' ({self.error_code})' if self.error_code else ''}"
+            return f"ended as {said(self.status)}{f' ({said(self.error_code)})' if self.error_code else ''}"
         return f"has {self.object_count} objects, but no file" if not self.url and self.object_count != "0" else ""
 
 
 class _Named(msgspec.Struct):
-    id: str
+    id: _Id
 
 
 class _UserError(msgspec.Struct):
@@ -148,16 +153,20 @@ class BulkOperations:
     def end_of(self, operation_id: str, pause: Callable[[], None]) -> Operation | None:
         """Return an operation once it has ended; None for an unknown one. One that is stuck is cancelled: STUCK.
 
+        It is stuck when it counts no more objects for a while, or goes on for longer than any should.
+
         `pause` is called several times a second meanwhile.
         """
-        progress, since, logged = "", self.clock(), self.clock()
+        began = since = logged = self.clock()
+        most, started = 0, False
         for seconds in _waits():
             operation = patiently(partial(self.look, operation_id), pause)
             if operation is None or operation.ended:
                 return operation
-            if (now := f"{operation.status} {operation.object_count}") != progress:
-                progress, since = now, self.clock()
-            elif self.clock() - since > STILL_SECONDS:
+            objects = int(operation.object_count)
+            if objects > most or (not started and operation.status == "RUNNING"):
+                most, since, started = max(most, objects), self.clock(), operation.status == "RUNNING" or started
+            if self.clock() - since > STILL_SECONDS or self.clock() - began > LONGEST_SECONDS:
                 self.cancel(operation_id)
                 return msgspec.structs.replace(operation, status="STUCK")
             if self.clock() - logged >= LOG_SECONDS:
@@ -190,7 +199,7 @@ def _started(submitted: _Submitted) -> str | None:
         return submitted.bulk_operation.id
     if any(error.code in _NO_SLOT for error in submitted.user_errors):
         return None
-    raise Unsuited("; ".join(error.message for error in submitted.user_errors) or "no reason given")
+    raise Unsuited(said("; ".join(error.message for error in submitted.user_errors)) or "no reason given")
 
 
 def _waits() -> Iterator[float]:

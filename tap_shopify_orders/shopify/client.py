@@ -13,22 +13,19 @@ from io import SEEK_END
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import msgspec
-import requests
 import stamina
 
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.shopify.answers import (
-    CONNECT_SECONDS,
-    NO_CERTIFICATES,
-    READ_SECONDS,
     Answer,
     Busy,
+    Gone,
     TooDear,
     Unauthorized,
     judge,
     judge_link,
-    unreachable,
 )
+from tap_shopify_orders.shopify.transport import Transport, check_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -39,11 +36,14 @@ LARGEST_PAGE = 250  # https://shopify.dev/docs/api/usage/pagination-graphql
 GOOD_ANSWERS_BEFORE_GROWTH = 8  # after an overload the page grows again this slowly
 FIRST_PATIENCE_SECONDS = 3.0  # before the first answer a wrong setting is likelier than a busy store
 PATIENCE_SECONDS = 900.0  # later: longer than the incidents on Shopify's status page usually are
+MOST_WARNINGS = 20  # of one store
+LARGEST_RESULT_BYTES = 4 << 30  # a window of 20,000 records has some 200 MB
+LEAST_PROGRESS_BYTES = 1 << 20  # of a download between two breaks; with less, patience goes on
+MOST_PARTS = 100  # of a download that breaks off again and again
 # Their successor exists from 2026-10 on, while these are in all versions that Shopify serves.
 KNOWN_DEPRECATIONS = frozenset(
     f"CustomerPhoneNumber.marketing{field}" for field in ("CollectedFrom", "OptInLevel", "State", "UpdatedAt")
 )
-BLOCK_BYTES = 1 << 16
 
 _logger = logging.getLogger("tap-shopify-orders.client")
 
@@ -95,13 +95,20 @@ class Client:
     `at` when that was given, by Shopify's clock.
     """
 
-    def __init__(self, admin_url: str, credentials: Credentials, *, accept: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        admin_url: str,
+        credentials: Credentials,
+        *,
+        accept: Collection[str] = (),
+        transport: Transport | None = None,
+    ) -> None:
         """Take the root of the Admin API without `/api`, such as https://my-store.myshopify.com/admin."""
         self._root = admin_url.rstrip("/")
         self._url = f"{self._root}/api/{API_VERSION}/graphql.json"
         self._credentials = credentials
         self._accept = frozenset(accept)
-        self._session = _session_for(admin_url)
+        self._transport = transport or Transport(admin_url)
         self._warned_of: set[str] = set()
         # It logs addresses at DEBUG, and a signed link is its own key. What it has to say reaches us as exceptions.
         logging.getLogger("urllib3.connectionpool").disabled = True
@@ -148,6 +155,8 @@ class Client:
         except Busy as busy:
             if size and busy.share < 1.0:
                 size.shrink(busy)
+            elif isinstance(busy, TooDear):
+                raise Busy(str(busy)) from None  # there is nothing to ask for less of: it waits as any other does
             raise
         except Unauthorized as unauthorized:
             if self._renewed or not self._credentials.renew():
@@ -161,13 +170,19 @@ class Client:
     def save(self, link: str, file: IO[bytes]) -> None:
         """Put what is behind a signed link into an empty file, and go on where it breaks off.
 
-        The link is its own key: no token goes there. Raises Gone when it leads nowhere, Busy when patience ran out.
+        The link is its own key: no token goes there. Raises Gone when it leads nowhere, or where no result may come
+        from, Busy when patience ran out: that counts where what came in the meantime is hardly more than before.
         """
-        session, complete = _session_for(link), False
-        while not complete:
+        check_link(link, self._transport, self._root)
+        transport, furthest = Transport(link, seconds=self._transport.seconds), 0
+        for _ in range(MOST_PARTS):
             for attempt in self.attempts():
                 with attempt:
-                    complete = _save_rest(session, link, file)
+                    complete = _save_rest(transport, link, file, furthest)
+            if complete:
+                return
+            furthest = file.seek(0, SEEK_END)
+        raise Busy(f"The result of a bulk operation broke off {MOST_PARTS} times.")
 
     def _count(self, answer: Answer, size: PageSize | None) -> None:
         self.answers += 1
@@ -180,58 +195,53 @@ class Client:
             size.grow(answer.cost.requested_query_cost if answer.cost else LARGEST_QUERY_POINTS)
 
     def _try(self, document: str, variables: Mapping[str, Any]) -> Answer:
-        try:
-            response = self._session.post(
-                self._url,
-                data=msgspec.json.encode({"query": document, "variables": variables}),
-                headers={"X-Shopify-Access-Token": self._credentials.token(), "Content-Type": "application/json"},
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                allow_redirects=False,
-            )
-        except (requests.ConnectionError, requests.Timeout) as error:
-            raise unreachable(self._url, error) from error
-        except requests.RequestException as error:  # a body that was cut short, or can't be unpacked
-            raise Busy(f"Shopify's answer broke off ({type(error).__name__}).", share=0.5) from error
-        except OSError:
-            raise RunError(NO_CERTIFICATES) from None
+        response = self._transport.post(
+            self._url,
+            msgspec.json.encode({"query": document, "variables": variables}),
+            {"X-Shopify-Access-Token": self._credentials.token(), "Content-Type": "application/json"},
+        )
         any_version = "api_version" in self._accept
         answer = judge(response, self._root, version=API_VERSION, any_version=any_version)
         self._warn_of_deprecated(answer.deprecated)
+        if answer.is_our_clock:
+            self._warn_of(
+                "Shopify's answers don't say when they were given, or can't be right: this machine's clock counts."
+            )
         return answer
 
     def _warn_of_deprecated(self, fields: str) -> None:
         fields = ", ".join(field for field in fields.split(", ") if field not in KNOWN_DEPRECATIONS)
-        if fields and fields not in self._warned_of:
-            self._warned_of.add(fields)
-            _logger.warning("Shopify says that the tap uses what is deprecated: %s", fields)
+        if fields:
+            self._warn_of(f"Shopify says that the tap uses what is deprecated: {fields}")
 
-
-def _session_for(url: str) -> requests.Session:
-    """Return a session that has read proxies and certificates from the environment once, not at each request."""
-    session = requests.Session()
-    settings = session.merge_environment_settings(url, {}, None, None, None)
-    session.proxies, session.verify, session.trust_env = settings["proxies"], settings["verify"], False
-    return session
-
-
-def _save_rest(session: requests.Session, link: str, file: IO[bytes]) -> bool:
-    """Add to a file what it lacks of what is behind a link; returns False if that broke off, but after some came."""
-    begins = file.seek(0, SEEK_END)
-    headers = {"Accept-Encoding": "identity", "Range": f"bytes={begins}-"}  # else a place in the file means nothing
-    try:
-        with session.get(link, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as response:
-            if not judge_link(response):
-                file.truncate(file.seek(0))
-                begins = 0
-            for block in response.iter_content(BLOCK_BYTES):
-                file.write(block)
-    except requests.RequestException as error:
-        if file.tell() > begins:
-            return False
-        raise Busy(f"The result of a bulk operation can't be had ({type(error).__name__}).") from error
-    return True
+    def _warn_of(self, sentence: str) -> None:
+        if sentence not in self._warned_of and len(self._warned_of) < MOST_WARNINGS:
+            self._warned_of.add(sentence)
+            _logger.warning("%s", sentence)
 
 
 def _wait(error: Exception) -> bool | float:
     """Decide every retry of the tap: no, yes (stamina says when), or after how many seconds."""
     return isinstance(error, Busy) and (True if error.seconds is None else error.seconds)
+
+
+def _save_rest(transport: Transport, link: str, file: IO[bytes], furthest: int) -> bool:
+    """Add to a file what it lacks of what is behind a link; returns False if that broke off, but well after `furthest`.
+
+    A server that ignores where to begin sends all again, and gets no further if it breaks off again.
+    """
+    begins = file.seek(0, SEEK_END)
+    try:
+        with transport.download(link, begins) as download:
+            if not judge_link(download):
+                file.truncate(file.seek(0))
+                begins = 0
+            for block in download.blocks:
+                begins += file.write(block)
+                if begins > LARGEST_RESULT_BYTES:
+                    raise Gone(f"left a result of more than {LARGEST_RESULT_BYTES >> 30} GB")
+    except Busy:
+        if begins > furthest + LEAST_PROGRESS_BYTES:
+            return False
+        raise
+    return True

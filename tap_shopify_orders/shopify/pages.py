@@ -6,20 +6,22 @@ neither Singer nor what a node is about.
 
 from __future__ import annotations
 
-from concurrent.futures import Future, wait
-from threading import Thread, current_thread
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from tap_shopify_orders.decoding import PageInfo, decoded
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.shopify.transport import in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from tap_shopify_orders.shopify.answers import Answer
 
+MOST_EMPTY_PAGES = 10  # one after the other, each of which says that there are more
 WAIT_SECONDS = 0.2  # how late a signal may be noticed while a page is being fetched
 
 T = TypeVar("T")
@@ -58,16 +60,16 @@ def pages(ask: Callable[[str | None], Answer]) -> Iterator[list[msgspec.Raw]]:
     """Yield page after page of nodes, each node as JSON; raises RunError when a page leads nowhere."""
     cursors: set[str | None] = {None}
     cursor: str | None = None
+    empty = 0
     while True:
         page = decoded(ask(cursor).data, _data).page
         yield page.nodes
         if not page.page_info.has_next_page:
             return
         cursor = page.page_info.end_cursor
-        if cursor in cursors:
-            raise RunError(
-                "Shopify's pages go in a circle: nothing was left out, but the run can't go on. Try it again."
-            )
+        empty = 0 if page.nodes else empty + 1
+        if cursor in cursors or empty >= MOST_EMPTY_PAGES:
+            raise RunError("Shopify's pages lead nowhere: nothing was left out, but the run can't go on. Try it again.")
         cursors.add(cursor)
 
 
@@ -95,17 +97,3 @@ def result(future: Future[T], pause: Callable[[], None]) -> T:
     while not wait([future], timeout=WAIT_SECONDS).done:
         pause()
     return future.result()
-
-
-def in_background(call: Callable[[], T]) -> Future[T]:
-    """Return the call's result as it will be; the thread never keeps the process alive."""
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True, name=current_thread().name).start()  # by which the log tells stores apart
-    return future

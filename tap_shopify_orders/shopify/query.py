@@ -29,6 +29,8 @@ from graphql.language import (
     print_ast,
 )
 
+from tap_shopify_orders.decoding import kind_in
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -113,7 +115,7 @@ class PageQuery:
         """
         parts = []
         for index, gap in enumerate(missing):
-            kind = gap.owner.split("/")[3]
+            kind = kind_in(gap.owner)
             more = self._next_text(gap.path).replace(_quoted(_CURSOR), _quoted(gap.cursor))
             parts.append(f"rest{index}:node(id:{_quoted(gap.owner)}){{...on {kind}{{{more}}}}}")
         return f"query Rest($first:Int!){{{' '.join(parts)}}}"

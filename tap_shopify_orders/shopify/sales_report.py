@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_shopify_orders.decoding import decoded
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.errors import RunError, said
 from tap_shopify_orders.shopify import query
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FIRST_DAY = date(2018, 8, 1)  # the report has nothing before
 DAYS_PER_QUERY = 31
+MOST_DIGITS = 30  # of an amount
 # Each figure with the columns that may hold it: "returns" became "sales_reversals" in 2026.
 # https://shopify.dev/changelog/shopifyql-returns-fields-deprecated-and-replaced-with-sales-reversals-fields
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -114,7 +115,7 @@ class SalesReport:
         words = {word for error in errors for word in re.findall(r"\w+", error)}
         named = [figure for figure, columns in self._columns.items() if columns[0] in words]
         if not named:
-            raise RunError(f"Shopify's sales report can't be read: {'; '.join(errors) or 'it gives no reason'}.")
+            raise RunError(f"Shopify's sales report can't be read: {said('; '.join(errors)) or 'it gives no reason'}.")
         for figure in named:
             self._columns[figure].pop(0)
             if not self._columns[figure]:
@@ -123,9 +124,16 @@ class SalesReport:
 
 
 def _figure(name: str, value: object) -> str | int | None:
-    """Return a number of orders as such, and money as an exact text."""
+    """Return a number of orders as such, and money as an exact text; raises RunError for what is neither."""
     if value is None or value == "":
         return None
+    try:
+        amount = value if isinstance(value, Decimal) else Decimal(str(value))
+        is_one = amount.is_finite() and abs(amount.adjusted()) < MOST_DIGITS
+    except ArithmeticError:
+        is_one = False
+    if not is_one:
+        raise RunError(f"Shopify's sales report has a {name} that isn't a number: try again.")
     if name == "orders":
-        return int(Decimal(str(value)))
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+        return int(amount)
+    return f"{amount:f}" if isinstance(value, Decimal) else str(value)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 from typing_extensions import override
 
-from tap_shopify_orders.decoding import decoded
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.decoding import decoded, number_in
+from tap_shopify_orders.errors import RunError, said
 from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.client import API_VERSION
 
@@ -84,7 +84,7 @@ class Granted:
             "history": "all orders" if self._sees_all_orders else "orders that were made in the last 60 days",
             **counts,
         }
-        return "\n".join(f"{key:>12}  {value}" for key, value in rows.items())
+        return "\n".join(f"{key:>12}  {said(value)}" for key, value in rows.items())
 
 
 class _Named(msgspec.Struct):
@@ -113,7 +113,7 @@ class _Answer(msgspec.Struct):
 class Count(msgspec.Struct):
     """How many records there are; `precision` is EXACT or AT_LEAST."""
 
-    count: int = 0
+    count: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 0  # ten times as many as any store has
     precision: str = "EXACT"
 
     @override
@@ -167,7 +167,7 @@ def _look(client: Client) -> Granted:
     shop = store.shop
     scopes = frozenset(scope.handle for scope in store.app.scopes)
     return Granted(
-        int(shop.id.rpartition("/")[2]),
+        number_in(shop.id),
         shop.name,
         shop.domain,
         shop.currency,
@@ -197,7 +197,7 @@ def _count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
 
 def denial(stream: str, gaps: Denied) -> str:
     """Return the sentence for fields that Shopify denies: which ones, what it says, and the remedy."""
-    fields = sorted({".".join(step for step in path if step not in ("page", "nodes")) for path, _ in gaps.gaps})
+    fields = sorted({said(".".join(step for step in path if step not in ("page", "nodes"))) for path, _ in gaps.gaps})
     return (
         f"Shopify denies {', '.join(fields) or 'all'} of {stream}, which would look as if there were none."
         f" It says: {gaps} {_remedy(message for _, message in gaps.gaps)}"

@@ -15,6 +15,7 @@ import click
 from target_posthog.errors import RunError
 from target_posthog.posthog.query_api import QueryApi
 from target_posthog.settings import ENVIRONMENT
+from target_posthog.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,8 +53,8 @@ def ending_with_sentence() -> Iterator[None]:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write the file of `--out`; raises `RunError`."""
+    """Write the file of `--out`, whole or not at all; raises `RunError`."""
     try:
-        path.write_text(text, "utf-8")
+        write_whole(path, text)
     except OSError as error:
         raise RunError(f"--out: the file {path} can't be written ({error.strerror})") from None

@@ -37,6 +37,7 @@ NUMBER, AMOUNT = 8, 16  # widths of the columns
 @setting("personal_api_key", "PostHog's personal API key, with which PostHog is asked what it has.")
 @setting("project_id", "The project's number in PostHog.")
 @setting("host", "Where PostHog is.", DEFAULT_HOST)
+@setting("time_zone", "The shop's time zone, by whose days is compared.", "UTC")
 @out_option("File for all sums and differences, as JSON.")
 def reconcile(  # noqa: PLR0913  # each is an option of the command
     *,
@@ -46,6 +47,7 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
     personal_api_key: str | None,
     project_id: str | None,
     host: str,
+    time_zone: str,
     out: Path | None,
 ) -> None:
     """Compare what the store says with what PostHog has, to the cent.
@@ -56,7 +58,7 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
     """
     with ending_with_sentence(), contextlib.closing(PreviewFile(preview_path)) as preview:
         api = query_api(personal_api_key, project_id, host)
-        balancer = Balancer(preview)
+        balancer = Balancer(preview, time_zone)
         balancer.read()
         summary = Path(summary_path) if summary_path else None
         if summary and summary.is_file():
@@ -88,11 +90,16 @@ def lines(balance: Balance, *, asked: bool) -> Iterator[str]:
         yield f"{currency:<5}{kind:<14}" + _columns(figures)
     if not asked:
         yield "PostHog wasn't asked: that needs the settings `personal_api_key` and `project_id`"
+    yield from balance.notes
+    copies = sum(balance.copies.values())
+    if copies:
+        named = ", ".join(f"{kind} {number:,}" for kind, number in balance.copies.items() if number)
+        yield f"{copies:,} copies not merged yet ({named}): until PostHog merges them, its insights count them too"
     differing = balance.keys_that_differ()
     if differing:
-        yield f"\n{len(differing):,} days on which the sides differ:"
+        yield f"\n{len(differing):,} days ({balance.time_zone}) on which the sides differ:"
         for key in differing[:MOST_SHOWN]:
-            yield f"  {key[0]} {key[2]:<4} {key[1]:<10} " + _columns(balance.ledger.figures(key))
+            yield f"  {key[0]} {key[2]:<4} {key[1]:<10} " + _columns(balance.figures(key))
     if balance.differences:
         yield f"\n{len(balance.differences):,} differences, {len(balance.unexplained):,} of them unexplained:"
         explained = [difference for difference in balance.differences if difference.is_explained]

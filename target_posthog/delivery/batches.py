@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -37,8 +37,7 @@ class Outgoing(NamedTuple):
 
     event: Event
     size_bytes: int
-    source: object = None
-    content: int = 0  # a hash of its JSON
+    source: Any = None
 
 
 @dataclass
@@ -48,6 +47,7 @@ class Batch:
     is_old: bool
     changes_persons: bool = False
     items: list[Outgoing] = field(default_factory=list)
+    overtaken: list[Outgoing] = field(default_factory=list)  # what another target has sent in the meantime
 
     @property
     def historical(self) -> bool:
@@ -86,7 +86,7 @@ def sized(event: Event, source: object = None) -> Outgoing | None:
         data = msgspec.json.encode(event)
     size = _size(data)
     if size <= LARGEST_EVENT_BYTES:
-        return Outgoing(event, size, source, hash(data))
+        return Outgoing(event, size, source)
     properties = event["properties"]
     lists = {name: value for name, value in properties.items() if isinstance(value, list) and len(value) > 1}
     if not lists:
@@ -98,7 +98,7 @@ def sized(event: Event, source: object = None) -> Outgoing | None:
         shorter = {**properties, name: lists[name][:kept], f"{name}_shortened_from": len(lists[name])}
         event = {**event, "properties": shorter}
         size = _size(msgspec.json.encode(event))
-    return Outgoing(event, size, source, hash(data)) if size <= LARGEST_EVENT_BYTES else None
+    return Outgoing(event, size, source) if size <= LARGEST_EVENT_BYTES else None
 
 
 def sending_order(outgoing: Sequence[Outgoing], *, historical_before: str, senders: int = 1) -> SendingOrder:

@@ -6,16 +6,20 @@ A destination takes records with what became of them. `delivery/to_posthog.py` s
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+import msgspec
 
-    from target_posthog.mapping.event import Event
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from target_posthog.mapping.event import Entity, Made
     from target_posthog.mapping.explanation import Explainer
     from target_posthog.mapping.rule import Silence
 
-LONGEST_PLAIN_KEY = 64  # characters; uuids and such are shorter
+LONGEST_SHOWN_KEY = 64  # characters; uuids and such are shorter
+HASH_DIGITS = 12
 
 
 class Outcome(NamedTuple):
@@ -24,8 +28,8 @@ class Outcome(NamedTuple):
     `rules` are the names of the events' rules. A record is ignored if its stream has no rules.
     """
 
-    events: Sequence[Event] = ()
-    rules: Sequence[str] = ()
+    events: Sequence[Made] = ()
+    entity: Entity | None = None
     left_out: str | None = None
     invalid: str | None = None
     ignored: bool = False
@@ -97,11 +101,17 @@ class Destination(Protocol):
         """Leave nothing unfinished behind, at once: a signal ends the process."""
 
 
-def key_name(record: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """Return a record's keys as a name for logs, such as `id=5001`; a key that could be personal stays out."""
-    parts = (f"{key}={value}" for key in keys if isinstance(value := record.get(key), int) or _is_plain(value))
-    return ", ".join(parts) or "without a key that can be shown"
+def key_name(record: Mapping[str, Any], keys: Sequence[str], shown: Collection[str] = ()) -> str:
+    """Return a record's keys as a name for logs, such as `id=5001`; of a key that isn't among `shown` a hash.
+
+    It is the same for the same key, wherever it is printed: sha256 of the key's text.
+    """
+    parts = (f"{key}={_named(value, is_shown=key in shown)}" for key in keys if (value := record.get(key)) is not None)
+    return ", ".join(parts) or "without a key"
 
 
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str) and "@" not in value and " " not in value and len(value) <= LONGEST_PLAIN_KEY
+def _named(value: object, *, is_shown: bool) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if is_shown and text.isprintable() and len(text) <= LONGEST_SHOWN_KEY:
+        return text
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]}"

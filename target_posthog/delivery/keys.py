@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from target_posthog.mapping.event import Maker
 
 _TABLES = """
 CREATE TABLE known (id INTEGER PRIMARY KEY, record INTEGER, content INTEGER, maker INTEGER);
@@ -17,14 +20,6 @@ _CLASH = """
 SELECT known.maker, new.maker FROM new JOIN known USING (id)
 WHERE new.record <> known.record AND new.content <> known.content LIMIT 1
 """
-
-
-class Maker(NamedTuple):
-    """A rule, by its stream, its name and the event's."""
-
-    stream: str
-    rule: str
-    event: str
 
 
 class Clash(NamedTuple):

@@ -11,6 +11,8 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from target_posthog.delivery.admission import Admission
 from target_posthog.delivery.batches import Outgoing, sending_order
 from target_posthog.delivery.keys import Keys
@@ -19,19 +21,25 @@ from target_posthog.delivery.skipped_persons import SkippedPersons
 from target_posthog.errors import RunError
 from target_posthog.mapping.event import GROUP_IDENTIFY
 from target_posthog.mapping.language.functions import as_timestamp
+from target_posthog.posthog.client import Sent
+from target_posthog.receipts.sifter import Sifted, Sifter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Iterable
 
     from target_posthog.delivery.batches import Batch
-    from target_posthog.delivery.keys import Clash, Maker
+    from target_posthog.delivery.held_run import HeldRun
+    from target_posthog.delivery.keys import Clash
     from target_posthog.delivery.summary import Summary
     from target_posthog.mapping.event import Event
-    from target_posthog.posthog.client import Client, Sent
+    from target_posthog.posthog.client import Client
+    from target_posthog.receipts.sifter import Candidate
+    from target_posthog.receipts.store import Claim, Store
 
 HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
 MOST_EVENTS_WAITING = 5_000  # enough to sort a back-fill by day, little enough to stay small
 MOST_BYTES_WAITING = 16 * 1024 * 1024
+CANDIDATES_AT_ONCE = 200  # looked up together; their size isn't known before
 MANY = 10  # events of a request: if all are refused, dead letters would only hide what is wrong
 SECONDS_BETWEEN_PROGRESS = 10.0
 
@@ -42,7 +50,8 @@ class Queue:
     """Keeps events until `dispatch`; `flush` returns when PostHog has acknowledged every one of them.
 
     `undeliverable` is called for each event that can't be delivered, with its source and the reason; it raises to end
-    the run. `historical_per_second` limits the events of a back-fill, `max_events` those of a run.
+    the run. `historical_per_second` limits the events of a back-fill, `max_events` those of a run. With a `store` of
+    receipts only events without a receipt leave, and each receipt is written when PostHog has acknowledged its event.
     """
 
     def __init__(  # noqa: PLR0913  # each is a setting of the target, but for how often it says how far it is
@@ -51,6 +60,8 @@ class Queue:
         summary: Summary,
         undeliverable: Callable[[Any, str], None],
         *,
+        store: Store | None = None,
+        held_run: HeldRun | None = None,
         senders: int = 4,
         historical_per_second: float | None = None,
         max_events: int | None = None,
@@ -60,39 +71,62 @@ class Queue:
         self._client = client
         self._summary = summary
         self._undeliverable = undeliverable
+        self._store = store
+        self._sifter = Sifter(store, summary) if store else None
+        self._held_run = held_run
         self._senders = senders
         self._pace = Pace(historical_per_second)
         self._max_events = max_events
+        self._candidates: list[Candidate] = []
         self._waiting: list[Outgoing] = []
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
         self._admission = Admission(self._set_aside)
-        self._skipped_persons = skipped_persons or SkippedPersons()
         self._keys = Keys()
+        self._skipped_persons = skipped_persons or SkippedPersons()
         self._seconds_between_progress = seconds_between_progress
         self._logged_at = time.monotonic()
 
     @property
     def is_full(self) -> bool:
         """Whether it is time to dispatch."""
-        return len(self._waiting) >= MOST_EVENTS_WAITING or self._waiting_bytes >= MOST_BYTES_WAITING
+        return (
+            len(self._waiting) + len(self._candidates) >= MOST_EVENTS_WAITING
+            or self._waiting_bytes >= MOST_BYTES_WAITING
+        )
 
-    def add(self, events: Collection[Event], source: object, makers: Sequence[Maker] = (), record: int = 0) -> None:
-        """Take the events of a record; `source` comes back if one of them can't be delivered.
+    def add(self, candidates: Iterable[Candidate]) -> None:
+        """Take the events of a record; raises `RunError` where two records make different events under one key."""
+        for candidate in candidates:
+            if candidate.maker and candidate.maker.event != GROUP_IDENTIFY:
+                content = hash(msgspec.json.encode(candidate.event))
+                _end(self._keys.note(candidate.event["uuid"], candidate.maker, candidate.record, content))
+            self._candidates.append(candidate)
+        if len(self._candidates) >= CANDIDATES_AT_ONCE:
+            self._sift()
 
-        `makers` are the events' rules, and `record` a hash of the record's key, to find two that share a key.
-        """
-        makers_of = dict(zip((event["uuid"] for event in events), makers, strict=False))
-        for outgoing in self._admission.admitted(events, source):
-            maker = makers_of.get(outgoing.event["uuid"])
-            if maker and maker.event != GROUP_IDENTIFY:
-                _end(self._keys.note(outgoing.event["uuid"], maker, record, outgoing.content))
-            self._waiting.append(outgoing)
-            self._waiting_bytes += outgoing.size_bytes
+    def _sift(self) -> None:
+        """Let those candidates wait that PostHog doesn't have."""
+        candidates, self._candidates = self._candidates, []
+        if not candidates:
+            return
+        sifted = (
+            self._sifter.sift(candidates)
+            if self._sifter
+            else [Sifted(one.event, one.rule, one.source) for one in candidates]
+        )
+        if self._held_run:
+            self._held_run.check(item.event for item in sifted)
+        for item in sifted:
+            for outgoing in self._admission.admitted((item.event,), item):
+                self._waiting.append(outgoing)
+                self._waiting_bytes += outgoing.size_bytes
 
-    def _set_aside(self, event: Event, source: object, reason: str) -> None:
+    def _set_aside(self, event: Event, item: Sifted, reason: str) -> None:
         self._summary.refused[event["event"]] += 1
-        self._undeliverable(source, reason)
+        if self._sifter:
+            self._sifter.refuse(item)
+        self._undeliverable(item.source, reason)
 
     def dispatch(self) -> None:
         """Let everything that waits leave, and return while it is under way; before it, `settle` what left earlier.
@@ -101,6 +135,7 @@ class Queue:
         """
         self.settle()
         _end(self._keys.clash())
+        self._sift()
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if not waiting:
             return
@@ -118,12 +153,7 @@ class Queue:
             return
         answers, error = sending.wait()
         for batch, sent in answers:  # all that was taken is counted before a refusal ends the run
-            for event in batch.events:
-                if event["uuid"] not in sent.refused:
-                    self._summary.accept(event)
-                if event["uuid"] in sent.person_skipped:
-                    self._summary.person_skipped[event["event"]] += 1
-            self._skipped_persons.note(batch.items, sent)
+            self._count(batch, sent)
         for batch, sent in answers:
             self._set_refused_aside(batch, sent.refused)
         if error:
@@ -138,7 +168,7 @@ class Queue:
     def send_skipped_persons_again(self) -> list[object]:
         """Send the person changes again that PostHog skipped; return the sources of those that it has skipped again."""
         self._summary.persons_forgotten = self._skipped_persons.forgotten
-        self._skipped_persons.send_again(self._send)
+        self._skipped_persons.send_again(self._send_again)
         return self.skipped_persons
 
     @property
@@ -154,10 +184,49 @@ class Queue:
                 f"after {sent:,}, and a run with a higher limit goes on from there"
             )
 
+    def _count(self, batch: Batch, sent: Sent) -> None:
+        """Count what PostHog has acknowledged, now or to another target."""
+        accepted = [outgoing for outgoing in batch.items if outgoing.event["uuid"] not in sent.refused]
+        for outgoing in accepted:
+            self._summary.accept(outgoing.event)
+            if outgoing.event["uuid"] in sent.person_skipped:
+                self._summary.person_skipped[outgoing.event["event"]] += 1
+        for outgoing in batch.overtaken:
+            self._summary.already_there[outgoing.event["event"]] += 1
+        self._skipped_persons.note(batch.items, sent)
+        if self._sifter:
+            self._sifter.acknowledge(outgoing.source for outgoing in (*accepted, *batch.overtaken))
+
     def _send(self, batch: Batch) -> Sent:
-        """Send one batch, in a sender's thread; return PostHog's answer."""
+        """Send one batch, in a sender's thread, and write its receipts; return PostHog's answer."""
         if batch.is_old:
             self._pace.wait_for(len(batch.items))
+        if self._store is None:
+            return self._sent(batch)
+        items: list[Sifted] = [outgoing.source for outgoing in batch.items]
+        facts = [item.fact for item in items if item.fact]
+        persons = [person for item in items for person in item.persons]
+        with self._store.claim(facts, persons) as claim:
+            _keep_claimed(batch, claim)
+            sent = self._sent(batch) if batch.items else Sent({})
+            for event, _, item in batch.items:
+                if event["uuid"] in sent.refused:
+                    claim.refused.update(item.receipts)
+                elif event["uuid"] in sent.person_skipped:
+                    claim.refused.update(person.key for person in item.persons)
+        return sent
+
+    def _send_again(self, batch: Batch) -> Sent:
+        """Send events again whose persons PostHog had skipped, and write the receipts of those persons."""
+        sent = self._sent(batch)
+        if self._store:
+            left = {*sent.refused, *sent.person_skipped}
+            items: list[Sifted] = [outgoing.source for outgoing in batch.items if outgoing.event["uuid"] not in left]
+            with self._store.claim([], [person for item in items for person in item.persons]):
+                pass
+        return sent
+
+    def _sent(self, batch: Batch) -> Sent:
         sent = self._client.send(batch.events, historical=batch.historical)
         if len(sent.refused) == len(batch.items) >= MANY:
             reason = next(iter(sent.refused.values()))
@@ -168,10 +237,10 @@ class Queue:
         return sent
 
     def _set_refused_aside(self, batch: Batch, refused: dict[str, str]) -> None:
-        for event, _, source, _ in batch.items:
+        for event, _, item in batch.items:
             if event["uuid"] in refused:
                 reason = refused[event["uuid"]]
-                self._set_aside(event, source, f"PostHog refuses its event `{event['event']}` ({reason})")
+                self._set_aside(event, item, f"PostHog refuses its event `{event['event']}` ({reason})")
 
     def _log_progress(self) -> None:
         now = time.monotonic()
@@ -187,3 +256,21 @@ def _end(clash: Clash | None) -> None:
     """End the run where two events share a key: PostHog would lose one of them."""
     if clash:
         raise RunError(clash.sentence)
+
+
+def _keep_claimed(batch: Batch, claim: Claim) -> None:
+    """Take out of a batch what another target has sent, and correct the distinct ids that another target has chosen."""
+    items, batch.items = batch.items, []
+    for outgoing in items:
+        item: Sifted = outgoing.source
+        is_granted = item.fact is None or item.fact.uuid in claim.facts
+        if item.persons and not any(person.key in claim.persons for person in item.persons):
+            is_granted = False
+        if not is_granted:
+            batch.overtaken.append(outgoing)
+            continue
+        if item.fact and item.fact.entity and item.keeps_person:
+            distinct_id = claim.distinct_ids.get(item.fact.entity, outgoing.event["distinct_id"])
+            if distinct_id != outgoing.event["distinct_id"]:
+                outgoing = outgoing._replace(event={**outgoing.event, "distinct_id": distinct_id})  # noqa: PLW2901  # the same one, corrected
+        batch.items.append(outgoing)

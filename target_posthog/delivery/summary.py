@@ -11,11 +11,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.distinct_ids import DistinctIds
 from target_posthog.mapping.event import REVENUE, is_identified, money_in
+from target_posthog.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.rule import Silence
     from target_posthog.posthog.client import Client
+    from target_posthog.receipts.sifter import Candidate
+
+KINDS = (
+    ("already_there", "already there"),
+    ("changed", "changed since, kept as sent"),
+    ("not_resent", "not sent again: another name, distinct id or day"),
+)
 
 MOST_NAMED = 20  # in a line; the file of `summary_path` names all
 
@@ -43,6 +50,9 @@ class Summary:
     accepted: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    already_there: Counter[str] = field(default_factory=Counter)  # PostHog has it: not sent again
+    changed: Counter[str] = field(default_factory=Counter)  # of these, the record has changed since
+    not_resent_again: Counter[str] = field(default_factory=Counter)
     person_skipped: Counter[str] = field(default_factory=Counter)  # events that PostHog kept without their person
     persons_behind: list[str] = field(default_factory=list)  # records whose person PostHog has skipped to the end
     persons_forgotten: int = 0  # more of them, without a name
@@ -69,9 +79,23 @@ class Summary:
             if "$anon_distinct_id" in properties:
                 self._ids.link(properties["$anon_distinct_id"])
 
+    def there(self, candidate: Candidate, *, changed: bool) -> None:
+        """Count an event that PostHog has already; `changed` if its content isn't what was sent."""
+        self.already_there[candidate.event["event"]] += 1
+        if changed:
+            self.changed[candidate.event["event"]] += 1
+
+    def repeated_again(self, candidate: Candidate) -> None:
+        """Count an event that this run has sent already, or has tried to."""
+        self.repeated[candidate.event["event"]] += 1
+
+    def not_resent(self, candidate: Candidate) -> None:
+        """Count an event that was to be sent again, but would come under another name, distinct id or day."""
+        self.not_resent_again[candidate.event["event"]] += 1
+
     @property
-    def persons(self) -> int:
-        """The number of persons that the events are about: their ids, less those that were linked to another."""
+    def persons(self) -> int | None:
+        """The number of persons that the events are about, or None: their ids, less those linked to another."""
         return self._ids.persons
 
     def as_json(self, client: Client) -> dict[str, Any]:
@@ -79,7 +103,7 @@ class Summary:
 
         `days` has a row per day, event and currency (or ""): day, event, currency, accepted events, revenue (or null).
         """
-        names = sorted({*self.accepted, *self.repeated, *self.refused})
+        names = sorted({*self.accepted, *self.repeated, *self.refused, *self.already_there, *self.not_resent_again})
         revenue: dict[str, dict[str, Decimal]] = {name: {} for name in names}
         for (_, name, currency), amount in sorted(self.money.items(), key=lambda item: item[0][2]):
             revenue[name][currency] = revenue[name].get(currency, Decimal()) + amount
@@ -98,6 +122,9 @@ class Summary:
                     "accepted": self.accepted[name],
                     "repeated": self.repeated[name],
                     "refused": self.refused[name],
+                    "already_there": self.already_there[name],
+                    "changed": self.changed[name],
+                    "not_resent": self.not_resent_again[name],
                     "person_skipped": self.person_skipped[name],
                     "revenue": {currency: f"{amount:f}" for currency, amount in revenue[name].items()},
                 }
@@ -131,15 +158,26 @@ class Summary:
     def lines(self, client: Client) -> Iterator[str]:
         """Yield the summary line by line, the total first."""
         summary = self.as_json(client)
+        persons = "an unknown number of" if summary["persons"] is None else f"{summary['persons']:,}"
         yield (
             f"{self.accepted.total():,} events accepted by PostHog, of {self.records.total():,} records and "
-            f"{summary['persons']:,} persons, in {summary['seconds']:,} s "
+            f"{persons} persons, in {summary['seconds']:,} s "
             f"({client.requests:,} requests, {client.retries:,} retries)"
         )
+        if self.already_there:
+            yield f"  {self.already_there.total():,} events are in PostHog already and weren't sent again"
         for name, event in summary["events"].items():
             counts = ", ".join(f"{event[kind]:,} {kind}" for kind in ("accepted", "repeated", "refused"))
+            counts += "".join(f", {event[kind]:,} {words}" for kind, words in KINDS if event[kind])
             money = "".join(f", revenue {amount} {currency}" for currency, amount in event["revenue"].items())
             yield f"  {name}: {counts}{money}"
+        yield from self._lines_of_the_rest(summary)
+        yield from self._lines_of_skipped_persons()
+        if self.oldest:
+            yield f"  from {self.oldest} to {self.newest}"
+
+    def _lines_of_the_rest(self, summary: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what became no event, by stream."""
         for left_out in summary["left_out"]:
             yield f"  left out of {left_out['stream']}: {left_out['records']:,} records ({left_out['reason']})"
         for stream, count in summary["ignored"].items():
@@ -150,15 +188,15 @@ class Summary:
             yield f"  dead letters of {stream}: {count:,} records"
         if self.unreadable_lines:
             yield f"  {self.unreadable_lines:,} lines were no Singer messages; they are among the dead letters"
+
+    def _lines_of_skipped_persons(self) -> Iterator[str]:
         if self.person_skipped:
             yield f"  kept by PostHog without looking at the person: {self.person_skipped.total():,} events"
         if self.persons_behind or self.persons_forgotten:
             more = len(self.persons_behind) - MOST_NAMED + self.persons_forgotten
             named = ", ".join(self.persons_behind[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
             yield f"  persons that PostHog has not brought up to date, sent again in vain: {named}"
-        if self.oldest:
-            yield f"  from {self.oldest} to {self.newest}"
 
     def write(self, path: str, client: Client) -> None:
-        """Write the summary as a JSON file; raises OSError."""
-        Path(path).write_text(json.dumps(self.as_json(client), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        """Write the summary as a JSON file, whole or not at all; raises OSError."""
+        write_whole(path, json.dumps(self.as_json(client), indent=2, ensure_ascii=False) + "\n")

@@ -14,12 +14,14 @@ import msgspec
 from target_posthog.delivery.dead_letters import DeadLetters
 from target_posthog.delivery.destination import key_name
 from target_posthog.delivery.held_run import HeldRun
-from target_posthog.delivery.keys import Maker
 from target_posthog.delivery.queue import Queue
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
+from target_posthog.mapping.event import Maker
 from target_posthog.mapping.language.functions import canonical
 from target_posthog.posthog.client import DEFAULT_HOST, Client
+from target_posthog.receipts.opening import open_store, receipts_lines
+from target_posthog.receipts.sifter import Candidate
 from target_posthog.settings import historical_per_second
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class PostHogDestination:
     """
 
     def __init__(self, settings: Mapping[str, Any], meanings: Meanings) -> None:
+        self._meanings = meanings
         self.summary = Summary(meanings.money)
         self._client = Client(
             settings["api_key"],
@@ -53,19 +56,22 @@ class PostHogDestination:
             protocol=settings["protocol"],
             max_retry_seconds=settings["max_retry_seconds"],
         )
+        letters, plan = settings.get("dead_letter_path"), settings.get("plan_path")
+        self._store = open_store(settings)
+        self._conditions = meanings.conditions
         self._queue = Queue(
             self._client,
             self.summary,
             self._set_aside,
+            store=self._store,
+            held_run=HeldRun.read(plan, fingerprint=meanings.fingerprint) if plan else None,
             senders=settings["senders"],
             historical_per_second=historical_per_second(
                 settings.get("historical_events_per_second"), self._client.host
             ),
             max_events=settings.get("max_events"),
         )
-        letters, plan = settings.get("dead_letter_path"), settings.get("plan_path")
         self._dead_letters = DeadLetters(letters) if letters else None
-        self._held_run = HeldRun.read(plan, fingerprint=meanings.fingerprint) if plan else None
         self._summary_path: str | None = settings.get("summary_path")
         self._origins: dict[str, Origin] = {}
         self._key_is_checked = False
@@ -77,10 +83,12 @@ class PostHogDestination:
         return self._queue.is_full
 
     def begin(self) -> None:
-        """Check the project key, at the first call of a run."""
+        """Check the project key and say what the receipts mean for the run, at the first call of a run."""
         if not self._key_is_checked:
             self._client.check_key()
             self._key_is_checked = True
+            for line in receipts_lines(self._store, self._conditions):
+                logger.warning(line)
 
     def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
         """Let a record's events wait, or count why it has none."""
@@ -93,16 +101,17 @@ class PostHogDestination:
         if not outcome.events and not outcome.invalid:
             return
         raw = msgspec.Raw(msgspec.json.encode(record)) if self._dead_letters else None
-        source = Source(origin, key_name(record, origin.key_properties), raw)
+        shown = self._meanings.shown_keys(origin.stream_name)
+        source = Source(origin, key_name(record, origin.key_properties, shown), raw)
         if outcome.invalid:
             self._set_aside(source, outcome.invalid)
             return
-        if self._held_run:
-            self._held_run.check(outcome.events)
         self.summary.made[stream] += len(outcome.events)
-        made = zip(outcome.rules, outcome.events, strict=True)
-        makers = [Maker(stream, rule, event["event"]) for rule, event in made]
-        self._queue.add(outcome.events, source, makers, _identity(record, origin.key_properties))
+        identity = _identity(record, origin.key_properties)
+        self._queue.add(
+            Candidate(event, rule, outcome.entity, source, Maker(stream, rule, event["event"]), identity)
+            for event, rule in outcome.events
+        )
 
     def _set_aside(self, source: Source, reason: str) -> None:
         """Keep a record that can't be delivered as a dead letter; raises `RunError` where there is no file for it."""
@@ -112,7 +121,12 @@ class PostHogDestination:
             raise RunError(f"{sentence}; correct it, or set `dead_letter_path` to go on without such records")
         try:
             self._dead_letters.keep(
-                origin.stream_name, origin.original_schema, origin.key_properties, source.record, reason
+                origin.stream_name,
+                origin.original_schema,
+                origin.key_properties,
+                source.record,
+                reason,
+                name=source.name,
             )
         except OSError as error:
             raise RunError(
@@ -147,9 +161,11 @@ class PostHogDestination:
         return True
 
     def end(self) -> None:
-        """Print the summary and write its file; a second call does nothing."""
+        """Keep the rules' fingerprints beside the receipts, then print the summary; a second call does nothing."""
         if not self._is_summed_up:
             self._bring_persons_up_to_date()
+            if self._store:
+                self._store.conditions = {**self._store.conditions, **self._conditions}
             self._sum_up()
 
     def _bring_persons_up_to_date(self) -> None:
@@ -166,6 +182,7 @@ class PostHogDestination:
         self.summary.persons_behind = list(dict.fromkeys(named))
 
     def _sum_up(self) -> None:
+        """Print the summary and write its file, if that isn't done."""
         if self._is_summed_up:
             return
         self._is_summed_up = True
@@ -175,6 +192,8 @@ class PostHogDestination:
                 self.summary.silences[stream] = list(origin.silences())
         for line in self.summary.warnings():
             logger.warning(line)
+        if self._store:
+            self._store.close()
         for line in self.summary.lines(self._client):
             logger.info(line)
         try:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from target_posthog.errors import RuleError
+from target_posthog.mapping import plain_yaml
 from target_posthog.mapping.event import GROUP_IDENTIFY
 from target_posthog.mapping.language.compiler import Shipped
 from target_posthog.mapping.language.expressions import did_you_mean
@@ -39,6 +38,7 @@ RULE_MARKS = ("event", "leave_out", "extends")  # each rule has one of them
 FILTER_KEYS = ("about", "disabled", "extends", "leave_out", "name", "when")
 NEEDED_KEYS = ("event", "distinct_id", "timestamp", "key")
 SUFFIX = ".yaml"
+MOST_BASES = 10
 NONE = "none"  # the name of the mapping that has no rules
 ALL = "*"  # what `extends` says to keep all rules of the stream
 # The same in each run, and before any event: PostHog hides a group's events before the group was first heard of
@@ -51,32 +51,41 @@ def shipped_names() -> list[str]:
     return sorted(file.name.removesuffix(SUFFIX) for file in _folder().iterdir() if file.name.endswith(SUFFIX))
 
 
-def load(name: str) -> dict[str, JSON]:
+def load(name: str, extended: Sequence[str] = ()) -> dict[str, JSON]:
     """Return a mapping with its base worked in: `about`, `streams` (the rules) and each of `PARTS`.
 
-    `name` is a shipped one or a file's path. Raises `RuleError`, naming the setting `mapping`.
+    `name` is a shipped one or a file's path; `extended` are those that it is the base of. Raises `RuleError`, naming
+    the setting `mapping`.
     """
+    if name in extended or len(extended) >= MOST_BASES:
+        raise RuleError(f"`mapping`: {name} extends itself, or stands at the end of more than {MOST_BASES} others")
     shipped = shipped_names()
     if name == NONE:
         document: dict[str, JSON] = {"about": "No rules but your own."}
     elif name in shipped:
         document = _shipped(name)
     elif Path(name).suffix not in {"", "."} or "/" in name:
-        try:
-            document = _parsed(name, Path(name).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            raise RuleError(f"`mapping`: the file {name} can't be read ({reason})") from None
+        document = _parsed(name, _text_of(name))
     else:
         names = ", ".join([*shipped, NONE])
         hint = did_you_mean(name, shipped) or f"; there are {names}, or give a file's path"
-        raise RuleError(f"`mapping`: no mapping called `{name}` comes with the target{hint}")
-    base = load(document["extends"]) if "extends" in document else {}
+        raise RuleError(f"`mapping`: no mapping of the name `{name}` comes with the target{hint}")
+    base = load(document["extends"], (*extended, name)) if "extends" in document else {}
     return {
         "about": document.get("about", ""),
         "streams": combined(base.get("streams", {}), document.get("streams") or {}),
         **{part: {**base.get(part, {}), **document.get(part, {})} for part in PARTS},
     }
+
+
+def _text_of(name: str) -> str:
+    """Return the text of a file, as much of it as is needed to see that it is too long."""
+    try:
+        with Path(name).open(encoding="utf-8") as file:
+            return file.read(plain_yaml.LARGEST_TEXT_CHARACTERS + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise RuleError(f"`mapping`: the file {name} can't be read ({reason})") from None
 
 
 def combined(base: Mapping[str, Sequence[Spec]], changes: Mapping[str, JSON]) -> Streams:
@@ -230,17 +239,16 @@ def _folder() -> Path:
 
 def _parsed(name: str, text: str, known: Sequence[str] = FILE_KEYS) -> dict[str, JSON]:
     try:
-        document = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        place = f"line {error.problem_mark.line + 1}" if error.problem_mark else "somewhere"
-        raise RuleError(f"`mapping`: {name} is no YAML ({place}: {error.problem})") from None
-    except yaml.YAMLError:
-        raise RuleError(f"`mapping`: {name} is no YAML") from None
+        document = plain_yaml.read(text)
+    except plain_yaml.PlainDataError as error:
+        raise RuleError(f"`mapping`: {name} {error}") from None
     if not isinstance(document, dict):
         raise RuleError(f"`mapping`: {name} needs an object with `streams`")
     for key, part in document.items():
         if key not in known:
             raise RuleError(f"`mapping`: {name} has no key `{key}`{did_you_mean(str(key), known)}")
+        if key == "extends" and not isinstance(part, str):
+            raise RuleError(f"`mapping`: `extends` of {name} needs the name of a mapping")
         if key in PARTS and not isinstance(part, dict):
             raise RuleError(f"`mapping`: `{key}` of {name} needs an object")
         if key in PARTS_OF_OBJECTS and not all(isinstance(entry, dict) for entry in part.values()):

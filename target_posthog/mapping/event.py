@@ -22,6 +22,8 @@ ALWAYS: dict[str, JSON] = {
     "$geoip_disable": True,  # else every customer is placed where the target runs
 }
 IDENTIFY, GROUP_IDENTIFY = "$identify", "$groupidentify"
+# Events that say what a person or group is now; all others are facts: https://posthog.com/docs/data/events
+PERSON_EVENTS = frozenset((IDENTIFY, GROUP_IDENTIFY, "$set", "$create_alias", "$merge_dangerously"))
 LINK_KEYS = ("$anon_distinct_id", "alias")
 LINKS_AND_SETS = (*LINK_KEYS, "$set", "$set_once", "$unset")
 # What PostHog applies to a person (or group) in the order of arrival.
@@ -40,6 +42,28 @@ class Event(TypedDict):
     uuid: str
     timestamp: str
     properties: dict[str, JSON]
+
+
+class Made(NamedTuple):
+    """An event that was made of a record, with the name of its rule."""
+
+    event: Event
+    rule: str
+
+
+class Maker(NamedTuple):
+    """A rule, by its stream, its name and the event's."""
+
+    stream: str
+    rule: str
+    event: str
+
+
+class Entity(NamedTuple):
+    """What a record is about, by an id of its own; with `keeps_person` its facts stay with the first one's id."""
+
+    key: str
+    keeps_person: bool
 
 
 class Money(NamedTuple):

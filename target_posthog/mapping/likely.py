@@ -81,6 +81,21 @@ def time_of(schema: Mapping[str, JSON]) -> Time | None:
     return Time(name, f"from_unix({quoted(name)})" if is_number else quoted(name))
 
 
+def times_in(schema: Mapping[str, JSON]) -> list[str]:
+    """Return the names of all fields that the schema calls times."""
+    fields = schema.get("properties", {})
+    return [name for name, one in fields.items() if isinstance(one, dict) and _is_time(one)]
+
+
+def changing_time_of(schema: Mapping[str, JSON]) -> str | None:
+    """Return the field that says when a record was changed last, such as `updated_at`; None if there is none."""
+    for name in times_in(schema):
+        words = [one.lower() for one in CAMEL.split(name) if one]
+        if any(word.startswith(CHANGED) for word in words) and not any(word.startswith("expir") for word in words):
+            return name
+    return None
+
+
 def person_of(schema: Mapping[str, JSON]) -> list[str]:
     """Return expressions for who a record is likely to be about, likeliest first."""
     fields = schema.get("properties", {})

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.errors import RuleError
 from target_posthog.mapping.document import active, combined, grouped, load, recognised
-from target_posthog.mapping.event import REVENUE
+from target_posthog.mapping.event import REVENUE, Entity, Made
 from target_posthog.mapping.explanation import Explainer
+from target_posthog.mapping.language.compiler import Compiler
 from target_posthog.mapping.language.expressions import ANYTHING
+from target_posthog.mapping.language.functions import JSON, canonical
 from target_posthog.mapping.likely import rule_for_unmapped, time_of
-from target_posthog.mapping.rule import ALWAYS_TRUE, NO_FIELDS, RecordError, Rule, Silence
+from target_posthog.mapping.plain_yaml import PlainDataError, check_size
+from target_posthog.mapping.rule import ALWAYS_TRUE, NO_FIELDS, RecordError, Rule, Silence, rule_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,19 +29,14 @@ if TYPE_CHECKING:
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.compiler import Record
     from target_posthog.mapping.language.expressions import Schema
+    from target_posthog.mapping.language.functions import JSON
     from target_posthog.mapping.rule import Spec
 
 UNSAID = ("about", "origin")  # of a rule: what doesn't change its events
+CONDITION_KEYS = ("when", "for_each", "leave_out", "key")
 MELTANO_TEST_STREAM = "meltano_test_stream"  # `meltano config test`: meltano/core/plugin_test_service.py
 
 logger = logging.getLogger(__name__)
-
-
-class Made(NamedTuple):
-    """An event, and the name of the rule that made it."""
-
-    rule: str
-    event: Event
 
 
 class StreamMapping:
@@ -68,7 +66,7 @@ class StreamMapping:
 
     def made(self, record: Record) -> list[Made]:
         """Return the record's events, each with its rule; raises `RecordError`, also for two that share a key."""
-        made = [Made(rule.name, event) for rule in self._rules for event in rule.events(record)]
+        made = [Made(event, rule.name) for rule in self._rules for event in rule.events(record)]
         if len(made) > 1:
             self._check_keys(made)
         return made
@@ -91,10 +89,37 @@ class StreamMapping:
         return [*found, *(Silence(rule.name, NO_FIELDS, 0) for rule in self._unusable)]
 
 
+class Entities:
+    """What the records of a stream are about: `id` of the mapping's `records`, else the values of the stream's keys.
+
+    Raises `RuleError` for an `id` that is no expression.
+    """
+
+    def __init__(self, stream: str, spec: Mapping[str, JSON], keys: Sequence[str]) -> None:
+        self._stream = stream
+        self._keys = keys
+        self._keeps_person = spec.get("keeps_person") is True
+        self._id = Compiler(f"`records` of the mapping, stream `{stream}`", ANYTHING).optional("id", spec.get("id"))
+
+    def of(self, record: Record) -> Entity | None:
+        """Return a record's entity; None for a record without keys."""
+        try:
+            key = self._id(record) if self._id else None
+        except ValueError:
+            key = None
+        if key is None:
+            values = [record.get(name) for name in self._keys]
+            if all(value is None for value in values):
+                return None
+            key = f"{self._stream}:{canonical(values).decode()}"
+        return Entity(str(key), self._keeps_person)
+
+
 class Meaning(NamedTuple):
     """What a stream's records become, and why."""
 
     mapping: StreamMapping
+    entities: Entities
     explainer: Callable[[], Explainer]
 
 
@@ -106,7 +131,12 @@ class Meanings:
         self.identity: str = settings["identity"]
         self._unmapped: str = settings["unmapped"]
         self.document = load(self.name)
-        streams = combined(self.document["streams"], settings.get("mappings") or {})
+        changes = settings.get("mappings") or {}
+        try:
+            check_size(changes)
+        except PlainDataError as error:
+            raise RuleError(f"`mappings` {error}") from None
+        streams = combined(self.document["streams"], changes)
         self.streams = grouped(streams, self.document["groups"]) if settings["groups"] else streams
         for stream, rules in self.streams.items():
             StreamMapping(stream, active(rules), identity=self.identity)
@@ -114,16 +144,31 @@ class Meanings:
         if not all(isinstance(name, str) for pair in self.money.items() for name in pair):
             raise RuleError("`mapping`: `money` names properties, each with the property of its currency")
         self.personal = {name for name, entry in self.document["glossary"].items() if entry.get("personal")}
+        self._shown = {stream: _shown_of(stream, naming) for stream, naming in self.document["records"].items()}
         self._warned_of: set[str] = set()
+
+    def shown_keys(self, stream: str) -> frozenset[str]:
+        """Return the key properties of a stream whose values may stand in a log, as they are no personal data."""
+        return self._shown.get(stream, frozenset())
 
     @property
     def fingerprint(self) -> str:
-        """Return what changes when a rule or the identity does."""
-        rules = {
-            stream: [{key: value for key, value in rule.items() if key not in UNSAID} for rule in active(rules)]
+        """What changes when a rule or the identity does."""
+        rules = {stream: [_without_words(rule) for rule in active(rules)] for stream, rules in self.streams.items()}
+        return hashlib.sha256(json.dumps([self.identity, rules], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def conditions(self) -> dict[str, dict[str, str]]:
+        """A fingerprint, by stream and rule, of what decides for which records a rule makes events."""
+        return {
+            stream: {
+                rule_name(rule): hashlib.sha256(
+                    json.dumps([rule.get(key) for key in CONDITION_KEYS], sort_keys=True).encode()
+                ).hexdigest()[:16]
+                for rule in active(rules)
+            }
             for stream, rules in self.streams.items()
         }
-        return hashlib.sha256(json.dumps([self.identity, rules], sort_keys=True).encode()).hexdigest()
 
     def of(self, stream: str, schema: Schema, keys: Sequence[str]) -> Meaning | None:
         """Return a stream's rules, checked against its schema; None if its records become nothing."""
@@ -148,7 +193,9 @@ class Meanings:
                 "Stream `%s` has no fields by which to leave out %s, so they count; select those fields in the tap",
                 *(stream, ", ".join(mapping.blind)),
             )
-        return Meaning(mapping, partial(Explainer, stream, active(rules), identity=self.identity, schema=schema))
+        entities = Entities(stream, self.document["records"].get(stream, {}), keys)
+        explainer = partial(Explainer, stream, active(rules), identity=self.identity, schema=schema)
+        return Meaning(mapping, entities, explainer)
 
     def _of_unmapped(self, stream: str, schema: Schema, keys: Sequence[str]) -> list[Spec]:
         if stream == MELTANO_TEST_STREAM or self._unmapped == "ignore":
@@ -183,3 +230,14 @@ def _warning(stream: str, rule: Spec, schema: Schema) -> tuple[str, ...]:
     written = {"event": stream, "distinct_id": ["<a field>"], "timestamp": timestamp, "key": rule["key"]}
     places = (json.dumps({stream: [{**written, "properties": "@"}]}), json.dumps({stream: []}))
     return (NO_RULE, stream, time.field, *places) if time else (NO_TIME, stream, *places)
+
+
+def _shown_of(stream: str, naming: Mapping[str, JSON]) -> frozenset[str]:
+    shown = naming.get("shown", [])
+    if not isinstance(shown, list) or not all(isinstance(key, str) for key in shown):
+        raise RuleError(f"`records` of the mapping, stream `{stream}`: `shown` is a list of key properties")
+    return frozenset(shown)
+
+
+def _without_words(rule: Spec) -> Spec:
+    return {key: value for key, value in rule.items() if key not in UNSAID}

@@ -80,6 +80,7 @@ class Rule:
     def _compile(self, compiler: Compiler, spec: Spec, identity: str) -> None:
         event, unset = spec["event"], spec.get("unset", {})
         is_fixed = isinstance(event, str)
+        self._fact = spec.get("name") or (event if is_fixed else None)
         self._event_name = compiler.value("event", f"`{json.dumps(event)}`" if is_fixed else event["expression"])
         self._delete = str(spec["delete"]) if spec.get("delete") else None
         self._distinct_id = compiler.candidates("distinct_id", spec["distinct_id"], identity)
@@ -141,7 +142,7 @@ class Rule:
         deleted_at = scope.get(DELETED_AT)
         try:
             if deleted_at:
-                return self._made(self._delete, scope, deleted_at, of_nobody=True) if self._delete else None
+                return self._made(self._delete, scope, deleted_at, is_deletion=True) if self._delete else None
             if not self.applies(scope):
                 self.silences[NOT_WHEN] += 1
                 return None
@@ -160,7 +161,7 @@ class Rule:
     def _links_nothing(self, scope: Record) -> bool:
         return not any(usable(candidate(scope)) for candidate in self._other_id)
 
-    def _made(self, name: JSON, scope: Record, time: JSON, *, of_nobody: bool = False) -> Event:
+    def _made(self, name: JSON, scope: Record, time: JSON, *, is_deletion: bool = False) -> Event:
         if not isinstance(name, str) or not name:
             raise ValueError("`event` gives no name")
         key = self._key(scope)
@@ -173,7 +174,7 @@ class Rule:
         if name == GROUP_IDENTIFY:
             properties = self._group_properties(scope, groups)
         else:
-            of_nobody = of_nobody or not is_true(self._person_profile(scope))
+            of_nobody = is_deletion or not is_true(self._person_profile(scope))
             properties = self._properties(scope)
             properties |= (
                 {"$process_person_profile": False} if of_nobody else self._person_properties(scope, distinct_id)
@@ -187,7 +188,8 @@ class Rule:
         return {
             "event": name,
             "distinct_id": distinct_id,
-            "uuid": uuid_of(canonical([name, *key])),
+            # Of the rule's name, if it has one, and not the event's: an event that is renamed stays the same fact.
+            "uuid": uuid_of(canonical([self._fact or name, "deleted" if is_deletion else "", *key])),
             "timestamp": normal_time(time),
             "properties": properties,
         }

@@ -53,6 +53,7 @@ CREATE TABLE event (
   historical INTEGER NOT NULL,
   identified INTEGER NOT NULL,
   repeated INTEGER NOT NULL DEFAULT 0,  -- a later one here is the same to PostHog, and counts instead
+  there INTEGER NOT NULL DEFAULT 0,     -- PostHog has it already, so it wouldn't be sent
   amount TEXT,
   currency TEXT,
   body BLOB NOT NULL       -- packed: the event as it would be sent
@@ -93,6 +94,7 @@ class PlannedEvent(NamedTuple):
     repeated: bool
     amount: str | None
     currency: str | None
+    there: bool = False
 
 
 class PreviewFile:
@@ -141,11 +143,12 @@ class PreviewFile:
     def events(self, record: int | None = None) -> Iterator[PlannedEvent]:
         """Yield the events of a record or of all, in the order of the records."""
         which = "" if record is None else "WHERE record = ?"
-        sql = f"SELECT record, rule, body, historical, repeated, amount, currency FROM event {which} ORDER BY id"  # noqa: S608  # the same
-        for of, rule, body, historical, repeated, amount, currency in self._database.execute(
+        sql = f"SELECT record, rule, body, historical, repeated, amount, currency, there FROM event {which} ORDER BY id"  # noqa: S608  # the same
+        for of, rule, body, historical, repeated, amount, currency, there in self._database.execute(
             sql, [] if record is None else [record]
         ):
-            yield PlannedEvent(of, rule, unpacked(body), bool(historical), bool(repeated), amount, currency)
+            event = unpacked(body)
+            yield PlannedEvent(of, rule, event, bool(historical), bool(repeated), amount, currency, bool(there))
 
 
 def plain(words: str) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.compiler import Record, Value
     from target_posthog.mapping.language.functions import JSON
 
-KEYS = {"name", "find"}
+KEYS = {"name", "find", "id", "keeps_person", "shown"}
 
 
 class Naming:

@@ -45,10 +45,11 @@ class Reasons:
 
 @dataclass
 class EventCounts:
-    """The counts and sums of all events of one name; `filled` counts by place and property the events that carry it."""
+    """The counts and sums of events of one name to be sent; `filled` counts by place and property."""
 
     count: int = 0
     repeated: int = 0
+    already_there: int = 0
     historical: int = 0
     identified: int = 0
     oldest: str = ""
@@ -80,6 +81,7 @@ class EventCounts:
         return {
             "count": self.count,
             "repeated": self.repeated,
+            "already_there": self.already_there,
             "historical": self.historical,
             "live": self.count - self.historical,
             "identified": self.identified,
@@ -136,8 +138,9 @@ class Planning:
     def _add_event(self, record: KnownRecord, planned: PlannedEvent) -> None:
         event = planned.event
         name, counts = event["event"], self._events[event["event"]]
-        if planned.repeated:
-            counts.repeated += 1
+        if planned.there or planned.repeated:
+            counts.already_there += planned.there
+            counts.repeated += planned.repeated and not planned.there
             return
         counts.add(planned)
         counts.sample = counts.sample or {"stream": record.stream, "record": record.name, "event": event}

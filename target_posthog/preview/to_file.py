@@ -28,13 +28,14 @@ from target_posthog.preview.naming import Naming
 from target_posthog.preview.personal import personal_values, personal_values_of, stand_ins
 from target_posthog.preview.plan import Planning
 from target_posthog.preview.writer import PreviewWriter
+from target_posthog.receipts.opening import open_store
+from target_posthog.receipts.sifter import Candidate, Sifter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from target_posthog.delivery.destination import Origin, Outcome
     from target_posthog.mapping.event import Event
-    from target_posthog.mapping.explanation import Explained
     from target_posthog.mapping.meanings import Meanings
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,9 @@ class PreviewDestination:
 
     is_full = False
 
-    def __init__(self, path: str, meanings: Meanings, *, version: str) -> None:
+    def __init__(self, settings: Mapping[str, Any], meanings: Meanings, *, version: str) -> None:
         self._meanings = meanings
+        self._keeps_lines = bool(settings.get("dead_letter_path"))
         self._version = version
         self._admission = Admission(_note)
         self._namings = {stream: Naming(stream, spec) for stream, spec in meanings.document["records"].items()}
@@ -57,7 +59,22 @@ class PreviewDestination:
         now = datetime.now(timezone.utc)
         self._made_at, self._historical_before = as_timestamp(now), as_timestamp(now - HISTORICAL_AFTER)
         self._records = 0
-        self._file = PreviewWriter(path)
+        self._file = PreviewWriter(settings["preview_path"])
+        store = open_store(settings, is_read_only=True)
+        self._sifter = Sifter(store, self) if store else None
+        self._there: list[Candidate] = []  # events of one record that PostHog has already
+
+    def there(self, candidate: Candidate, *, changed: bool) -> None:  # noqa: ARG002  # of the protocol `Tally`
+        """Note an event that PostHog has already."""
+        self._there.append(candidate)
+
+    def repeated_again(self, candidate: Candidate) -> None:
+        """Note an event that comes a second time."""
+        self._there.append(candidate)
+
+    def not_resent(self, candidate: Candidate) -> None:
+        """Note an event that isn't sent again."""
+        self._there.append(candidate)
 
     def begin(self) -> None:
         """Do nothing: a preview needs neither key nor network."""
@@ -69,11 +86,16 @@ class PreviewDestination:
         naming = self._namings.get(origin.stream_name) or Naming(origin.stream_name, {})
         keys = [record.get(key) for key in origin.key_properties]
         reasons = [outcome.invalid] if outcome.invalid else []
-        rules = dict(_rules_of(explanation))
-        for outgoing in self._admission.admitted(outcome.events, reasons):
-            self._file.add_event(self._row_of(outgoing.event, rules[outgoing.event["uuid"]]))
-        key_words = key_name(record, origin.key_properties)
+        candidates = [Candidate(event, rule, outcome.entity, reasons) for event, rule in outcome.events]
+        self._there = []
+        for item in self._sifter.sift(candidates) if self._sifter else candidates:
+            for outgoing in self._admission.admitted((item.event,), reasons):
+                self._file.add_event(self._row_of(outgoing.event, item.rule, there=False))
+        for candidate in self._there:
+            self._file.add_event(self._row_of(candidate.event, candidate.rule, there=True))
+        key_words = key_name(record, origin.key_properties, self._meanings.shown_keys(origin.stream_name))
         name = naming.name(record) or key_words
+        personal = self._personal_values(origin.stream_name, record, [made.event for made in outcome.events])
         row = {
             "id": self._records,
             "stream": origin.stream_name,
@@ -84,13 +106,15 @@ class PreviewDestination:
             "left_out": outcome.left_out,
             "undeliverable": "; ".join(reasons) or None,
             "explanation": explanation,
-            "personal": stand_ins(self._personal_values(origin.stream_name, record, outcome.events), self._secret),
+            "personal": stand_ins(personal, self._secret),
         }
         self._file.add("record", row)
-        words = (name, key_words, *keys, *naming.words(record))
-        self._file.add_words(self._records, {plain(str(word)) for word in words if word is not None})
+        words = (name, key_words, key_name(record, origin.key_properties, origin.key_properties), *keys)
+        self._file.add_words(
+            self._records, {plain(str(word)) for word in (*words, *naming.words(record)) if word is not None}
+        )
 
-    def _row_of(self, event: Event, rule: str) -> dict[str, Any]:
+    def _row_of(self, event: Event, rule: str, *, there: bool) -> dict[str, Any]:
         money = money_in(event["properties"], self._meanings.money)
         return {
             "uuid": event["uuid"],
@@ -102,6 +126,7 @@ class PreviewDestination:
             "day": event["timestamp"][:10],
             "historical": event["timestamp"] < self._historical_before and not changes_person(event),
             "identified": is_identified(event),
+            "there": there,
             "amount": f"{money.amount:f}" if money else None,
             "currency": money.currency if money else None,
             "body": event,
@@ -115,9 +140,10 @@ class PreviewDestination:
             yield from personal_values_of(event, self._meanings.personal)
 
     def keep_line(self, line: bytes | str, reason: str) -> bool:  # noqa: ARG002  # a preview keeps no line
-        """Say that a line is no message, which would end a run or become a dead letter; True, to go on."""
-        logger.warning("%s", reason)
-        return True
+        """Say that a line is no message, where it wouldn't end a run; False where it would."""
+        if self._keeps_lines:
+            logger.warning("%s", reason)
+        return self._keeps_lines
 
     def dispatch(self) -> None:
         """Do nothing: what was taken is written."""
@@ -155,11 +181,3 @@ class PreviewDestination:
 
 def _note(_event: Event, reasons: list[str], reason: str) -> None:
     reasons.append(reason)
-
-
-def _rules_of(explanation: Iterable[Explained]) -> Iterator[tuple[str, str]]:
-    """Yield the uuid of each event that was made, with its rule's name."""
-    for rule in explanation:
-        for attempt in rule["attempts"]:
-            if attempt["event"]:
-                yield attempt["event"]["uuid"], rule["rule"]

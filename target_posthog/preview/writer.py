@@ -6,6 +6,8 @@ Takes rows; knows the tables, not what the rows mean. Raises `RunError` if the d
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import sqlite3
 import weakref
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
 
 UNFINISHED = ".unfinished"
+MOST_TRIES = 5
 
 
 class PreviewWriter:
@@ -33,8 +36,7 @@ class PreviewWriter:
             if not self.path.parent.exists():
                 self.path.parent.mkdir(mode=0o700, parents=True)
                 (self.path.parent / ".gitignore").write_text("*\n")  # no repository wants to know one's customers
-            self._unfinished.unlink(missing_ok=True)
-            os.close(os.open(self._unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            self._turn = _taken(self._unfinished)
         except OSError as error:
             raise self._unwritable(error.strerror) from None
         self._tidy = weakref.finalize(self, self._unfinished.unlink, missing_ok=True)  # however the process ends
@@ -76,8 +78,12 @@ class PreviewWriter:
         """Write the plan and put the file in its place."""
         self._write("INSERT INTO plan VALUES (?)", [plan])
         self._database.close()
+        try:
+            self._unfinished.replace(self.path)
+        except OSError as error:
+            raise self._unwritable(error.strerror) from None
         self._tidy.detach()
-        self._unfinished.replace(self.path)
+        os.close(self._turn)
 
     def discard(self) -> None:
         """Close and remove the unfinished file; the earlier one stays."""
@@ -96,3 +102,23 @@ class PreviewWriter:
 
     def _unwritable(self, reason: str | None) -> RunError:
         return RunError(f"`preview_path`: the file {self.path} can't be written ({reason})")
+
+
+def _taken(path: Path) -> int:
+    """Make an empty file that is this process's while the descriptor is open; raises OSError if it is another's.
+
+    What a process that was killed has left behind is nobody's, and replaced.
+    """
+    for _ in range(MOST_TRIES):
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+                os.fchmod(descriptor, 0o600)
+                os.ftruncate(descriptor, 0)
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise OSError(errno.EAGAIN, "another preview is being written there") from None
+        os.close(descriptor)  # the other preview was finished just now, and stands in its place
+    raise OSError(errno.EAGAIN, "other previews are being written there")

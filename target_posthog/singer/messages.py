@@ -69,6 +69,20 @@ class MessageReader(GenericSingerReader[bytes]):
         self._decoder = msgspec.json.Decoder()
         self._lines = 0
         self._has_warned = False
+        self._last_kind, self._has_stated = "", False
+
+    @property
+    def break_off(self) -> str:
+        """Say why what was read can't be all that the tap has; empty if nothing speaks against it.
+
+        A tap ends with a STATE: the SDK's do (singer_sdk/tap_base.py, sync_all), and those of singer-io. Of one that
+        writes none at all nobody can tell.
+        """
+        if not self._last_kind:
+            return "The tap has sent nothing"
+        if self._has_stated and self._last_kind != "STATE":
+            return "The tap has broken off: a tap's last message is a STATE, and this one's isn't"
+        return ""
 
     @override
     def process_lines(
@@ -84,11 +98,14 @@ class MessageReader(GenericSingerReader[bytes]):
                 try:
                     message = self.deserialize_json(line)
                 except UnreadableLine as error:
+                    self._last_kind = "unreadable"
                     self._unreadable(line, error)
                     continue
                 kind: str = message["type"]
                 callbacks[kind](message)
                 counts[kind] += 1
+                self._last_kind = kind
+                self._has_stated = self._has_stated or kind == "STATE"
         return counts
 
     @property

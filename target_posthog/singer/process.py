@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import select
 import signal
 import sys
 import time
 from typing import TYPE_CHECKING
+
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,3 +56,20 @@ def leave_at_a_pause() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)  # at once: while Python tidies up, the tap may go on and fill the pipe
+
+
+def let_go_of_stdout() -> None:
+    """Have Python write what it still holds nowhere, when it ends: that would fail again, with a traceback."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+class OneLine(logging.LogRecord):
+    """A record of the log on one line, without what steers a terminal: taps choose the names that stand in it."""
+
+    @override
+    def getMessage(self) -> str:  # logging's name
+        """Return the message."""
+        message = super().getMessage()
+        return message if message.isprintable() else "".join(one if one.isprintable() else " " for one in message)

@@ -102,8 +102,7 @@ class PostHogSink(Sink):
             reason = self._meaning.mapping.reason_to_leave_out(record)
             if reason:
                 return Outcome(left_out=reason)
-            made = self._meaning.mapping.made(record)
-            return Outcome([one.event for one in made], [one.rule for one in made])
+            return Outcome(self._meaning.mapping.made(record), self._meaning.entities.of(record))
         except RecordError as error:
             return Outcome(invalid=str(error))
 

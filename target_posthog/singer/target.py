@@ -16,6 +16,7 @@ from singer_sdk import Target
 from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
+from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from target_posthog.commands.group import command_lines
@@ -23,9 +24,9 @@ from target_posthog.delivery.to_posthog import PostHogDestination
 from target_posthog.errors import RunError
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.to_file import PreviewDestination
-from target_posthog.settings import SETTINGS, check_config_file, defaults, wrong_settings
+from target_posthog.settings import SETTINGS, config_of, defaults, wrong_settings
 from target_posthog.singer.messages import MessageReader, UnreadableLine
-from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, signals_delayed
+from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, let_go_of_stdout, signals_delayed
 from target_posthog.singer.sinks import PostHogSink
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     import click
-    from singer_sdk.plugin_base import _ConfigInput
 
     from target_posthog.delivery.destination import Destination
 
@@ -64,18 +64,18 @@ class TargetPostHog(Target):
         **options: Any,  # noqa: ANN401  # the SDK's arguments
     ) -> None:
         """Read the settings and the mapping; nothing is sent or asked yet."""
-        with signals_delayed():  # the SDK answers signals from here on, and that needs the destination
-            super().__init__(message_reader=MessageReader(self._abandoning, self._keep_line), **options)
-            self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
-            self.meanings = Meanings(self.config)
+        self._reader = MessageReader(self._abandoning, self._keep_line)
+        super().__init__(message_reader=self._reader, **options)
+        self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
+        self.meanings = Meanings(self.config)  # a mapping may take its time, and a signal ends that
+        with signals_delayed():
             self.destination: Destination = self._chosen_destination()
         self._seconds_between_states = seconds_between_states
         self._stated_at = time.monotonic()
 
     def _chosen_destination(self) -> Destination:
-        path = self.config.get("preview_path")
-        if path:
-            return PreviewDestination(path, self.meanings, version=self.plugin_version)
+        if self.config.get("preview_path"):
+            return PreviewDestination(self.config, self.meanings, version=self.plugin_version)
         return PostHogDestination(self.config, self.meanings)
 
     def is_wanted(self, stream: str) -> bool:
@@ -94,6 +94,8 @@ class TargetPostHog(Target):
         with self._abandoning():
             super().process_endofpipe()
             self.destination.flush()
+            if isinstance(self.destination, PreviewDestination) and self._reader.break_off:
+                raise RunError(f"{self._reader.break_off}. Its own words say why; a preview of a part is none")
             self.destination.end()
 
     @contextlib.contextmanager
@@ -109,8 +111,15 @@ class TargetPostHog(Target):
     def _write_state_message(self, state: dict[str, Any]) -> None:
         """Write a STATE when all before it is delivered; whole, also if a signal comes while the pipe is full."""
         if self.destination.flush():
-            with signals_delayed():
-                super()._write_state_message(state)
+            try:
+                with signals_delayed():
+                    super()._write_state_message(state)
+            except OSError as error:
+                let_go_of_stdout()
+                raise RunError(
+                    f"The STATE can't be written to standard output ({error.strerror}); what arrived since the last "
+                    "one is read again by the next run, and counts once"
+                ) from None
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
@@ -142,7 +151,8 @@ class TargetPostHog(Target):
 
         An exception won't do: raised while Python gives a lock back, it becomes a RuntimeError, and a traceback.
         """
-        self.destination.abort()
+        if hasattr(self, "destination"):
+            self.destination.abort()
         os._exit(SIGNAL_EXIT + signum)
 
     @override
@@ -194,13 +204,14 @@ class TargetPostHog(Target):
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
         """Return the settings of the files that `--config` names; one that holds none is such a mistake, too."""
+        config: dict[str, Any] = {}
         try:
             for name in value:
                 if name != "ENV":  # the SDK's word for the environment
-                    check_config_file(name)
+                    config |= config_of(name)
         except RunError as error:
             cls._leave([str(error)])
-        return super().cb_config(ctx, param, value)
+        return _ConfigInput(config=config, parse_env="ENV" in value)
 
     @classmethod
     def _leave(cls, sentences: Iterable[str]) -> NoReturn:

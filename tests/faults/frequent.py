@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tap_shopify_orders.shopify.bulk import BulkOperations
+from tap_shopify_orders.shopify.transport import Transport
 from tap_shopify_orders.store_run import StoreRun
 from tap_shopify_orders.tap import TapShopifyOrders
 from target_posthog.singer.target import TargetPostHog
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
 
 RECORDS_BETWEEN_STATES = 7
 RECORDS_PER_OPERATION = 25
+ANSWER_SECONDS = 3.0  # the whole of an answer, which takes hundredths here; two minutes otherwise
+LARGEST_ANSWER_BYTES = 8 << 20
 CLOCK_SPEED = 600  # of the wait for a bulk operation: an hour takes six seconds
 
 
 class FrequentStoreRun(StoreRun):
     """A store's run, with a STATE every few records, and less patience with bulk operations."""
+
+    def transport(self, admin_url: str) -> Transport:
+        """Return the way to the store's host, with less patience and for smaller answers."""
+        return Transport(admin_url, seconds=ANSWER_SECONDS, most_bytes=LARGEST_ANSWER_BYTES)
 
     def bulk_operations(self, client: Client) -> BulkOperations:
         """Return the store's bulk operations, by a fast clock."""

@@ -5,7 +5,9 @@ Knows the sandbox's controls and the processes' ids, but neither when a fault's 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import resource
 import signal
 import time
 from dataclasses import dataclass, replace
@@ -17,6 +19,7 @@ from sandbox.controls import Reply
 from sandbox.shop.answers import THROTTLED
 from sandbox.shop.bulk import Outcome
 from sandbox.shop.tokens import APPLICATION_CANNOT_BE_FOUND
+from tests.attacks.hostile_answers import HOSTILE
 from tests.faults import changes
 
 if TYPE_CHECKING:
@@ -209,6 +212,37 @@ def jump(world: World, fault: Fault) -> None:
     world.clock.write_text(Random(fault.choice).choice(CLOCK_JUMPS))
 
 
+def without_end(random: Random) -> dict[str, Any]:
+    """Return an answer whose body goes on and on, plain or packed."""
+    body = random.choice(['{"data": {"page": {"nodes": [' + '{"id": "x"},' * 5_000, " " * 65_536, "[" * 65_536])
+    return {"status": 200, "body": body, "endless": True}
+
+
+def _turn_hostile(world: World, fault: Fault) -> None:
+    """Let the shop's coming answers be what no shop's are; what they lack can be seen, so nothing may be lost by it."""
+    random, left = Random(fault.choice), [fault.times]
+
+    def twist(body: dict[str, Any]) -> Any:
+        if not left[0]:
+            return body
+        left[0] -= 1
+        return random.choice(HOSTILE)(body)
+
+    world.shop.twist = twist
+
+
+def _fill_disk_of(name: str) -> Callable[[World, Fault], None]:
+    """Let a process's files have no more bytes than they have, as on a full disk; its log is a file, too."""
+
+    def strike(world: World, fault: Fault) -> None:
+        pid = world.pid(name)
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (fault.choice % 60_000, resource.RLIM_INFINITY))
+
+    return strike
+
+
 def _ends_badly(random: Random) -> Outcome:
     status, code = random.choice(
         (("FAILED", "TIMEOUT"), ("FAILED", "INTERNAL_SERVER_ERROR"), ("CANCELED", None), ("EXPIRED", None))
@@ -248,6 +282,18 @@ KINDS: dict[str, Kind] = {
     "bulk operation takes its time": operations(lambda random: Outcome(seconds=random.uniform(0.5, 2.0))),
     "bulk operation hangs": replace(operations(lambda _: Outcome(stalls=True), most=1), pipe="frequent"),
     "bulk slots taken": Kind(lambda world, _: world.shop.bulk.reach_limit(), Side.SHOP, method="bulk"),
+    "Shopify drips": replace(
+        answers(Side.SHOP, lambda random: {"drip_seconds": random.uniform(0.01, 0.2)}, most=1), pipe="frequent"
+    ),
+    "Shopify without end": answers(Side.SHOP, without_end, most=2),
+    "Shopify hostile": Kind(_turn_hostile, Side.SHOP),
+    "bulk download drips": replace(downloads(lambda _: {"drip_seconds": 0.05}, most=1), pipe="frequent"),
+    "bulk download from the beginning again": downloads(
+        lambda random: {"ignores": ["Range"], "truncate_bytes": random.randint(0, 60_000)}, most=4
+    ),
+    "bulk download packed": downloads(lambda _: {"status": 200, "headers": {"Content-Encoding": "gzip"}}),
+    "tap's disk full": Kind(_fill_disk_of("tap"), Side.SHOP, method="bulk"),
+    "target's temporary files full": Kind(_fill_disk_of("target"), Side.POSTHOG),
     "bulk download truncated": downloads(lambda random: {"truncate_bytes": random.randint(0, 60_000)}),
     "bulk download cut": downloads(lambda _: {"cut": True}),
     "bulk download 5xx": downloads(troubled(500, 503)),

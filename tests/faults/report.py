@@ -25,6 +25,9 @@ CASES = {
     "messages that the target is given": "tests/target/messages",
     "answers that Shopify gives": "tests/tap/answers",
     "states that the tap is given": "tests/tap/states",
+    "bytes that Shopify answers, to begin a fuzzer with, and its finds": "tests/attacks/corpus/tap",
+    "bytes that the target is given, the same": "tests/attacks/corpus/target",
+    "bytes that a mapping says, the same": "tests/attacks/corpus/mapping",
 }
 HEAD = """# Reliability
 

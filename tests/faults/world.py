@@ -55,7 +55,7 @@ def shops_of(customers: int, stores: int) -> list[Shop]:
     shops = []
     for number in range(1, stores + 1):
         store = store_of(customers)
-        store.shop.update(myshopifyDomain=f"acme-{number}.myshopify.com")
+        store.shop.update(id=f"gid://shopify/Shop/{number}", myshopifyDomain=f"acme-{number}.myshopify.com")
         shops.append(Shop(store, access_token=f"shpat_{number:016x}", client_secret=f"shpss_{number:016x}"))
     return shops
 
@@ -71,7 +71,7 @@ def read_by(shops: list[Shop], *, granted: bool = False) -> tuple[dict[str, Any]
     entries, environment = [], {}
     for shop in shops:
         entry, variables = _entry_of(shop, granted=granted)
-        prefix = entry["store"].upper().replace("-", "_")
+        prefix = "SHOPIFY_" + entry["store"].upper().replace("-", "_")
         entries.append(entry | {f"{name}_env": f"{prefix}_{name.upper()}" for name in variables})
         environment |= {f"{prefix}_{name.upper()}": value for name, value in variables.items()}
     return {"stores": entries}, environment
@@ -249,6 +249,7 @@ class World:
         self.shop.tokens.permanent = self.shop.settings.access_token
         self.shop.tokens.refuse("", times=0)
         self.shop.breaks.clear()
+        self.shop.twist = lambda body: body
         self.shop.bulk.reach_limit(0)
         self.shop.bucket.maximum_available = BUCKET_POINTS
         self.shop.bucket.restore_rate = BUCKET_POINTS_A_SECOND

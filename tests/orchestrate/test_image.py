@@ -93,7 +93,7 @@ def test_the_images_steps_make_a_run_that_needs_no_rights(image: Path, shop: Sho
     scratch = image / "scratch"
     scratch.mkdir(mode=0o777)
     scratch.chmod(0o777)
-    stores = [{"store": "sandbox", "access_token_env": "SANDBOX_TOKEN", "admin_url": f"{shop.url}/admin"}]
+    stores = [{"store": "sandbox", "access_token_env": "SHOPIFY_SANDBOX_TOKEN", "admin_url": f"{shop.url}/admin"}]
     settings = dict(pair.split("=", 1) for pair in instruction("ENV").replace("=/tmp", f"={scratch}").split())
     with STATE_SERVERS["s3"]() as place:
         environment = (
@@ -103,7 +103,7 @@ def test_the_images_steps_make_a_run_that_needs_no_rights(image: Path, shop: Sho
                 "PATH": f"{image / 'pair' / 'bin'}{os.pathsep}{quiet_environment()['PATH']}",
                 "TMPDIR": str(scratch),
                 "TAP_SHOPIFY_ORDERS_STORES": json.dumps(stores),
-                "SANDBOX_TOKEN": "shpat_sandbox",
+                "SHOPIFY_SANDBOX_TOKEN": "shpat_sandbox",
                 "POSTHOG_API_KEY": "phc_sandbox",
                 "POSTHOG_HOST": posthog.url,
             }
@@ -126,7 +126,7 @@ def test_the_images_steps_make_a_run_that_needs_no_rights(image: Path, shop: Sho
         done = run()
         assert done.returncode == 0, done.stdout + done.stderr
         assert posthog.totals()["events"]["Order Completed"] > 0
-        assert run(SANDBOX_TOKEN="shpat_revoked").returncode == 1, "the exit code is the run's health"
+        assert run(SHOPIFY_SANDBOX_TOKEN="shpat_revoked").returncode == 1, "the exit code is the run's health"
 
 
 def test_the_cronjobs_stores_are_a_list_of_stores() -> None:

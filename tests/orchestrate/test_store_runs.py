@@ -16,7 +16,7 @@ from tests.pipeline.meltano_project import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-ACME = {"store": "acme-eu", "access_token_env": "ACME_EU_TOKEN", "start_date": "2026-11-01"}
+ACME = {"store": "acme-eu", "access_token_env": "SHOPIFY_ACME_EU_TOKEN", "start_date": "2026-11-01"}
 OTHER = {"store": "https://other.myshopify.com", "client_id_env": "OTHER_ID", "client_secret_env": "OTHER_SECRET"}
 
 

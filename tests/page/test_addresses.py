@@ -364,3 +364,22 @@ def test_the_shop_stands_beside_the_events(shop: Shop, order_in_shop: dict[str, 
         assert "The shop has no order of this number" in words(page(posthog, "/orders/404"))
         shop.close()
         assert "The shop did not answer" in words(page(posthog, f"/orders/{number}"))
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30, "9" * 4_000])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/warnings?before={}",
+        "/persons?before={}.x",
+        "/events?before={}.1",
+        "/events?after=1.{}",
+        "/orders/{}",
+        "/search?q={}",
+        "/api/events?offset={}",
+        "/api/persons?limit={}&offset={}",
+    ],
+)
+def test_no_number_in_an_address_is_too_large_for_an_answer(posthog: PostHog, path: str, number: object) -> None:
+    answer = requests.get(posthog.url + path.format(number, number), timeout=30)
+    assert answer.status_code in (200, 400, 404)

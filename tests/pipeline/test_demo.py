@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -125,6 +126,22 @@ def test_a_job_opens_the_sandbox_syncs_and_closes_it(tmp_path: Path) -> None:
     shown = project.succeed("run", "sandbox-sync", "sandbox:stop")
     assert "Order Completed" in shown
     assert "closed" in shown
+
+
+def test_a_sandbox_whose_port_is_taken_meanwhile_opens_at_another_and_is_found_there(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sandbox", f"--folder={tmp_path / 'home'}"]
+    ports = {"shop": free_port(), "posthog": free_port()}
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "ports.json").write_text(json.dumps(ports))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", ports["shop"]))
+        taken.listen()
+        opened = run(command, "start")
+    assert opened.returncode == 0, opened.stderr
+    assert f"127.0.0.1:{ports['shop']}/" not in opened.stdout
+    assert f"http://127.0.0.1:{ports['posthog']} " in opened.stdout
+    assert run(command, "show").returncode == 0
+    assert run(command, "stop").stdout == "closed\n"
 
 
 def test_a_taken_port_is_named(sandbox: list[str]) -> None:

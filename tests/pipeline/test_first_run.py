@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sandbox.posthog import PostHog
 
 PAGE = (ROOT / "docs/first-run.md").read_text()
-COMMANDS = re.findall(r"^\$ (.+)$", PAGE, re.MULTILINE)
+COMMANDS = [one for one in re.findall(r"^\$ (.+)$", PAGE, re.MULTILINE) if not one.startswith("make ")]
 SHOWN = PAGE.split("<!-- what reconcile prints -->\n```text\n")[1].split("```")[0]
 LOOK = "python -m sandbox preview"
 

@@ -30,7 +30,7 @@ RULES = {
 }
 ENTRY = {
     "store": "acme-eu",
-    "access_token_env": "PATH",  # is set everywhere
+    "access_token_env": "PATH",  # is set everywhere, and isn't for a list to name
     "start_date": "2026-01-01",
     "accept": ["partial_history"],
     "admin_url": "https://acme-eu.example/admin",

@@ -147,3 +147,24 @@ def test_times_leave_to_the_second_though_they_are_kept_with_a_fraction(shop: Sh
     assert len(order["createdAt"]) == len("2026-10-31T00:00:00.000000Z")
     answered = ask(shop, "query Q($id: ID!) {order(id: $id){createdAt}}", id=order["id"])["data"]["order"]["createdAt"]
     assert answered == order["createdAt"][:19] + "Z"
+
+
+@pytest.mark.parametrize("path", ["/admin/api/2026-10/graphql.json", "/admin/oauth/access_token", "/_control/change"])
+def test_a_web_site_with_a_name_of_its_own_is_refused(shop: Shop, path: str) -> None:
+    token = {"X-Shopify-Access-Token": shop.settings.access_token}
+    query = {"query": "{shop{name}}"}
+    for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80"):
+        answer = requests.post(f"{shop.url}{path}", headers={"Host": host, **token}, json=query, timeout=30)
+        assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("number", ["NaN", "-NaN", "sNaN", "Infinity", "1e999999999", "9" * 5_000])
+def test_a_search_for_a_number_that_is_none_finds_nothing(shop: Shop, post: Callable[..., Any], number: str) -> None:
+    answer = post(shop, f'{{orders(first: 1, query: "order_number:>={number}"){{nodes{{id}}}}}}')
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("size", ["2147483648", "-1", "1e3", "9" * 5_000])
+def test_a_page_of_a_size_that_is_none_is_refused(shop: Shop, post: Callable[..., Any], size: str) -> None:
+    answer = post(shop, f"{{orders(first: {size}){{nodes{{id}}}}}}")
+    assert (answer.status_code, bool(answer.json()["errors"])) == (200, True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -225,7 +225,7 @@ def test_deprecations_are_said_once(shop: Shop, client: Client, caplog: pytest.L
 
 def test_the_clock_is_shopifys() -> None:
     assert answers.clock({"Date": "Mon, 02 Nov 2026 12:00:00 GMT"}) == datetime(2026, 11, 2, 12, tzinfo=timezone.utc)
-    assert datetime.now(timezone.utc) - answers.clock({"Date": "later"}) < timedelta(minutes=1)
+    assert answers.clock({"Date": "later"}) is None
 
 
 def test_a_token_is_in_no_error_and_no_repr() -> None:

@@ -35,7 +35,13 @@ if TYPE_CHECKING:
     Command = Callable[..., Run]
 
 NAMES = ("acme-eu", "acme-us", "acme-jp")
-ENVIRONMENT = {"EU_TOKEN": "shpat_eu", "US_TOKEN": "shpat_us", "JP_TOKEN": "shpat_jp", "APP": "id", "KEY": "secret"}
+ENVIRONMENT = {
+    "SHOPIFY_EU_TOKEN": "shpat_eu",
+    "SHOPIFY_US_TOKEN": "shpat_us",
+    "SHOPIFY_JP_TOKEN": "shpat_jp",
+    "SHOPIFY_APP": "id",
+    "SHOPIFY_KEY": "secret",
+}
 TOKENS = dict(zip(NAMES, ENVIRONMENT, strict=False))
 STREAMS = ("customers", "orders")
 
@@ -90,7 +96,7 @@ def shops() -> Iterator[dict[str, Shop]]:
 
 # The settings.
 
-GOOD = {"store": "acme-eu", "access_token_env": "EU_TOKEN"}
+GOOD = {"store": "acme-eu", "access_token_env": "SHOPIFY_EU_TOKEN"}
 APP = {"client_id": "app", "client_secret": "shpss_x"}
 
 
@@ -100,15 +106,18 @@ APP = {"client_id": "app", "client_secret": "shpss_x"}
         ({"store": "acme-eu", "stores": [GOOD]}, "Set either `store` or `stores`"),
         ({"access_token": "shpat_x", "stores": [GOOD]}, "name that as `access_token_env` in the store's entry"),
         ({"admin_url": "https://x.example/admin", "stores": [GOOD]}, "set it in the store's entry of `stores`"),
-        ({"stores": [{"access_token_env": "EU_TOKEN"}]}, "Store 1 of `stores` lacks `store`"),
+        ({"stores": [{"access_token_env": "SHOPIFY_EU_TOKEN"}]}, "Store 1 of `stores` lacks `store`"),
         ({"stores": [GOOD, {**GOOD, "store": "my store"}]}, "Store 2 of `stores`: The setting `store` isn't a Shopify"),
         ({"stores": [GOOD, {**GOOD, "store": "ACME-EU.myshopify.com/"}]}, "Store 2 of `stores` is the same as store 1"),
         ({"stores": [{"store": "acme-eu"}]}, "Store 1 of `stores` needs the names of environment variables"),
-        ({"stores": [{"store": "acme-eu", "client_id_env": "APP"}]}, "both `client_id_env` and `client_secret_env`"),
-        ({"stores": [{**GOOD, "client_id_env": "APP"}]}, "needs the names of environment variables"),
         (
-            {"stores": [{**GOOD, "access_token_env": "NO_TOKEN"}]},
-            "the environment variable NO_TOKEN, which `access_token_env` names, isn't set",
+            {"stores": [{"store": "acme-eu", "client_id_env": "SHOPIFY_APP"}]},
+            "both `client_id_env` and `client_secret_env`",
+        ),
+        ({"stores": [{**GOOD, "client_id_env": "SHOPIFY_APP"}]}, "needs the names of environment variables"),
+        (
+            {"stores": [{**GOOD, "access_token_env": "SHOPIFY_NO_TOKEN"}]},
+            "the environment variable SHOPIFY_NO_TOKEN, which `access_token_env` names, isn't set",
         ),
         ({"stores": [{**GOOD, "access_token_env": "shpat_0a1b"}]}, "has to be the name of an environment variable"),
         ({"stores": [{**GOOD, "access_token": "shpat_0a1b"}]}, "has `access_token`: put it into an environment"),
@@ -128,7 +137,7 @@ def test_a_mistake_in_the_list_gets_one_sentence_that_repeats_no_secret(config: 
     "config",
     [
         {"stores": [GOOD]},
-        {"stores": [{"store": "acme-eu", "client_id_env": "APP", "client_secret_env": "KEY"}]},
+        {"stores": [{"store": "acme-eu", "client_id_env": "SHOPIFY_APP", "client_secret_env": "SHOPIFY_KEY"}]},
         {"stores": [{"store": "acme-eu"}, {"store": "acme-us"}], **APP},
         {"stores": [GOOD], "store": "", "access_token": None},  # as a tool may pass what isn't set
         {"stores": []},
@@ -141,7 +150,12 @@ def test_what_is_right_gets_no_sentence(config: dict[str, Any]) -> None:
 
 def test_each_store_has_the_settings_of_all_its_own_instead_and_its_own_credentials_alone() -> None:
     shared = {"start_date": "2025-01-01", "method": "pages", "stores_at_once": 2, **APP}
-    own = {"store": "acme-us", "client_id_env": "APP", "client_secret_env": "KEY", "start_date": "2026-01-01"}
+    own = {
+        "store": "acme-us",
+        "client_id_env": "SHOPIFY_APP",
+        "client_secret_env": "SHOPIFY_KEY",
+        "start_date": "2026-01-01",
+    }
     assert stores.configs({**shared, "stores": [GOOD, own, {"store": "acme-jp"}]}, ENVIRONMENT) == {
         "acme-eu.myshopify.com": {
             "store": "acme-eu",
@@ -164,16 +178,17 @@ def test_each_store_has_the_settings_of_all_its_own_instead_and_its_own_credenti
 def test_a_list_of_another_kind_gets_a_sentence(command: Command, wrong: dict[str, Any]) -> None:
     run = command({**wrong, **APP})
     assert (run.code, run.messages) == (1, [])
-    assert "is not of type" in run.log
+    assert "The setting `stores`" in run.log
+    assert "needs a value of type" in run.log
     assert "Traceback" not in run.log
 
 
 def test_every_mistake_of_the_list_is_told_before_anything_is_asked(command: Command, shops: dict[str, Shop]) -> None:
     config = listed(shops)
-    config["stores"][1]["access_token_env"] = "NO_TOKEN"
+    config["stores"][1]["access_token_env"] = "SHOPIFY_NO_TOKEN"
     run = command(config, env=ENVIRONMENT)
     assert (run.code, run.messages) == (1, [])
-    assert "Store 2 of `stores`: the environment variable NO_TOKEN" in run.log
+    assert "Store 2 of `stores`: the environment variable SHOPIFY_NO_TOKEN" in run.log
     assert [queries(shop) for shop in shops.values()] == [[], [], []]
 
 
@@ -241,11 +256,44 @@ def test_each_store_is_asked_with_its_own_token_alone(command: Command, shops: d
 
 
 def test_an_app_of_all_stores_needs_no_entry_of_its_own(command: Command, shops: dict[str, Shop]) -> None:
+    app = {"client_id": "sandbox-client", "client_secret": "shpss_sandbox"}
+    made = stores.configs({"stores": [{"store": name} for name in shops], **app}, {})
+    assert [app.items() <= one.items() for one in made.values()] == [True] * len(shops)
     entries = [{"store": name, "admin_url": f"{shop.url}/admin"} for name, shop in shops.items()]
-    run = command({"stores": entries, "client_id": "sandbox-client", "client_secret": "shpss_sandbox"})
+    run = command({"stores": entries, **app})
+    assert run.code == 1, "an app of all stores goes to Shopify alone"
+    assert "needs credentials of its own" in run.log
+    assert [shop.controls.requests for shop in shops.values()] == [[]] * len(shops)
+
+
+def test_an_app_named_by_each_entry_reads_them(command: Command, shops: dict[str, Shop]) -> None:
+    app = {"client_id_env": "SHOPIFY_ID", "client_secret_env": "SHOPIFY_SECRET"}
+    entries = [{"store": name, "admin_url": f"{shop.url}/admin", **app} for name, shop in shops.items()]
+    run = command({"stores": entries}, env={"SHOPIFY_ID": "sandbox-client", "SHOPIFY_SECRET": "shpss_sandbox"})
     assert run.code == 0, run.log
     for name, shop in shops.items():
         assert_whole(run, name, shop)
+
+
+@pytest.mark.parametrize("variable", ["PATH", "AWS_SECRET_ACCESS_KEY", "TARGET_POSTHOG_API_KEY", "XSHOPIFY_TOKEN"])
+def test_a_list_can_name_no_other_variable_of_the_process(
+    command: Command, shops: dict[str, Shop], variable: str
+) -> None:
+    entries = [{"store": name, "admin_url": f"{shop.url}/admin"} for name, shop in shops.items()]
+    entries[0]["access_token_env"] = variable
+    run = command({"stores": entries[:1]}, env={variable: "shpat_secret"})
+    assert run.code == 1
+    assert "has to be the name of a variable that begins with SHOPIFY_" in run.log
+    assert "shpat_secret" not in run.log
+    assert [shop.controls.requests for shop in shops.values()] == [[]] * len(shops)
+
+
+def test_the_prefix_of_credentials_is_the_command_lines(command: Command, shops: dict[str, Shop]) -> None:
+    config = {**listed(shops), "credentials_prefix": "ACME_"}
+    assert command(config, env=ENVIRONMENT).code == 1
+    for name, entry in zip(NAMES, config["stores"], strict=True):
+        entry["access_token_env"] = f"ACME_{TOKENS[name]}"
+    assert command(config, env={f"ACME_{name}": token for name, token in ENVIRONMENT.items()}).code == 0
 
 
 def test_a_state_never_goes_further_than_the_records_before_it(command: Command, shops: dict[str, Shop]) -> None:
@@ -487,8 +535,8 @@ def test_the_test_option_looks_at_each_store(command: Command, shops: dict[str, 
 
 
 def test_a_list_of_one_is_a_run_of_one(command: Command, shop: Shop) -> None:
-    env = {"SANDBOX_TOKEN": "shpat_sandbox"}
-    one = {"store": "sandbox", "access_token_env": "SANDBOX_TOKEN", "admin_url": f"{shop.url}/admin"}
+    env = {"SHOPIFY_SANDBOX_TOKEN": "shpat_sandbox"}
+    one = {"store": "sandbox", "access_token_env": "SHOPIFY_SANDBOX_TOKEN", "admin_url": f"{shop.url}/admin"}
     several, single = command({"stores": [one]}, env=env), command(settings(shop))
     assert several.messages == [
         {**message, **({"time_extracted": other["time_extracted"]} if "time_extracted" in other else {})}

@@ -9,12 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 import pytest
+import sqlalchemy
 
 from target_posthog.singer.target import TargetPostHog
+from tests.orchestrate.servers import postgres
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sandbox.posthog import PostHog
     from target_posthog.mapping.language.functions import JSON
 
@@ -74,6 +79,24 @@ class Runs:
         process = self.process(folder, **settings)
         said, logged = process.communicate(lines(*messages), timeout=60)
         return Done(process.returncode, said.splitlines(), logged)
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[str]:
+    """A PostgreSQL, as the URL of its database."""
+    with postgres() as environment:
+        yield environment["MELTANO_DATABASE_URI"]
+
+
+@pytest.fixture
+def database_of_receipts(database_server: str) -> str:
+    """A place of its own in the PostgreSQL, as a URL."""
+    schema = f"receipts_{uuid4().hex}"
+    engine = sqlalchemy.create_engine(database_server)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+    engine.dispose()
+    return f"{database_server}&options=-csearch_path%3D{schema}"
 
 
 @pytest.fixture

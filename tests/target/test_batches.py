@@ -195,7 +195,17 @@ def test_a_whole_number_that_posthog_would_change_is_a_text_wherever_it_stands(v
 
 def test_an_event_has_the_size_of_its_json() -> None:
     small = event(1, name="Ä")
-    assert sized(small) == Outgoing(small, len(msgspec.json.encode(small)), None)
+    data = msgspec.json.encode(small)
+    assert sized(small) == Outgoing(small, len(data), None, hash(data))
+
+
+def test_a_whole_number_that_posthog_would_round_becomes_text() -> None:
+    exact, rounded = 2**53, 2**53 + 1
+    outgoing = sized(event(1, a=exact, b=rounded, c=[-rounded, 1.5], d={"e": rounded}, f=str(rounded), g=True))
+    assert outgoing is not None
+    said = outgoing.event["properties"]
+    text = str(rounded)
+    assert [said[name] for name in "abcdfg"] == [exact, text, [f"-{text}", 1.5], {"e": text}, text, True]
 
 
 def test_an_event_too_large_has_its_longest_list_shortened_with_a_mark() -> None:

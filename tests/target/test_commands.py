@@ -38,7 +38,7 @@ def named(previews: Previews, tmp_path: Path) -> Previews:
 def test_a_record_is_explained_by_each_of_its_names(named: Previews) -> None:
     for name in ("#1", "1", "id=1", " JANE1@example.com"):
         shown = named.command("explain", name)
-        assert shown.startswith("#1 (sales, id=1)")
+        assert shown.startswith("#1 (sales, id=sha256:6b86b273ff34)")
         assert "+ makes `Sale`" in shown
         assert "- leaves out `gifts`: its `when` isn't true\n      when total == '0' = false" in shown
         assert 'distinct_id email = "jane1@example.com": counts' in shown
@@ -47,7 +47,7 @@ def test_a_record_is_explained_by_each_of_its_names(named: Previews) -> None:
     assert "Left out: gifts" in named.command("explain", "2")
     explained = named.command("explain", "3")
     assert (
-        "UNDELIVERABLE, which would end a run: rule `Sale` of stream `sales`: no candidate of `distinct_id`"
+        "UNDELIVERABLE, which would end a run: your rule `Sale` of stream `sales`: no candidate of `distinct_id`"
         in explained
     )
     assert "The events: 0" in explained
@@ -79,7 +79,7 @@ def test_what_is_explained_can_be_masked(named: Previews) -> None:
     shown = named.command("explain", "1", "--mask")
     assert "jane" not in shown.lower()
     assert "distinct id email-" in shown
-    assert shown.startswith("#1 (sales, id=1)")
+    assert shown.startswith("#1 (sales, id=sha256:6b86b273ff34)")
     assert "Jane Doe" not in named.command("explain", "3", "--mask")
 
 

@@ -29,7 +29,7 @@ NO_SCHEMA = "The schema of stream `tickets` is no valid JSON schema of any draft
 LARGEST_LINE_BYTES = 10_000_000
 
 REFUSED = {
-    "a_key_that_is_null": "record without a key that can be shown: rule `tickets` of stream `tickets`: `key` is empty",
+    "a_key_that_is_null": "record without a key: rule `tickets` of stream `tickets`: `key` is empty",
     "a_line_that_breaks_off": f"Line 3{NO_MESSAGE}",
     "a_line_that_is_no_message": f"Line 2{NO_MESSAGE}",
     "a_list_instead_of_a_message": f"Line 2{NO_MESSAGE}",
@@ -37,11 +37,11 @@ REFUSED = {
     "a_message_without_a_type": "A Singer message lacks `type`",
     "a_nul_byte": f"Line 2{NO_MESSAGE}",
     "a_program_that_prints_between": f"Line 2{NO_MESSAGE}",
-    "a_property_that_is_an_object_elsewhere": "`id` isn't as the stream's schema says (`type`; `validate_records: false`",
+    "a_property_that_is_an_object_elsewhere": "`id` isn't as the stream's schema says (`type`; `validate_",
     "a_record_before_its_schema": "was encountered before a corresponding schema",
     "a_record_message_without_a_record": "A RECORD message lacks `record`",
     "a_record_of_no_stream": "A RECORD message lacks `stream`",
-    "a_record_that_breaks_its_schema": "record id=2: `total` isn't as the stream's schema says (`type`; ",
+    "a_record_that_breaks_its_schema": "d4735e3a265e: `total` isn't as the stream's schema says (`type`; ",
     "a_record_that_is_a_list": "Line 2 of the input is a RECORD message whose `stream` isn't a text or whose `record`",
     "a_record_that_is_a_text": "Line 2 of the input is a RECORD message whose `stream` isn't a text or whose `record`",
     "a_record_that_is_null": "Line 2 of the input is a RECORD message whose `stream` isn't a text or whose `record`",
@@ -59,7 +59,7 @@ REFUSED = {
     "a_stream_that_is_a_number": "Expected `str`, got `int` - at `$.stream`",
     "a_stream_that_is_null": "Expected `str`, got `null` - at `$.stream`",
     "a_stream_without_a_name": "Expected `str` of length >= 1 - at `$.stream`",
-    "a_time_that_is_none": "record id=1: rule `tickets` of stream `tickets`: needs a time such as",
+    "a_time_that_is_none": "record id=sha256:6b86b273ff34: rule `tickets` of stream `tickets`: needs a time such as",
     "a_type_that_is_a_list": "Line 2 of the input is a message of a type that Singer doesn't have",
     "a_type_that_is_a_number": "Line 2 of the input is a message of a type that Singer doesn't have",
     "batch_files": "Stream `tickets` comes as BATCH files",
@@ -180,5 +180,5 @@ def test_a_record_of_ten_megabytes_is_taken_or_named(runs: Runs, posthog: PostHo
     rule = {"event": "Sale", "distinct_id": "concat(id)", "timestamp": "at", "key": ["id"]}
     runs.here(schema, message, mappings={"sales": [rule]})
     assert len(posthog.events()) == 1, "an event of the parts that it needs"
-    with pytest.raises(RunError, match="record id=1: its event `Sale` is larger than PostHog takes"):
+    with pytest.raises(RunError, match="record id=sha256:6b86b273ff34: its event `Sale` is larger than PostHog takes"):
         runs.here(schema, message, mappings={"sales": [{**rule, "properties": {"note": "note"}}]})

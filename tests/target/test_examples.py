@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
-from tap_shopify_orders.records.schema import CUSTOMERS, stream_schema
+from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 from target_posthog.mapping.catalogue import catalogue
 from target_posthog.mapping.document import load, shipped_names
+from target_posthog.mapping.meanings import Meanings
+from target_posthog.singer.target import TargetPostHog
 
 if TYPE_CHECKING:
     from conftest import Runs
@@ -18,21 +25,137 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parent / "examples"
 
 
-def records(stream: str, *rows: dict[str, Any], keys: tuple[str, ...] = ("id",)) -> list[dict[str, Any]]:
-    fields = {name for row in rows for name in row}
-    schema = {"type": "object", "properties": {name: {} for name in fields}}
-    return [
-        {"type": "SCHEMA", "stream": stream, "key_properties": list(keys), "schema": schema},
-        *({"type": "RECORD", "stream": stream, "record": row} for row in rows),
-    ]
+TIME = {"type": ["null", "string"], "format": "date-time"}
+TEXT = {"type": ["null", "string"]}
+NUMBER = {"type": ["null", "integer"]}
 
 
-def run(runs: Runs, posthog: PostHog, example: str, *messages: list[dict[str, Any]], **settings: bool) -> None:
-    """Run an example twice, and let PostHog merge what the second run has sent again."""
-    mapping = str(EXAMPLES / f"{example}.yaml") if (EXAMPLES / f"{example}.yaml").exists() else example
+def of(**fields: Any) -> dict[str, Any]:
+    return {"type": ["null", "object"], "properties": fields}
+
+
+# The fields that the examples read, of the kinds that tap-stripe 3.3, tap-zendesk 2.8 and meltanolabs-tap-github 1.30
+# declare (`--discover`); those of the taps for PostgreSQL are as they write them of a table (tests/outside/singer runs
+# both); those for HubSpot and Klaviyo are written by hand, after the services' documentation.
+DECLARED: dict[str, dict[str, dict[str, Any]]] = {
+    "stripe": {
+        "invoices": {
+            **dict.fromkeys(("id", "status", "customer", "customer_email", "currency", "subscription"), TEXT),
+            "billing_reason": TEXT,
+            "amount_paid": NUMBER,
+            "created": TIME,
+            "updated": TIME,
+            "lines": {"type": "array"},
+            "status_transitions": of(finalized_at=TIME, paid_at=TIME, voided_at=TIME),
+        },
+        "customers": {"id": TEXT, "email": TEXT, "name": TEXT, "created": TIME, "updated": TIME},
+    },
+    "zendesk": {
+        "tickets": {
+            "id": NUMBER,
+            "requester_id": NUMBER,
+            "subject": TEXT,
+            "status": TEXT,
+            "created_at": TIME,
+            "updated_at": TIME,
+            "via": of(channel=TEXT),
+        },
+        "ticket_metrics": {
+            "id": NUMBER,
+            "ticket_id": NUMBER,
+            "created_at": TIME,
+            "solved_at": TIME,
+            "updated_at": TIME,
+        },
+        "users": {"id": NUMBER, "email": TEXT, "name": TEXT, "created_at": TIME, "updated_at": TIME},
+    },
+    "postgres": {
+        "public-accounts": {
+            "id": {"type": ["integer"], "minimum": -(2**63), "maximum": 2**63 - 1},
+            "name": {"type": ["null", "string"], "maxLength": 40},
+            "plan": TEXT,
+            "seats": NUMBER,
+            "monthly_fee": {
+                "type": ["null", "number"],
+                "exclusiveMaximum": True,
+                "maximum": 100000000,
+                "multipleOf": 0.01,
+                "exclusiveMinimum": True,
+                "minimum": -100000000,
+            },
+            "owner_id": NUMBER,
+            "created_at": TIME,
+            "updated_at": TIME,
+            "_sdc_deleted_at": TIME,
+        },
+        "public-logins": {
+            "id": NUMBER,
+            "user_id": NUMBER,
+            "account_id": NUMBER,
+            "at": TIME,
+            "details": {"type": ["null", "object", "array"]},
+        },
+    },
+    "github": {
+        "issues": {
+            "id": NUMBER,
+            "number": NUMBER,
+            "org": TEXT,
+            "repo": TEXT,
+            "title": TEXT,
+            "created_at": TIME,
+            "pull_request": of(url=TEXT),
+            "user": of(login=TEXT, id=NUMBER),
+        },
+        "pull_requests": {
+            "id": NUMBER,
+            "number": NUMBER,
+            "org": TEXT,
+            "repo": TEXT,
+            "merged_at": TIME,
+            "user": of(login=TEXT, id=NUMBER),
+        },
+        "stargazers": {
+            "user_id": NUMBER,
+            "repo_id": NUMBER,
+            "org": TEXT,
+            "repo": TEXT,
+            "starred_at": TIME,
+            "user": of(login=TEXT, id=NUMBER),
+        },
+    },
+    "hubspot": {
+        "contacts": {"id": TEXT, "createdAt": TIME, "updatedAt": TIME, "properties": {"type": "object"}},
+        "deals": {"id": TEXT, "createdAt": TIME, "updatedAt": TIME, "properties": {"type": "object"}},
+    },
+    "klaviyo": {
+        "opened_email": {
+            "id": TEXT,
+            "datetime": TIME,
+            "event_properties": {"type": "object"},
+            "relationships": {"type": "object"},
+        },
+        "profiles": {"id": TEXT, "attributes": {"type": "object", "properties": {}}},
+    },
+}
+KEYS = {"stargazers": ["user_id", "repo_id"]}
+
+
+def run(runs: Runs, posthog: PostHog, example: str, rows: dict[str, list[dict[str, Any]]]) -> None:
+    """Run an example twice on records of its tap's streams, and let PostHog merge what the second run sent again."""
+    told: list[dict[str, Any]] = []
+    for stream, records in rows.items():
+        schema = {"type": "object", "properties": DECLARED[example][stream]}
+        keys = KEYS.get(stream, ["id"])
+        told.append({"type": "SCHEMA", "stream": stream, "key_properties": keys, "schema": schema})
+        told += [{"type": "RECORD", "stream": stream, "record": one} for one in records]
     for _ in range(2):
-        runs.here(*(one for stream in messages for one in stream), mapping=mapping, **settings)
+        runs.here(*told, mapping=str(EXAMPLES / f"{example}.yaml"))
     posthog.merge()
+
+
+def test_each_example_is_run() -> None:
+    assert {path.stem for path in EXAMPLES.iterdir()} == DECLARED.keys()
 
 
 def test_a_billing_taps_invoices_become_revenue_to_the_cent(runs: Runs, posthog: PostHog) -> None:
@@ -41,29 +164,26 @@ def test_a_billing_taps_invoices_become_revenue_to_the_cent(runs: Runs, posthog:
         "status": "paid",
         "customer": "cus_1",
         "customer_email": "Jane@Example.com",
-        "status_transitions": {"paid_at": 1793534400},
+        "status_transitions": {"paid_at": "2026-11-01T12:00:00.000000Z"},
         "amount_paid": 1999,
         "currency": "usd",
-        "lines": {"data": [{"plan": {"nickname": "Pro"}}]},
         "billing_reason": "subscription_cycle",
     }
-    yen = {**paid, "id": "in_2", "customer_email": None, "amount_paid": 1999, "currency": "jpy"}
-    draft = {**paid, "id": "in_3", "status": "draft"}
-    customers = records(
-        "customers", {"id": "cus_1", "email": "jane@example.com", "name": "Jane", "created": 1790000000}
-    )
-    run(runs, posthog, "billing", customers, records("invoices", paid, yen, draft))
+    yen = {**paid, "id": "in_2", "customer_email": None, "currency": "jpy"}
+    draft = {**paid, "id": "in_3", "status": "draft", "status_transitions": None}
+    times = {"created": "2026-09-21T00:00:00.000000Z", "updated": "2026-10-01T00:00:00.000000Z"}
+    jane = {"id": "cus_1", "email": "jane@example.com", "name": "Jane", **times}
+    run(runs, posthog, "stripe", {"customers": [jane], "invoices": [paid, yen, draft]})
     invoices = [one for one in posthog.events() if one["event"] == "Invoice Paid"]
     assert sorted((one["properties"]["revenue"], one["properties"]["currency"]) for one in invoices) == [
         (19.99, "USD"),
         (1999, "JPY"),
     ]
     assert {one["timestamp"] for one in invoices} == {"2026-11-01T12:00:00Z"}
-    (person,) = posthog.persons()
-    assert set(person["distinct_ids"]) == {"jane@example.com", "cus_1"}
+    assert {"jane@example.com", "cus_1"} in [set(one["distinct_ids"]) for one in posthog.persons()]
 
 
-def test_a_support_taps_tickets_are_events_of_the_person_who_asked(runs: Runs, posthog: PostHog) -> None:
+def test_a_support_taps_tickets_are_counted_once_however_they_change(runs: Runs, posthog: PostHog) -> None:
     ticket = {
         "id": 5,
         "requester_id": 9,
@@ -72,19 +192,14 @@ def test_a_support_taps_tickets_are_events_of_the_person_who_asked(runs: Runs, p
         "status": "solved",
         "subject": "Where is it?",
         "via": {"channel": "email"},
-        "tags": [],
-        "satisfaction_rating": {"score": "good"},
     }
-    user = {
-        "id": 9,
-        "email": "Jane@example.com",
-        "name": "Jane",
-        "created_at": "2026-01-01T00:00:00Z",
-        "updated_at": "2026-11-01T09:00:00Z",
-    }
-    run(runs, posthog, "support", records("tickets", ticket), records("users", user))
+    metrics = {"id": 1, "ticket_id": 5, "created_at": "2026-11-01T10:00:00Z", "solved_at": "2026-11-01T13:30:00Z"}
+    user = {"id": 9, "email": "Jane@example.com", "name": "Jane", "created_at": "2026-01-01T00:00:00Z"}
+    user["updated_at"] = "2026-11-01T09:00:00Z"
+    closed = {**ticket, "updated_at": "2026-11-08T00:00:00Z", "status": "closed"}
+    run(runs, posthog, "zendesk", {"tickets": [ticket, closed], "ticket_metrics": [metrics], "users": [user]})
     events = {one["event"]: one for one in posthog.events()}
-    assert set(events) == {"Ticket Opened", "Ticket Solved", "$identify"}
+    assert posthog.totals()["events"] == {"Ticket Opened": 1, "Ticket Solved": 1, "$identify": 1}
     assert events["Ticket Solved"]["properties"]["hours_to_solve"] == 3.5
     (person,) = posthog.persons()
     assert set(person["distinct_ids"]) == {"jane@example.com", "zendesk:9"}
@@ -96,21 +211,15 @@ def test_a_databases_tables_become_groups_events_and_deletions(runs: Runs, posth
         "name": "Acme",
         "plan": "paid",
         "seats": 5,
-        "monthly_fee": "49.50",
+        "monthly_fee": 49.50,
         "owner_id": 11,
-        "created_at": "2026-11-01T00:00:00Z",
+        "created_at": "2026-11-01T00:00:00+00:00",
+        "updated_at": "2026-11-20T00:00:00+00:00",
         "_sdc_deleted_at": None,
     }
-    login = {
-        "id": 1,
-        "user_id": 11,
-        "account_id": 3,
-        "at": "2026-11-02T00:00:00Z",
-        "details": {"device": "phone"},
-        "plan": "paid",
-    }
+    login = {"id": 1, "user_id": 11, "account_id": 3, "at": "2026-11-02T00:00:00+00:00", "details": {"device": "phone"}}
     gone = {"id": 4, "_sdc_deleted_at": "2026-11-03T00:00:00Z"}
-    run(runs, posthog, "database", records("public-accounts", account, gone), records("public-logins", login))
+    run(runs, posthog, "postgres", {"public-accounts": [account, gone], "public-logins": [login]})
     assert posthog.totals()["events"] == {
         "$groupidentify": 1,
         "Account Created": 1,
@@ -123,6 +232,90 @@ def test_a_databases_tables_become_groups_events_and_deletions(runs: Runs, posth
         "3",
         {"name": "Acme", "plan": "paid", "seats": 5, "monthly_fee": 49.5},
     )
+
+
+def test_a_code_hosts_people_open_merge_and_star(runs: Runs, posthog: PostHog) -> None:
+    place = {"org": "acme", "repo": "shop", "user": {"login": "jane", "id": 1}}
+    issue = {"id": 1, "number": 7, "title": "It breaks", "created_at": "2026-11-01T00:00:00Z", **place}
+    pull = {**issue, "id": 2, "pull_request": {"url": "https://example.com/8"}}
+    merged = {"id": 3, "number": 8, "merged_at": "2026-11-02T00:00:00Z", **place}
+    star = {"user_id": 1, "repo_id": 9, "starred_at": "2026-11-03T00:00:00Z", **place}
+    open_ = {**merged, "id": 4, "merged_at": None}
+    run(runs, posthog, "github", {"issues": [issue, pull], "pull_requests": [merged, open_], "stargazers": [star]})
+    found = {one["event"]: one for one in posthog.events()}
+    assert posthog.totals()["events"] == {"Issue Opened": 1, "Pull Request Merged": 1, "Repository Starred": 1}
+    assert {(one["distinct_id"], one["properties"]["repository"]) for one in found.values()} == {
+        ("github:jane", "acme/shop")
+    }
+
+
+def test_a_customer_taps_deals_are_won_at_their_time_in_milliseconds(runs: Runs, posthog: PostHog) -> None:
+    times = {"createdAt": "2026-10-01T00:00:00.000Z", "updatedAt": "2026-11-05T00:00:00.000Z"}
+    jane = {"id": "51", "properties": {"email": "Jane@example.com", "firstname": "Jane", "lastname": None}, **times}
+    won = {"dealname": "Big", "amount": "1200.50", "deal_currency_code": "EUR", "hs_closed_won_date": "1793534400000"}
+    deals = [{"id": "7", "properties": won, **times}, {"id": "8", "properties": {"dealname": "Open"}, **times}]
+    run(runs, posthog, "hubspot", {"contacts": [jane], "deals": deals})
+    assert posthog.totals()["events"] == {"$identify": 1, "Deal Created": 2, "Deal Won": 1}
+    (found,) = [one for one in posthog.events() if one["event"] == "Deal Won"]
+    assert (found["timestamp"], found["properties"]["revenue"]) == ("2026-11-01T12:00:00Z", 1200.5)
+    (person,) = posthog.persons()
+    assert person["properties"]["name"] == "Jane"
+
+
+def test_a_mail_taps_opens_are_events_of_the_address(runs: Runs, posthog: PostHog) -> None:
+    opened = {
+        "id": "e1",
+        "datetime": "2026-11-01T12:00:00+00:00",
+        "relationships": {"profile": {"data": {"id": "P1"}}},
+        "event_properties": {"Recipient Email Address": "Jane@example.com", "Subject": "Hello", "Campaign Name": "May"},
+    }
+    profile = {"id": "P1", "attributes": {"email": "jane@example.com", "updated": "2026-11-02T00:00:00+00:00"}}
+    run(runs, posthog, "klaviyo", {"opened_email": [opened], "profiles": [profile]})
+    (found,) = [one for one in posthog.events() if one["event"] == "Email Opened"]
+    assert (found["distinct_id"], found["properties"]["campaign"]) == ("jane@example.com", "May")
+    (person,) = posthog.persons()
+    assert set(person["distinct_ids"]) == {"jane@example.com", "P1"}
+
+
+def blocks(language: str) -> list[str]:
+    """Return the blocks of docs/mapping.md in a language."""
+    text = (Path(__file__).parents[2] / "docs/mapping.md").read_text("utf-8")
+    return [found[1] for found in re.finditer(rf"```{language}\n(.*?)```", text, re.DOTALL)]
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=lambda block: block.splitlines()[0][:40])
+def test_each_block_of_the_page_is_a_mapping_that_can_be_used(block: str, tmp_path: Path) -> None:
+    said = yaml.safe_load(block)
+    settings: dict[str, Any] = {"mapping": "ecommerce", "identity": "email", "unmapped": "event", "groups": False}
+    if "streams" in said:
+        (tmp_path / "mapping.yaml").write_text(block)
+        Meanings({**settings, "mapping": str(tmp_path / "mapping.yaml")})
+    else:
+        ((plugin,),) = said["plugins"].values()
+        meanings = Meanings({**settings, "mappings": plugin["config"]["mappings"]})
+        for stream, schema in (("orders", stream_schema(ORDERS)), ("customers", stream_schema(CUSTOMERS))):
+            assert meanings.of(stream, schema, ["shop", "id"]) is not None
+
+
+def test_the_tutorial_leads_to_an_event(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
+    (streams,) = [one for one in blocks("json") if "SCHEMA" in one]
+    draft, corrected = blocks("yaml")[:2]
+    (tmp_path / "streams.singer").write_text(streams)
+    done = subprocess.run(
+        [sys.executable, "-m", "target_posthog", "init", "streams.singer", "--out", "mapping.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() in blocks("console")[0]
+    assert (tmp_path / "mapping.yaml").read_text() == draft
+    for mapping, name in ((draft, "tickets"), (corrected, "Ticket Opened")):
+        (tmp_path / "mapping.yaml").write_text(mapping)
+        target = TargetPostHog(config={**runs.settings, "mapping": str(tmp_path / "mapping.yaml")})
+        target.listen(io.StringIO(streams))
+        found = next(one for one in posthog.events() if one["event"] == name)
+        assert (found["distinct_id"], found["timestamp"]) == ("jane@example.com", "2026-11-01T10:00:00Z")
 
 
 def test_the_store_can_be_a_group(runs: Runs, posthog: PostHog) -> None:

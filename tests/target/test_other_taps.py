@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_sdk.exceptions import InvalidInputLine, InvalidJSONSchema
 
+from target_posthog.errors import RunError
+from target_posthog.singer.record_check import RecordCheck
 from target_posthog.singer.target import TargetPostHog
 
 if TYPE_CHECKING:
@@ -71,3 +74,165 @@ def test_a_groups_key_is_one_whether_it_comes_as_a_whole_number_or_as_a_float(ru
     assert [(group["type"], group["key"]) for group in posthog.groups()] == [("account", "8")]
     (visit,) = [one for one in posthog.events() if one["event"] == "Ticket Opened"]
     assert visit["properties"]["$groups"] == {"account": "8"}
+
+
+SCHEMA = {
+    "type": "SCHEMA",
+    "stream": "tickets",
+    "key_properties": ["id"],
+    "schema": {"properties": {"id": {}, "at": {"format": "date-time"}, "who": {}}},
+}
+RULE = {"event": "Ticket", "distinct_id": ["who", "concat('t:', id)"], "timestamp": "at", "key": ["id"]}
+
+
+def record(**fields: JSON) -> dict[str, JSON]:
+    return {"type": "RECORD", "stream": "tickets", "record": {"id": 1, "at": AT, **fields}}
+
+
+def only(posthog: PostHog) -> dict[str, Any]:
+    (event,) = posthog.events()
+    return event
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule", "right"),
+    [
+        ({"id": 5.0}, {}, {"distinct_id": "t:5"}),
+        ({"who": 5.0}, {}, {"distinct_id": "5"}),
+        ({"who": 5.5}, {}, {"distinct_id": "t:1"}),
+        ({"at": "2026-11-01 10:00:00 UTC"}, {}, {"timestamp": "2026-11-01T10:00:00Z"}),
+        ({"at": "2026-11-01 10:00:00 +02:00"}, {}, {"timestamp": "2026-11-01T08:00:00Z"}),
+        ({"at": "11/01/2026"}, {"timestamp": "from_format(at, '%m/%d/%Y')"}, {"timestamp": "2026-11-01T00:00:00Z"}),
+        ({"at": 1793534400}, {"timestamp": "from_unix(at)"}, {"timestamp": "2026-11-01T12:00:00Z"}),
+        ({"at": 1793534400000}, {"timestamp": "from_unix(at)"}, {"timestamp": "2026-11-01T12:00:00Z"}),
+        ({"at": 1793534400000000}, {"timestamp": "from_unix(at)"}, {"timestamp": "2026-11-01T12:00:00Z"}),
+        ({"at": "1793534400"}, {"timestamp": "from_unix(at)"}, {"timestamp": "2026-11-01T12:00:00Z"}),
+    ],
+)
+def test_values_are_taken_as_they_come(
+    runs: Runs, posthog: PostHog, fields: dict[str, JSON], rule: dict[str, JSON], right: dict[str, JSON]
+) -> None:
+    runs.here(SCHEMA, record(**fields), mappings={"tickets": [{**RULE, **rule}]})
+    assert {name: part(only(posthog), name) for name in right} == right
+
+
+@pytest.mark.parametrize(
+    ("key", "right"), [(" 8 ", {"account": "8"}), ("", None), (None, None), (8.0, {"account": "8"})]
+)
+def test_a_groups_key_is_without_blanks_and_an_empty_one_is_none(
+    runs: Runs, posthog: PostHog, key: JSON, right: JSON
+) -> None:
+    runs.here(SCHEMA, record(who=key), mappings={"tickets": [{**RULE, "groups": {"account": "who"}}]})
+    assert only(posthog)["properties"].get("$groups") == right
+
+
+def test_a_groups_key_that_is_an_object_is_an_error(runs: Runs) -> None:
+    with pytest.raises(RunError, match="a group's key needs a text or a whole number"):
+        runs.here(SCHEMA, record(who={"a": 1}), mappings={"tickets": [{**RULE, "groups": {"account": "who"}}]})
+
+
+@pytest.mark.parametrize("schema", [{"type": "text"}, {"maxLength": "40"}])
+def test_a_schema_of_no_draft_is_named_with_field_and_remedy(runs: Runs, posthog: PostHog, schema: JSON) -> None:
+    wrong = {**SCHEMA, "schema": {"properties": {"id": {}, "at": {}, "who": schema}}}
+    with pytest.raises(InvalidJSONSchema, match=r"stream `tickets` .* of any draft: `\w+` of `who`; `validate_records"):
+        runs.here(wrong, mappings={"tickets": [RULE]})
+    runs.here(wrong, record(), mappings={"tickets": [RULE]}, validate_records=False)
+    assert only(posthog)["event"] == "Ticket"
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "is_right"),
+    [
+        ({"exclusiveMinimum": True, "minimum": 3}, 3, False),  # draft 4
+        ({"exclusiveMinimum": 3}, 3, False),  # draft 6 and newer
+        ({"items": [{"type": "integer"}, {"type": "string"}]}, [1, "a"], True),  # tuples, until 2019-09
+        ({"items": [{"type": "integer"}]}, ["a"], False),
+        ({"prefixItems": [{"type": "integer"}]}, ["a"], False),  # and since
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "a", False),
+        ({"pattern": r"(?P<year>\d{4})\Z"}, "x", True),  # Python's, which can't be checked
+        ({"$ref": "https://example.com/who.json"}, "x", True),
+        ({"$ref": "#/$defs/who"}, "x", True),
+        ({"required": True, "type": "string"}, "x", True),  # draft 3
+        (True, {"any": 1}, True),
+    ],
+)
+def test_each_schema_is_checked_by_its_own_draft(schema: JSON, value: JSON, is_right: bool) -> None:  # noqa: FBT001
+    check = RecordCheck("tickets", {"properties": {"who": schema}})
+    assert (check.problem({"who": value}) is None) is is_right
+
+
+@pytest.mark.parametrize("mappings", [{"tickets": []}, {}])
+def test_a_stream_that_is_ignored_is_neither_checked_nor_judged(
+    runs: Runs, posthog: PostHog, mappings: JSON, tmp_path: Path
+) -> None:
+    wrong = {**SCHEMA, "schema": {"properties": {"id": {"type": "text"}}}}
+    summary = tmp_path / "summary.json"
+    runs.here(
+        wrong,
+        {"type": "RECORD", "stream": "tickets", "record": {"no": "key"}},
+        mappings=mappings,
+        unmapped="ignore",
+        summary_path=str(summary),
+    )
+    assert posthog.events() == []
+    assert json.loads(summary.read_text())["ignored"] == {"tickets": 1}
+
+
+def test_a_line_that_is_no_message_is_a_dead_letter_where_there_is_a_file_for_them(
+    runs: Runs, posthog: PostHog, tmp_path: Path
+) -> None:
+    lines = [json.dumps(SCHEMA), "INFO reading page 1 of jane@example.com", json.dumps(record())]
+    path, summary = tmp_path / "dead.singer", tmp_path / "summary.json"
+    settings = {**runs.settings, "mappings": {"tickets": [RULE]}, "summary_path": str(summary)}
+    with pytest.raises(InvalidInputLine, match=r"^Line 2 of the input is no Singer .* set `dead_letter_path` to go"):
+        TargetPostHog(config=settings).listen(lines)  # type: ignore[arg-type]  # any lines will do
+    TargetPostHog(config={**settings, "dead_letter_path": str(path)}).listen(lines)  # type: ignore[arg-type]  # the same
+    assert only(posthog)["event"] == "Ticket"
+    (kept,) = [json.loads(line) for line in path.read_text().splitlines()]
+    assert (kept["type"], kept["line"]) == ("LINE", lines[1])
+    assert json.loads(summary.read_text())["unreadable_lines"] == 1
+
+
+def test_a_stream_of_which_nothing_becomes_an_event_is_a_warning_with_the_reasons(
+    runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = [{**RULE, "when": "who == 'x'"}, {**RULE, "name": "each", "for_each": "who"}]
+    runs.here(SCHEMA, record(), record(id=2), mappings={"tickets": rules})
+    assert (
+        "Stream `tickets`: none of its 2 records became an event (rule `Ticket`: its `when` isn't true (2); "
+        "rule `each`: its list is empty (2))"
+    ) in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("maps", "right"),
+    [
+        ({}, {"Ticket": 1, "Visit": 1}),
+        ({"tickets": {"who": "'w'"}}, {"Ticket": 1, "Visit": 1}),
+        ({"tickets": {"__filter__": "id > 1"}}, {"Visit": 1}),
+        ({"tickets": None}, {"Visit": 1}),
+        ({"visits": {"__else__": None, "id": "id", "at": "at"}}, {"Ticket": 1, "Visit": 1}),
+        ({"tickets": {}, "__else__": None}, {"Ticket": 1}),
+        ({"tickets": {"__alias__": "visits"}}, {"Visit": 2}),
+    ],
+)
+def test_stream_maps_come_before_the_rules(runs: Runs, posthog: PostHog, maps: JSON, right: JSON) -> None:
+    visits = {**SCHEMA, "stream": "visits"}
+    visit = {**record(id=9), "stream": "visits"}
+    rules = {"tickets": [RULE], "visits": [{**RULE, "event": "Visit"}]}
+    runs.here(SCHEMA, record(), visits, visit, mappings=rules, stream_maps=maps)
+    assert posthog.totals()["events"] == right
+
+
+def test_an_error_says_whose_rule_it_is_and_how_to_be_rid_of_it(runs: Runs) -> None:
+    orders = {"type": "SCHEMA", "stream": "orders", "key_properties": ["shop", "id"]}
+    orders["schema"] = {"properties": {name: {} for name in ("shop", "id", "processed_at", "email", "subtotal_price")}}
+    wrong = {"shop": "s", "id": 1, "processed_at": "soon", "email": "jane@example.com"}
+    with pytest.raises(RunError) as shipped:
+        runs.here(orders, {"type": "RECORD", "stream": "orders", "record": wrong})
+    assert "shipped rule `Order Completed` of stream `orders`" in str(shipped.value)
+    assert '`mappings: {"orders": [{"extends": "Order Completed", "disabled": true}]}` does without' in str(
+        shipped.value
+    )
+    with pytest.raises(RunError, match="your rule `Ticket` of stream `tickets`"):
+        runs.here(SCHEMA, record(at="soon"), mappings={"tickets": [RULE]})

@@ -18,11 +18,12 @@ from target_posthog.delivery.sending import Pace
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import BusyError, RunError
 from target_posthog.posthog.client import Client
+from target_posthog.receipts.sifter import Candidate
 from target_posthog.settings import historical_per_second
 from tests.waiting import LONGEST_WAIT_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sandbox.posthog import PostHog
     from target_posthog.mapping.event import Event
@@ -50,6 +51,10 @@ class Refusals(list[tuple[object, str]]):
         self.append((origin, reason))
 
 
+def add(delivery: Queue, events: Iterable[Event], source: object) -> None:
+    delivery.add(Candidate(one, "Order Completed", None, source) for one in events)
+
+
 def delivery_of(posthog: PostHog, **options: JSON) -> tuple[Queue, Summary, Refusals]:
     summary, refusals = Summary(), Refusals()
     return Queue(Client("phc_sandbox", posthog.url), summary, refusals, **options), summary, refusals
@@ -58,7 +63,7 @@ def delivery_of(posthog: PostHog, **options: JSON) -> tuple[Queue, Summary, Refu
 def test_nothing_is_sent_before_the_flush_and_everything_is_taken_after_it(posthog: PostHog) -> None:
     delivery, summary, _ = delivery_of(posthog, senders=3)
     for number in range(1_200):
-        delivery.add([event(number, who=f"jane{number % 50}")], None)
+        add(delivery, [event(number, who=f"jane{number % 50}")], None)
     assert posthog.controls.requests == []
     delivery.flush()
     assert sorted(one["properties"]["number"] for one in posthog.events()) == list(range(1_200))
@@ -70,10 +75,10 @@ def test_nothing_is_sent_before_the_flush_and_everything_is_taken_after_it(posth
 def test_one_part_is_under_way_while_the_next_one_is_taken(posthog: PostHog) -> None:
     delivery, summary, _ = delivery_of(posthog)
     posthog.controls.reply_next(Reply(delay_seconds=0.5))
-    delivery.add([event(1)], None)
+    add(delivery, [event(1)], None)
     delivery.dispatch()
     assert summary.accepted.total() == 0
-    delivery.add([event(2)], None)
+    add(delivery, [event(2)], None)
     delivery.dispatch()
     assert summary.accepted.total() == 1
     delivery.settle()
@@ -84,9 +89,9 @@ def test_one_part_is_under_way_while_the_next_one_is_taken(posthog: PostHog) -> 
 def test_what_became_of_one_part_is_said_before_the_next_one_leaves(posthog: PostHog) -> None:
     delivery, _, _ = delivery_of(posthog)
     posthog.controls.reply_next(Reply(status=402))
-    delivery.add([event(1)], None)
+    add(delivery, [event(1)], None)
     delivery.dispatch()
-    delivery.add([event(2)], None)
+    add(delivery, [event(2)], None)
     with pytest.raises(RunError, match="billing limit"):
         delivery.dispatch()
     assert len(posthog.controls.requests) == 1
@@ -94,20 +99,22 @@ def test_what_became_of_one_part_is_said_before_the_next_one_leaves(posthog: Pos
 
 def test_it_is_full_after_so_many_events_or_bytes(posthog: PostHog) -> None:
     delivery, _, _ = delivery_of(posthog)
-    delivery.add([event(number) for number in range(MOST_EVENTS_WAITING - 1)], None)
+    add(delivery, [event(number) for number in range(MOST_EVENTS_WAITING - 1)], None)
     assert not delivery.is_full
-    delivery.add([event(MOST_EVENTS_WAITING)], None)
+    add(delivery, [event(MOST_EVENTS_WAITING)], None)
     assert delivery.is_full
     delivery, _, _ = delivery_of(posthog)
-    delivery.add([event(number, note="x" * 800_000) for number in range(22)], None)
+    add(delivery, [event(number, note="x" * 80_000) for number in range(220)], None)
     assert delivery.is_full
 
 
 def test_historical_events_travel_apart_and_oldest_first(posthog: PostHog) -> None:
     delivery, _, _ = delivery_of(posthog, senders=1)
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    delivery.add(
-        [event(1, now), event(2, "2020-03-01T00:00:00Z"), event(3, "2020-01-01T00:00:00Z"), event(4, now)], None
+    add(
+        delivery,
+        [event(1, now), event(2, "2020-03-01T00:00:00Z"), event(3, "2020-01-01T00:00:00Z"), event(4, now)],
+        None,
     )
     delivery.flush()
     assert [(one["properties"]["number"], one["historical"]) for one in posthog.events()] == [
@@ -122,8 +129,8 @@ def test_person_properties_arrive_in_record_order_with_parallel_senders_and_retr
     delivery, _, _ = delivery_of(posthog, senders=4)
     for number in range(60):
         who = f"jane{number % 3}"
-        delivery.add([event(number, f"20{20 + number % 5}-01-01T00:00:00Z", who, **{"$set": {"last": number}})], None)
-        delivery.add([event(100 + number, who=who)], None)
+        add(delivery, [event(number, f"20{20 + number % 5}-01-01T00:00:00Z", who, **{"$set": {"last": number}})], None)
+        add(delivery, [event(100 + number, who=who)], None)
     posthog.controls.reply_next(Reply(status=503), Reply(cut=True), Reply(status=429), Reply(cut=True))
     delivery.flush()
     last = {one["distinct_ids"][0]: one["properties"]["last"] for one in posthog.persons()}
@@ -135,7 +142,7 @@ def test_a_refused_event_comes_back_with_its_origin_and_the_rest_is_counted(post
     bad = event(2)
     posthog.verdicts = {bad["uuid"]: ["drop:event_too_big"]}
     for number in (1, 2, 3):
-        delivery.add([event(number)], f"record {number}")
+        add(delivery, [event(number)], f"record {number}")
     delivery.flush()
     assert refusals == [("record 2", "PostHog refuses its event `Order Completed` (event_too_big)")]
     assert (summary.accepted["Order Completed"], summary.refused["Order Completed"]) == (2, 1)
@@ -143,7 +150,7 @@ def test_a_refused_event_comes_back_with_its_origin_and_the_rest_is_counted(post
 
 def test_a_posthog_that_refuses_every_event_ends_the_run_though_there_are_dead_letters(posthog: PostHog) -> None:
     delivery, _, refusals = delivery_of(posthog, senders=1)
-    delivery.add([event(number) for number in range(10)], "a record")
+    add(delivery, [event(number) for number in range(10)], "a record")
     posthog.verdicts = {"Order Completed": ["drop:event_restriction_drop"] * 10}
     with pytest.raises(RunError, match="refuses each of 10 events \\(event_restriction_drop\\)"):
         delivery.flush()
@@ -152,16 +159,16 @@ def test_a_posthog_that_refuses_every_event_ends_the_run_though_there_are_dead_l
 
 def test_an_event_too_large_is_refused_before_it_is_sent(posthog: PostHog) -> None:
     delivery, summary, refusals = delivery_of(posthog)
-    delivery.add([event(1, note="x" * 1_000_000)], "the record")
-    assert refusals == [("the record", "its event `Order Completed` is larger than PostHog takes")]
+    add(delivery, [event(1, note="x" * 1_000_000)], "the record")
     delivery.flush()
+    assert refusals == [("the record", "its event `Order Completed` is larger than PostHog takes")]
     assert posthog.controls.requests == []
     assert summary.refused["Order Completed"] == 1
 
 
 def test_repeated_events_are_sent_once_and_counted(posthog: PostHog) -> None:
     delivery, summary, _ = delivery_of(posthog)
-    delivery.add([event(1, total=1), event(1, total=2)], None)
+    add(delivery, [event(1, total=1), event(1, total=2)], None)
     delivery.flush()
     (found,) = posthog.events()
     assert found["properties"]["total"] == 2
@@ -170,7 +177,7 @@ def test_repeated_events_are_sent_once_and_counted(posthog: PostHog) -> None:
 
 def test_a_lane_that_fails_ends_the_flush_after_what_the_others_delivered_is_counted(posthog: PostHog) -> None:
     delivery, summary, _ = delivery_of(posthog, senders=4)
-    delivery.add([event(number, who=f"jane{number}") for number in range(40)], None)
+    add(delivery, [event(number, who=f"jane{number}") for number in range(40)], None)
     posthog.controls.reply_next(Reply(status=402))
     with pytest.raises(RunError, match="billing limit"):
         delivery.flush()
@@ -179,7 +186,7 @@ def test_a_lane_that_fails_ends_the_flush_after_what_the_others_delivered_is_cou
 
 def test_a_posthog_that_stays_busy_ends_the_flush(posthog: PostHog) -> None:
     delivery, summary, _ = delivery_of(posthog, senders=1)
-    delivery.add([event(1)], None)
+    add(delivery, [event(1)], None)
     posthog.controls.reply_next(*[Reply(status=503)] * 20)
     with pytest.raises(BusyError, match="has taken no events"):
         delivery.flush()
@@ -188,9 +195,9 @@ def test_a_posthog_that_stays_busy_ends_the_flush(posthog: PostHog) -> None:
 
 def test_the_brake_stops_before_more_events_than_allowed_are_sent(posthog: PostHog) -> None:
     delivery, _, _ = delivery_of(posthog, max_events=3)
-    delivery.add([event(1), event(2)], None)
+    add(delivery, [event(1), event(2)], None)
     delivery.flush()
-    delivery.add([event(3), event(4)], None)
+    add(delivery, [event(3), event(4)], None)
     with pytest.raises(
         RunError, match="`max_events`: this run would send more than 3 events to PostHog; it has stopped after 2"
     ):
@@ -222,7 +229,7 @@ def test_without_a_limit_nothing_waits(unlimited: float | None) -> None:
 def test_live_events_do_not_wait_for_the_pace_of_a_back_fill(posthog: PostHog) -> None:
     delivery, _, _ = delivery_of(posthog, historical_per_second=0.0001)
     for number in range(3):
-        delivery.add([event(number, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))], None)
+        add(delivery, [event(number, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))], None)
         delivery.flush()
     assert len(posthog.events()) == 3
 
@@ -235,7 +242,7 @@ def test_a_refusal_that_ends_the_run_hides_nothing_that_was_delivered_beside_it(
     delivery = Queue(Client("phc_sandbox", posthog.url), summary, stop, senders=4)
     events = [event(number, who=f"jane{number}") for number in range(40)]
     posthog.verdicts = {one["uuid"]: ["drop:event_too_big"] for one in events[::8]}
-    delivery.add(events, None)
+    add(delivery, events, None)
     with pytest.raises(RunError, match="event_too_big"):
         delivery.flush()
     assert summary.accepted.total() == len(posthog.events()) == 35
@@ -250,7 +257,7 @@ def test_senders_that_find_no_v1_at_the_same_time_all_fall_back(posthog: PostHog
 
     posthog.app.before_request(meet)
     delivery, summary, refusals = delivery_of(posthog, senders=4)
-    delivery.add([event(number, who=f"jane{number}") for number in range(100)], None)
+    add(delivery, [event(number, who=f"jane{number}") for number in range(100)], None)
     delivery.flush()
     assert (summary.accepted.total(), refusals) == (100, [])
     assert sorted(one.path for one in posthog.controls.requests) == [*["/batch/"] * 4, *["/i/v1/analytics/events"] * 4]
@@ -259,7 +266,7 @@ def test_senders_that_find_no_v1_at_the_same_time_all_fall_back(posthog: PostHog
 def test_many_senders_keep_their_connections(posthog: PostHog, caplog: pytest.LogCaptureFixture) -> None:
     delivery, summary, _ = delivery_of(posthog, senders=24)
     for number in range(600):
-        delivery.add([event(number, who=f"jane{number}")], None)
+        add(delivery, [event(number, who=f"jane{number}")], None)
     delivery.flush()
     assert summary.accepted.total() == 600
     assert "pool" not in caplog.text
@@ -273,7 +280,7 @@ def test_progress_is_said_in_a_line_with_the_speed_and_not_too_often(
         caplog.clear()
         delivery, _, _ = delivery_of(posthog, seconds_between_progress=seconds)
         for number in range(2):
-            delivery.add([event(number)], None)
+            add(delivery, [event(number)], None)
             delivery.flush()
         lines = [
             line

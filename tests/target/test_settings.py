@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.errors import RunError
-from target_posthog.settings import check_config_file
+from target_posthog.settings import config_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ WRONG = {
 def test_what_is_no_object_gets_a_sentence_that_repeats_nothing(tmp_path: Path, content: bytes, why: str) -> None:
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(RunError) as raised:
-        check_config_file(str(tmp_path / "x.json"))
+        config_of(str(tmp_path / "x.json"))
     assert "x.json` isn't a JSON object: " in str(raised.value)
     assert why in str(raised.value)
     assert "jane" not in str(raised.value)

@@ -17,6 +17,7 @@ from singer_sdk.exceptions import (
 )
 
 from sandbox.controls import Reply
+from tap_shopify_orders.records.schema import SALES_BY_DAY
 from target_posthog.delivery.queue import MOST_EVENTS_WAITING
 from target_posthog.errors import RuleError, RunError
 from target_posthog.singer.target import TargetPostHog
@@ -40,6 +41,8 @@ SCHEMA = {
         "properties": {"id": {"type": "integer"}, "email": {}, "created_at": TIME, "total": {}},
     },
 }
+
+SECOND, SEVENTH = "sha256:d4735e3a265e", "sha256:7902699be42c"  # of the keys 2 and 7, as a log names them
 
 
 def sale(number: int, **more: JSON) -> dict[str, Any]:
@@ -157,7 +160,7 @@ def test_an_event_too_far_in_the_future_is_refused_because_posthog_would_move_it
     with pytest.raises(RunError) as raised:
         runs.here(*messages, mappings={"sales": [SALE]})
     assert str(raised.value).startswith(
-        "Stream `sales`, record id=2: its event `Sale` is more than 23 hours in the future, a time that PostHog doesn't"
+        f"Stream `sales`, record id={SECOND}: its event `Sale` is more than 23 hours in the future, a time that"
     )
     assert posthog.events() == []
     dead = tmp_path / "dead.jsonl"
@@ -194,7 +197,11 @@ def test_activate_version_is_passed_over(runs: Runs, posthog: PostHog, capsys: p
         ("a_message_of_an_unknown_type", InvalidInputLine, "Line 2 of the input is a message of a type"),
         ("a_record_before_its_schema", RecordsWithoutSchemaException, "was encountered before a corresponding schema"),
         ("a_record_without_its_key", MissingKeyPropertiesError, "Record is missing one or more key_properties"),
-        ("a_record_that_breaks_its_schema", RunError, "record id=2: `total` isn't as the stream's schema says"),
+        (
+            "a_record_that_breaks_its_schema",
+            RunError,
+            f"record id={SECOND}: `total` isn't as the stream's schema says",
+        ),
         ("a_schema_that_is_none", InvalidJSONSchema, "The schema of stream `tickets` is no valid JSON schema"),
     ],
 )
@@ -245,7 +252,7 @@ def test_an_event_that_posthog_refuses_for_good_ends_the_run_with_its_record(
     with pytest.raises(RunError) as raised:
         runs.here(SCHEMA, sale(1), sale(2), state(1), mappings={"sales": [SALE]}, senders=1)
     assert str(raised.value) == (
-        "Stream `sales`, record id=2: PostHog refuses its event `Sale` (event_too_big); correct it, or set "
+        f"Stream `sales`, record id={SECOND}: PostHog refuses its event `Sale` (event_too_big); correct it, or set "
         "`dead_letter_path` to go on without such records"
     )
     assert capsys.readouterr().out == ""
@@ -270,7 +277,7 @@ def test_a_record_that_no_rule_can_read_is_named_by_its_key(runs: Runs) -> None:
     with pytest.raises(RunError) as raised:
         runs.here(SCHEMA, sale(7, total="jane@example.com"), mappings={"sales": [rule]})
     assert str(raised.value).startswith(
-        "Stream `sales`, record id=7: your rule `Sale` of stream `sales`: `number(total)`: number() needs a number; correct"
+        f"Stream `sales`, record id={SEVENTH}: your rule `Sale` of stream `sales`: `number(total)`: number() needs a"
     )
 
 
@@ -383,10 +390,19 @@ def test_the_summary_says_what_the_run_did(
         "records": {"sales": 4},
         "left_out": [{"stream": "sales", "reason": "gifts", "records": 1}],
         "ignored": {},
-        "lacking": {},
+        "missing": {},
         "dead_letters": {},
         "unreadable_lines": 0,
-        "events": {"Sale": {"accepted": 2, "repeated": 1, "refused": 0, "revenue": {"USD": "0.3"}}},
+        "events": {
+            "Sale": {
+                **dict.fromkeys(("refused", "already_there", "changed", "not_resent", "person_skipped"), 0),
+                "accepted": 2,
+                "repeated": 1,
+                "revenue": {"USD": "0.3"},
+            }
+        },
+        "persons_behind": [],
+        "persons_forgotten": 0,
         "days": [["2026-11-01", "Sale", "USD", 2, "0.3"]],
         "persons": 2,
         "oldest": "2026-11-01T00:00:00Z",
@@ -413,7 +429,7 @@ def test_a_record_that_ends_the_run_before_anything_is_delivered_is_followed_by_
 ) -> None:
     caplog.set_level(logging.INFO)
     path = tmp_path / "summary.json"
-    with pytest.raises(RunError, match="record id=2: `total`"):
+    with pytest.raises(RunError, match=f"record id={SECOND}: `total`"):
         runs.script("a_record_that_breaks_its_schema", summary_path=str(path))
     assert json.loads(path.read_text())["records"] == {"tickets": 2}
     assert caplog.text.count("0 events accepted by PostHog, of 2 records") == 1
@@ -444,7 +460,7 @@ def test_a_record_that_ends_the_run_does_not_hide_what_was_delivered_before_it(
     caplog.set_level(logging.INFO)
     posthog.controls.reply_next(Reply(delay_seconds=0.5, path="/i/v1"))
     many = [sale(number) for number in range(MOST_EVENTS_WAITING)]
-    with pytest.raises(RunError, match="record id=9999"):
+    with pytest.raises(RunError, match="record id=sha256:888df25ae357"):
         runs.here(SCHEMA, *many, sale(9999, created_at=5), mappings={"sales": [SALE]})
     assert len(posthog.events()) == MOST_EVENTS_WAITING
     assert f"{MOST_EVENTS_WAITING:,} events accepted by PostHog" in caplog.text
@@ -498,3 +514,11 @@ def test_no_personal_data_and_no_key_is_in_any_log(
     assert len(posthog.events()) == 1
     for secret in ("jane", "Jane", "phc_sandbox"):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("mapping", ["ecommerce", "shopify-connector"])
+def test_the_shop_s_own_sales_report_becomes_no_event(runs: Runs, posthog: PostHog, mapping: str) -> None:
+    schema = {"type": "SCHEMA", "stream": "sales_by_day", "key_properties": ["shop_id", "day"], "schema": SALES_BY_DAY}
+    day = {"shop": "a.myshopify.com", "shop_id": 1, "day": "2026-11-01", "net_sales": "90.00"}
+    runs.here(schema, {"type": "RECORD", "stream": "sales_by_day", "record": day}, mapping=mapping)
+    assert posthog.events() == []

@@ -13,7 +13,7 @@ import stat
 import subprocess
 import zlib
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk.exceptions import InvalidInputLine
@@ -74,8 +74,8 @@ def test_the_file_holds_what_the_contract_of_its_readers_says(previews: Previews
     previews.make(sale(1, total="5.10"), sale(2, total="0"))
     assert dict(previews.rows("SELECT key, value FROM meta")).keys() >= {"format", "made_at", "mapping", "identity"}
     assert previews.rows("SELECT id, stream, name, key_name, key, left_out, undeliverable FROM record") == [
-        (1, "sales", "id=1", "id=1", "[1]", None, None),
-        (2, "sales", "id=2", "id=2", "[2]", "gifts", None),
+        (1, "sales", "id=sha256:6b86b273ff34", "id=sha256:6b86b273ff34", "[1]", None, None),
+        (2, "sales", "id=sha256:d4735e3a265e", "id=sha256:d4735e3a265e", "[2]", "gifts", None),
     ]
     assert previews.rows(
         "SELECT record, rule, event, distinct_id, day, historical, identified, amount, currency FROM event"
@@ -105,10 +105,10 @@ def test_what_would_end_a_run_is_in_the_plan_and_the_rest_is_still_seen(previews
         sale(6),
     )
     reasons = {one["examples"][0]: one["reason"] for one in plan["undeliverable"]}
-    assert "no candidate of `distinct_id` gives an id that PostHog accepts" in reasons["id=1"]
-    assert "number() needs a number" in reasons["id=2"]
-    assert "more than 23 hours in the future" in reasons["id=3"]
-    assert "larger than PostHog takes" in reasons["id=4"]
+    assert "no candidate of `distinct_id` gives an id that PostHog accepts" in reasons["id=sha256:6b86b273ff34"]
+    assert "number() needs a number" in reasons["id=sha256:d4735e3a265e"]
+    assert "more than 23 hours in the future" in reasons["id=sha256:4e07408562be"]
+    assert "larger than PostHog takes" in reasons["id=sha256:4b227777d4dd"]
     assert "`id` isn't as the stream's schema says" in reasons["id=five"]
     assert plan["events"]["Sale"]["count"] == 1
 
@@ -138,8 +138,31 @@ def test_a_run_that_fails_leaves_the_preview_before_it_as_it_was(
     with pytest.raises(InvalidInputLine):
         previews.make(sale(2), {"type": "RECORDS"})
     assert previews.plan()["records"] == {"sales": 1}
-    assert previews.rows("SELECT name FROM record") == [("id=1",)]
+    assert previews.rows("SELECT name FROM record") == [("id=sha256:6b86b273ff34",)]
     assert "The preview isn't finished" in caplog.text
+    assert names_in(previews.path.parent) == [".gitignore", previews.path.name]
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ([], "The tap has sent nothing"),  # a wrong token, such as
+        ([SCHEMA, sale(2), STATE, sale(3)], "The tap has broken off"),
+        ([SCHEMA, sale(2), STATE, '{"type": "RECORD", "stre'], "The tap has broken off"),
+    ],
+    ids=["nothing", "killed", "killed within a line"],
+)
+def test_a_tap_that_breaks_off_leaves_the_earlier_preview(
+    previews: Previews, runs: Runs, tmp_path: Path, messages: list[Any], said: str
+) -> None:
+    previews.make(sale(1), STATE)
+    process = runs.process(tmp_path, mappings={"sales": RULES}, preview_path=str(previews.path))
+    lines = (one if isinstance(one, str) else json.dumps(one) + "\n" for one in messages)
+    _, log = process.communicate("".join(lines), timeout=LONGEST_WAIT_SECONDS)
+    assert process.returncode == 1
+    assert said in log
+    assert "Traceback" not in log
+    assert previews.rows("SELECT name FROM record") == [("id=1",)]
     assert names_in(previews.path.parent) == [".gitignore", previews.path.name]
 
 

@@ -20,6 +20,7 @@ from jmespath.visitor import Visitor
 from typing_extensions import override
 
 from target_posthog.mapping.language.functions import FUNCTIONS, JSON
+from target_posthog.mapping.language.growth import growth
 from target_posthog.mapping.language.interpreter import Parsed
 from target_posthog.mapping.language.translation import function_of
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Schema = dict[str, JSON]
+LONGEST = 4_000  # characters; deeper nesting than they allow is beyond Python
+MOST_COPIES = 1_000  # of a value that an expression is given, in the value that it makes
+MOST_BRANCHES = 100  # of a schema that are looked at; with more it may be anything
 FIELD_NAME = re.compile(r"[^\"'`()\[\]{}|&@=<>]+")  # what could be one, or several with dots between them
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DASHED = re.compile(r"[A-Za-z_]\w*(-\w+)+")
@@ -47,15 +51,25 @@ class Expression:
     """
 
     def __init__(self, text: str) -> None:
+        if len(text) > LONGEST:
+            raise ExpressionError(f"`{text[:SHOWN]}...` is longer than {LONGEST:,} characters")
         try:
             self.parsed = Parsed(text, jmespath.compile(text).parsed)
+            copies = growth(self.parsed.tree)
+            self.shape(ANYTHING)
         except JMESPathError as error:
             problem = str(error).splitlines()[0].rstrip(":.")
             raise ExpressionError(f"`{text}` is no JMESPath expression ({problem}){_quoting(text)}") from None
-        try:
-            self.shape(ANYTHING)
         except RecursionError:
             raise ExpressionError(f"`{text[:SHOWN]}...` is nested too deeply") from None
+        except ExpressionError:
+            raise
+        except ValueError:  # a number of thousands of digits
+            raise ExpressionError(f"`{text[:SHOWN]}...` is no JMESPath expression") from None
+        if copies > MOST_COPIES:
+            raise ExpressionError(
+                f"`{text[:SHOWN]}...` would repeat what it is given more than {MOST_COPIES:,} times: make it simpler"
+            )
 
     @cached_property
     def value(self) -> Callable[[JSON], JSON]:
@@ -213,12 +227,24 @@ def _check_call(text: str, name: str, arguments: int) -> None:
 
 
 def _branches(schema: Schema) -> list[Schema]:
-    """Return the schemas among which a value may choose, with what stands beside them; what isn't read is anything."""
-    if not isinstance(schema, dict) or not UNREAD.isdisjoint(schema):
-        return [ANYTHING]
-    choices = [one for keyword in CHOICES for one in schema.get(keyword) or ()]
-    found = [branch for one in choices for branch in _branches(one)]
-    return [*found, schema] if not found or schema.get("properties") else found
+    """Return the schemas among which a value may choose, with what stands beside them.
+
+    What isn't read is anything, and so is a choice among too many.
+    """
+    found: list[Schema] = []
+    waiting: list[JSON] = [schema]
+    for _ in range(MOST_BRANCHES):
+        if not waiting:
+            return found
+        one = waiting.pop()
+        if not isinstance(one, dict) or not UNREAD.isdisjoint(one):
+            found.append(ANYTHING)
+            continue
+        choices = [choice for keyword in CHOICES for choice in one.get(keyword) or ()]
+        waiting.extend(reversed(choices))
+        if not choices or one.get("properties"):
+            found.append(one)
+    return [ANYTHING] if waiting else found
 
 
 def _properties(schema: Schema) -> dict[str, Schema] | None:

@@ -1,7 +1,7 @@
-"""A stand-in for the services that foreign taps read, in: requests through a proxy on loopback; out: answers of ours.
+"""Stand-in for the services that foreign taps read: takes requests through a proxy on loopback, gives answers of ours.
 
-Foreign taps have their service's address built in. They take a proxy from the environment, as every client of `requests`
-and `urllib` does, and the proxy answers itself: no request leaves this machine, and nothing of the tap is changed.
+Foreign taps have their service's address built in. They take a proxy from the environment, as `requests` and `urllib`
+do, and the proxy answers itself: no request leaves this machine, and nothing of the tap is changed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Request(NamedTuple):
     query: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:  # noqa: ANN401  # whatever it is
+    def json(self) -> Any:  # whatever it is
         """Return the body as a JSON value."""
         return json.loads(self.body)
 
@@ -42,7 +42,7 @@ Answer = tuple[int, bytes]
 
 
 class StandIn:
-    """Answers each request with what `answer` gives for it; an exception in it is a 500. `requests` are those so far."""
+    """Answers each request with what `answer` gives; an exception in it is a 500. `requests` are those so far."""
 
     def __init__(self, answer: Callable[[Request], Answer], folder: Path, hosts: list[str]) -> None:
         self.answer = answer
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815  # the base's name
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  # the base's name
         """Say nothing."""
@@ -126,8 +126,10 @@ def _certificate(folder: Path, hosts: list[str]) -> tuple[Path, Path]:
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     names = ",".join(f"DNS:{host}" for host in hosts)
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=stand-in", "-days", str(DAYS)]
-        + ["-addext", f"subjectAltName={names}", "-keyout", str(key), "-out", str(certificate)],
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=stand-in", "-days", str(DAYS)),
+            *("-addext", f"subjectAltName={names}", "-keyout", str(key), "-out", str(certificate)),
+        ],
         check=True,
         capture_output=True,
         timeout=60,

@@ -1,0 +1,67 @@
+"""Opening of the receipts by the settings, and what a run says of them before it begins.
+
+Takes settings, returns a store; takes a store and the rules' fingerprints, yields warnings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.receipts.postgres import PostgresStore, is_database
+from target_posthog.receipts.sqlite import SqliteStore
+from target_posthog.receipts.store import hashed_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from target_posthog.receipts.store import Store
+
+FULL_REFRESH = "a full refresh (`meltano run --full-refresh`) sends those, and nothing that PostHog has"
+
+
+def open_store(settings: Mapping[str, Any], *, is_read_only: bool = False) -> Store | None:
+    """Return the store that the settings name, for the project of their API key; None without the setting `receipts`.
+
+    With `is_read_only` also None where there is no file yet, and for a missing key. Raises `RunError`.
+    """
+    receipts, api_key = settings.get("receipts"), settings.get("api_key")
+    if not receipts or (is_read_only and not api_key):
+        return None
+    key = hashed_key(api_key or "")
+    if is_database(receipts):
+        return PostgresStore(receipts, key, senders=settings.get("senders") or 1, is_read_only=is_read_only)
+    if is_read_only and not Path(receipts).is_file():
+        return None
+    return SqliteStore(receipts, key, is_read_only=is_read_only)
+
+
+def receipts_lines(store: Store | None, conditions: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Yield what a user has to know: no receipts, none yet for this project, and rules that have changed."""
+    if store is None:
+        yield (
+            "`receipts` isn't set, so nothing remembers what PostHog has: a changed order or a full refresh sends its "
+            "events again, PostHog counts copies until it merges them, and destinations and workflows run for each"
+        )
+        return
+    if store.is_empty:
+        yield (
+            "There are no receipts for this project yet. If earlier runs have sent events to it, run "
+            "`target-posthog receipts rebuild` first: it learns from PostHog what is there"
+        )
+        return
+    last = store.conditions
+    for stream, rules in conditions.items():
+        if stream not in last:
+            continue
+        new = [name for name in rules if name not in last[stream]]
+        changed = [name for name in rules if name in last[stream] and rules[name] != last[stream][name]]
+        if new:
+            names = ", ".join(f"`{name}`" for name in new)
+            yield f"Rules of stream `{stream}` are new: {names}. Records read before lack their events; {FULL_REFRESH}"
+        if changed:
+            names = ", ".join(f"`{name}`" for name in changed)
+            yield (
+                f"Rules of stream `{stream}` apply to other records than before: {names}. Records read before can lack "
+                f"their events; {FULL_REFRESH}"
+            )

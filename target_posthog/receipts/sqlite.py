@@ -1,0 +1,200 @@
+"""Receipts in a SQLite file, for one machine.
+
+Two targets can share it; what both have under way at the same moment can cross the wire twice, as a file has no lock
+that could be kept while PostHog is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from target_posthog.errors import RunError
+from target_posthog.receipts.store import (
+    MOST_IN_A_STATEMENT,
+    TABLES,
+    VERSION,
+    Claim,
+    Fact,
+    KnownFact,
+    Person,
+    Store,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+SECONDS_FOR_ANOTHER_WRITER = 60
+CACHE_KIB = 32_768
+FACTS = "SELECT uuid, digest, sent_as, resend FROM posthog_receipts_fact WHERE project = ? AND uuid IN ({})"
+PERSONS = "SELECT key, digest FROM posthog_receipts_person WHERE project = ? AND key IN ({})"
+DISTINCT_IDS = "SELECT key, distinct_id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
+ENTITIES = "SELECT key, id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
+NEW_PROJECT = "INSERT OR IGNORE INTO posthog_receipts_project (key, version) VALUES (?, ?)"
+PROJECT = "SELECT id, version FROM posthog_receipts_project WHERE key = ?"
+NEW_KIND = "INSERT OR IGNORE INTO posthog_receipts_kind (rule, event) VALUES (?, ?)"
+KIND = "SELECT id FROM posthog_receipts_kind WHERE rule = ? AND event = ?"
+NEW_ENTITY = "INSERT OR IGNORE INTO posthog_receipts_entity (project, key, distinct_id) VALUES (?, ?, ?)"
+NEW_FACT = "INSERT OR REPLACE INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0)"
+NEW_PERSON = "INSERT OR REPLACE INTO posthog_receipts_person VALUES (?, ?, ?)"
+
+
+class SqliteStore(Store):
+    """The receipts of one project in a file, which is made if it isn't there; with `is_read_only` it must be there."""
+
+    def __init__(self, path: str, key: str, *, is_read_only: bool = False) -> None:
+        self._path = Path(path)
+        self._lock = threading.RLock()
+        self._kinds: dict[tuple[str, str], int] = {}
+        try:
+            if not is_read_only:
+                self._make_file()
+            address = f"{self._path.absolute().as_uri()}?mode={'ro' if is_read_only else 'rw'}"
+            self._database = sqlite3.connect(
+                address, uri=True, timeout=SECONDS_FOR_ANOTHER_WRITER, check_same_thread=False, isolation_level=None
+            )
+            weakref.finalize(self, self._database.close)
+            self._database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            if not is_read_only:
+                # With a write-ahead log readers and a writer don't wait for each other; what a power failure takes
+                # back is sent again.
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = NORMAL")
+                self._make_tables()
+            self.project = self._project_of(key, is_read_only=is_read_only)
+        except sqlite3.Error as error:
+            raise self._unusable(str(error)) from None
+        except OSError as error:
+            raise self._unusable(error.strerror) from None
+
+    def _make_file(self) -> None:
+        if not self._path.parent.exists():
+            self._path.parent.mkdir(mode=0o700, parents=True)
+            (self._path.parent / ".gitignore").write_text("*\n")
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+
+    def _make_tables(self) -> None:
+        with self._writing():
+            for table in TABLES:
+                statement = table.format(serial="INTEGER PRIMARY KEY", bytes="BLOB", without_rowid=" WITHOUT ROWID")
+                self._database.execute(statement)
+
+    def _project_of(self, key: str, *, is_read_only: bool) -> int:
+        if not is_read_only:
+            self._database.execute(
+                "INSERT OR IGNORE INTO posthog_receipts_project (key, version) VALUES (?, ?)", (key, VERSION)
+            )
+        found = self._database.execute(
+            "SELECT id, version FROM posthog_receipts_project WHERE key = ?", (key,)
+        ).fetchone()
+        if found and found[1] != VERSION:
+            raise self._unusable(f"it is of version {found[1]}, this program reads version {VERSION}")
+        return int(found[0]) if found else 0
+
+    def _unusable(self, reason: str | None) -> RunError:
+        return RunError(
+            f"`receipts`: the file {self._path} can't be used ({reason}); name a place where this user can write"
+        )
+
+    @override
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+
+    @override
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                return self._database.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise self._unusable(str(error)) from None
+
+    def many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Run a statement for each of many rows."""
+        with self._lock:
+            self._database.executemany(sql, rows)
+
+    @override
+    def facts(self, uuids: Sequence[bytes]) -> dict[bytes, KnownFact]:
+        return {uuid: (digest, as_sent, resend) for uuid, digest, as_sent, resend in self._found(FACTS, uuids)}
+
+    @override
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        return dict(self._found(PERSONS, keys))
+
+    @override
+    def distinct_ids(self, entities: Sequence[str]) -> dict[str, str]:
+        return dict(self._found(DISTINCT_IDS, entities))
+
+    def _found(self, sql: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(values), MOST_IN_A_STATEMENT):
+            part = values[start : start + MOST_IN_A_STATEMENT]
+            yield from self.rows(sql.format(", ".join("?" * len(part))), self.project, *part)
+
+    @contextmanager
+    @override
+    def claim(self, facts: Sequence[Fact], persons: Sequence[Person]) -> Iterator[Claim]:
+        claim = Claim({fact.uuid for fact in facts}, {person.key for person in persons})
+        yield claim
+        kept = [fact for fact in facts if fact.uuid not in claim.refused]
+        try:
+            with self._lock, self._writing():
+                entities = self._entities(kept)
+                self._database.executemany(
+                    NEW_FACT,
+                    sorted(
+                        (
+                            self.project,
+                            fact.uuid,
+                            self._kind(fact.rule, fact.event),
+                            entities[fact.entity] if fact.entity else None,
+                            fact.sent_as,
+                            fact.at,
+                            fact.digest,
+                        )
+                        for fact in kept
+                    ),
+                )
+                self._database.executemany(
+                    NEW_PERSON,
+                    (
+                        (self.project, person.key, person.digest)
+                        for person in persons
+                        if person.key not in claim.refused
+                    ),
+                )
+        except sqlite3.Error as error:
+            raise self._unusable(str(error)) from None
+
+    def _entities(self, facts: Iterable[Fact]) -> dict[str, int]:
+        """Return the numbers of the facts' entities, which are made if they aren't there."""
+        wanted = {fact.entity: fact.distinct_id for fact in facts if fact.entity}
+        self._database.executemany(NEW_ENTITY, ((self.project, key, wanted[key]) for key in wanted))
+        return dict(self._found(ENTITIES, list(wanted)))
+
+    def _kind(self, rule: str, event: str) -> int:
+        if (rule, event) not in self._kinds:
+            self._database.execute(
+                "INSERT OR IGNORE INTO posthog_receipts_kind (rule, event) VALUES (?, ?)", (rule, event)
+            )
+            ((self._kinds[rule, event],),) = self._database.execute(
+                "SELECT id FROM posthog_receipts_kind WHERE rule = ? AND event = ?", (rule, event)
+            )
+        return self._kinds[rule, event]
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")

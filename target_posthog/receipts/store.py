@@ -1,0 +1,251 @@
+"""Store of receipts: tables of what PostHog has acknowledged, in a SQLite file or a PostgreSQL database.
+
+Takes and returns receipts of one project, in bulk; decides nothing. The store has distinct ids in it, which may be
+e-mail addresses: a file is its owner's alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+VERSION = 1  # of the tables
+NO_RESEND, RESEND, RESEND_ANYHOW = 0, 1, 2
+MOST_IN_A_STATEMENT = 1_000
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS posthog_receipts_project (
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,      -- SHA-256 of the project's API key
+  conditions TEXT NOT NULL DEFAULT '{{}}', -- JSON: a fingerprint by stream and rule, of the last run that ended well
+  floor BIGINT,                  -- seconds since 1970: facts before it are taken for sent; null for none
+  version INTEGER NOT NULL
+)""",
+    """CREATE TABLE IF NOT EXISTS posthog_receipts_kind (
+  id INTEGER PRIMARY KEY,
+  rule TEXT NOT NULL,
+  event TEXT NOT NULL,           -- the name under which it was sent
+  UNIQUE (rule, event)
+)""",
+    """CREATE TABLE IF NOT EXISTS posthog_receipts_entity (
+  id {serial},
+  project INTEGER NOT NULL,
+  key TEXT NOT NULL,             -- such as gid://shopify/Order/450789469
+  distinct_id TEXT NOT NULL,     -- of its first fact
+  UNIQUE (project, key)
+)""",
+    """CREATE TABLE IF NOT EXISTS posthog_receipts_fact (
+  project INTEGER NOT NULL,
+  uuid {bytes} NOT NULL,
+  kind INTEGER NOT NULL,
+  entity BIGINT,                 -- what it is about; null if its record has no key
+  sent_as BIGINT NOT NULL,       -- hash of event, distinct id and day, by which PostHog tells events apart
+  at BIGINT NOT NULL,            -- seconds since 1970: the event's own time
+  digest BIGINT,                 -- hash of the content; null if it isn't known
+  resend INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (project, uuid)
+){without_rowid}""",
+    """CREATE TABLE IF NOT EXISTS posthog_receipts_person (
+  project INTEGER NOT NULL,
+  key {bytes} NOT NULL,          -- hash of who is described or linked, and by which rule
+  digest BIGINT NOT NULL,        -- hash of what was said
+  PRIMARY KEY (project, key)
+){without_rowid}""",
+)
+
+ADOPTED = (
+    "SELECT fact.uuid, entity.distinct_id FROM posthog_receipts_fact fact "
+    "JOIN posthog_receipts_entity entity ON entity.id = fact.entity WHERE fact.project = ? AND fact.uuid IN ({})"
+)
+SELECTED = (
+    "SELECT fact.uuid FROM posthog_receipts_fact fact JOIN posthog_receipts_kind kind ON kind.id = fact.kind "
+    "LEFT JOIN posthog_receipts_entity entity ON entity.id = fact.entity WHERE fact.project = ? AND {}"
+)
+
+
+class Fact(NamedTuple):
+    """The receipt of a fact; `at` is in seconds since 1970, `digest` None if its content isn't known."""
+
+    uuid: bytes
+    rule: str
+    event: str
+    entity: str | None
+    distinct_id: str
+    sent_as: int
+    at: int
+    digest: int | None
+
+
+class Person(NamedTuple):
+    """The receipt of what was said of a person or group, or of a link between two ids."""
+
+    key: bytes
+    digest: int
+
+
+# What a run has to know of a fact that was sent: its digest, what it was sent as, and whether to send it again.
+KnownFact = tuple[int | None, int, int]
+
+
+@dataclass
+class Claim:
+    """What may be sent now, and the distinct ids that entities have; `refused` is for the sender to fill.
+
+    When a claim ends well, what was granted and not refused has its receipt.
+    """
+
+    facts: set[bytes]
+    persons: set[bytes]
+    distinct_ids: dict[str, str] = field(default_factory=dict)
+    resent: set[bytes] = field(default_factory=set)  # facts that had a receipt and were marked to be sent again
+    refused: set[bytes] = field(default_factory=set)
+
+
+def hashed_key(api_key: str) -> str:
+    """Return what a project's API key is kept as."""
+    return hashlib.sha256(api_key.strip().encode()).hexdigest()
+
+
+class Store(ABC):
+    """The receipts of one project; safe to use from several threads. Raises `RunError` if it can't be used."""
+
+    project: int
+
+    @abstractmethod
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401  # what a database takes
+        """Run a statement with `?` for its values and return its rows, if it has some; it is committed."""
+
+    @abstractmethod
+    def facts(self, uuids: Sequence[bytes]) -> dict[bytes, KnownFact]:
+        """Return those of the facts that have a receipt."""
+
+    @abstractmethod
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Return the digests of what was said of persons, by key."""
+
+    @abstractmethod
+    def distinct_ids(self, entities: Sequence[str]) -> dict[str, str]:
+        """Return the distinct ids of entities that have one, by the entity's key."""
+
+    @abstractmethod
+    def claim(self, facts: Sequence[Fact], persons: Sequence[Person]) -> AbstractContextManager[Claim]:
+        """Return the context in which these are sent; when it ends with an error, no receipt is written."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the store."""
+
+    def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:
+        """Return the distinct ids under which facts were sent, by uuid, as far as they are known."""
+        found: dict[bytes, str] = {}
+        for start in range(0, len(uuids), MOST_IN_A_STATEMENT):
+            part = uuids[start : start + MOST_IN_A_STATEMENT]
+            found |= dict(self.rows(ADOPTED.format(", ".join("?" * len(part))), self.project, *part))
+        return {bytes(uuid): distinct_id for uuid, distinct_id in found.items()}
+
+    @property
+    def conditions(self) -> dict[str, dict[str, str]]:
+        """The rules' fingerprints of the last run that ended well, by stream and rule."""
+        ((text,),) = self.rows("SELECT conditions FROM posthog_receipts_project WHERE id = ?", self.project)
+        conditions: dict[str, dict[str, str]] = msgspec.json.decode(text)
+        return conditions
+
+    @conditions.setter
+    def conditions(self, conditions: dict[str, dict[str, str]]) -> None:
+        text = msgspec.json.encode(conditions).decode()
+        self.rows("UPDATE posthog_receipts_project SET conditions = ? WHERE id = ?", text, self.project)
+
+    @property
+    def floor(self) -> int:
+        """The time, in seconds since 1970, before which facts without a receipt are taken for sent; 0 for none."""
+        rows = self.rows("SELECT floor FROM posthog_receipts_project WHERE id = ?", self.project)
+        return int(rows[0][0] or 0) if rows else 0
+
+    @floor.setter
+    def floor(self, seconds: int) -> None:
+        self.rows("UPDATE posthog_receipts_project SET floor = ? WHERE id = ?", seconds, self.project)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the project has no receipt."""
+        return not self.rows("SELECT 1 FROM posthog_receipts_fact WHERE project = ? LIMIT 1", self.project)
+
+    def counts(self) -> list[tuple[str, int, str, str]]:
+        """Return for each event its name, the number of facts, and the times of the oldest and the newest."""
+        rows = self.rows(
+            "SELECT kind.event, count(*), min(fact.at), max(fact.at) FROM posthog_receipts_fact fact "
+            "JOIN posthog_receipts_kind kind ON kind.id = fact.kind WHERE fact.project = ? "
+            "GROUP BY kind.event ORDER BY kind.event",
+            self.project,
+        )
+        return [(event, number, _time(first), _time(last)) for event, number, first, last in rows]
+
+    def export(self) -> Iterator[Fact]:
+        """Yield the receipt of each fact, in the order of their uuids."""
+        last = b""
+        while rows := self.rows(
+            "SELECT fact.uuid, kind.rule, kind.event, entity.key, entity.distinct_id, fact.sent_as, fact.at, "
+            "fact.digest FROM posthog_receipts_fact fact JOIN posthog_receipts_kind kind ON kind.id = fact.kind "
+            "LEFT JOIN posthog_receipts_entity entity ON entity.id = fact.entity "
+            "WHERE fact.project = ? AND fact.uuid > ? ORDER BY fact.uuid LIMIT ?",
+            self.project,
+            last,
+            MOST_IN_A_STATEMENT,
+        ):
+            for uuid, *others in rows:
+                last = bytes(uuid)
+                rule, event, entity, distinct_id, sent_as, at, digest = others
+                yield Fact(last, rule, event, entity, distinct_id or "", sent_as, at, digest)
+
+    def add(self, facts: Sequence[Fact]) -> int:
+        """Write receipts of facts that have none yet, and return how many were new."""
+        new = 0
+        for start in range(0, len(facts), MOST_IN_A_STATEMENT):
+            part = facts[start : start + MOST_IN_A_STATEMENT]
+            known = self.facts([fact.uuid for fact in part])
+            unknown = [fact for fact in part if fact.uuid not in known]
+            with self.claim(unknown, []):
+                new += len(unknown)
+        return new
+
+    def forget(self) -> None:
+        """Delete all receipts of the project."""
+        for table in ("fact", "person", "entity"):
+            self.rows(f"DELETE FROM posthog_receipts_{table} WHERE project = ?", self.project)  # noqa: S608  # a constant
+        self.rows("UPDATE posthog_receipts_project SET conditions = '{}', floor = NULL WHERE id = ?", self.project)
+
+    def move_to(self, key: str) -> None:
+        """Make the receipts those of the project with another API key, given as `hashed_key`."""
+        self.rows("DELETE FROM posthog_receipts_project WHERE key = ? AND id <> ?", key, self.project)
+        self.rows("UPDATE posthog_receipts_project SET key = ? WHERE id = ?", key, self.project)
+
+    def count(self, where: str, values: Sequence[Any]) -> int:
+        """Count facts by a condition on `fact`, `kind` and `entity`."""
+        selected = SELECTED.format(where)
+        ((number,),) = self.rows(f"SELECT count(*) FROM ({selected}) AS selected", self.project, *values)  # noqa: S608  # the code's own text
+        return int(number)
+
+    def mark(self, where: str, values: Sequence[Any], resend: int) -> int:
+        """Mark facts to be sent again, by a condition on `fact`, `kind` and `entity`; return how many there are."""
+        selected = SELECTED.format(where)
+        ((number,),) = self.rows(f"SELECT count(*) FROM ({selected}) AS selected", self.project, *values)  # noqa: S608  # the same
+        self.rows(
+            f"UPDATE posthog_receipts_fact SET resend = ? WHERE project = ? AND uuid IN ({selected})",  # noqa: S608  # the same
+            resend,
+            self.project,
+            self.project,
+            *values,
+        )
+        return int(number)
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")

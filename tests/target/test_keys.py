@@ -1,0 +1,76 @@
+"""Different events under one key: PostHog would keep one of the two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_posthog.delivery.keys import Keys, Maker
+from target_posthog.errors import RunError
+
+if TYPE_CHECKING:
+    from sandbox.posthog import PostHog
+
+    from .conftest import Runs
+
+SALE, OTHER = Maker("sales", "Sale", "Sale"), Maker("invoices", "Invoice", "Sale")
+FIELDS = {"id": {}, "buyer": {}, "total": {}, "at": {"format": "date-time"}}
+RULE = {"event": "Sale", "distinct_id": ["buyer"], "timestamp": "at", "key": ["id"], "properties": {"total": "total"}}
+
+
+def stream(name: str, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+    schema = {"type": "SCHEMA", "stream": name, "key_properties": ["id"], "schema": {"properties": FIELDS}}
+    at = {"buyer": "jane", "at": "2026-11-01T00:00:00Z"}
+    return [schema, *({"type": "RECORD", "stream": name, "record": {**at, **row}} for row in rows)]
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_two_records_that_differ_and_share_a_key_are_found(between: bool) -> None:  # noqa: FBT001  # a parameter
+    keys = Keys()
+    assert keys.note("u1", SALE, record=1, content=10) is None
+    found = keys.clash() if between else None
+    found = found or keys.note("u1", OTHER, record=2, content=11) or keys.clash()
+    assert found is not None
+    assert (found.first, found.second) == (SALE, OTHER)
+
+
+def test_the_same_record_again_and_the_same_event_of_another_are_no_clash() -> None:
+    keys = Keys()
+    for record, content in ((1, 10), (1, 11), (2, 10)):
+        assert keys.note("u1", SALE, record, content) is None
+        assert keys.clash() is None
+
+
+def test_a_key_that_two_records_share_ends_the_run_before_anything_of_it_is_sent(runs: Runs, posthog: PostHog) -> None:
+    sales = stream("sales", {"id": 1, "total": 5}, {"id": 2, "total": 6})
+    with pytest.raises(RunError) as ended:
+        runs.here(*sales, mappings={"sales": [{**RULE, "key": ["buyer"]}]})
+    assert str(ended.value) == (
+        "rule `Sale` of stream `sales`, of two records, makes different events `Sale` under one key, of which PostHog "
+        "would keep one; give `key` what tells them apart, or the events different names"
+    )
+    assert posthog.events() == []
+
+
+def test_two_streams_whose_events_share_name_and_key_are_both_named(runs: Runs) -> None:
+    told = [*stream("sales", {"id": 1, "total": 5}), *stream("invoices", {"id": 1, "total": 6})]
+    rules = {"sales": [RULE], "invoices": [{**RULE, "name": "invoice"}]}
+    with pytest.raises(RunError, match="rule `Sale` of stream `sales` and rule `invoice` of stream `invoices` make"):
+        runs.here(*told, mappings=rules)
+
+
+def test_two_rules_for_one_record_are_both_named_and_the_record_can_be_set_aside(
+    runs: Runs, posthog: PostHog, tmp_path: Any
+) -> None:
+    rules = {"sales": [RULE, {**RULE, "name": "again", "properties": {}}]}
+    said = "rules `Sale` and `again` of stream `sales` made different events `Sale` of it under one key"
+    with pytest.raises(RunError, match=said):
+        runs.here(*stream("sales", {"id": 1, "total": 5}), mappings=rules)
+    runs.here(*stream("sales", {"id": 1, "total": 5}), mappings=rules, dead_letter_path=str(tmp_path / "dead"))
+    assert posthog.events() == []
+
+
+def test_a_record_that_is_read_again_in_another_state_is_one_event(runs: Runs, posthog: PostHog) -> None:
+    runs.here(*stream("sales", {"id": 1, "total": 5}, {"id": 1, "total": 6}), mappings={"sales": [RULE]})
+    assert len(posthog.events()) == 1

@@ -1,0 +1,234 @@
+"""Receipts: what PostHog has acknowledged doesn't cross the wire a second time, whatever has changed."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
+from target_posthog.errors import RunError
+
+if TYPE_CHECKING:
+    from conftest import Runs
+    from sandbox.posthog import PostHog
+    from target_posthog.mapping.language.functions import JSON
+
+SCHEMAS = [
+    {"type": "SCHEMA", "stream": name, "key_properties": ["shop", "id"], "schema": stream_schema(kind)}
+    for name, kind in (("customers", CUSTOMERS), ("orders", ORDERS))
+]
+
+
+def customer(number: int, email: str | None, day: int = 1, **more: JSON) -> dict[str, Any]:
+    record = {
+        "shop": "my-store.myshopify.com",
+        "id": number,
+        "email": email,
+        "created_at": "2026-09-01T10:00:00Z",
+        "updated_at": f"2026-10-{day:02}T10:00:00Z",
+        **more,
+    }
+    return {"type": "RECORD", "stream": "customers", "record": record}
+
+
+def order(number: int, email: str | None, **more: JSON) -> dict[str, Any]:
+    record = {
+        "shop": "my-store.myshopify.com",
+        "id": number,
+        "name": f"#{number}",
+        "email": email,
+        "created_at": "2026-10-02T10:00:00Z",
+        "processed_at": "2026-10-02T10:00:00Z",
+        "updated_at": "2026-10-02T10:00:00Z",
+        "currency": "USD",
+        "subtotal_price": "50.00",
+        "transactions": [
+            {"id": number * 10, "kind": "sale", "status": "success", "processed_at": "2026-10-02T10:00:05Z"}
+        ],
+        **more,
+    }
+    return {"type": "RECORD", "stream": "orders", "record": record}
+
+
+class Receipted:
+    """Runs that share one store of receipts."""
+
+    def __init__(self, runs: Runs, posthog: PostHog, receipts: str) -> None:
+        self.runs, self.posthog, self.receipts = runs, posthog, receipts
+        self.seen = 0
+
+    def run(self, *records: dict[str, Any], **settings: JSON) -> list[tuple[str, str]]:
+        """Run, and return what crossed the wire: each event's name and distinct id."""
+        target = self.runs.here(
+            *SCHEMAS, *records, **{"receipts": self.receipts, "validate_records": False, **settings}
+        )
+        self.summary = target.destination.summary.as_json(target.destination._client)  # noqa: SLF001  # its counts
+        fired = self.posthog.fired()[self.seen :]
+        self.seen += len(fired)
+        return [(event["event"], event["distinct_id"]) for event in fired]
+
+
+@pytest.fixture(params=["file", "database"])
+def receipted(request: pytest.FixtureRequest, runs: Runs, posthog: PostHog, tmp_path: Path) -> Receipted:
+    if request.param == "file":
+        return Receipted(runs, posthog, str(tmp_path / "kept" / "receipts.sqlite"))
+    return Receipted(runs, posthog, request.getfixturevalue("database_of_receipts"))
+
+
+def test_a_second_run_of_the_same_records_sends_nothing(receipted: Receipted) -> None:
+    records = (customer(7, "jane@example.com"), order(1, "jane@example.com", customer={"id": 7}))
+    assert len(receipted.run(*records)) == 4
+    assert receipted.run(*records) == []
+    assert receipted.summary["events"]["Order Completed"]["already_there"] == 1
+
+
+def test_without_the_setting_a_run_says_what_posthog_will_show(
+    runs: Runs, posthog: PostHog, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        runs.here(*SCHEMAS, order(1, "jane@example.com"), validate_records=False)
+    assert caplog.text.count("`receipts` isn't set, so nothing remembers what PostHog has") == 2
+    assert len(posthog.fired()) == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"email": "right@example.com"},
+        {"email": None},
+        {"customer": None},
+        {"customer": {"id": 8, "email": "jane@example.com"}},
+        {"shop": "renamed.myshopify.com"},
+        {"current_total_price": "20.00", "financial_status": "refunded"},
+    ],
+    ids=str,
+)
+def test_a_fact_is_not_sent_again_whatever_changes_in_its_record(receipted: Receipted, change: dict[str, JSON]) -> None:
+    known = {"customer": {"id": 7, "email": "jane@example.com"}}
+    assert receipted.run(order(1, "jane@example.com", **known)) == [
+        ("Order Completed", "jane@example.com"),
+        ("Order Paid", "jane@example.com"),
+    ]
+    changed = order(1, "jane@example.com", **known)
+    changed["record"].update(change)
+    assert [name for name, _ in receipted.run(changed) if name != "$identify"] == []
+    assert receipted.summary["events"]["Order Completed"]["already_there"] == 1
+
+
+@pytest.mark.parametrize("identity", ["customer_id", "email_sha256"])
+def test_another_identity_sends_no_fact_again(receipted: Receipted, identity: str) -> None:
+    record = order(1, "jane@example.com", customer={"id": 7, "email": "jane@example.com"})
+    receipted.run(record)
+    assert {name for name, _ in receipted.run(record, identity=identity)} <= {"$identify"}
+    assert receipted.run(record, identity=identity) == []
+
+
+def test_an_event_that_is_renamed_stays_the_fact_that_it_was(receipted: Receipted) -> None:
+    receipted.run(order(1, "jane@example.com"))
+    renamed = {"orders": [{"extends": "Order Completed", "event": "Purchase"}]}
+    assert receipted.run(order(1, "jane@example.com"), mappings=renamed) == []
+    assert receipted.summary["events"]["Purchase"]["changed"] == 1
+    assert receipted.run(order(2, "jane@example.com"), mappings=renamed)[0] == ("Purchase", "jane@example.com")
+
+
+def test_later_facts_of_an_order_stay_with_the_id_of_the_first_and_the_new_buyer_is_linked_to_it(
+    receipted: Receipted, posthog: PostHog
+) -> None:
+    receipted.run(order(1, "jnae@example.com"))
+    corrected = order(1, "jane@example.com", cancelled_at="2026-10-03T10:00:00Z")
+    assert sorted(receipted.run(corrected)) == [
+        ("$identify", "jane@example.com"),
+        ("Order Cancelled", "jnae@example.com"),
+    ]
+    (link,) = (event for event in posthog.events() if event["event"] == "$identify")
+    assert link["properties"]["$anon_distinct_id"] == "jnae@example.com"
+    assert receipted.run(corrected) == []
+    assert len(posthog.persons()) == 1
+
+
+def test_a_guest_who_becomes_known_is_linked_to_the_order(receipted: Receipted, posthog: PostHog) -> None:
+    assert receipted.run(order(1, None))[0] == ("Order Completed", "shopify:order:1")
+    sent = receipted.run(order(1, "jane@example.com", cancelled_at="2026-10-03T10:00:00Z"))
+    assert sorted(sent) == [("$identify", "jane@example.com"), ("Order Cancelled", "shopify:order:1")]
+    assert len(posthog.persons()) == 1
+
+
+def test_a_person_is_described_when_the_description_changes_and_only_then(receipted: Receipted) -> None:
+    assert [name for name, _ in receipted.run(customer(7, "jane@example.com", first_name="Jane"))] == [
+        "$identify",
+        "Customer Created",
+    ]
+    assert receipted.run(customer(7, "jane@example.com", 2, first_name="Jane")) == []
+    assert receipted.run(customer(7, "jane@example.com", 3, first_name="Janet")) == [("$identify", "jane@example.com")]
+    assert receipted.run(customer(7, "jane@example.com", 4, first_name="Jane")) == [("$identify", "jane@example.com")]
+
+
+def test_a_group_is_described_when_it_changes(receipted: Receipted) -> None:
+    first = receipted.run(order(1, "jane@example.com"), groups=True)
+    assert [name for name, _ in first].count("$groupidentify") == 1
+    assert "$groupidentify" not in {name for name, _ in receipted.run(order(2, "jane@example.com"), groups=True)}
+    euro = receipted.run(order(3, "jane@example.com", currency="EUR"), groups=True)
+    assert "$groupidentify" in {name for name, _ in euro}
+
+
+def test_a_new_rule_is_named_and_a_full_refresh_sends_its_events_alone(
+    receipted: Receipted, caplog: pytest.LogCaptureFixture
+) -> None:
+    receipted.run(order(1, "jane@example.com"))
+    sku = {"event": "Order Tagged", "distinct_id": "email", "timestamp": "created_at", "key": ["id"]}
+    assert receipted.run(order(1, "jane@example.com"), mappings={"orders": [sku]}) == [
+        ("Order Tagged", "jane@example.com")
+    ]
+    assert "Rules of stream `orders` are new: `Order Tagged`. Records read before lack their events" in caplog.text
+    caplog.clear()
+    receipted.run(order(1, "jane@example.com"), mappings={"orders": [sku]})
+    assert "are new" not in caplog.text
+    relaxed = {"orders": [sku, {"extends": "Order Paid", "for_each": "transactions"}]}
+    receipted.run(order(1, "jane@example.com"), mappings=relaxed)
+    assert "Rules of stream `orders` apply to other records than before: `Order Paid`" in caplog.text
+
+
+def test_an_event_that_posthog_refuses_has_no_receipt_and_is_tried_once_per_run(
+    receipted: Receipted, posthog: PostHog, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    posthog.verdicts = {"Order Completed": ["drop:event_too_big", "drop:event_too_big", "ok"]}
+    letters = {"dead_letter_path": str(tmp_path / "letters.jsonl")}
+    record = order(1, "jane@example.com")
+    for _ in range(2):
+        caplog.clear()
+        receipted.run(record, record, record, **letters)
+        assert caplog.text.count("PostHog refuses its event `Order Completed`") == 1
+        assert receipted.summary["events"]["Order Completed"] | {"revenue": {}} == {
+            **dict.fromkeys(("accepted", "already_there", "changed", "not_resent", "person_skipped"), 0),
+            "repeated": 2,
+            "refused": 1,
+            "revenue": {},
+        }
+    assert ("Order Completed", "jane@example.com") in receipted.run(record, **letters)
+
+
+def test_max_events_counts_what_would_be_sent(receipted: Receipted) -> None:
+    records = [order(number, "jane@example.com", transactions=[]) for number in range(1, 4)]
+    receipted.run(*records[:2])
+    assert receipted.run(*records, max_events=1) == [("Order Completed", "jane@example.com")]
+    with pytest.raises(RunError, match="`max_events`"):
+        receipted.run(*(order(number, "jane@example.com") for number in range(4, 9)), max_events=1)
+
+
+def test_receipts_are_kept_by_project_and_their_file_is_its_owners_alone(receipted: Receipted) -> None:
+    receipted.run(order(1, "jane@example.com"))
+    if "://" in receipted.receipts:
+        pytest.skip("no file")
+    file = Path(receipted.receipts)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert all(b"phc_sandbox" not in one.read_bytes() for one in file.parent.iterdir())
+
+
+def test_a_place_where_no_file_can_be_is_named(runs: Runs) -> None:
+    with pytest.raises(RunError, match=r"`receipts`: the file /proc/receipts\.sqlite can't be used"):
+        runs.here(receipts="/proc/receipts.sqlite")
+    with pytest.raises(RunError, match="`receipts`: a database `mysql` isn't known here"):
+        runs.here(receipts="mysql://localhost/x")

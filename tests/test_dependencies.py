@@ -1,0 +1,80 @@
+"""What users install with the pair: declared, bounded, tested at both ends of its range, listed with its licence."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from release.materials import ALLOWED, TOOLS, pins
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover  # the same, under its old name
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("tap_shopify_orders", "target_posthog")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIRED = [Requirement(one) for one in PROJECT["dependencies"]]
+EXTRAS = [Requirement(one) for some in PROJECT["optional-dependencies"].values() for one in some]
+
+
+def imported() -> set[str]:
+    """Return the top-level names of all modules from elsewhere that the two packages import."""
+    names: set[str] = set()
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.split(".")[0])
+    return names - sys.stdlib_module_names - {*PACKAGES}
+
+
+def test_what_is_imported_is_required_and_nothing_else() -> None:
+    owners = importlib.metadata.packages_distributions()
+    needed = {min(owners[name]).lower().replace("_", "-") for name in imported()}
+    assert needed == {one.name.lower().replace("_", "-") for one in REQUIRED} - {"tomli"}
+
+
+@pytest.mark.parametrize("requirement", [*REQUIRED, *EXTRAS], ids=str)
+def test_a_dependency_has_both_ends_of_its_range(requirement: Requirement) -> None:
+    operators = {one.operator for one in requirement.specifier}
+    assert "~=" in operators or ({">=", ">", "=="} & operators and {"<", "<=", "=="} & operators)
+
+
+@pytest.mark.parametrize("requirement", REQUIRED, ids=str)
+def test_what_is_pinned_for_the_checkout_is_in_the_range_of_users(requirement: Requirement) -> None:
+    assert requirement.specifier.contains(importlib.metadata.version(requirement.name))
+
+
+def test_both_ends_of_the_ranges_are_installed_and_tested() -> None:
+    job = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]["ranges"]
+    assert {one["resolution"] for one in job["strategy"]["matrix"]["include"]} == {"lowest-direct", "highest"}
+    folders = re.findall(r"tests/\w+", next(step["run"] for step in job["steps"] if "pytest" in step.get("run", "")))
+    assert [one for one in folders if not (ROOT / one).is_dir()] == []
+
+
+def test_pins_are_read_without_hashes_and_notes() -> None:
+    text = "backoff==2.2.1 ; sys_platform == 'never' \\\n    --hash=sha256:00\n    # via posthog\nclick==8.5.1 \\\n"
+    assert pins(text) == "backoff==2.2.1 ; sys_platform == 'never'\nclick==8.5.1\n"
+    everything = pins((ROOT / "requirements.txt").read_text()).splitlines()
+    assert {one.name.lower() for one in REQUIRED} <= {Requirement(one).name.lower() for one in everything}
+
+
+def test_the_tools_that_list_a_release_are_pinned_and_none_of_its_own() -> None:
+    tools = {Requirement(one).name for one in pins(TOOLS.read_text()).splitlines()}
+    assert {"cyclonedx-bom", "pip-licenses"} <= tools
+    assert TOOLS.read_text().count("--hash=sha256:") >= len(tools)
+    assert not {"cyclonedx-bom", "pip-licenses"} & {one.name for one in (*REQUIRED, *EXTRAS)}
+
+
+def test_no_licence_that_binds_users_is_among_those_allowed() -> None:
+    assert not [one for one in ALLOWED if re.search("GPL|SSPL|ELv2|Elastic|Business|Commons Clause", one)]
