@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import stamina.instrumentation
+from singer_sdk import metrics
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
 from typing_extensions import override
@@ -31,8 +32,19 @@ REMEDIES = {
     "--state": "Give what the target wrote last, or nothing, to begin anew: what is read again counts once.",
     "--catalog": "Give what `--discover` writes, with what you select.",
 }
+FOR_THE_SDKS_DEVELOPERS = ("METRIC: ", "Skipping parse of env var settings")
 _object = msgspec.json.Decoder(dict[str, Any])
 _logger = logging.getLogger("tap-shopify-orders")
+
+
+def leave_to_debug(logger: logging.Logger) -> None:
+    """Keep lines of the SDK for its own developers, such as its metrics, out of a log that isn't at DEBUG."""
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return logger.isEnabledFor(logging.DEBUG) or not str(record.msg).startswith(FOR_THE_SDKS_DEVELOPERS)
+
+    for each in (logger, metrics.get_metrics_logger()):
+        each.addFilter(is_wanted)
 
 
 class Command(SingerCommand):

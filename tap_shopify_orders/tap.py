@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from tap_shopify_orders import settings
 from tap_shopify_orders.bookmark import Bookmarks
-from tap_shopify_orders.command import Command, checked_catalog, json_object
+from tap_shopify_orders.command import Command, checked_catalog, json_object, leave_to_debug
 from tap_shopify_orders.output import Output, StoreLines, WholeLines
 from tap_shopify_orders.settings import SETTINGS
 from tap_shopify_orders.side_by_side import SIGNAL_EXIT, SideBySide, Stop
@@ -128,6 +128,7 @@ class TapShopifyOrders(Tap):
         catalog: IO[str] | None = None,
     ) -> None:
         """Run as the SDK does, but for each store, and look at what is granted before its first message."""
+        leave_to_debug(cls.logger)
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
         tap = cls(

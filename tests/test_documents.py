@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,3 +44,10 @@ def test_a_definition_has_what_the_hub_asks_for(name: str) -> None:
 
 def test_the_targets_commands_are_all_in_its_definition() -> None:
     assert definition("target-posthog")["commands"].keys() == commands.commands.keys()
+
+
+def test_troubleshooting_names_the_variables_that_the_environments_read() -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    variables = set(re.findall(r"\$((?:SHOPIFY|POSTHOG)_\w+)", (ROOT / "shop.meltano.example.yml").read_text()))
+    assert variables == set(re.findall(r"`((?:SHOPIFY|POSTHOG)_\w+)`", page))
+    assert variables <= set(re.findall(r"^#?(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))

@@ -8,8 +8,11 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import click
 
@@ -18,13 +21,17 @@ from target_posthog.commands.options import ending_with_sentence, out_option, qu
 from target_posthog.delivery.dead_letters import dead_letter_reasons
 from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.preview.file import DEFAULT_PATH, PreviewFile
+from target_posthog.receipts.opening import open_store
+from target_posthog.receipts.rebuilding import missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from target_posthog.books.arrived import Figure
+    from target_posthog.receipts.store import Fact
 
+MOST_ABSENT = 10_000
 MOST_SHOWN = 50  # differences on the terminal; the rest stands in the file
 LONGEST_FLIGHT_SECONDS = 24 * 3600  # PostHog names no time in which events show; a day is generous
 NUMBER, AMOUNT = 8, 16  # widths of the columns
@@ -38,6 +45,8 @@ NUMBER, AMOUNT = 8, 16  # widths of the columns
 @setting("project_id", "The project's number in PostHog.")
 @setting("host", "Where PostHog is.", DEFAULT_HOST)
 @setting("time_zone", "The shop's time zone, by whose days is compared.", "UTC")
+@setting("receipts", "Where the receipts are, for events that PostHog has acknowledged and doesn't show.")
+@setting("api_key", "The project's API key, whose receipts these are.")
 @out_option("File for all sums and differences, as JSON.")
 def reconcile(  # noqa: PLR0913  # each is an option of the command
     *,
@@ -48,6 +57,8 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
     project_id: str | None,
     host: str,
     time_zone: str,
+    receipts: str | None,
+    api_key: str | None,
     out: Path | None,
 ) -> None:
     """Compare what the store says with what PostHog has, to the cent.
@@ -66,12 +77,18 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
             days = json.loads(summary.read_text("utf-8")).get("days", [])
             balancer.acknowledge(days, is_recent=age_seconds < LONGEST_FLIGHT_SECONDS)
         letters = dead_letter_reasons(dead_letter_path)
+        absent: list[Fact] = []
         if api:
             balancer.ask(api, letters)
+            store = open_store({"receipts": receipts, "api_key": api_key}, is_read_only=True)
+            if store:
+                absent = list(islice(missing(api, store, int(time.time()) - LONGEST_FLIGHT_SECONDS), MOST_ABSENT))
         else:
             balancer.compare_acknowledged(letters)
     balance = balancer.balance
     for line in lines(balance, asked=api is not None):
+        click.echo(line)
+    for line in absent_lines(absent):
         click.echo(line)
     if out:
         with ending_with_sentence():
@@ -79,6 +96,18 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
         click.echo(f"All sums and differences: {out}")
     if balance.unexplained:
         raise SystemExit(1)
+
+
+def absent_lines(absent: Sequence[Fact]) -> Iterator[str]:
+    """Yield the events that PostHog has acknowledged and doesn't show, and what to do."""
+    if not absent:
+        return
+    more = "at least " if len(absent) == MOST_ABSENT else ""
+    number = f"{more}{len(absent):,}"
+    yield f"\n{number} events have a receipt, and PostHog doesn't show them; `resend --missing` sends them:"
+    for fact in absent[:MOST_SHOWN]:
+        day = datetime.fromtimestamp(fact.at, timezone.utc).date()
+        yield f"  {fact.event} of {day} ({fact.entity or 'no record known'}), uuid {UUID(bytes=fact.uuid)}"
 
 
 def lines(balance: Balance, *, asked: bool) -> Iterator[str]:

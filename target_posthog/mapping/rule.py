@@ -80,7 +80,7 @@ class Rule:
     def _compile(self, compiler: Compiler, spec: Spec, identity: str) -> None:
         event, unset = spec["event"], spec.get("unset", {})
         is_fixed = isinstance(event, str)
-        self._fact = spec.get("name") or (event if is_fixed else None)
+        self._fact = self.name if is_fixed or spec.get("name") else None
         self._event_name = compiler.value("event", f"`{json.dumps(event)}`" if is_fixed else event["expression"])
         self._delete = str(spec["delete"]) if spec.get("delete") else None
         self._distinct_id = compiler.candidates("distinct_id", spec["distinct_id"], identity)

@@ -15,6 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from singer_sdk import metrics
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ OBJECTS_BETWEEN_COLLECTIONS = (50_000, 20, 100)
 ENDING = (signal.SIGTERM, signal.SIGINT)
 PAUSE_SECONDS = 0.2  # a tap that writes at all writes sooner again
 LONGEST_GOODBYE_SECONDS = 5.0
+FOR_THE_SDKS_DEVELOPERS = ("METRIC: ", "Skipping parse of env var settings")
 BYTES_AT_ONCE = 65_536  # what a pipe holds on Linux
 
 
@@ -31,6 +33,16 @@ def collect_less_garbage() -> None:
     """Let Python look for cycles less often: records and events have none, yet it would walk all that wait."""
     gc.freeze()
     gc.set_threshold(*OBJECTS_BETWEEN_COLLECTIONS)
+
+
+def leave_to_debug(logger: logging.Logger) -> None:
+    """Keep lines of the SDK for its own developers, such as its metrics, out of a log that isn't at DEBUG."""
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return logger.isEnabledFor(logging.DEBUG) or not str(record.msg).startswith(FOR_THE_SDKS_DEVELOPERS)
+
+    for each in (logger, metrics.get_metrics_logger()):
+        each.addFilter(is_wanted)
 
 
 @contextlib.contextmanager

@@ -24,9 +24,15 @@ from target_posthog.delivery.to_posthog import PostHogDestination
 from target_posthog.errors import RunError
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.to_file import PreviewDestination
-from target_posthog.settings import SETTINGS, config_of, defaults, wrong_settings
+from target_posthog.settings import SETTINGS, config_of, defaults, with_whole_names, wrong_settings
 from target_posthog.singer.messages import MessageReader, UnreadableLine
-from target_posthog.singer.process import collect_less_garbage, leave_at_a_pause, let_go_of_stdout, signals_delayed
+from target_posthog.singer.process import (
+    collect_less_garbage,
+    leave_at_a_pause,
+    leave_to_debug,
+    let_go_of_stdout,
+    signals_delayed,
+)
 from target_posthog.singer.sinks import PostHogSink
 
 if TYPE_CHECKING:
@@ -160,6 +166,8 @@ class TargetPostHog(Target):
         """Check the settings, with one sentence for each that is wrong, and fill in the defaults."""
         self.append_builtin_config(self.config_jsonschema)
         self._config = {name: value for name, value in self._config.items() if value not in (None, "")}
+        if isinstance(self._config.get("stream_maps"), dict):
+            self._config["stream_maps"] = dict(with_whole_names(self._config["stream_maps"]))
         errors = wrong_settings(self._config, self.config_jsonschema)
         if errors and raise_errors:
             raise ConfigValidationError(errors[0], errors=errors, schema=self.config_jsonschema)
@@ -190,6 +198,7 @@ class TargetPostHog(Target):
     def invoke(cls, **options: Any) -> None:
         """Run the target; what a user can put right ends it with a sentence and exit code 1."""
         collect_less_garbage()
+        leave_to_debug(cls.logger)
         try:
             super().invoke(**options)
         except ConfigValidationError as error:

@@ -105,6 +105,12 @@ def test_a_run_ends_with_what_it_read_and_what_that_took(shop: Shop, command: Ca
     assert f"with {len(queries(shop))} queries of " in last
 
 
+def test_lines_for_the_sdks_developers_are_left_to_debug(shop: Shop, command: Callable[..., Run]) -> None:
+    quiet = command(settings(shop)).log
+    assert [line for line in quiet.splitlines() if "METRIC" in line or "Skipping parse" in line] == []
+    assert "METRIC" in command(settings(shop), env={"TAP_SHOPIFY_ORDERS_LOGLEVEL": "DEBUG"}).log
+
+
 def test_discovery_needs_no_settings(command: Callable[..., Run]) -> None:
     assert command(None, "--discover").code == 0
 

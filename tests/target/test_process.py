@@ -175,9 +175,16 @@ def test_a_full_disk_ends_the_run_with_a_sentence(runs: Runs, tmp_path: Path) ->
     assert "Traceback" not in done.log
 
 
-def test_the_sdks_metrics_are_in_the_log_for_those_who_collect_them(runs: Runs, tmp_path: Path) -> None:
-    done = runs.process_of(tmp_path, SCHEMA, sale(1), sale(2), mappings={"sales": [SALE]})
-    metrics = [json.loads(line.partition("METRIC: ")[2]) for line in done.log.splitlines() if "METRIC: " in line]
+def test_the_sdks_metrics_are_in_the_log_for_those_who_look_closer(runs: Runs, tmp_path: Path) -> None:
+    messages = "".join(json.dumps(one) + "\n" for one in (SCHEMA, sale(1), sale(2)))
+    logs = {}
+    for level in ("INFO", "DEBUG"):
+        process = runs.process(tmp_path, {"TARGET_POSTHOG_LOGLEVEL": level}, mappings={"sales": [SALE]})
+        _, logs[level] = process.communicate(messages, timeout=LONGEST_WAIT_SECONDS)
+    lines = logs["DEBUG"].splitlines()
+    metrics = [json.loads(line.partition("METRIC: ")[2]) for line in lines if "METRIC: " in line]
     (read,) = (one for one in metrics if one["metric"] == "record_count")
     assert (read["type"], read["value"], read["tags"]["stream"]) == ("counter", 2, "sales")
     assert any(one["metric"] == "batch_processing_time" for one in metrics)
+    assert "METRIC" not in logs["INFO"]
+    assert "Skipping parse" not in logs["INFO"]
