@@ -77,7 +77,7 @@ def test_exported_receipts_are_merged_elsewhere_and_nothing_is_sent_again(tools:
     tools.receipted.receipts = other
     assert tools.receipted.run(*ORDERS) == []
     file.write_text("{}\n")
-    assert "a line that is no receipt" in tools.run("receipts", "merge", str(file), code=1)
+    assert "a line that isn't a receipt" in tools.run("receipts", "merge", str(file), code=1)
 
 
 def test_a_new_key_gets_the_receipts_of_the_old_one(tools: Commands) -> None:
@@ -116,9 +116,8 @@ def test_facts_are_sent_again_on_purpose_by_name_day_and_record(tools: Commands)
     assert "1 events would be sent again by the next full refresh; PostHog will show as many twice" in said
     assert tools.receipted.run(*ORDERS) == [("Order Completed", "jane@example.com")]
     assert tools.receipted.run(*ORDERS) == []
-    assert "3 events would be" in tools.run(
-        "resend", "--event", "Order Paid", "--from", "2026-10-02", "--to", "2026-10-02"
-    )
+    of_a_day = ("--from", "2026-10-02", "--to", "2026-10-02")
+    assert "3 events would be" in tools.run("resend", "--event", "Order Paid", *of_a_day, code=1)
     assert "0 events would be" in tools.run("resend", "--from", "2026-10-03")
     assert "need days such as" in tools.run("resend", "--from", "soon", code=1)
     assert tools.receipted.run(*ORDERS) == [], "nothing was confirmed"
@@ -147,7 +146,9 @@ def test_acknowledged_facts_that_posthog_does_not_show_are_sent_again(tools: Com
     tools.receipted.run(*ORDERS)
     tools.receipted.posthog.database.ask("DELETE FROM events WHERE event = 'Order Paid'")  # PostHog loses them
     assert "3 events would be sent again by the next full refresh\n" in tools.run("resend", "--missing", "--yes")
-    assert tools.receipted.run(*ORDERS) == [("Order Paid", "jane@example.com")] * 3
+    tools.receipted.run(*ORDERS)
+    names = [event["event"] for event in tools.receipted.posthog.events()]
+    assert (names.count("Order Paid"), names.count("Order Completed")) == (3, 3)
 
 
 def test_the_preview_shows_what_is_there_beside_what_would_be_sent(tools: Commands, tmp_path: Path) -> None:
