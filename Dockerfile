@@ -21,14 +21,16 @@ WORKDIR /project
 COPY meltano.yml ./
 COPY shop.meltano.example.yml shop.meltano.yml
 COPY plugins plugins
-# Nothing is written here: the state goes to the backend, what a run needs for itself to /tmp.
+# Nothing is written here: the state goes to the backend, the receipts to a PostgreSQL (TARGET_POSTHOG_RECEIPTS), what a run
+# needs for itself to /tmp.
 ENV PATH=/opt/pair/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     MELTANO_ENVIRONMENT=prod \
     MELTANO_SYS_DIR_ROOT=/tmp/meltano \
     MELTANO_CLI_DISABLE_VERSION_CHECK=true \
-    MELTANO_CLI_LOG_FORMAT=uncolored
+    MELTANO_CLI_LOG_FORMAT=uncolored \
+    TARGET_POSTHOG_RECEIPTS=
 USER 10001:10001
 # A run ends by itself: its exit code is its health.
 HEALTHCHECK NONE

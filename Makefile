@@ -99,10 +99,10 @@ walk: ## Walk through README and first run as a newcomer, in a fresh clone with 
 clean: ## Remove what set-up, sandbox and tests have left; asks before it takes what your runs need (YES=1 doesn't)
 	@[ ! -x .venv/bin/python ] || .venv/bin/python -m sandbox stop
 	rm -rf .venv .venv-site .outside .sandbox dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
-	@[ ! -e .meltano ] && [ ! -e .preview ] || { \
-	  echo "Left are .meltano (bookmarks, receipts and logs of your runs) and .preview (customers' data)."; \
-	  echo "Without .meltano the next run reads the whole shop again."; \
+	@[ ! -e .meltano ] && [ ! -e .receipts ] && [ ! -e .preview ] || { \
+	  echo "Left are .meltano (bookmarks and logs of your runs), .receipts (what PostHog has) and .preview (customers' data)."; \
+	  echo "Without .meltano the next run reads the whole shop again; without .receipts it sends everything again."; \
 	  answer="$(YES)"; [ -n "$$answer" ] || { [ -t 0 ] && read -r -p "Remove them too? [y/N] " answer; }; \
-	  case "$$answer" in [yY1]*) rm -rf .meltano .preview; echo "Removed." ;; *) echo "Kept." ;; esac; }
+	  case "$$answer" in [yY1]*) rm -rf .meltano .receipts .preview; echo "Removed." ;; *) echo "Kept." ;; esac; }
 
 .PHONY: help setup demo sandbox quick test orchestrate test-outside faults lint docs site benchmark materials release-check walk clean

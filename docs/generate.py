@@ -24,6 +24,9 @@ from target_posthog.mapping.rule import rule_name
 from target_posthog.singer.target import TargetPostHog
 
 ROOT = Path(__file__).parent.parent
+PROJECT_DEFAULTS = {
+    "receipts": "$MELTANO_PROJECT_ROOT/.receipts/receipts.sqlite"
+}  # also where no environment is active
 PLUGINS = {"tap-shopify-orders": TapShopifyOrders, "target-posthog": TargetPostHog}
 PARTLY_GENERATED = [Path("docs/mapping.md")]
 REPOSITORY = "https://github.com/shopify-posthog/shopify-posthog"
@@ -46,6 +49,8 @@ ABOUT: dict[str, dict[str, Any]] = {
             "plan": {"args": "plan", "description": "What the last preview would send."},
             "explain": {"args": "explain", "description": "What becomes of an order or a customer, and why."},
             "reconcile": {"args": "reconcile", "description": "Whether shop, plan and PostHog agree, day by day."},
+            "receipts": {"args": "receipts", "description": "What PostHog has acknowledged, by the receipts."},
+            "resend": {"args": "resend", "description": "Mark facts to be sent again by the next full refresh."},
         },
     },
 }
@@ -71,6 +76,8 @@ def meltano_settings(plugin: type[TapShopifyOrders | TargetPostHog]) -> list[dic
             setting["sensitive"] = True
         if "default" in schema:
             setting["value"] = schema["default"]
+        if name in PROJECT_DEFAULTS:
+            setting["value"] = PROJECT_DEFAULTS[name]
         settings.append({key: value for key, value in setting.items() if value is not None})
     return settings
 
@@ -117,6 +124,8 @@ def settings_table(plugin: type[TapShopifyOrders | TargetPostHog]) -> str:
     required = plugin.config_jsonschema.get("required", [])
     for setting in meltano_settings(plugin):
         default = f"`{setting['value']}`" if "value" in setting else "*needed*" if setting["name"] in required else ""
+        if setting["name"] in PROJECT_DEFAULTS:
+            default = f"none; in a Meltano project {default}"
         options = ", ".join(f"`{one['value']}`" for one in setting.get("options", ()))
         meaning = setting["description"] + (f" One of {options}." if options else "")
         rows.append(f"| `{setting['name']}` | {default} | {meaning} |")

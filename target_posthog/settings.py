@@ -19,7 +19,7 @@ from target_posthog.mapping.language.expressions import did_you_mean
 from target_posthog.posthog.client import DEFAULT_HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 ENVIRONMENT = "TARGET_POSTHOG"  # before a setting's name in the environment
 IDENTITIES = ["email", "customer_id", "email_sha256"]
@@ -147,6 +147,13 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="The project's number in PostHog, for the same commands.",
     ),
     th.Property(
+        "time_zone",
+        th.StringType,
+        default="UTC",
+        title="Time zone",
+        description="The shop's time zone, such as America/New_York, by whose days `reconcile` compares.",
+    ),
+    th.Property(
         "max_events",
         th.IntegerType(minimum=0),
         title="Most events",
@@ -184,6 +191,18 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="PostHog's capture V1, which answers per event, its older /batch/, or V1 where there is one.",
     ),
 ).to_dict()
+
+
+def with_whole_names(maps: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield stream maps by stream; Meltano takes a name apart at its dots: `a.b` comes as an object `a` with a `b`.
+
+    An object within a stream's map can be nothing else: what the SDK knows there are texts and nulls.
+    """
+    for name, value in maps.items():
+        if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
+            yield from with_whole_names(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", value
 
 
 def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:

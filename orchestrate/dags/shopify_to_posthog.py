@@ -31,7 +31,8 @@ def meltano(command: str) -> dict[str, object]:
 
     Meltano writes keys into files of a run, as the umask says.
     """
-    return {"bash_command": f'umask 077; PATH="$PWD/.venv/bin:$PATH" exec {command}', "cwd": str(PROJECT), "append_env": True}
+    line = f'umask 077; PATH="$PWD/.venv/bin:$PATH" exec {command}'
+    return {"bash_command": line, "cwd": str(PROJECT), "append_env": True}
 
 
 def run_each(environments: XComArg, events_per_second: int, longest: timedelta, priority: int) -> None:

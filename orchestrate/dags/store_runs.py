@@ -6,6 +6,7 @@ Knows neither Airflow nor what a store's entry means: that goes to the tap as it
 from __future__ import annotations
 
 import json
+import os
 import re
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -84,7 +85,10 @@ def months(start: date, end: date) -> Iterator[tuple[date, date]]:
 
 
 def _environment(store: Store, run: str, events_per_second: int) -> Environment:
+    database = os.environ.get("MELTANO_DATABASE_URI", "")
     return {
+        # What PostHog has is remembered beside the state, so that tasks on all machines know it.
+        **({"TARGET_POSTHOG_RECEIPTS": database} if database.startswith("postgres") else {}),
         "TAP_SHOPIFY_ORDERS_STORES": json.dumps([store], default=str),
         "TARGET_POSTHOG_HISTORICAL_EVENTS_PER_SECOND": str(events_per_second),
         # The state's name in the shared backend: <environment>:tap-shopify-orders-to-target-posthog:<run>

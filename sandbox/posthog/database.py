@@ -260,7 +260,10 @@ class Database:
         with self.lock:
             self._connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS_BETWEEN_LOOKS)
             for name, (arguments, function) in functions.items():
-                self._connection.create_function(name, arguments, function, deterministic=True)
+                if isinstance(function, type):
+                    self._connection.create_aggregate(name, arguments, function)
+                else:
+                    self._connection.create_function(name, arguments, function, deterministic=True)
             try:
                 found = self._connection.execute(sql, values)
                 return [column[0] for column in found.description], found.fetchall()

@@ -21,7 +21,7 @@ from sandbox.posthog.intake import take
 from sandbox.posthog.pages import pages
 from sandbox.posthog.pages.shop_side import ShopSide
 from sandbox.posthog.partitions import Log
-from sandbox.posthog.query_api import SCOPE, query_api
+from sandbox.posthog.query_api import PROJECT_SCOPE, SCOPE, query_api
 from sandbox.posthog.totals import totals_of
 from sandbox.posthog.views import as_json, views
 from sandbox.server import guarded, serve
@@ -60,6 +60,9 @@ class PostHog:
     `drop_events_older_than`: the project's setting; older events are told `ok` and dropped (drop-old-events-step.ts).
     `clock`: now, as a datetime with its zone.
     `personal_api_key`: the key of the query API for project 1; `key_scopes` is what it may do.
+    `time_zone`: the project's, in which HogQL shows times.
+    `event_retention_months`, `events_retention_enforced`: with the second no query returns an older event (team
+    serializer, posthog-api.md 1.2).
     `shop_url`: the sandbox's shop, to be asked for an order that somebody looks at; nobody is asked by default.
     """
 
@@ -78,7 +81,10 @@ class PostHog:
         drop_events_older_than: timedelta | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
         personal_api_key: str = "phx_sandbox",
-        key_scopes: frozenset[str] = frozenset((SCOPE,)),
+        key_scopes: frozenset[str] = frozenset((SCOPE, PROJECT_SCOPE)),
+        time_zone: str = "UTC",
+        event_retention_months: int = 84,
+        events_retention_enforced: bool = False,
         shop_url: str | None = None,
     ) -> None:
         self.api_key = api_key
@@ -93,6 +99,9 @@ class PostHog:
         self.clock = clock
         self.personal_api_key = personal_api_key
         self.key_scopes = key_scopes
+        self.time_zone = time_zone
+        self.event_retention_months = event_retention_months
+        self.events_retention_enforced = events_retention_enforced
         self.shop_url = shop_url
         self.url = ""
         self.controls = Controls()
@@ -157,7 +166,7 @@ class PostHog:
         app.url_map.strict_slashes = False
         self.controls.install(app)
         app.register_blueprint(views(self.database))
-        app.register_blueprint(query_api(self.database, PROJECT_ID, self._scopes_of))
+        app.register_blueprint(query_api(self.database, PROJECT_ID, self))
         app.register_blueprint(pages(self.database, ShopSide(self.shop_url) if self.shop_url else None))
         for path, answer in {
             capture_v1.PATH: self._capture_v1,
@@ -250,9 +259,6 @@ class PostHog:
                 kept.append(event)
             results[uuid] = verdict
         return results, kept
-
-    def _scopes_of(self, key: str) -> frozenset[str] | None:
-        return self.key_scopes if key == self.personal_api_key else None
 
     def _flags(self) -> Response:
         encoding = request.headers.get("Content-Encoding", "")

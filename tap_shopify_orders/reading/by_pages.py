@@ -17,7 +17,7 @@ from tap_shopify_orders.reading.connections import Completion, whole
 from tap_shopify_orders.reading.known import Mark
 from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.records.fields import select
+from tap_shopify_orders.records.fields import paths, select
 from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.client import PageSize
 from tap_shopify_orders.shopify.pages import ahead, pages, patiently
@@ -39,13 +39,16 @@ class _Found(msgspec.Struct):
 
 
 _found = msgspec.json.Decoder(_Found)
+_NULL = msgspec.Raw(b"null")
+FEW_FIELDS_PAGE = 50  # nodes of a question for less than all fields, to begin with
 
 
 @dataclass
 class Reading:
     """The reading of one stream of one store; `accept` has the gaps that are taken, `pause` is called while it waits.
 
-    `ungranted` are response paths that aren't asked for, as the app lacks their scope.
+    `ungranted` are response paths that aren't asked for, as the app lacks their scope. The first page has so many nodes
+    as `first_page` says; what a query costs tells how many the next one may have.
 
     `question` is how the fields are asked for, as far as they are granted.
     """
@@ -58,11 +61,12 @@ class Reading:
     pause: Callable[[], None]
     logger: logging.Logger
     ungranted: Collection[Names] = ()
+    first_page: int = 10
 
     def __post_init__(self) -> None:
         """Question; nothing is asked yet."""
         self._denied: set[Names] = {*self.ungranted}
-        self._size = PageSize()
+        self._size = PageSize(first=self.first_page)
         self.completion = Completion(self.client, self.pause)
         self.question = self._question()
 
@@ -77,7 +81,7 @@ class Reading:
 
     def by_ids(self, ids: Sequence[str], question: Question | None = None) -> Iterator[Record]:
         """Yield the records of global ids that are still there; `question` asks for less than all."""
-        left, size = ids, PageSize()
+        left, size = ids, PageSize(first=FEW_FIELDS_PAGE if question else self.first_page)
         while left:
             asked = question or self.question
             try:
@@ -85,7 +89,7 @@ class Reading:
             except Denied as gaps:
                 self._go_without(gaps, below=1)
                 continue
-            nodes = [asked.reader.node(raw) for raw in found if raw != b"null"]
+            nodes = [asked.reader.node(raw) for raw in found if raw != _NULL]
             yield from self.completion.records(nodes, asked)
             left = left[max(len(found), 1) :]
 
@@ -144,11 +148,16 @@ class Reading:
             for mark, node in fresh:
                 yield mark, question.reader.record(node)
 
+    def _denied_with(self, denied: set[Names]) -> set[Names]:
+        """Return where else there is what is denied: a page need not have all of it."""
+        names = {path[-1] for path in denied} & schema.DENIED_TOGETHER
+        return {path[: path.index(name) + 1] for path in paths(self.fields) for name in names if name in path}
+
     def _go_without(self, gaps: Denied, *, below: int = 2) -> None:
         """Ask for less from now on; the denied paths begin below page and nodes, or below nodes alone."""
         denied = {path[below:] for path, _ in gaps.gaps}
         if "denied_fields" not in self.accept or () in denied or denied <= self._denied:
             raise RunError(denial(self.name, gaps)) from None
-        self._denied |= denied
+        self._denied |= denied | self._denied_with(denied)
         self.question = self._question()
         self.logger.warning("Going on without fields that Shopify denies. %s", denial(self.name, gaps))

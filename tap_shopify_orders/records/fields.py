@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     Names = tuple[str, ...]
 
 
+NO_ID = "/0"  # where it wasn't selected
+
+
 @dataclass(frozen=True)
 class Field:
     """One field of a record.
@@ -199,12 +202,12 @@ def exact(value: str | float) -> str:
 
 def by_id(node: Any) -> int:  # noqa: ANN401  # a struct made for the fields
     """Return the key that sorts nodes by their numbers."""
-    return _number_of(node.id)
+    return _number_of(getattr(node, "id", NO_ID))
 
 
 def by_moment(node: Any) -> tuple[str, int]:  # noqa: ANN401  # a struct made for the fields
     """Return the key that sorts agreements by the moment at which they happened, then by number."""
-    return getattr(node, "happened_at", ""), _number_of(node.id)
+    return getattr(node, "happened_at", ""), by_id(node)
 
 
 def _number_of(gid: str) -> int:

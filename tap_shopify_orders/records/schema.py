@@ -42,6 +42,8 @@ SCOPED: dict[str, tuple[Names, ...]] = {
     "read_payment_terms": (("payment_terms",),),
     "read_returns": (("returns",), ("agreements", "nodes", "of_return"), ("refunds", "of_return")),
 }
+# Objects that are asked for in several places and are denied in all of them, if in one: they need read_products.
+DENIED_TOGETHER = frozenset({"product", "variant"})
 
 
 SHOP = {
@@ -414,17 +416,9 @@ _RETURN = (
 )
 
 _B2B = (
-    identifier("company_id", "Number of the company (Company.id).", "company", "id"),
-    text("company_name", "Name of the company (Company.name).", "company", "name"),
-    text("company_external_id", "The merchant's own id of the company (Company.externalId).", "company", "external_id"),
-    identifier("location_id", "Number of the company's location (CompanyLocation.id).", "location", "id"),
-    text("location_name", "Name of the company's location (CompanyLocation.name).", "location", "name"),
-    text(
-        "location_external_id",
-        "The merchant's own id of the location (CompanyLocation.externalId).",
-        "location",
-        "external_id",
-    ),
+    identifier("id", "Its number."),
+    text("name", "Its name."),
+    text("external_id", "The merchant's own id of it."),
 )
 
 _TIMES_AND_NAMES = (
@@ -557,7 +551,18 @@ ORDERS = (
         connection=True,
         sort=by_moment,
     ),
-    obj("company", "Company that bought, in B2B (Order.purchasingEntity).", *_B2B, source=("purchasing_entity",)),
+    obj(
+        "company",
+        "Company that bought, in B2B; null for others (PurchasingCompany.company).",
+        *_B2B,
+        source=("purchasing_entity", "company"),
+    ),
+    obj(
+        "company_location",
+        "Location of the company that bought (PurchasingCompany.location).",
+        *_B2B,
+        source=("purchasing_entity", "location"),
+    ),
     obj(
         "payment_terms",
         "When a B2B order has to be paid; needs read_payment_terms (Order.paymentTerms).",

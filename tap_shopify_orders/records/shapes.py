@@ -39,14 +39,14 @@ class Shape(NamedTuple):
     def inside(self, field: Field) -> Shape:
         """Return the shape of the object, or objects, that one of the fields is."""
         deeper = len(field.source)
-        below = [(path[deeper:], field) for path, field in self.uses if path[:deeper] == field.source]
+        below = [(path[deeper:], used) for path, used in self.uses if path[:deeper] == field.source]
         return Shape.of(field.fields, [use for use in below if use[0]])
 
 
 def stays(field: Field) -> bool:
     """Say whether a value is the record's as it is the node's, wherever it stands."""
     return not (field.convert or field.connection) and all(
-        field.source == (field.name,) and stays(field) for field in field.fields
+        inner.source == (inner.name,) and stays(inner) for inner in field.fields
     )
 
 
@@ -68,7 +68,9 @@ def _reading(shape: Shape, node: str, depth: int, names: dict[str, Any]) -> Iter
         if field.source != (field.name,):
             yield f"{indent}value = {node}.{field.source[0]}"
             yield from (f"{indent}value = value{_step(step)} if value else None" for step in field.source[1:])
-            yield f"{indent}{node}.{field.name} = value"
+            # An object of another type than the one asked for is empty: its parts are null.
+            made = "value" if len(field.source) == 1 else "None if value is UNSET else value"
+            yield f"{indent}{node}.{field.name} = {made}"
     for key in sorted(shape.keys.keys() - {field.name for field in shape.fields}):
         yield f"{indent}{node}.{key} = UNSET"
     for field in shape.fields:

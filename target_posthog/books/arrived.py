@@ -1,41 +1,46 @@
 """Events that PostHog has, asked for in its SQL: sums per day, and single events.
 
 Takes the names of events and the properties with their money; returns exact sums. How a question travels is
-`posthog/query_api.py`'s to know.
-
+`posthog/query_api.py`'s to know, and how pages follow each other `posthog/stored_events.py`'s.
 """
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from target_posthog.books.entries import day_of
+from target_posthog.mapping.language.functions import as_decimal
+from target_posthog.posthog.hogql import day, moment, newest, raw, texts
+from target_posthog.posthog.query_api import MOST_ROWS, TooMuchError
+from target_posthog.posthog.stored_events import Span, read_value, stored_events
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
+    from zoneinfo import ZoneInfo
 
     from target_posthog.posthog.query_api import QueryApi
+    from target_posthog.posthog.stored_events import StoredEvent
 
-EPOCH = date(1970, 1, 1)
 # Money is summed in whole ten-thousandths: PostHog would add floating-point numbers, and no currency has more decimals
 # (ISO 4217).
 TEN_THOUSANDTHS = Decimal("0.0001")
-# One row per event as PostHog counts it: ClickHouse may show copies of one that it has not merged yet (by day, event,
-# distinct id and uuid: posthog/models/event/sql.py). Days are those of UTC, whatever zone the project has. Nothing is
-# named as a column of which it is made: ClickHouse would put the one in place of the other.
-EVENTS = """
-select toString(uuid) as id, event, distinct_id, intDiv(toUnixTimestamp(timestamp), 86400) as day,
-  any({currency}) as currency, any({name}) as name, any({amount}) as money
-from events
-where event in ({names}) and timestamp >= toDateTime('{first}T00:00:00Z') and timestamp < toDateTime('{end}T00:00:00Z')
-group by id, event, distinct_id, day"""
+# One row per event as PostHog counts it once ClickHouse has merged its copies (by day in UTC, event, distinct id and
+# uuid: posthog/models/event/sql.py), and how many rows there are until then. Nothing is named as a column of which it
+# is made: ClickHouse would put the one in place of the other.
 SUMS = """
-select day, event, currency, count() as number, sum(money) as total
-from ({events}
+select day, event, currency, count() as number, sum(money) as total, sum(copies) as rows_now
+from (
+  select toString(uuid) as id, event, distinct_id, {merged_by} as merged_by, {day} as day, {currency} as currency,
+    toInt(round(toFloat(replaceAll({amount}, '"', '')) * 10000)) as money, count() as copies
+  from events
+  where event in ({names}) and timestamp >= {first} and timestamp < {end}
+  group by id, event, distinct_id, merged_by
 )
 group by day, event, currency
-order by day, event, currency"""
-ORDERED = "\norder by id, distinct_id, day"
+order by day, event, currency
+limit {limit}"""
 
 
 class Figure(NamedTuple):
@@ -43,6 +48,13 @@ class Figure(NamedTuple):
 
     number: int = 0
     amount: Decimal = Decimal()
+
+
+class Sum(NamedTuple):
+    """What PostHog has of an event on a day, and how many copies it counts beside until they are merged."""
+
+    figure: Figure = Figure()
+    copies: int = 0
 
 
 class Arrived(NamedTuple):
@@ -64,25 +76,73 @@ class Properties(NamedTuple):
     name: str
 
 
-def sums(api: QueryApi, events: Mapping[str, Properties], first: str, last: str) -> dict[tuple[str, str, str], Figure]:
-    """Ask what PostHog has per day, event and currency; raises `RunError`."""
-    return {
-        (_day(day), event, currency or ""): Figure(number, _amount(amount))
-        for names, properties in _by_properties(events)
-        for day, event, currency, number, amount in api.rows(
-            SUMS.format(events=_events(names, properties, first, last))
+Sums = dict[tuple[str, str, str], Sum]
+
+
+def sums(api: QueryApi, events: Mapping[str, Properties], first: str, last: str, zone: ZoneInfo) -> Sums:
+    """Ask what PostHog has per day of the zone, event and currency; raises `RunError`."""
+    found: Sums = {}
+    for names, properties in _by_properties(events):
+        rows = _summed(api, names, properties, _span(first, last, zone), zone)
+        for on, event, currency, number, amount, rows_now in rows:
+            key = (f"{on // 10000:04}-{on // 100 % 100:02}-{on % 100:02}", event, _currency(read_value(currency)))
+            figure, copies = found.get(key, Sum())
+            total = Figure(figure.number + number, figure.amount + _amount(amount))
+            found[key] = Sum(total, copies + int(rows_now) - number)
+    return found
+
+
+def _summed(api: QueryApi, names: list[str], properties: Properties, span: Span, zone: ZoneInfo) -> Iterator[list[Any]]:
+    while span:
+        query = SUMS.format(
+            merged_by=day("timestamp", "UTC"),
+            day=day(newest("timestamp"), zone.key),
+            currency=_property(properties.currency),
+            amount=_property(properties.amount),
+            names=texts(sorted(names)),
+            first=moment(span.start),
+            end=moment(span.end),
+            limit=MOST_ROWS,
         )
-    }
+        try:
+            rows = api.rows(query, "target-posthog: sums")
+        except TooMuchError as reason:
+            span.narrow(str(reason))
+            continue
+        if len(rows) >= MOST_ROWS:
+            span.narrow("more sums than an answer has rows")
+            continue
+        yield from rows
+        span.start = span.end
 
 
-def events_of(api: QueryApi, events: Mapping[str, Properties], days: Collection[str]) -> list[Arrived]:
-    """Ask for each event of some days; raises `RunError`."""
-    return [
-        Arrived(uuid.lower(), event, _day(day), currency or "", str(name or ""), _amount(amount))
-        for first, last in _spans(days)
-        for names, properties in _by_properties(events)
-        for uuid, event, _, day, currency, name, amount in api.rows(_events(names, properties, first, last) + ORDERED)
-    ]
+def events_of(
+    api: QueryApi, events: Mapping[str, Properties], days: Collection[str], zone: ZoneInfo
+) -> Iterator[Arrived]:
+    """Ask for each event of some days of the zone, copies that PostHog will merge as one.
+
+    Raises `RunError`.
+    """
+    for first, last in _neighbours(days):
+        for names, properties in _by_properties(events):
+            span = _span(first, last, zone)
+            merged: dict[tuple[str, ...], StoredEvent] = {}
+            for one in stored_events(
+                api, names, span.start, span.end, properties=[name for name in properties if name]
+            ):
+                key = (one.uuid, one.event, one.distinct_id, one.timestamp[:10])
+                if key not in merged or merged[key].created_at <= one.created_at:
+                    merged[key] = one
+            for one in merged.values():
+                amount, currency, name = (one.properties.get(each) for each in properties)
+                yield Arrived(
+                    one.uuid,
+                    one.event,
+                    day_of(one.timestamp, zone),
+                    _currency(currency),
+                    str(name or ""),
+                    _money(amount),
+                )
 
 
 def _by_properties(events: Mapping[str, Properties]) -> list[tuple[list[str], Properties]]:
@@ -92,39 +152,36 @@ def _by_properties(events: Mapping[str, Properties]) -> list[tuple[list[str], Pr
     return [(names, properties) for properties, names in found.items()]
 
 
-def _events(names: list[str], properties: Properties, first: str, last: str) -> str:
-    return EVENTS.format(
-        currency=_property(properties.currency),
-        name=_property(properties.name),
-        amount=f"toInt(round(toFloat({_property(properties.amount)}) * 10000))",
-        names=", ".join(_text(name) for name in names),
-        first=first,
-        end=date.fromisoformat(last) + timedelta(days=1),
-    )
+def _span(first: str, last: str, zone: ZoneInfo) -> Span:
+    end = date.fromisoformat(last) + timedelta(days=1)
+    midnights = (datetime.combine(on, time(), zone) for on in (date.fromisoformat(first), end))
+    return Span(*(one.astimezone(timezone.utc) for one in midnights))
 
 
-def _spans(days: Collection[str]) -> list[tuple[str, str]]:
+def _neighbours(days: Collection[str]) -> list[tuple[str, str]]:
     """Return days as spans from the first to the last of neighbours, so that few questions are needed."""
     spans: list[tuple[str, str]] = []
-    for day in sorted(days):
-        if spans and date.fromisoformat(spans[-1][1]) + timedelta(days=1) == date.fromisoformat(day):
-            spans[-1] = spans[-1][0], day
+    for on in sorted(days):
+        if spans and date.fromisoformat(spans[-1][1]) + timedelta(days=1) == date.fromisoformat(on):
+            spans[-1] = spans[-1][0], on
         else:
-            spans.append((day, day))
+            spans.append((on, on))
     return spans
 
 
 def _property(name: str) -> str:
-    return f"properties.`{name}`" if name else "''"
+    return newest(raw(name)) if name else "''"
 
 
-def _text(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+def _currency(value: Any) -> str:  # noqa: ANN401  # any JSON
+    return "" if value is None else str(value)
 
 
-def _day(number: int) -> str:
-    return (EPOCH + timedelta(days=number)).isoformat()
+def _money(value: Any) -> Decimal:  # noqa: ANN401  # any JSON
+    try:
+        return as_decimal(str(value) if isinstance(value, Decimal) else value or 0).normalize() + 0
+    except ValueError:
+        return Decimal()  # as in the sums, where what is no number counts nothing
 
 
 def _amount(ten_thousandths: Any) -> Decimal:  # noqa: ANN401  # a number or null

@@ -31,13 +31,17 @@ LOST = f"{UNKNOWN}: PostHog has acknowledged it, and doesn't show it; its ingest
 
 
 class Planned(NamedTuple):
-    """One event that a preview announced; money that it takes back is below zero."""
+    """One event that a preview announced; money that it takes back is below zero.
+
+    `day` is one of the books' time zone, `utc_day` that of the same moment in UTC, as a run's summary has it.
+    """
 
     uuid: str
     event: str
     day: str
     currency: str
     amount: Decimal
+    utc_day: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ Key = tuple[str, str, str]  # day, kind, currency
 class Evidence(NamedTuple):
     """What else is known: the day of the preview, why records became dead letters, and why an event may be missing.
 
-    The reasons of dead letters stand by the record's name, those of missing events by day, kind and currency.
+    The reasons of dead letters stand by the record's name, those of missing events by day in UTC, kind and currency.
     """
 
     previewed_on: str
@@ -94,18 +98,18 @@ class Ledger:
         known = figures.get(key, Figure())
         figures[key] = Figure(known.number + number, known.amount + amount)
 
-    def figures(self, key: Key) -> dict[str, Figure]:
-        """Return what each side has under a key."""
-        return {side: self.sides[side].get(key, Figure()) for side in LEGS if side in self.sides}
+    def figures(self, key: Key, sides: Iterable[str] = LEGS) -> dict[str, Figure]:
+        """Return what each of these sides, as far as they are known, has under a key."""
+        return {side: self.sides[side].get(key, Figure()) for side in sides if side in self.sides}
 
-    def keys(self) -> list[Key]:
-        """Return all keys, day by day."""
-        return sorted({key for figures in self.sides.values() for key in figures})
+    def keys(self, sides: Iterable[str] = LEGS) -> list[Key]:
+        """Return all keys of these sides, day by day."""
+        return sorted({key for side in sides for key in self.sides.get(side, ())})
 
     def keys_that_differ(self, sides: Iterable[str]) -> list[Key]:
         """Return the keys under which these sides don't agree, as far as they are known."""
         known = [self.sides[side] for side in sides if side in self.sides]
-        return [key for key in self.keys() if len({figures.get(key, Figure()) for figures in known}) > 1]
+        return [key for key in self.keys(sides) if len({figures.get(key, Figure()) for figures in known}) > 1]
 
     def totals(self) -> dict[tuple[str, str], dict[str, Figure]]:
         """Return what each side has per kind and currency."""
@@ -122,7 +126,7 @@ def of_record(record: BookedRecord) -> Iterator[Difference]:
     account, events, unmet = record.account, list(record.events), []
     for entry in account.entries:
         same = (entry.event, entry.day, account.currency, entry.amount)
-        met = next((event for event in events if event[1:] == same), None)
+        met = next((event for event in events if event[1:5] == same), None)
         if met is None:
             unmet.append(entry)
         else:
@@ -171,10 +175,13 @@ def of_arrivals(
         yield Difference(*place, left, event.amount, reason)
     for uuid, (name, announced) in planned.items():
         if uuid not in seen:
-            key = (announced.day, kinds[announced.event], announced.currency)
+            kind = kinds[announced.event]
             dead_letter = evidence.dead_letters.get(name)
-            reason = f"dead letter: {dead_letter}" if dead_letter else evidence.missing.get(key, NOT_THERE)
-            yield Difference(name, *key[::2], key[1], AS_ARRIVED, announced.amount, None, reason)
+            reason = evidence.missing.get((announced.utc_day, kind, announced.currency), NOT_THERE)
+            if dead_letter:
+                reason = f"dead letter: {dead_letter}"
+            place = (name, announced.day, announced.currency, kind, AS_ARRIVED)
+            yield Difference(*place, announced.amount, None, reason)
 
 
 def _why_more(event: Arrived, previewed_on: str, *, again: bool) -> str:

@@ -8,16 +8,18 @@ stands in the mapping.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_posthog.errors import RuleError
 from target_posthog.mapping.language.expressions import Expression, ExpressionError, did_you_mean
-from target_posthog.mapping.language.functions import JSON, as_decimal, normal_time
+from target_posthog.mapping.language.functions import JSON, as_datetime, as_decimal
 from target_posthog.mapping.language.interpreter import is_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import tzinfo
 
     from target_posthog.mapping.language.compiler import Record
 
@@ -27,7 +29,7 @@ PROPERTY_KEYS = ("amount", "currency", "name")
 
 
 class Entry(NamedTuple):
-    """Money that a record added, or took back (below zero), on a day in UTC; `event` should say the same."""
+    """Money that a record added, or took back (below zero), on a day; `event` should say the same."""
 
     kind: str
     event: str
@@ -53,7 +55,7 @@ class Account:
 class Books:
     """The books of one stream, compiled. Raises `RuleError`."""
 
-    def __init__(self, stream: str, spec: Mapping[str, JSON]) -> None:
+    def __init__(self, stream: str, spec: Mapping[str, JSON], zone: tzinfo = timezone.utc) -> None:
         self._place = f"`books` of stream `{stream}`"
         _check(self._place, spec, ACCOUNT_KEYS)
         names = spec.get("properties", {})
@@ -62,7 +64,7 @@ class Books:
         self._currency = self._compiled(spec.get("currency", "''"))
         self._left = self._compiled(spec.get("left", "`null`"))
         self._edited = self._compiled(spec.get("edited", "`false`"))
-        self._entries = [_Entries(self, kind, entry) for kind, entry in spec.get("entries", {}).items()]
+        self._entries = [_Entries(self, kind, entry, zone) for kind, entry in spec.get("entries", {}).items()]
         self.kinds = {entries.event: entries.kind for entries in self._entries}
         self.signs = {entries.event: entries.sign for entries in self._entries}
 
@@ -95,8 +97,9 @@ class Books:
 class _Entries:
     """One kind of entry: placed, refunded, ..."""
 
-    def __init__(self, books: Books, kind: str, spec: Mapping[str, JSON]) -> None:
+    def __init__(self, books: Books, kind: str, spec: Mapping[str, JSON], zone: tzinfo) -> None:
         self.kind = kind
+        self._zone = zone
         self._values = books.entries_of(kind, spec)
         self.event = str(spec["event"])
         self.sign = 1 if "adds" in spec else -1
@@ -108,12 +111,18 @@ class _Entries:
                 continue
             amount = self._amount(scope)
             exact = Decimal() if amount is None else as_decimal(amount)
-            yield Entry(self.kind, self.event, normal_time(self._values["at"](scope))[:10], self.sign * exact + 0)
+            day = day_of(self._values["at"](scope), self._zone)
+            yield Entry(self.kind, self.event, day, self.sign * exact + 0)
 
     def _scopes(self, record: Record) -> Iterator[Record]:
         if "for_each" not in self._values:
             return iter((record,))
         return ({**record, "item": item} for item in self._values["for_each"](record) or ())
+
+
+def day_of(moment: JSON, zone: tzinfo) -> str:
+    """Return the day of a moment in a time zone, as `2026-11-01`; raises ValueError for what is no time."""
+    return as_datetime(moment).astimezone(zone).date().isoformat()
 
 
 def _check(place: str, spec: JSON, known: tuple[str, ...]) -> None:

@@ -6,14 +6,15 @@ import click
 
 from target_posthog.commands.init import init
 from target_posthog.commands.preview import explain, plan
+from target_posthog.commands.receipts import receipts, resend
 from target_posthog.commands.reconcile import reconcile
 
-COMMANDS = (init, plan, explain, reconcile)
+COMMANDS: tuple[click.Command, ...] = (init, plan, explain, reconcile, receipts, resend)
 
 
 @click.group
 def commands() -> None:
-    """Begin a mapping, look at a preview before a run, and compare shop and PostHog after it.
+    """Begin a mapping, look at a preview before a run, and at what PostHog has after it.
 
     Without a command, target-posthog reads Singer messages from standard input and sends events to PostHog.
     """

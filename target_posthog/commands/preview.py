@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import click
@@ -14,14 +15,15 @@ import click
 from target_posthog.commands.options import ending_with_sentence, out_option, query_api, setting, write_file
 from target_posthog.errors import RunError
 from target_posthog.posthog.client import DEFAULT_HOST
+from target_posthog.posthog.stored_events import rows_by_uuid
 from target_posthog.preview.file import DEFAULT_PATH, PreviewFile
-from target_posthog.preview.lines import explanation_lines, plan_lines
+from target_posthog.preview.lines import arrival_lines, explanation_lines, plan_lines
 from target_posthog.preview.personal import masked
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from target_posthog.preview.file import KnownRecord
+    from target_posthog.preview.file import KnownRecord, PlannedEvent
 
 
 @click.command
@@ -61,15 +63,23 @@ def explain(  # noqa: PLR0913  # each is an option of the command
     """
     with ending_with_sentence(), contextlib.closing(PreviewFile(preview_path)) as preview:
         api = query_api(personal_api_key, project_id, host) if project_id else None
+        asked: list[PlannedEvent] = []
         for record in _found(preview, name):
             content, explanation, stand_ins = preview.content(record.id)
             events = list(preview.events(record.id))
-            known = api.events_known(planned.event["uuid"] for planned in events) if api else None
+            asked += events
             if mask:
                 content, explanation = masked(content, stand_ins), masked(explanation, stand_ins)
                 events = [planned._replace(event=masked(planned.event, stand_ins)) for planned in events]
-            for line in explanation_lines(record, content, explanation or (), events, known):
+            for line in explanation_lines(record, content, explanation or (), events):
                 click.echo(line)
+        if api and asked:
+            rows = rows_by_uuid(api, [planned.event for planned in asked])
+            project = api.project()
+            for line in arrival_lines(asked, rows, project.kept_from(datetime.now(timezone.utc)) if project else ""):
+                click.echo(line)
+        elif asked:
+            click.echo("\nPostHog wasn't asked: that needs the settings `personal_api_key` and `project_id`")
 
 
 def _found(preview: PreviewFile, words: str) -> list[KnownRecord]:

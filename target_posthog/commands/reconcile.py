@@ -8,8 +8,11 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import click
 
@@ -18,13 +21,17 @@ from target_posthog.commands.options import ending_with_sentence, out_option, qu
 from target_posthog.delivery.dead_letters import dead_letter_reasons
 from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.preview.file import DEFAULT_PATH, PreviewFile
+from target_posthog.receipts.opening import open_store
+from target_posthog.receipts.rebuilding import missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from target_posthog.books.arrived import Figure
+    from target_posthog.receipts.store import Fact
 
+MOST_ABSENT = 10_000
 MOST_SHOWN = 50  # differences on the terminal; the rest stands in the file
 LONGEST_FLIGHT_SECONDS = 24 * 3600  # PostHog names no time in which events show; a day is generous
 NUMBER, AMOUNT = 8, 16  # widths of the columns
@@ -37,6 +44,9 @@ NUMBER, AMOUNT = 8, 16  # widths of the columns
 @setting("personal_api_key", "PostHog's personal API key, with which PostHog is asked what it has.")
 @setting("project_id", "The project's number in PostHog.")
 @setting("host", "Where PostHog is.", DEFAULT_HOST)
+@setting("time_zone", "The shop's time zone, by whose days is compared.", "UTC")
+@setting("receipts", "Where the receipts are, for events that PostHog has acknowledged and doesn't show.")
+@setting("api_key", "The project's API key, whose receipts these are.")
 @out_option("File for all sums and differences, as JSON.")
 def reconcile(  # noqa: PLR0913  # each is an option of the command
     *,
@@ -46,6 +56,9 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
     personal_api_key: str | None,
     project_id: str | None,
     host: str,
+    time_zone: str,
+    receipts: str | None,
+    api_key: str | None,
     out: Path | None,
 ) -> None:
     """Compare what the store says with what PostHog has, to the cent.
@@ -56,7 +69,7 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
     """
     with ending_with_sentence(), contextlib.closing(PreviewFile(preview_path)) as preview:
         api = query_api(personal_api_key, project_id, host)
-        balancer = Balancer(preview)
+        balancer = Balancer(preview, time_zone)
         balancer.read()
         summary = Path(summary_path) if summary_path else None
         if summary and summary.is_file():
@@ -64,12 +77,18 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
             days = json.loads(summary.read_text("utf-8")).get("days", [])
             balancer.acknowledge(days, is_recent=age_seconds < LONGEST_FLIGHT_SECONDS)
         letters = dead_letter_reasons(dead_letter_path)
+        absent: list[Fact] = []
         if api:
             balancer.ask(api, letters)
+            store = open_store({"receipts": receipts, "api_key": api_key}, is_read_only=True)
+            if store:
+                absent = list(islice(missing(api, store, int(time.time()) - LONGEST_FLIGHT_SECONDS), MOST_ABSENT))
         else:
             balancer.compare_acknowledged(letters)
     balance = balancer.balance
     for line in lines(balance, asked=api is not None):
+        click.echo(line)
+    for line in absent_lines(absent):
         click.echo(line)
     if out:
         with ending_with_sentence():
@@ -77,6 +96,18 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
         click.echo(f"All sums and differences: {out}")
     if balance.unexplained:
         raise SystemExit(1)
+
+
+def absent_lines(absent: Sequence[Fact]) -> Iterator[str]:
+    """Yield the events that PostHog has acknowledged and doesn't show, and what to do."""
+    if not absent:
+        return
+    more = "at least " if len(absent) == MOST_ABSENT else ""
+    number = f"{more}{len(absent):,}"
+    yield f"\n{number} events have a receipt, and PostHog doesn't show them; `resend --missing` sends them:"
+    for fact in absent[:MOST_SHOWN]:
+        day = datetime.fromtimestamp(fact.at, timezone.utc).date()
+        yield f"  {fact.event} of {day} ({fact.entity or 'no record known'}), uuid {UUID(bytes=fact.uuid)}"
 
 
 def lines(balance: Balance, *, asked: bool) -> Iterator[str]:
@@ -88,11 +119,16 @@ def lines(balance: Balance, *, asked: bool) -> Iterator[str]:
         yield f"{currency:<5}{kind:<14}" + _columns(figures)
     if not asked:
         yield "PostHog wasn't asked: that needs the settings `personal_api_key` and `project_id`"
+    yield from balance.notes
+    copies = sum(balance.copies.values())
+    if copies:
+        named = ", ".join(f"{kind} {number:,}" for kind, number in balance.copies.items() if number)
+        yield f"{copies:,} copies not merged yet ({named}): until PostHog merges them, its insights count them too"
     differing = balance.keys_that_differ()
     if differing:
-        yield f"\n{len(differing):,} days on which the sides differ:"
+        yield f"\n{len(differing):,} days ({balance.time_zone}) on which the sides differ:"
         for key in differing[:MOST_SHOWN]:
-            yield f"  {key[0]} {key[2]:<4} {key[1]:<10} " + _columns(balance.ledger.figures(key))
+            yield f"  {key[0]} {key[2]:<4} {key[1]:<10} " + _columns(balance.figures(key))
     if balance.differences:
         yield f"\n{len(balance.differences):,} differences, {len(balance.unexplained):,} of them unexplained:"
         explained = [difference for difference in balance.differences if difference.is_explained]

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
 MOST_EVENTS_WAITING = 5_000  # enough to sort a back-fill by day, little enough to stay small
 MOST_BYTES_WAITING = 16 * 1024 * 1024
-CANDIDATES_AT_ONCE = 500  # looked up together
+CANDIDATES_AT_ONCE = 200  # looked up together; their size isn't known before
 MANY = 10  # events of a request: if all are refused, dead letters would only hide what is wrong
 SECONDS_BETWEEN_PROGRESS = 10.0
 
@@ -174,7 +174,7 @@ class Queue:
     @property
     def skipped_persons(self) -> list[object]:
         """The sources of the person changes that PostHog has skipped, and not applied since."""
-        return [item.source for _, _, item in self._skipped_persons.left]
+        return [item.source for item in self._skipped_persons.left]
 
     def _check_number(self, events: int) -> None:
         sent = self._summary.accepted.total()

@@ -69,7 +69,7 @@ def load(name: str, extended: Sequence[str] = ()) -> dict[str, JSON]:
     else:
         names = ", ".join([*shipped, NONE])
         hint = did_you_mean(name, shipped) or f"; there are {names}, or give a file's path"
-        raise RuleError(f"`mapping`: no mapping of the name `{name}` comes with the target{hint}")
+        raise RuleError(f"`mapping`: no mapping called `{name}` comes with the target{hint}")
     base = load(document["extends"], (*extended, name)) if "extends" in document else {}
     return {
         "about": document.get("about", ""),

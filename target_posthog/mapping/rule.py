@@ -80,6 +80,7 @@ class Rule:
     def _compile(self, compiler: Compiler, spec: Spec, identity: str) -> None:
         event, unset = spec["event"], spec.get("unset", {})
         is_fixed = isinstance(event, str)
+        self._fact = self.name if is_fixed or spec.get("name") else None
         self._event_name = compiler.value("event", f"`{json.dumps(event)}`" if is_fixed else event["expression"])
         self._delete = str(spec["delete"]) if spec.get("delete") else None
         self._distinct_id = compiler.candidates("distinct_id", spec["distinct_id"], identity)
@@ -187,8 +188,8 @@ class Rule:
         return {
             "event": name,
             "distinct_id": distinct_id,
-            # Of the rule's name, not the event's: an event that is renamed stays the same fact.
-            "uuid": uuid_of(canonical([self.name, "deleted" if is_deletion else "", *key])),
+            # Of the rule's name, if it has one, and not the event's: an event that is renamed stays the same fact.
+            "uuid": uuid_of(canonical([self._fact or name, "deleted" if is_deletion else "", *key])),
             "timestamp": normal_time(time),
             "properties": properties,
         }

@@ -311,7 +311,7 @@ class Client:
 
     def _timeout(self, under_way: _UnderWay) -> float:
         """Return the seconds that a request may take: its own limit, or what is left of `max_retry_seconds`."""
-        if under_way.attempt <= 1:
+        if not self._max_retry_seconds:
             return self._timeout_seconds
         left = max(under_way.ends_at - self._now(), SHORTEST_TIMEOUT_SECONDS)
         return min(self._timeout_seconds, left)

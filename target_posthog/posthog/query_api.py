@@ -1,74 +1,129 @@
 """Client of PostHog's query API: sends questions in PostHog's SQL with a personal API key.
 
-Takes a query, returns rows; knows only `POST /api/projects/:project_id/query/`, as
-https://posthog.com/docs/api/queries describes it. For questions, a retry is decided in `QueryApi._wait` and nowhere
-else.
+Takes a query, returns rows, or raises what to do without them; knows only `POST /api/projects/:project_id/query/`, as
+https://posthog.com/docs/api/queries describes it, and `GET /api/projects/:project_id/`. For questions, a retry is
+decided in `QueryApi._wait` and nowhere else.
 """
 
 from __future__ import annotations
 
 import re
+from calendar import monthrange
+from datetime import date, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import requests
 import stamina
 
 from target_posthog.errors import BusyError, RunError
-from target_posthog.posthog.answers import decoded, is_busy, retry_after_seconds
+from target_posthog.posthog.address import ingestion_address
+from target_posthog.posthog.answers import decoded, is_busy, network_trouble, retry_after_seconds
+from target_posthog.posthog.transport import MIB, LargeAnswerError, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from target_posthog.mapping.language.functions import JSON
 
-MOST_ROWS = 50_000  # of one answer: https://posthog.com/docs/api/queries
-MOST_UUIDS = 1_000  # in one question
-TIMEOUT_SECONDS = 120.0
+Result = TypeVar("Result")
+
+MOST_ROWS = 50_000  # of one answer, a higher LIMIT is cut to it in silence: posthog/hogql/constants.py
+TIMEOUT_SECONDS = 120.0  # PostHog gives a question 10 seconds, and 30 in its queue
+LARGEST_ANSWER_BYTES = 128 * MIB  # 50,000 rows of 2.5 kB
 LONGEST_WAIT_SECONDS = 60.0  # between two attempts, unless PostHog asks for more
 # Questions have another address than events: https://posthog.com/docs/api
 INGESTION_HOST = re.compile(r"(?<=//)(us|eu)\.i\.posthog\.com$")
-UUID = re.compile(r"[0-9a-fA-F-]{36}")
+# Without it an answer may be hours old: what has just been sent would be missing.
+FRESH = "force_blocking"
+# What PostHog says of a question that reads too much: posthog/exceptions.py, and the names of ClickHouse's errors.
+TOO_MUCH = frozenset((HTTPStatus.GATEWAY_TIMEOUT, 512, 513))
+TOO_MUCH_CODES = frozenset(("too_many_bytes", "too_many_rows", "clickhouse_memory_limit_exceeded"))
+
+
+class TooMuchError(Exception):
+    """A question reads more than PostHog allows: ask for a shorter time."""
+
+
+class Project(NamedTuple):
+    """What of a project's settings bears on its answers.
+
+    `kept_months` is how old an event may be to be in an answer, None if nothing is enforced: PostHog's
+    `event_retention_months` and `events_retention_enforced`, which depend on the plan.
+    """
+
+    time_zone: str
+    kept_months: int | None
+
+    def kept_from(self, now: datetime) -> str:
+        """Return the first day of which PostHog still gives all events, "" if it gives those of all days.
+
+        When on a day the time is over is PostHog's to know, so the day at the border isn't one.
+        """
+        if self.kept_months is None:
+            return ""
+        year, month = divmod(now.year * 12 + now.month - 1 - self.kept_months, 12)
+        border = date(year, month + 1, min(now.day, monthrange(year, month + 1)[1]))
+        return (border + timedelta(days=1)).isoformat()
 
 
 class QueryApi:
-    """Asks one project. `host` may be that of ingestion; the key goes there and nowhere else."""
+    """Asks one project. `host` may be that of ingestion; the key goes there and nowhere else.
+
+    Waiting for a PostHog that is busy ends after `max_retry_seconds`. Raises `RunError` for a host that is none.
+    """
 
     def __init__(self, personal_api_key: str, project_id: str, host: str, *, max_retry_seconds: float = 900) -> None:
-        host = (host if "://" in host else f"https://{host}").rstrip("/")
-        self.host = INGESTION_HOST.sub(r"\1.posthog.com", host)
-        self._url = f"{self.host}/api/projects/{project_id}/query/"
-        self._headers = {"Authorization": f"Bearer {personal_api_key.strip()}"}
+        self.host = INGESTION_HOST.sub(r"\1.posthog.com", ingestion_address(host))
+        self._url = f"{self.host}/api/projects/{project_id}/"
+        self._session = Session(most_bytes=LARGEST_ANSWER_BYTES, accepts_gzip=True)
+        self._session.headers["Authorization"] = f"Bearer {personal_api_key.strip()}"
         self._max_retry_seconds = max_retry_seconds
 
-    def rows(self, query: str) -> Iterator[list[Any]]:
-        """Yield the rows of a query that orders them and names no limit; raises `RunError`."""
-        offset = 0
-        while True:
-            found = self._answer(f"{query}\nlimit {MOST_ROWS} offset {offset}")
-            yield from found
-            offset += len(found)
-            if len(found) < MOST_ROWS:
-                return
+    def rows(self, query: str, name: str) -> list[list[Any]]:
+        """Return the rows of a query with a LIMIT; `name` is shown in PostHog's query log.
 
-    def events_known(self, uuids: Iterable[str]) -> set[str]:
-        """Return those of the events' uuids that PostHog has; raises `RunError`."""
-        wanted = sorted({uuid.lower() for uuid in uuids if UUID.fullmatch(uuid)})
-        found: set[str] = set()
-        for start in range(0, len(wanted), MOST_UUIDS):
-            listed = ", ".join(f"'{uuid}'" for uuid in wanted[start : start + MOST_UUIDS])
-            query = f"select distinct toString(uuid) as id from events where toString(uuid) in ({listed}) order by id"  # noqa: S608  # uuids alone
-            found |= {row[0] for row in self.rows(query)}
-        return found
+        Raises `TooMuchError` for a question that reads too much, else `RunError`.
+        """
+        question = {"query": {"kind": "HogQLQuery", "query": query}, "name": name, "refresh": FRESH}
+        return self._answer("POST", "query/", question, _rows)
 
-    def _answer(self, query: str) -> list[list[Any]]:
-        caller = stamina.RetryingCaller(
+    def project(self) -> Project | None:
+        """Return what of the project's settings bears on its answers, None if the key may not read them.
+
+        For that it needs the scope project:read. Raises `RunError`.
+        """
+        try:
+            return self._answer("GET", "", None, _project)
+        except _ScopeError:
+            return None
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        question: Mapping[str, JSON] | None,
+        meaning: Callable[[Mapping[str, JSON]], Result | None],
+    ) -> Result:
+        for attempt in stamina.retry_context(
+            on=self._wait,
             attempts=None if self._max_retry_seconds else 1,
             timeout=self._max_retry_seconds or None,
             wait_initial=0.5,
             wait_max=LONGEST_WAIT_SECONDS,
-        )
-        return caller.on(self._wait)(self._attempt, query)
+        ):
+            with attempt:
+                response = self._attempt(method, path, question)
+                answer = decoded(response.content)
+                found = meaning(answer) if response.status_code == HTTPStatus.OK else None
+                if found is None:
+                    asked_for = retry_after_seconds(response)
+                    raise self._judged(
+                        response.status_code, answer, None if asked_for is None else max(asked_for, attempt.next_wait)
+                    )
+                return found
+        raise AssertionError  # the last attempt returns or raises
 
     def _wait(self, error: Exception) -> bool | float:
         """Decide on a retry: False for none, True for one after the usual backoff, or the seconds PostHog wants."""
@@ -76,37 +131,55 @@ class QueryApi:
             return False
         return True if error.retry_after is None else min(error.retry_after, self._max_retry_seconds)
 
-    def _attempt(self, query: str) -> list[list[Any]]:
+    def _attempt(self, method: str, path: str, question: Mapping[str, JSON] | None) -> requests.Response:
         try:
-            response = requests.post(
-                self._url,
-                json={"query": {"kind": "HogQLQuery", "query": query}},
-                headers=self._headers,
-                timeout=TIMEOUT_SECONDS,
-                allow_redirects=False,  # `requests` would take the key along
-            )
+            return self._session.request(method, self._url + path, json=question, timeout=TIMEOUT_SECONDS)
+        except LargeAnswerError:
+            raise TooMuchError(f"an answer of more than {LARGEST_ANSWER_BYTES:,} bytes") from None
         except requests.RequestException as error:
-            raise BusyError(f"PostHog at {self.host} can't be asked ({type(error).__name__})") from None
-        answer = decoded(response.content)
-        rows: JSON = answer.get("results")
-        if response.status_code == HTTPStatus.OK and isinstance(rows, list):
-            return rows
-        raise self._judged(response, answer)
+            raise BusyError(f"PostHog at {self.host} can't be asked ({network_trouble(error)})") from None
 
-    def _judged(self, response: requests.Response, answer: dict[str, JSON]) -> RunError:
-        """Return what an answer without rows means; PostHog's own words stand in `detail`."""
-        status = response.status_code
-        detail = answer.get("detail") or "no reason given"
+    def _judged(self, status: int, answer: Mapping[str, JSON], wait_seconds: float | None) -> Exception:
+        """Return what an answer without a result means; PostHog's own words stand in `detail`."""
+        detail = str(answer.get("detail") or "no reason given")
+        if status in TOO_MUCH or answer.get("code") in TOO_MUCH_CODES:
+            return TooMuchError(f"HTTP {status}: {detail}")
+        if status == HTTPStatus.OK and answer.get("is_cached"):
+            return BusyError(f"PostHog at {self.host} gives an earlier answer again", wait_seconds)
+        if status == HTTPStatus.ACCEPTED or is_busy(status):
+            return BusyError(f"PostHog at {self.host} is busy (HTTP {status})", wait_seconds)
+        if status == HTTPStatus.FORBIDDEN and "scope" in detail:
+            return _ScopeError(f"`personal_api_key`: PostHog at {self.host} wants one more permission: {detail}")
+        return RunError(self._sentence(status, answer, detail))
+
+    def _sentence(self, status: int, answer: Mapping[str, JSON], detail: str) -> str:
         if status == HTTPStatus.UNAUTHORIZED:
-            return RunError(
+            return (
                 f"`personal_api_key`: PostHog at {self.host} doesn't know it; make one with the permission Query Read "
                 "in PostHog's user settings (it starts with phx_)"
             )
+        if status == HTTPStatus.PAYMENT_REQUIRED:
+            return f"PostHog answers no more questions over its API for now: {detail}"
         if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-            return RunError(
+            return (
                 f"`project_id`, `personal_api_key`: PostHog at {self.host} refuses the question (HTTP {status}: "
                 f"{detail}); the key needs the permission Query Read for this project"
             )
-        if is_busy(status):
-            return BusyError(f"PostHog at {self.host} is busy (HTTP {status})", retry_after_seconds(response))
-        return RunError(f"`host`: {self.host} doesn't answer as PostHog's query API does (HTTP {status}: {detail})")
+        if status == HTTPStatus.BAD_REQUEST and answer.get("detail"):
+            return f"PostHog refuses a question of this command, which is the command's fault: {detail}"
+        return f"`host`: {self.host} doesn't answer as PostHog's query API does (HTTP {status}: {detail})"
+
+
+class _ScopeError(RunError):
+    """The key lacks a permission."""
+
+
+def _rows(answer: Mapping[str, JSON]) -> list[Any] | None:
+    rows = answer.get("results")
+    return rows if isinstance(rows, list) and not answer.get("is_cached") else None
+
+
+def _project(answer: Mapping[str, JSON]) -> Project | None:
+    months = answer.get("event_retention_months")
+    kept = months if answer.get("events_retention_enforced") is True and isinstance(months, int) else None
+    return Project(str(answer["timezone"]), kept) if "timezone" in answer else None

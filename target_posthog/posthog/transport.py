@@ -183,7 +183,8 @@ class _Adapter(HTTPAdapter):
     @override
     def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
         manager: ProxyManager = super().proxy_manager_for(proxy, **options)
-        _make_cuttable(manager)
+        if not proxy.lower().startswith("socks"):  # those have connections of their own, which no deadline can cut
+            _make_cuttable(manager)
         return manager
 
 

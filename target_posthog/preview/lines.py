@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from target_posthog.mapping.language.functions import JSON
     from target_posthog.preview.file import KnownRecord, PlannedEvent
@@ -79,9 +79,8 @@ def explanation_lines(
     content: JSON,
     explanation: Iterable[Mapping[str, Any]],
     events: Sequence[PlannedEvent],
-    known: Collection[str] | None,
 ) -> Iterator[str]:
-    """Yield the record, what each rule did, and the events; `known` are the uuids that PostHog has, if it was asked."""
+    """Yield the record, what each rule did, and the events."""
     yield f"{record.name} ({record.stream}, {record.key_name})"
     if record.left_out:
         yield f"Left out: {record.left_out}"
@@ -93,8 +92,8 @@ def explanation_lines(
     for rule in explanation:
         yield from _rule_lines(rule)
     yield f"\nThe events: {len(events)}"
-    for planned in sorted(events, key=lambda planned: planned.event["timestamp"]):
-        yield from _event_lines(planned, known)
+    for planned in _by_time(events):
+        yield from _event_lines(planned)
 
 
 def _rule_lines(rule: Mapping[str, Any]) -> Iterator[str]:
@@ -116,16 +115,39 @@ def _rule_lines(rule: Mapping[str, Any]) -> Iterator[str]:
             yield f"      {candidate['key']} {candidate['expression']} = {_short(candidate['value'])}: {why}"
 
 
-def _event_lines(planned: PlannedEvent, known: Collection[str] | None) -> Iterator[str]:
+def arrival_lines(events: Sequence[PlannedEvent], rows: Mapping[str, int], kept_from: str) -> Iterator[str]:
+    """Yield whether PostHog has each event; `rows` counts those of an event there, by uuid, its copies with it.
+
+    `kept_from` is the first day of which PostHog still gives all events.
+    """
+    yield "\nIn PostHog"
+    for planned in _by_time(events):
+        event = planned.event
+        number = rows.get(event["uuid"], 0)
+        verdict = "PostHog has it" if number else "PostHog doesn't have it"
+        if number > 1:
+            verdict = f"PostHog has it, with {_copies(number - 1)} not merged yet"
+        elif not number and event["timestamp"][:10] < kept_from:
+            verdict = f"PostHog gives no events from before {kept_from}"
+        yield f"  {event['timestamp']}  {event['event']}: {verdict}"
+
+
+def _copies(number: int) -> str:
+    return "1 copy" if number == 1 else f"{number:,} copies"
+
+
+def _by_time(events: Iterable[PlannedEvent]) -> list[PlannedEvent]:
+    return sorted(events, key=lambda planned: planned.event["timestamp"])
+
+
+def _event_lines(planned: PlannedEvent) -> Iterator[str]:
     event = planned.event
-    verdict = "PostHog wasn't asked"
-    if known is not None:
-        verdict = "PostHog has it" if event["uuid"] in known else "PostHog doesn't have it"
-    repeated = "; a later one here is the same to PostHog" if planned.repeated else ""
-    repeated += "; it has a receipt, so it isn't sent again" if planned.there else ""
     yield f"  {event['timestamp']}  {event['event']}  (rule `{planned.rule}`)"
     yield f"      uuid {event['uuid']}  distinct id {event['distinct_id']}"
-    yield f"      {verdict}{repeated}"
+    if planned.repeated:
+        yield "      a later one here is the same to PostHog"
+    if planned.there:
+        yield "      it has a receipt, so it isn't sent again"
     for name, value in event["properties"].items():
         yield f"      {name}: {json.dumps(value, ensure_ascii=False)}"
 

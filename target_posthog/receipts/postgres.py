@@ -119,7 +119,7 @@ class PostgresStore(Store):
 
     @override
     def facts(self, uuids: Sequence[bytes]) -> dict[bytes, KnownFact]:
-        return {row[0]: KnownFact._make(row[1:]) for row in self._found(FACTS, uuids)}
+        return {uuid: (digest, as_sent, resend) for uuid, digest, as_sent, resend in self._found(FACTS, uuids)}
 
     @override
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:

@@ -116,9 +116,14 @@ class SqliteStore(Store):
             except sqlite3.Error as error:
                 raise self._unusable(str(error)) from None
 
+    def many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Run a statement for each of many rows."""
+        with self._lock:
+            self._database.executemany(sql, rows)
+
     @override
     def facts(self, uuids: Sequence[bytes]) -> dict[bytes, KnownFact]:
-        return {row[0]: KnownFact._make(row[1:]) for row in self._found(FACTS, uuids)}
+        return {uuid: (digest, as_sent, resend) for uuid, digest, as_sent, resend in self._found(FACTS, uuids)}
 
     @override
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:

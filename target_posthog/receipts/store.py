@@ -26,6 +26,7 @@ TABLES = (
   id INTEGER PRIMARY KEY,
   key TEXT NOT NULL UNIQUE,      -- SHA-256 of the project's API key
   conditions TEXT NOT NULL DEFAULT '{{}}', -- JSON: a fingerprint by stream and rule, of the last run that ended well
+  floor BIGINT,                  -- seconds since 1970: facts before it are taken for sent; null for none
   version INTEGER NOT NULL
 )""",
     """CREATE TABLE IF NOT EXISTS posthog_receipts_kind (
@@ -90,12 +91,8 @@ class Person(NamedTuple):
     digest: int
 
 
-class KnownFact(NamedTuple):
-    """What a run has to know of a fact that was sent."""
-
-    digest: int | None
-    sent_as: int
-    resend: int
+# What a run has to know of a fact that was sent: its digest, what it was sent as, and whether to send it again.
+KnownFact = tuple[int | None, int, int]
 
 
 @dataclass
@@ -167,6 +164,16 @@ class Store(ABC):
         self.rows("UPDATE posthog_receipts_project SET conditions = ? WHERE id = ?", text, self.project)
 
     @property
+    def floor(self) -> int:
+        """The time, in seconds since 1970, before which facts without a receipt are taken for sent; 0 for none."""
+        rows = self.rows("SELECT floor FROM posthog_receipts_project WHERE id = ?", self.project)
+        return int(rows[0][0] or 0) if rows else 0
+
+    @floor.setter
+    def floor(self, seconds: int) -> None:
+        self.rows("UPDATE posthog_receipts_project SET floor = ? WHERE id = ?", seconds, self.project)
+
+    @property
     def is_empty(self) -> bool:
         """Whether the project has no receipt."""
         return not self.rows("SELECT 1 FROM posthog_receipts_fact WHERE project = ? LIMIT 1", self.project)
@@ -213,12 +220,18 @@ class Store(ABC):
         """Delete all receipts of the project."""
         for table in ("fact", "person", "entity"):
             self.rows(f"DELETE FROM posthog_receipts_{table} WHERE project = ?", self.project)  # noqa: S608  # a constant
-        self.rows("UPDATE posthog_receipts_project SET conditions = '{}' WHERE id = ?", self.project)
+        self.rows("UPDATE posthog_receipts_project SET conditions = '{}', floor = NULL WHERE id = ?", self.project)
 
     def move_to(self, key: str) -> None:
         """Make the receipts those of the project with another API key, given as `hashed_key`."""
         self.rows("DELETE FROM posthog_receipts_project WHERE key = ? AND id <> ?", key, self.project)
         self.rows("UPDATE posthog_receipts_project SET key = ? WHERE id = ?", key, self.project)
+
+    def count(self, where: str, values: Sequence[Any]) -> int:
+        """Count facts by a condition on `fact`, `kind` and `entity`."""
+        selected = SELECTED.format(where)
+        ((number,),) = self.rows(f"SELECT count(*) FROM ({selected}) AS selected", self.project, *values)  # noqa: S608  # the code's own text
+        return int(number)
 
     def mark(self, where: str, values: Sequence[Any], resend: int) -> int:
         """Mark facts to be sent again, by a condition on `fact`, `kind` and `entity`; return how many there are."""

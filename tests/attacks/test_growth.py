@@ -20,6 +20,7 @@ def of(text: str) -> int:
         ("'x'", 1),
         ("a || b || c", 1),
         ("a == b && !c", 1),
+        ("a[1:2].b[::-1]", 1),
         ("line_items[*].price", 1),
         ("line_items[?price > `1`].{a: price, b: title}", 2),
         ("[a, b, c][]", 3),

@@ -71,7 +71,7 @@ class Facts:
 class Written:
     """A record that the tap wrote: whose, its key as the state names it, when it changed, and the events it becomes."""
 
-    shop: str
+    shop_id: int
     stream: str
     key: str
     updated_at: str
@@ -161,7 +161,7 @@ def ahead(bookmarks: Mapping[tuple[str, str], Any], written: Iterable[Written], 
     """
     missing: set[Identity] = set()
     for one in written:
-        bookmark = bookmarks.get((one.shop, one.stream), {})
+        bookmark = bookmarks.get((one.shop_id, one.stream), {})
         until = bookmark.get("replication_key_value", "")
         if one.updated_at < until or (one.updated_at == until and one.key in bookmark.get("known", {})):
             missing |= one.events - arrived

@@ -26,7 +26,7 @@ LONGEST_RUN_SECONDS = 150.0  # a run takes a few, its waits for a busy side some
 PLUGINS = {"tap": "tap-shopify-orders", "target": "target-posthog"}
 Settings = dict[str, Any]
 Codes = dict[str, int]
-Bookmarks = dict[tuple[str, str], Any]
+Bookmarks = dict[tuple[int, str], Any]
 
 
 class Pipe(Protocol):
@@ -232,7 +232,7 @@ class MeltanoPipe:
 def _by_store(state: dict[str, Any]) -> Bookmarks:
     """Return the bookmarks of a state."""
     return {
-        (str(partition["context"]["shop_id"]), stream): partition
+        (partition["context"]["shop_id"], stream): partition
         for stream, bookmark in state.get("bookmarks", {}).items()
         for partition in bookmark.get("partitions", ())
     }

@@ -84,5 +84,5 @@ def _written(messages: Path) -> list[Written]:
             events = [] if mapping.reason_to_leave_out(record) else mapping.events(record)
             identities = frozenset((one["uuid"], one["event"], one["distinct_id"], one["timestamp"]) for one in events)
             key = record["admin_graphql_api_id"].removeprefix("gid://shopify/")
-            written.append(Written(str(record["shop_id"]), message["stream"], key, record["updated_at"], identities))
+            written.append(Written(record["shop_id"], message["stream"], key, record["updated_at"], identities))
     return written

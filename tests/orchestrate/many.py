@@ -74,13 +74,13 @@ def token_of(name: str) -> str:
     return f"SHOPIFY_{name.upper().replace('-', '_')}_TOKEN"
 
 
-def bookmarks(state: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Shop and bookmark per stream, of a complete state that knows one store."""
+def bookmarks(state: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """Number of the shop and bookmark per stream, of a complete state that knows one store."""
     assert not state["partial"], "the run came to its end"
     found = {}
     for stream, kept in state["completed"]["singer_state"]["bookmarks"].items():
         (partition,) = kept["partitions"]
-        found[stream] = (partition["context"]["shop"], partition["replication_key_value"])
+        found[stream] = (partition["context"]["shop_id"], partition["replication_key_value"])
     return found
 
 
@@ -93,7 +93,7 @@ def many(folder: Path, place: Environment, count: int, customers: int = 10) -> I
         for number in range(1, count + 1):
             name = f"store-{number}"
             store = cdnow_store(LAST_DAY - timedelta(days=number), customers=customers)
-            store.shop["myshopifyDomain"] = f"{name}.myshopify.com"
+            store.shop.update(id=f"gid://shopify/Shop/{number}", myshopifyDomain=f"{name}.myshopify.com")
             tokens[token_of(name)] = f"shpat_{number}"
             shops[name] = opened.enter_context(Shop(store, access_token=f"shpat_{number}").serve())
         posthog = opened.enter_context(PostHog().serve())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def last_changes(shop: Shop) -> dict[str, tuple[str, str]]:
     nodes = {"customers": shop.store.customers, "orders": shop.store.orders}
     return {
-        stream: (shop.store.shop["myshopifyDomain"], max(node["updatedAt"] for node in kind)[:19] + "Z")
+        stream: (int(shop.store.shop["id"].rpartition("/")[2]), max(node["updatedAt"] for node in kind)[:19] + "Z")
         for stream, kind in nodes.items()
     }
 

@@ -105,9 +105,9 @@ def one_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]
 def several_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
     with ExitStack() as open_shops:
         entries = []
-        for name, variable in zip(("acme-eu", "acme-us", "acme-jp"), TOKENS, strict=True):
+        for number, (name, variable) in enumerate(zip(("acme-eu", "acme-us", "acme-jp"), TOKENS, strict=True), 1):
             store = cdnow_store(LAST_DAY, customers=40)
-            store.shop.update(myshopifyDomain=f"{name}.myshopify.com")
+            store.shop.update(id=f"gid://shopify/Shop/{number}", myshopifyDomain=f"{name}.myshopify.com")
             shop = open_shops.enter_context(Shop(store, access_token=TOKENS[variable]).serve())
             entries.append({"store": name, "access_token_env": variable, "admin_url": f"{shop.url}/admin"})
         yield Undisturbed.of(tmp_path_factory.mktemp("calm"), {"stores": entries})

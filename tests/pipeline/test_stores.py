@@ -42,7 +42,7 @@ def shops() -> Iterator[dict[str, Shop]]:
     stores = {**numbers, JP: visited_by(known["defaultEmailAddress"]["emailAddress"])}
     with ExitStack() as open_shops:
         for domain, store in stores.items():
-            store.shop.update(myshopifyDomain=domain)
+            store.shop.update(id=f"gid://shopify/Shop/{1 + [*TOKENS].index(domain)}", myshopifyDomain=domain)
         yield {
             domain: open_shops.enter_context(Shop(store, access_token=token_of(domain)).serve())
             for domain, store in stores.items()
@@ -87,7 +87,7 @@ def bookmarks(project: Project, environment: str = "sandbox") -> dict[str, str]:
     found = project.run("state", "get", f"{environment}:tap-shopify-orders-to-target-posthog").stdout
     state = json.loads(found or "{}").get("singer_state", {})
     orders = state.get("bookmarks", {}).get("orders", {}).get("partitions", [])
-    return {one["context"]["shop"]: one["replication_key_value"] for one in orders}
+    return {[*TOKENS][one["context"]["shop_id"] - 1]: one["replication_key_value"] for one in orders}
 
 
 def completed(posthog: PostHog, domain: str) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,10 +29,12 @@ limit 50000
 """
 
 
-def ask(posthog: PostHog, hogql: object, key: str = "phx_sandbox", project: int = 1, **more: Any) -> requests.Response:
+def ask(
+    posthog: PostHog, hogql: object, key: str = "phx_sandbox", project: int = 1, kind: str = "HogQLQuery", **more: Any
+) -> requests.Response:
     return requests.post(
         f"{posthog.url}/api/projects/{project}/query/",
-        json={"query": {"kind": "HogQLQuery", "query": hogql, **more}},
+        json={"query": {"kind": kind, "query": hogql}, **more},
         headers={"Authorization": f"Bearer {key}"} if key else {},
         timeout=30,
     )
@@ -54,16 +57,88 @@ def test_it_counts_and_sums_in_whole_ten_thousandths_by_the_day_in_utc(posthog: 
         [20759, "JPY", 1, 70000],
         [20760, None, 1, None],
     ]
-    assert (answer["hasMore"], answer["error"]) == (False, None)
+    assert answer["error"] is None
+    assert "hasMore" not in answer, "only a query without LIMIT is told"
 
 
 def test_it_gives_one_hundred_rows_unless_asked_for_more_and_never_above_fifty_thousand(posthog: PostHog) -> None:
     send(posthog, *(event(number) for number in range(1, 106)))
     few = ask(posthog, "select uuid from events order by uuid").json()
     assert (len(few["results"]), few["hasMore"], few["limit"]) == (100, True, 100)
-    rest = ask(posthog, "SELECT uuid FROM events ORDER BY uuid LIMIT 60 OFFSET 100").json()
-    assert (len(rest["results"]), rest["hasMore"], rest["offset"]) == (5, False, 100)
-    assert ask(posthog, "select uuid from events limit 90000").json()["limit"] == 50_000
+    assert len(ask(posthog, "SELECT uuid FROM events ORDER BY uuid LIMIT 101").json()["results"]) == 101
+
+
+def test_a_limit_above_fifty_thousand_is_cut_without_a_word(posthog: PostHog) -> None:
+    posthog.database.ask(
+        "insert into events (day, event, distinct_id, uuid, at_microseconds, properties, historical, "
+        "created_at_microseconds) with recursive n(i) as (select 1 union all select i + 1 from n where i < 50005) "
+        "select '2026-11-01', 'sale', 'x', i, 0, '{}', 0, 0 from n"
+    )
+    answer = ask(posthog, "select uuid from events limit 90000").json()
+    assert (len(answer["results"]), "hasMore" in answer) == (50_000, False)
+
+
+@pytest.mark.parametrize(
+    "hogql",
+    [
+        "select uuid from events order by uuid limit 60 offset 100",
+        "select uuid from events limit 5 OFFSET 0",
+        "select count() as n from (select uuid from events limit 5 offset 5) limit 1",
+    ],
+)
+def test_offset_is_refused_anywhere_in_posthogs_words(posthog: PostHog, hogql: str) -> None:
+    answer = ask(posthog, hogql)
+    assert (answer.status_code, answer.json()["code"]) == (400, "hogql_query_error")
+    assert answer.json()["detail"].startswith("OFFSET is not supported on queries made with a personal API key. For")
+
+
+def test_an_answer_is_kept_for_hours_unless_it_is_forced(posthog: PostHog) -> None:
+    counts = "select count() as events from events limit 1"
+    now = datetime(2026, 11, 2, tzinfo=timezone.utc)
+    posthog.clock = lambda: now
+    send(posthog, event(1))
+
+    def said(**more: Any) -> tuple[int, bool]:
+        answer = ask(posthog, counts, **more).json()
+        return answer["results"][0][0], answer["is_cached"]
+
+    assert said() == (1, False)
+    send(posthog, event(2))
+    assert said() == (1, True)
+    assert said(refresh="force_cache") == (1, True)
+    assert said(refresh="force_blocking") == (2, False)
+    send(posthog, event(3))
+    now += timedelta(hours=7)
+    assert said(refresh="blocking") == (3, False)
+
+
+def test_a_field_that_posthog_does_not_know_is_refused(posthog: PostHog) -> None:
+    answer = ask(posthog, "select uuid from events", fresh=True)
+    assert (answer.status_code, answer.json()["detail"]) == (400, "Extra inputs are not permitted")
+    assert ask(posthog, "select uuid from events", refresh="force_async").status_code == 400
+
+
+def test_copies_are_rows_until_they_are_merged_and_the_newest_is_found(posthog: PostHog) -> None:
+    for revenue in (10, 20):
+        send(posthog, event(1, "sale", revenue=revenue))
+    asked = (
+        "select count() as copies, any(properties.revenue) as outdated, "
+        "argMax(JSONExtractRaw(properties, 'revenue'), created_at) as newest from events limit 1"
+    )
+    assert ask(posthog, asked).json()["results"] == [[2, "10", "20"]]
+    posthog.merge()
+    assert ask(posthog, asked, refresh="force_blocking").json()["results"] == [[1, "20", "20"]]
+
+
+def test_times_are_the_projects_and_old_events_are_not_given(posthog: PostHog) -> None:
+    posthog.clock = lambda: datetime(2026, 11, 2, tzinfo=timezone.utc)
+    send(posthog, event(1, at="2026-11-01T12:00:00Z"), event(2, at="2025-11-01T12:00:00.5Z"))
+    times = "select timestamp from events order by timestamp limit 5"
+    assert ask(posthog, times).json()["results"] == [["2025-11-01T12:00:00.500000Z"], ["2026-11-01T12:00:00Z"]]
+    posthog.time_zone = "Europe/Berlin"
+    posthog.events_retention_enforced, posthog.event_retention_months = True, 12
+    answer = ask(posthog, times, refresh="force_blocking").json()
+    assert answer["results"] == [["2026-11-01T13:00:00+01:00"]]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +151,7 @@ def test_it_gives_one_hundred_rows_unless_asked_for_more_and_never_above_fifty_t
         ("select uuid from events; drop table events", "Syntax error at position 23: unexpected ';'"),
         ("select uuid from events where", "Query can't be resolved: "),
         ("", "Expected a SELECT query"),
-        ("select uuid from events limit many", "LIMIT and OFFSET need a whole number, not many"),
+        ("select uuid from events limit many", "LIMIT needs a whole number, not many"),
     ],
 )
 def test_a_query_beyond_its_part_of_the_language_is_refused(posthog: PostHog, hogql: str, detail: str) -> None:

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
@@ -196,11 +196,13 @@ def test_what_is_asked_for_keeps_the_rules_of_bulk_operations(small: Shop) -> No
     schema = schema_of(API_VERSION)
     node = schema.type_map["Node"]
     for name, stream in tap_for(small).streams.items():
-        every, of_nodes = (stream._forms() * 2)[:2]  # type: ignore[attr-defined]  # noqa: SLF001  # the two ways to ask
+        if name == "sales_by_day":
+            continue
+        every, *_, of_nodes = stream._forms() * 2  # type: ignore[attr-defined]  # noqa: SLF001  # the ways to ask
         for form, nodes_only in ((every, False), (of_nodes, True)):
             text = form.text(stream.window)  # type: ignore[attr-defined]  # it is a ShopStream
             assert complaints(schema, text, read_document(API_VERSION, text), nodes_only=nodes_only) == []
-        assert (name, set(of_nodes.nested)) in (("customers", set()), ("orders", {"line_items"}))
+        assert (name, set(of_nodes.nested)) in (("customers", set()), ("orders", {("line_items",)}))
     assert node in schema.type_map["LineItem"].interfaces  # type: ignore[attr-defined]  # an object type
 
 
@@ -629,8 +631,9 @@ def test_an_order_that_changes_while_operations_run_is_left_to_the_next_run(cloc
         moved = clock() + timedelta(hours=1)
         changes = Meanwhile(waiting=lambda: shop.store.change_order("#1003", moved, note="changed meanwhile"))
         first = bulk_read(shop, clock, meanwhile=changes)
-        clock.sleep(7_200)
-        second = bulk_read(shop, clock, first.state)
+        later = bulk_tap(shop, clock, first.state)
+        later.store.looked = replace(later.store.granted, at=moved + timedelta(hours=1))
+        second = run_tap(later)
         assert set(first.orders) == names(shop) - {"#1003"}
         assert set(second.orders) == {"#1003"}
 

@@ -151,7 +151,7 @@ def test_the_test_option_names_a_missing_setting(command: Callable[..., Run]) ->
 
 def test_the_schema_test_option_writes_schemas_only(shop: Shop, command: Callable[..., Run]) -> None:
     run = command(settings(shop), "--test=schema")
-    assert [one["type"] for one in run.messages] == ["SCHEMA", "SCHEMA"]
+    assert [one["type"] for one in run.messages] == ["SCHEMA", "SCHEMA", "SCHEMA"]
 
 
 def wait_until_full(pipe: int) -> None:

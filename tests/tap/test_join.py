@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NESTED = (("line_items",), ("discounts",))
+LEDGER = (("agreements",), ("agreements", "sales"))
 SLACK_BYTES = 1_000_000  # what caches make of it; 20,000 orders more would be some 20 MB
 ALWAYS = ("", "9999")
 Row = dict[str, Any]
@@ -50,8 +51,8 @@ def joined(rows: list[Row], *, window: tuple[str, str] = ALWAYS) -> list[tuple[i
         return [
             (
                 number_of(json.loads(root)),
-                [number_of(json.loads(one)) for one in children["line_items"]],
-                [json.loads(one)["code"] for one in children["discounts"]],
+                [number_of(json.loads(one)) for _, one in children["line_items",]],
+                [json.loads(one)["code"] for _, one in children["discounts",]],
             )
             for root, children in chain.from_iterable(found.batches(*window))
         ]
@@ -118,7 +119,7 @@ def test_a_batch_has_the_fewer_nodes_the_more_children_they_have() -> None:
     rows += [line(number, parent) for parent in range(1, 5) for number in range(lines)]
     file = BytesIO(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
     with closing(Rows(file, NESTED, Counted(len(rows), 5))) as found:
-        batches = [[len(one.children["line_items"]) for one in batch] for batch in found.batches(*ALWAYS)]
+        batches = [[len(one.children["line_items",]) for one in batch] for batch in found.batches(*ALWAYS)]
     assert batches == [[lines, lines], [lines, lines], [0]]
 
 
@@ -137,6 +138,39 @@ def test_rows_that_are_not_those_counted_are_no_result(rows: list[Row], counted:
     file = BytesIO(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
     with pytest.raises(Incomplete, match=reason):
         Rows(file, NESTED, counted)
+
+
+def agreement(number: int, order_number: int) -> Row:
+    parent = f"gid://shopify/Order/{order_number}"
+    return {"in_agreements": "Agreement", "id": f"gid://shopify/SalesAgreement/{number}", "__parentId": parent}
+
+
+def sale(number: int, agreement_number: int) -> Row:
+    parent = f"gid://shopify/SalesAgreement/{agreement_number}"
+    return {"in_sales": "Sale", "id": f"gid://shopify/Sale/{number}", "__parentId": parent}
+
+
+def ledgers(rows: list[Row]) -> dict[int, list[tuple[int | None, int]]]:
+    """Return (agreement, sale) of each order."""
+    file = BytesIO(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    counted = Counted(len(rows), sum("__parentId" not in row for row in rows))
+    with closing(Rows(file, LEDGER, counted)) as found:
+        return {
+            number_of(json.loads(root)): [(owner, number_of(json.loads(line))) for owner, line in children[LEDGER[1]]]
+            for root, children in chain.from_iterable(found.batches(*ALWAYS))
+        }
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_children_of_children_find_their_parents(*, backwards: bool) -> None:
+    rows = [order(1), order(2), agreement(1, 1), agreement(2, 2), agreement(3, 1), sale(1, 1), sale(2, 3), sale(3, 2)]
+    found = ledgers(rows[::-1] if backwards else rows)
+    assert {number: sorted(sales) for number, sales in found.items()} == {1: [(1, 1), (3, 2)], 2: [(2, 3)]}
+
+
+def test_a_sale_without_its_agreement_is_no_result() -> None:
+    with pytest.raises(Incomplete, match="without their parent"):
+        ledgers([order(1), agreement(1, 1), sale(1, 2)])
 
 
 def test_half_a_row_is_no_result() -> None:
@@ -159,7 +193,7 @@ def highest_memory(orders: int, file: IO[bytes]) -> int:
     tracemalloc.start()
     with closing(Rows(file, NESTED, Counted(3 * orders, orders))) as found:
         nodes = chain.from_iterable(found.batches(*ALWAYS))
-        assert sum(len(children["line_items"]) for _, children in nodes) == 2 * orders
+        assert sum(len(children["line_items",]) for _, children in nodes) == 2 * orders
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak

@@ -15,7 +15,8 @@ from benchmarks.servers import served, store_of
 from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.shopify.query import Missing
-from tests.tap.conftest import SHOP
+
+from .conftest import SHOP
 
 ROOT = Path(__file__).parent.parent.parent
 ORDERS = 111  # one of them has 300 lines
@@ -58,7 +59,7 @@ def test_questions_leave_nothing_that_only_the_garbage_collector_finds() -> None
     missing = [Missing("gid://shopify/Order/1", path, "cursor") for path in question.connections]
 
     def ask() -> None:
-        question.bulk("updated_at:<'2026-01-01T00:00:00Z'", ("line_items",))
+        question.bulk("updated_at:<'2026-01-01T00:00:00Z'", (("line_items",),))
         question.beginnings("Order", question.connections)
         question.rest_of(missing)
 

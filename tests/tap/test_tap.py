@@ -8,6 +8,7 @@ import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from sandbox.shop import Shop
+from sandbox.shop.access import MORE_SCOPES, SCOPES
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders.tap import TapShopifyOrders
 
@@ -16,7 +17,7 @@ _SETTINGS: dict[str, object] = {"store": "sandbox", "access_token": "shpat_sandb
 
 @pytest.fixture(scope="module", autouse=True)
 def _served() -> object:
-    with Shop(cdnow_store(date(2026, 10, 31), customers=40)).serve() as shop:
+    with Shop(cdnow_store(date(2026, 10, 31), customers=40), scopes=frozenset({*SCOPES, *MORE_SCOPES})).serve() as shop:
         _SETTINGS["admin_url"] = f"{shop.url}/admin"
         yield shop
 

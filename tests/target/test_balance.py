@@ -244,3 +244,46 @@ def test_another_source_of_the_same_events_is_named(runs: Runs, posthog: PostHog
     code, said = reconcile(preview, *key(posthog))
     assert code == 1
     assert "unknown: another source sends events of this name, and both count" in said
+
+
+def test_copies_that_posthog_has_not_merged_are_told_and_counted_once(
+    runs: Runs, posthog: PostHog, preview: Path
+) -> None:
+    runs.here(SCHEMA, *ORDERS)
+    runs.here(SCHEMA, *ORDERS[:2])
+    code, said = reconcile(preview, *key(posthog))
+    assert code == 0, said
+    assert re.search(r"3 copies not merged yet \(placed 2, refunded 1\)|3 copies .*refunded 1, placed 2", said), said
+    posthog.merge()
+    assert "not merged yet" not in reconcile(preview, *key(posthog))[1]
+
+
+def test_days_are_the_shops(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
+    path, summary = tmp_path / "preview.sqlite", tmp_path / "summary.json"
+    late = [order(1, processed_at="2026-11-02T03:00:00Z"), order(2, processed_at="2026-11-01T20:00:00Z")]
+    runs.here(SCHEMA, *late, preview_path=str(path))
+    runs.here(SCHEMA, late[0], summary_path=str(summary))
+    options = [*key(posthog), "--time-zone", "America/New_York", "--summary-path", str(summary)]
+    code, said = reconcile(path, *options)
+    assert code == 1
+    assert "Days are those of America/New_York; PostHog's project shows those of UTC" in said
+    assert "1 days (America/New_York) on which the sides differ:" in said
+    assert "#1002 2026-11-01 placed (planned | in PostHog): 10.10 | - USD: unknown: not in PostHog, and" in said
+    runs.here(SCHEMA, late[1])
+    assert reconcile(path, *options)[0] == 0
+    assert "`time_zone` needs the name of a zone" in reconcile(path, "--time-zone", "Mars/Olympus")[1]
+
+
+def test_what_posthog_no_longer_gives_is_not_called_missing(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
+    path = tmp_path / "preview.sqlite"
+    orders = [order(1, processed_at="2020-05-05T00:00:00Z"), order(2)]
+    runs.here(SCHEMA, *orders, preview_path=str(path))
+    runs.here(SCHEMA, *orders)
+    posthog.events_retention_enforced, posthog.event_retention_months = True, 12
+    code, said = reconcile(path, *key(posthog))
+    assert (code, "✓ The books balance" in said) == (0, True), said
+    assert "PostHog gives no events older than 12 months: what is from before 20" in said
+    posthog.key_scopes = frozenset(("query:read",))
+    code, said = reconcile(path, *key(posthog))
+    assert code == 1
+    assert "The personal API key may not read the project's settings (scope project:read)" in said

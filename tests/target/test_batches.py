@@ -72,8 +72,43 @@ def test_events_that_change_persons_go_first_in_the_order_of_their_records() -> 
     plain = event(4, "2020-01-01")
     planned = sending_order(out(plain, first, older, other), historical_before=CUT)
     assert numbers(planned.persons) == [[3], [1, 2]]
-    assert [batch.historical for batch in planned.persons] == [True, False]
+    assert [batch.is_old for batch in planned.persons] == [True, False], "each month apart, and a back-fill's pace"
     assert [numbers(lane) for lane in planned.lanes] == [[[4]]]
+
+
+def test_what_changes_persons_never_travels_in_the_historical_lane() -> None:
+    changes = [
+        {"$set": {"a": 1}},
+        {"$set_once": {"a": 1}},
+        {"$unset": ["a"]},
+        {"$anon_distinct_id": "x"},
+        {"alias": "x"},
+    ]
+    old = [event(number, "2020-01-05", f"p{number}", **one) for number, one in enumerate(changes)]
+    planned = sending_order(out(*old, event(9, "2020-01-05")), historical_before=CUT)
+    assert [batch.historical for batch in planned.persons] == [False] * len(planned.persons)
+    assert [batch.historical for batch in planned.lanes[0]] == [True]
+
+
+def link(number: int, who: str, other: str) -> Event:
+    return event(number, "2026-11-23", who, **{"$anon_distinct_id": other})
+
+
+def test_what_touches_an_id_of_another_partition_waits_until_that_is_acknowledged() -> None:
+    events = [
+        link(1, "jane", "c7"),
+        link(2, "john", "c8"),
+        link(3, "jane", "john"),  # John's own event has another distinct id, so PostHog keeps no order of the two
+        link(4, "jane", "visitor"),  # after the link before it, which has the same distinct id
+        link(5, "eve", "c9"),
+        link(6, "c8", "eve"),
+    ]
+    assert numbers(sending_order(out(*events), historical_before=CUT).persons) == [[1, 2, 5], [3, 4, 6]]
+
+
+def test_many_orders_with_links_of_their_own_take_as_many_rounds_as_the_longest_needs() -> None:
+    events = [one for n in range(0, 400, 2) for one in (link(n, f"a{n}", f"c{n}"), link(n + 1, f"b{n}", f"a{n}"))]
+    assert [len(batch) for batch in numbers(sending_order(out(*events), historical_before=CUT).persons)] == [200, 200]
 
 
 def test_of_events_that_posthog_takes_for_the_same_the_last_one_is_sent() -> None:
@@ -131,10 +166,37 @@ def test_planning_changes_no_event() -> None:
     assert json.dumps([one.event for one in events]) == before
 
 
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (2**53, 2**53),
+        (-(2**53), -(2**53)),
+        (2**53 + 1, "9007199254740993"),
+        (-(2**53) - 1, "-9007199254740993"),
+        (10**30, "1" + "0" * 30),
+        ("820982911946154508", "820982911946154508"),
+        (1234567890123456.5, 1234567890123456.5),
+        (True, True),
+    ],
+)
+def test_a_whole_number_that_posthog_would_change_is_a_text_wherever_it_stands(value: JSON, sent: JSON) -> None:
+    deep = {"id": value, "list": [{"id": [value]}], "$set": {"id": value}, "$groups": {"shop": value}, "rest": None}
+    outgoing = sized(event(1, **deep))
+    assert outgoing
+    assert outgoing.event["properties"] == {
+        "id": sent,
+        "list": [{"id": [sent]}],
+        "$set": {"id": sent},
+        "$groups": {"shop": sent},
+        "rest": None,
+    }
+    assert outgoing.size_bytes == len(msgspec.json.encode(outgoing.event))
+
+
 def test_an_event_has_the_size_of_its_json() -> None:
     small = event(1, name="Ä")
     data = msgspec.json.encode(small)
-    assert sized(small) == Outgoing(small, len(data), None, hash(data))
+    assert sized(small) == Outgoing(small, len(data), None)
 
 
 def test_a_whole_number_that_posthog_would_round_becomes_text() -> None:

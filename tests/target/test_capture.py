@@ -11,15 +11,15 @@ import stamina
 import zstandard
 from posthog.capture_mode import CaptureMode
 from posthog.consumer import Consumer
-from posthog.request import APIError
 
 from sandbox.controls import Reply
 from target_posthog.errors import BusyError
-from target_posthog.posthog.capture import CaptureBatch, CaptureV1, as_v1
+from target_posthog.posthog.answers import AnswerError
+from target_posthog.posthog.capture import CaptureBatch, CaptureV1, Envelope, Verdicts, as_v1
 from target_posthog.posthog.client import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sandbox.controls import SeenRequest
@@ -63,8 +63,9 @@ def body_of(request: SeenRequest) -> dict[str, Any]:
     return decoded
 
 
-def capture(posthog: PostHog) -> CaptureV1:
-    return CaptureV1("phc_sandbox", posthog.url, timeout_seconds=10)
+def post(posthog: PostHog, events: Sequence[Event] = EVENTS, *, historical: bool = False) -> Verdicts:
+    capture = CaptureV1("phc_sandbox", posthog.url)
+    return capture.post(events, Envelope(historical), attempt=1, timeout_seconds=10)
 
 
 @pytest.mark.parametrize("historical", [False, True])
@@ -72,7 +73,7 @@ def test_a_request_says_what_posthogs_library_says(posthog: PostHog, *, historic
     Consumer(
         None, "phc_sandbox", host=posthog.url, capture_mode=CaptureMode.V1, historical_migration=historical
     ).request(EVENTS)  # type: ignore[no-untyped-call]  # the library has no types for it
-    capture(posthog).post(EVENTS, historical=historical)
+    post(posthog, historical=historical)
     theirs, ours = posthog.controls.requests
     their_body, our_body = body_of(theirs), body_of(ours)
     assert len(their_body.pop("created_at")) == len(our_body.pop("created_at"))
@@ -90,7 +91,7 @@ def test_an_event_stays_as_it_was() -> None:
 
 
 def test_the_events_carry_the_targets_name(posthog: PostHog) -> None:
-    capture(posthog).post(EVENTS[:1], historical=False)
+    post(posthog, EVENTS[:1])
     (kept,) = posthog.events()
     assert kept["properties"]["$lib"] == "target-posthog"
 
@@ -99,15 +100,15 @@ def test_an_event_without_a_verdict_is_to_be_sent_again(posthog: PostHog) -> Non
     first, second, *others = (one["uuid"] for one in EVENTS)
     said = {first: {"result": "ok"}, second: {"result": "drop", "details": "event_too_big"}, others[0]: "what"}
     posthog.controls.reply_next(Reply(status=200, body=json.dumps({"results": said}), headers={"Retry-After": "7"}))
-    verdicts = capture(posthog).post(EVENTS, historical=False)
-    assert verdicts == ({second: "event_too_big"}, others, 7.0)
+    verdicts = post(posthog)
+    assert verdicts == ({second: "event_too_big"}, others, [], [], 7.0)
 
 
 def test_the_client_asks_until_there_is_a_verdict_on_each_event(posthog: PostHog) -> None:
     said = {one["uuid"]: {"result": "ok"} for one in EVENTS[1:]}
     posthog.controls.reply_next(Reply(status=200, body=json.dumps({"results": said})))
     client = Client("phc_sandbox", posthog.url, protocol="v1")
-    assert client.send(EVENTS, historical=False) == {}
+    assert client.send(EVENTS, historical=False).refused == {}
     assert [one["uuid"] for one in posthog.events()] == [EVENTS[0]["uuid"]]  # the others the queued answer took
     never = Reply(status=200, body='{"results": {}}')
     posthog.controls.reply_next(*[never] * 20)
@@ -118,15 +119,15 @@ def test_the_client_asks_until_there_is_a_verdict_on_each_event(posthog: PostHog
 @pytest.mark.parametrize("body", ["", "[]", '{"results": [1]}', '{"status": 1}', "\udcff"])
 def test_an_answer_without_results_is_none(posthog: PostHog, body: str) -> None:
     posthog.controls.reply_next(Reply(status=200, body=body.encode("utf-8", "replace").decode()))
-    with pytest.raises(APIError):
-        capture(posthog).post(EVENTS, historical=False)
+    with pytest.raises(AnswerError):
+        post(posthog)
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("3", 3.0), ("soon", None), ("", None)])
 def test_retry_after_is_read_where_it_can_be(posthog: PostHog, said: str, seconds: float | None) -> None:
     posthog.controls.reply_next(Reply(status=429, headers={"Retry-After": said}))
-    with pytest.raises(APIError) as busy:
-        capture(posthog).post(EVENTS, historical=False)
+    with pytest.raises(AnswerError) as busy:
+        post(posthog)
     assert busy.value.retry_after == seconds
 
 
@@ -134,8 +135,10 @@ def test_retry_after_is_read_where_it_can_be(posthog: PostHog, said: str, second
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirection_is_not_followed(posthog: PostHog, protocol: type[CaptureV1 | CaptureBatch], status: int) -> None:
     posthog.controls.reply_next(Reply(status=status, headers={"Location": f"{posthog.url}/elsewhere"}))
-    with pytest.raises(APIError) as refused:
-        protocol("phc_sandbox", posthog.url, timeout_seconds=10).post(EVENTS, historical=False)
+    attempt = {"attempt": 1} if protocol is CaptureV1 else {}
+    capture: Any = protocol("phc_sandbox", posthog.url)
+    with pytest.raises(AnswerError) as refused:
+        capture.post(EVENTS, Envelope(historical=False), timeout_seconds=10, **attempt)
     assert refused.value.status == status
     assert len(posthog.controls.requests) == 1
 
@@ -146,5 +149,5 @@ def test_the_key_is_the_projects_whatever_netrc_says(
     netrc = tmp_path / "netrc"
     netrc.write_text("default login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    capture(posthog).post(EVENTS[:1], historical=False)
+    post(posthog, EVENTS[:1])
     assert posthog.controls.requests[0].headers["Authorization"] == "Bearer phc_sandbox"

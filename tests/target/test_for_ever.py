@@ -30,28 +30,29 @@ ORDER = {
 TRANSACTION = {"order_id": 5001, "id": 2, "kind": "sale", "status": "success", "processed_at": "2026-11-02T12:00:01Z"}
 PINNED = {
     ("ecommerce", "customers"): [
-        ("$identify", "jane@example.com", "2026-11-02T10:00:00Z", "76f0a799-1b68-5a03-acdd-4041dda28fc5"),
-        ("Customer Created", "shopify:customer:7", "2026-01-15T10:00:00Z", "396a9943-4277-5d17-aa39-264790152f5d"),
+        ("$identify", "jane@example.com", "2026-11-02T10:00:00Z", "ae894e79-866d-5dbf-b4b0-36475146095f"),
+        ("Customer Created", "shopify:customer:7", "2026-01-15T10:00:00Z", "09517296-50a3-52e2-954f-0891c0f5017f"),
     ],
     ("ecommerce", "orders"): [
-        ("$identify", "shopify:customer:7", "2026-11-01T12:00:00Z", "85164d6c-e971-5ad0-bd76-c6ad0e84235f"),
-        ("$identify", "jane@example.com", "2026-11-01T12:00:00Z", "3972b9ed-b406-565c-a93c-fec5bc8de605"),
-        ("Order Completed", "jane@example.com", "2026-11-01T12:00:00Z", "df38a79f-4087-5cf7-8a7b-59e9b9937966"),
-        ("Order Paid", "jane@example.com", "2026-11-02T12:00:01Z", "642bc61d-997a-5a8c-9a18-0993e7e0646e"),
-        ("Order Fulfilled", "jane@example.com", "2026-11-01T16:30:00Z", "3bc4a185-7244-5517-97af-8a2079383168"),
-        ("Order Refunded", "jane@example.com", "2026-11-05T00:00:00Z", "69fae314-f1fa-51ec-8048-c695906e0106"),
-        ("Order Cancelled", "jane@example.com", "2026-11-06T09:00:00Z", "791ad59c-3534-5738-9a98-78928ad5437f"),
+        ("$identify", "new@example.com", "2026-11-01T12:00:00Z", "4d390c5d-4ecf-5c86-ad39-c74406f2038b"),
+        ("$identify", "new@example.com", "2026-11-01T12:00:00Z", "dc0642f4-a967-5f0d-af57-836dab5e4230"),
+        ("$identify", "new@example.com", "2026-11-01T12:00:00Z", "a978dce2-e9ee-59c2-9516-dc5a2ce506d7"),
+        ("Order Completed", "jane@example.com", "2026-11-01T12:00:00Z", "0a19c7a4-c932-52ce-a2db-d6219f4586f3"),
+        ("Order Paid", "jane@example.com", "2026-11-02T12:00:01Z", "2d8d83d2-ea26-5bf3-b780-c631298aa875"),
+        ("Order Fulfilled", "jane@example.com", "2026-11-01T16:30:00Z", "c73e6599-7732-5b2c-a74b-4eb06dd9973a"),
+        ("Order Refunded", "jane@example.com", "2026-11-05T00:00:00Z", "aae25150-ba60-5750-ad50-16d4a8ffaf59"),
+        ("Order Cancelled", "jane@example.com", "2026-11-06T09:00:00Z", "0ed90283-1147-5789-8db0-c6b65774892a"),
     ],
     ("shopify-connector", "customers"): [
         (
             "Created Shopify Customer",
             "jane@example.com",
             "2026-01-15T10:00:00Z",
-            "d2e28071-1d21-5a97-b428-99c2c6b9c4ca",
+            "7adb022c-53d5-5f90-b4d2-8d7ae05e73cb",
         ),
     ],
     ("shopify-connector", "orders"): [
-        ("Created Shopify Order", "jane@example.com", "2026-11-01T12:00:05Z", "b92228fc-4480-5d86-941f-8cc21f015eeb"),
+        ("Created Shopify Order", "jane@example.com", "2026-11-01T12:00:05Z", "c1391b08-33b8-5277-8b4e-4cef6a482072"),
     ],
 }
 ECOMMERCE = PINNED["ecommerce", "orders"]

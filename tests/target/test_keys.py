@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.delivery.keys import Keys, Maker
+from target_posthog.delivery.keys import Keys
 from target_posthog.errors import RunError
+from target_posthog.mapping.event import Maker
 
 if TYPE_CHECKING:
     from sandbox.posthog import PostHog

@@ -211,7 +211,7 @@ def test_a_stream_of_which_nothing_becomes_an_event_is_a_warning_with_the_reason
         ({"tickets": {"who": "'w'"}}, {"Ticket": 1, "Visit": 1}),
         ({"tickets": {"__filter__": "id > 1"}}, {"Visit": 1}),
         ({"tickets": None}, {"Visit": 1}),
-        ({"visits": {"__else__": None, "id": "id", "at": "at"}}, {"Ticket": 1, "Visit": 1}),
+        ({"visits": {"__else__": None, "id": "id", "at": "at", "who": "'w'"}}, {"Ticket": 1, "Visit": 1}),
         ({"tickets": {}, "__else__": None}, {"Ticket": 1}),
         ({"tickets": {"__alias__": "visits"}}, {"Visit": 2}),
     ],

@@ -2,46 +2,106 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import pytest
 
 from sandbox.controls import Reply
 from target_posthog.errors import BusyError, RunError
-from target_posthog.posthog.query_api import QueryApi
+from target_posthog.posthog.query_api import Project, QueryApi, TooMuchError
 from tests.posthog_events import event, send
 
 if TYPE_CHECKING:
     from sandbox.posthog import PostHog
 
 PATH = "/query/"
+EVENTS = "select uuid from events limit 5"
 
 
 def api_of(posthog: PostHog, key: str = "phx_sandbox", project: str = "1", seconds: float = 60) -> QueryApi:
     return QueryApi(key, project, posthog.url, max_retry_seconds=seconds)
 
 
+COUNTS = "select event, count() as events from events group by event order by event limit 10"
+
+
 def test_rows_come_as_lists(posthog: PostHog) -> None:
     send(posthog, event(1, "sale"), event(2, "sale"), event(3, "other"))
-    rows = api_of(posthog).rows("select event, count() as events from events group by event order by event")
-    assert list(rows) == [["other", 1], ["sale", 2]]
+    assert api_of(posthog).rows(COUNTS, "counts") == [["other", 1], ["sale", 2]]
 
 
-def test_those_events_are_named_that_posthog_has(posthog: PostHog) -> None:
-    send(posthog, event(1), event(2))
-    ours = [str(UUID(int=number)) for number in range(1, 1_500)]
-    assert api_of(posthog).events_known([ours[0].upper(), *ours, "'no uuid"]) == set(ours[:2])
-    assert sum(PATH in one.path for one in posthog.controls.requests) == 2, "a thousand in one question"
+def test_a_question_has_a_name_and_is_answered_anew(posthog: PostHog) -> None:
+    for number in (1, 2):
+        send(posthog, event(number, "sale"))
+        assert api_of(posthog).rows(COUNTS, "counts") == [["sale", number]]
+    sent = json.loads(posthog.controls.requests[-1].body)
+    assert (sent["name"], sent["refresh"]) == ("counts", "force_blocking")
 
 
-def test_answers_are_taken_page_by_page(posthog: PostHog) -> None:
-    full = '{"results": [' + ", ".join("[1]" for _ in range(50_000)) + "]}"
-    posthog.controls.reply_next(
-        Reply(status=200, body=full, path=PATH), Reply(status=200, body='{"results": [[2]]}', path=PATH)
-    )
-    assert sum(1 for _ in api_of(posthog).rows("select uuid from events order by uuid")) == 50_001
-    assert b"limit 50000 offset 50000" in posthog.controls.requests[-1].body
+def test_an_answer_from_the_cache_is_none(posthog: PostHog) -> None:
+    old = Reply(status=200, body='{"results": [[1]], "is_cached": true}', path=PATH)
+    posthog.controls.reply_next(old)
+    assert api_of(posthog).rows(COUNTS, "counts") == []
+    posthog.controls.reply_next(old)
+    with pytest.raises(BusyError, match="gives an earlier answer again"):
+        api_of(posthog, seconds=0).rows(COUNTS, "counts")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (504, {"detail": "Query has hit the max execution time before completing."}),
+        (512, {"detail": "Estimated query execution time is too long."}),
+        (513, {"code": "clickhouse_memory_limit_exceeded", "detail": "Query has reached the max memory limit"}),
+        (400, {"type": "validation_error", "code": "too_many_bytes", "detail": "Limit for rows or bytes"}),
+    ],
+)
+def test_a_question_that_reads_too_much_is_told_apart(posthog: PostHog, status: int, body: dict[str, str]) -> None:
+    posthog.controls.reply_next(Reply(status=status, body=json.dumps(body), path=PATH))
+    with pytest.raises(TooMuchError, match=f"HTTP {status}: {body['detail']}"):
+        api_of(posthog).rows(COUNTS, "counts")
+    assert len(posthog.controls.requests) == 1, "the same question would be as much again"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (402, {"code": "api_queries_quota_exceeded", "detail": "Your organization has read more"}, "has read more"),
+        (400, {"code": "hogql_query_error", "detail": "OFFSET is not supported"}, "fault: OFFSET is not supported"),
+    ],
+)
+def test_what_no_waiting_mends_ends_at_once_and_blames_nothing_else(
+    posthog: PostHog, status: int, body: dict[str, str], sentence: str
+) -> None:
+    posthog.controls.reply_next(Reply(status=status, body=json.dumps(body), path=PATH))
+    with pytest.raises(RunError, match=sentence) as refused:
+        api_of(posthog).rows(COUNTS, "counts")
+    assert "`host`" not in str(refused.value)
+    assert len(posthog.controls.requests) == 1
+
+
+def test_the_projects_settings_say_how_old_an_event_may_be(posthog: PostHog) -> None:
+    assert api_of(posthog).project() == ("UTC", None)
+    posthog.time_zone, posthog.events_retention_enforced, posthog.event_retention_months = "Asia/Tokyo", True, 12
+    assert api_of(posthog).project() == ("Asia/Tokyo", 12)
+    posthog.key_scopes = frozenset(("query:read",))
+    assert api_of(posthog).project() is None
+
+
+@pytest.mark.parametrize(
+    ("now", "months", "first"),
+    [
+        ("2026-11-26", 12, "2025-11-27"),
+        ("2026-02-28", 12, "2025-03-01"),
+        ("2024-03-31", 1, "2024-03-01"),
+        ("2026-01-15", 84, "2019-01-16"),
+        ("2026-01-15", None, ""),
+    ],
+)
+def test_the_first_day_that_posthog_still_gives_whole(now: str, months: int | None, first: str) -> None:
+    assert Project("UTC", months).kept_from(datetime.fromisoformat(now)) == first
 
 
 @pytest.mark.parametrize(
@@ -62,14 +122,14 @@ def test_a_busy_posthog_is_asked_again(posthog: PostHog, status: int) -> None:
     posthog.controls.reply_next(
         Reply(status=status, headers={"Retry-After": "0"}, path=PATH), Reply(cut=True, path=PATH)
     )
-    assert list(api_of(posthog).rows("select uuid from events")) == []
+    assert api_of(posthog).rows(EVENTS, "events") == []
     assert len(posthog.controls.requests) == 3
 
 
 def test_a_posthog_that_stays_busy_is_given_up(posthog: PostHog) -> None:
     posthog.controls.reply_next(Reply(status=503, path=PATH))
     with pytest.raises(BusyError, match="busy"):
-        list(api_of(posthog, seconds=0).rows("select uuid from events"))
+        api_of(posthog, seconds=0).rows(EVENTS, "events")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +140,7 @@ def test_a_wrong_key_or_project_is_named_and_never_the_key(
     posthog: PostHog, key: str, project: str, setting: str
 ) -> None:
     with pytest.raises(RunError, match=setting) as refused:
-        list(api_of(posthog, key, project).rows("select uuid from events"))
+        api_of(posthog, key, project).rows(EVENTS, "events")
     assert "phx_wrong" not in str(refused.value)
 
 
@@ -88,11 +148,11 @@ def test_a_wrong_key_or_project_is_named_and_never_the_key(
 def test_an_answer_that_is_none_is_refused(posthog: PostHog, reply: Reply) -> None:
     posthog.controls.reply_next(reply)
     with pytest.raises(RunError, match="doesn't answer as PostHog's query API does"):
-        list(api_of(posthog).rows("select uuid from events"))
+        api_of(posthog).rows(EVENTS, "events")
 
 
 def test_the_key_follows_no_redirect(posthog: PostHog) -> None:
     posthog.controls.reply_next(Reply(status=302, headers={"Location": f"{posthog.url}/elsewhere"}, path=PATH))
     with pytest.raises(RunError):
-        list(api_of(posthog).rows("select uuid from events"))
+        api_of(posthog).rows(EVENTS, "events")
     assert [one.path for one in posthog.controls.requests] == ["/api/projects/1/query/"]

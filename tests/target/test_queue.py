@@ -104,7 +104,7 @@ def test_it_is_full_after_so_many_events_or_bytes(posthog: PostHog) -> None:
     add(delivery, [event(MOST_EVENTS_WAITING)], None)
     assert delivery.is_full
     delivery, _, _ = delivery_of(posthog)
-    add(delivery, [event(number, note="x" * 800_000) for number in range(22)], None)
+    add(delivery, [event(number, note="x" * 80_000) for number in range(220)], None)
     assert delivery.is_full
 
 
@@ -160,8 +160,8 @@ def test_a_posthog_that_refuses_every_event_ends_the_run_though_there_are_dead_l
 def test_an_event_too_large_is_refused_before_it_is_sent(posthog: PostHog) -> None:
     delivery, summary, refusals = delivery_of(posthog)
     add(delivery, [event(1, note="x" * 1_000_000)], "the record")
-    assert refusals == [("the record", "its event `Order Completed` is larger than PostHog takes")]
     delivery.flush()
+    assert refusals == [("the record", "its event `Order Completed` is larger than PostHog takes")]
     assert posthog.controls.requests == []
     assert summary.refused["Order Completed"] == 1
 
@@ -187,7 +187,7 @@ def test_a_lane_that_fails_ends_the_flush_after_what_the_others_delivered_is_cou
 def test_a_posthog_that_stays_busy_ends_the_flush(posthog: PostHog) -> None:
     delivery, summary, _ = delivery_of(posthog, senders=1)
     add(delivery, [event(1)], None)
-    posthog.controls.reply_next(*[Reply(status=503)] * 10)
+    posthog.controls.reply_next(*[Reply(status=503)] * 20)
     with pytest.raises(BusyError, match="has taken no events"):
         delivery.flush()
     assert summary.accepted.total() == 0

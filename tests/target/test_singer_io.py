@@ -151,14 +151,15 @@ def test_the_web_visitor_and_another_e_mail_are_linked(runs: Runs, posthog: Post
     for order in (one for one in records("orders") if not one["test"]):
         visitor = {one["key"]: one["value"] for one in order["customAttributes"]}.get("_posthog_distinct_id")
         if visitor:
-            assert (order["email"].lower(), visitor) in links
+            hub = (order["customer"] or order)["email"].lower()
+            assert (hub, visitor) in links
     assert links
 
 
 def test_the_whole_tap_can_run_and_nothing_more_is_said(runs: Runs, caplog: pytest.LogCaptureFixture) -> None:
     run(runs)
     said = [one.message for one in caplog.records if one.levelname == "WARNING"]
-    assert said == []
+    assert [one for one in said if not one.startswith("`receipts` isn't set")] == []
 
 
 def ours(stream: str, record: Message) -> list[Message]:
@@ -216,7 +217,7 @@ def test_a_change_from_that_tap_to_ours_doubles_no_fact_that_both_know(runs: Run
 def test_a_second_run_leaves_the_same_events(runs: Runs, posthog: PostHog, version: str, identity: str) -> None:
     for _ in range(2):
         run(runs, version, identity=identity)
-    assert {one["arrivals"] for one in posthog.events()} == {2}
+    assert {one["copies"] for one in posthog.events()} == {1}
 
 
 def test_version_1_has_the_same_events_as_far_as_it_goes(runs: Runs, posthog: PostHog) -> None:

@@ -17,6 +17,7 @@ from singer_sdk.exceptions import (
 )
 
 from sandbox.controls import Reply
+from tap_shopify_orders.records.schema import SALES_BY_DAY
 from target_posthog.delivery.queue import MOST_EVENTS_WAITING
 from target_posthog.errors import RuleError, RunError
 from target_posthog.singer.target import TargetPostHog
@@ -392,7 +393,16 @@ def test_the_summary_says_what_the_run_did(
         "missing": {},
         "dead_letters": {},
         "unreadable_lines": 0,
-        "events": {"Sale": {"accepted": 2, "repeated": 1, "refused": 0, "revenue": {"USD": "0.3"}}},
+        "events": {
+            "Sale": {
+                **dict.fromkeys(("refused", "already_there", "changed", "not_resent", "person_skipped"), 0),
+                "accepted": 2,
+                "repeated": 1,
+                "revenue": {"USD": "0.3"},
+            }
+        },
+        "persons_behind": [],
+        "persons_forgotten": 0,
         "days": [["2026-11-01", "Sale", "USD", 2, "0.3"]],
         "persons": 2,
         "oldest": "2026-11-01T00:00:00Z",
@@ -504,3 +514,11 @@ def test_no_personal_data_and_no_key_is_in_any_log(
     assert len(posthog.events()) == 1
     for secret in ("jane", "Jane", "phc_sandbox"):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("mapping", ["ecommerce", "shopify-connector"])
+def test_the_shop_s_own_sales_report_becomes_no_event(runs: Runs, posthog: PostHog, mapping: str) -> None:
+    schema = {"type": "SCHEMA", "stream": "sales_by_day", "key_properties": ["shop_id", "day"], "schema": SALES_BY_DAY}
+    day = {"shop": "a.myshopify.com", "shop_id": 1, "day": "2026-11-01", "net_sales": "90.00"}
+    runs.here(schema, {"type": "RECORD", "stream": "sales_by_day", "record": day}, mapping=mapping)
+    assert posthog.events() == []

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LONG_LIST = 1_000  # what a list of the record's is taken to hold, where a text is put between its elements
 TYPES_OF_CHAINS = ("subexpression", "pipe", "index_expression", "projection", "value_projection")
-TYPES_OF_ONE = ("comparator", "not_expression")
+TYPES_OF_ONE = ("comparator", "not_expression", "slice")  # a slice has numbers in the place of parts
 
 
 def growth(tree: JSON) -> int:

@@ -1,0 +1,122 @@
+"""CPU, memory and disk of receipts: takes how many there are, prints what an event costs that is known, and a new one.
+
+python -m benchmarks.receipts --receipts 4000000
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from target_posthog.mapping.event import Entity, uuid_of
+from target_posthog.receipts.sifter import Candidate, Sifted, Sifter
+from target_posthog.receipts.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_posthog.mapping.event import Event
+
+AT_ONCE = 500
+FACTS_OF_AN_ORDER = 4
+PROPERTIES = {
+    **{f"property_{number}": f"value {number}" for number in range(30)},
+    "products": [{"product_id": "632910392", "sku": "SKU-1", "name": "A thing", "price": 14.5, "quantity": 1}] * 3,
+    "revenue": 43.5,
+    "currency": "USD",
+}
+
+
+class Tally:
+    """Counts nothing: only the receipts are measured."""
+
+    def there(self, candidate: Candidate, *, changed: bool) -> None:
+        """Pass over an event that is known."""
+
+    def repeated_again(self, candidate: Candidate) -> None:
+        """Pass over an event that comes again."""
+
+    def not_resent(self, candidate: Candidate) -> None:
+        """Pass over an event that isn't sent again."""
+
+
+def candidates(first: int, number: int) -> Iterator[list[Candidate]]:
+    """Yield so many events of orders, in parts as a run looks them up."""
+    for start in range(first, first + number, AT_ONCE):
+        part = []
+        for fact in range(start, start + AT_ONCE):
+            event: Event = {
+                "event": "Order Completed",
+                "distinct_id": f"customer{fact // 12}@example.com",
+                "uuid": uuid_of(b"%d" % fact),
+                "timestamp": "2026-10-02T10:00:00Z",
+                "properties": PROPERTIES,
+            }
+            entity = Entity(f"gid://shopify/Order/{fact // FACTS_OF_AN_ORDER}", keeps_person=True)
+            part.append(Candidate(event, "Order Completed", entity))
+        yield part
+
+
+def keep(store: SqliteStore, sifted: list[Sifted]) -> None:
+    """Write receipts as the queue does."""
+    with store.claim([item.fact for item in sifted if item.fact], []):
+        pass
+
+
+def main() -> None:
+    """Fill a store, then measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--receipts", type=int, default=4_000_000)
+    parser.add_argument("--events", type=int, default=20_000)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "receipts.sqlite"
+        store = SqliteStore(str(path), "key")
+        fill(store, asked.receipts)
+        size = path.stat().st_size
+        sifter = Sifter(store, Tally())
+        step = max(AT_ONCE, asked.receipts // (asked.events // AT_ONCE) // AT_ONCE * AT_ONCE)
+        known = [part for first in range(0, asked.receipts, step) for part in candidates(first, AT_ONCE)]
+        new = list(candidates(asked.receipts, asked.events))
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        start = time.process_time()
+        for part in known:
+            sifter.sift(part)
+        of_known = (time.process_time() - start) / sum(map(len, known))
+        start = time.process_time()
+        for part in new:
+            sifted = sifter.sift(part)
+            keep(store, sifted)
+            sifter.acknowledge(sifted)
+        of_new = (time.process_time() - start) / sum(map(len, new))
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
+        print(f"{asked.receipts:,} receipts, {size / max(1, asked.receipts):.0f} bytes of disk for each")
+        print(
+            f"known: {of_known * 1e6:.1f} us of CPU an event; new: {of_new * 1e6:.1f} us; memory grew by {grown:,} KiB"
+        )
+
+
+def fill(store: SqliteStore, number: int) -> None:
+    """Write receipts for so many events, in the order of their uuids: a store is filled in a minute so."""
+    key = store.project
+    store.rows("INSERT OR IGNORE INTO posthog_receipts_kind VALUES (1, 'Order Completed', 'Order Completed')")
+    store.rows("BEGIN")
+    sql = "INSERT INTO posthog_receipts_entity (project, key, distinct_id) VALUES (?, ?, ?)"
+    orders = range(number // FACTS_OF_AN_ORDER)
+    store.many(sql, ((key, f"gid://shopify/Order/{order}", f"customer{order // 3}@example.com") for order in orders))
+    uuids = sorted((UUID(uuid_of(b"%d" % fact)).bytes, fact) for fact in range(number))
+    rows = (
+        (key, uuid, 1, fact // FACTS_OF_AN_ORDER + 1, fact * 7919, 1_790_000_000, fact * 104_729)
+        for uuid, fact in uuids
+    )
+    store.many("INSERT INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0)", rows)
+    store.rows("COMMIT")
+
+
+if __name__ == "__main__":
+    main()

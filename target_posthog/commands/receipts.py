@@ -1,0 +1,263 @@
+"""`target-posthog receipts` and `target-posthog resend`: look after the receipts, and send facts again on purpose.
+
+Take the setting `receipts` and the project's key; print for people.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+import click
+import msgspec
+
+from target_posthog.commands.options import ending_with_sentence, query_api, setting
+from target_posthog.errors import RunError
+from target_posthog.posthog.client import DEFAULT_HOST
+from target_posthog.receipts.opening import open_store
+from target_posthog.receipts.rebuilding import missing, rebuild
+from target_posthog.receipts.sifter import seconds_of
+from target_posthog.receipts.store import RESEND, RESEND_ANYHOW, Fact, hashed_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from target_posthog.receipts.store import Store
+
+SECONDS_PER_MONTH = 30 * 24 * 3600  # a short one: what is in doubt is sent, not taken for sent
+LONGEST_FLIGHT_SECONDS = 24 * 3600  # PostHog names no time in which events show; a day is generous
+MOST_AT_ONCE = 1_000
+OLD_KEY = "TARGET_POSTHOG_OLD_API_KEY"
+Item = TypeVar("Item")
+where = setting("receipts", "Where the receipts are: a file, or the URL of a PostgreSQL.")
+whose = setting("api_key", "The project's API key.")
+personal_key = setting("personal_api_key", "PostHog's personal API key, with the scope query:read.")
+project = setting("project_id", "The project's number in PostHog.")
+address = setting("host", "Where PostHog is.", DEFAULT_HOST)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def receipts(context: click.Context) -> None:
+    """Show which events are known to be in PostHog, and look after that knowledge.
+
+    A receipt says that PostHog has acknowledged an event. What has one isn't sent again.
+    """
+    if context.invoked_subcommand is None:
+        show.main([], standalone_mode=False)
+
+
+@receipts.command
+@where
+@whose
+def show(receipts: str | None, api_key: str | None) -> None:
+    """Print how many receipts there are, by event."""
+    with ending_with_sentence():
+        store = _store(receipts, api_key)
+        counts = store.counts()
+    total = sum(number for _, number, _, _ in counts)
+    click.echo(f"{total:,} events are known to be in PostHog")
+    for event, number, first, last in counts:
+        click.echo(f"  {event}: {number:,}, from {first} to {last}")
+
+
+@receipts.command
+@where
+@whose
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def export(receipts: str | None, api_key: str | None, file: Path) -> None:
+    """Write all receipts to FILE, a line of JSON for each; `merge` reads it. It has distinct ids in it."""
+    with ending_with_sentence():
+        store = _store(receipts, api_key)
+        try:
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
+                opened.writelines(msgspec.json.encode(_as_json(fact)) + b"\n" for fact in store.export())
+        except OSError as error:
+            raise RunError(f"The file {file} can't be written ({error.strerror})") from None
+    click.echo(f"The receipts are in {file}")
+
+
+@receipts.command
+@where
+@whose
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def merge(receipts: str | None, api_key: str | None, file: Path) -> None:
+    """Add the receipts of FILE, which `export` has written, for example on another machine."""
+    with ending_with_sentence():
+        store, new = _store(receipts, api_key), 0
+        try:
+            with file.open("rb") as opened:
+                for part in _parts(_fact(line) for line in opened):
+                    new += store.add(part)
+        except OSError as error:
+            raise RunError(f"The file {file} can't be read ({error.strerror})") from None
+    click.echo(f"{new:,} receipts are new")
+
+
+@receipts.command
+@where
+@whose
+@click.option(
+    "--old-api-key", envvar="TARGET_POSTHOG_OLD_API_KEY", prompt=True, hide_input=True, help="The key before."
+)
+def move(receipts: str | None, api_key: str | None, old_api_key: str) -> None:
+    """Keep the receipts when the project gets a new API key: those of the old key become those of the new one."""
+    with ending_with_sentence():
+        if not api_key:
+            raise RunError("The setting `api_key` is missing: the project's new API key")
+        if not _store(receipts, api_key).is_empty:
+            raise RunError("The new key has receipts of its own already; `export` the old ones and `merge` them")
+        _store(receipts, old_api_key).move_to(hashed_key(api_key))
+    click.echo("The receipts are those of the new key now")
+
+
+@receipts.command
+@where
+@whose
+@click.confirmation_option(prompt="Forget all receipts of this project? The next full refresh sends everything again")
+def forget(receipts: str | None, api_key: str | None) -> None:
+    """Delete all receipts of a project that was emptied in PostHog."""
+    with ending_with_sentence():
+        _store(receipts, api_key).forget()
+    click.echo("The receipts are deleted")
+
+
+@receipts.command(name="rebuild")
+@where
+@whose
+@personal_key
+@project
+@address
+@click.option(
+    "--retention-months",
+    type=click.IntRange(min=1),
+    help="How long PostHog shows events in your plan, if it limits that: what is older is taken for sent.",
+)
+def rebuild_receipts(  # noqa: PLR0913  # each is an option of the command
+    *,
+    receipts: str | None,
+    api_key: str | None,
+    personal_api_key: str | None,
+    project_id: str | None,
+    host: str,
+    retention_months: int | None,
+) -> None:
+    """Ask PostHog which events of ours it has, and write receipts for them.
+
+    For a store of receipts that was lost, or a project that had events before it had receipts.
+    """
+    with ending_with_sentence():
+        api = query_api(personal_api_key, project_id, host)
+        if api is None:
+            raise RunError("The setting `personal_api_key` is missing: with it PostHog says which events it has")
+        store = _store(receipts, api_key)
+        if retention_months:
+            store.floor = int(time.time()) - retention_months * SECONDS_PER_MONTH
+        seen, new = rebuild(api, store)
+    click.echo(f"PostHog has {seen:,} events of ours; {new:,} receipts are new")
+
+
+@click.command
+@where
+@whose
+@personal_key
+@project
+@address
+@click.option("--event", help="Events of this name.")
+@click.option("--from", "first", metavar="DAY", help="Events from this day on, such as 2026-11-01.")
+@click.option("--to", "last", metavar="DAY", help="Events up to and including this day.")
+@click.option("--record", help="Events of this record, such as gid://shopify/Order/450789469.")
+@click.option("--missing", "is_missing", is_flag=True, help="Events with a receipt that PostHog doesn't show.")
+@click.option("--as-another", is_flag=True, help="Also what would come under another name, distinct id or day.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def resend(  # noqa: PLR0913  # each is an option of the command
+    *,
+    receipts: str | None,
+    api_key: str | None,
+    personal_api_key: str | None,
+    project_id: str | None,
+    host: str,
+    event: str | None,
+    first: str | None,
+    last: str | None,
+    record: str | None,
+    is_missing: bool,
+    as_another: bool,
+    yes: bool,
+) -> None:
+    """Mark events to be sent again by the next full refresh, after a change of the mapping.
+
+    PostHog shows an event twice until it merges the two, and runs destinations and workflows for it again. What would
+    come under another name, distinct id or day would count twice for ever; it isn't sent unless you say --as-another.
+    What an event says of its person isn't repeated.
+    """
+    with ending_with_sentence():
+        store = _store(receipts, api_key)
+        condition, values = _condition(event, first, last, record)
+        if is_missing:
+            api = query_api(personal_api_key, project_id, host)
+            if api is None:
+                raise RunError("The setting `personal_api_key` is missing: with it PostHog says which events it has")
+            lost = [fact.uuid for fact in missing(api, store, int(time.time()) - LONGEST_FLIGHT_SECONDS)]
+        number = len(lost) if is_missing else store.count(condition, values)
+        twice = "" if is_missing else "; PostHog will show as many twice until it merges them"
+        click.echo(f"{number:,} events would be sent again by the next full refresh{twice}")
+        if number and (yes or click.confirm("Mark them?")):
+            mark = RESEND_ANYHOW if as_another else RESEND
+            if is_missing:
+                for part in _parts(lost):
+                    store.mark(f"fact.uuid IN ({', '.join('?' * len(part))})", part, mark)
+            else:
+                store.mark(condition, values, mark)
+            click.echo("They are marked: `meltano run --full-refresh ...` sends them")
+
+
+def _store(receipts: str | None, api_key: str | None) -> Store:
+    """Open the store; raises `RunError` for a missing setting."""
+    store = open_store({"receipts": receipts, "api_key": api_key}) if receipts and api_key else None
+    if store is None:
+        name = "api_key" if receipts else "receipts"
+        raise RunError(f"The setting `{name}` is missing (or TARGET_POSTHOG_{name.upper()} in the environment)")
+    return store
+
+
+def _condition(event: str | None, first: str | None, last: str | None, record: str | None) -> tuple[str, list[object]]:
+    try:
+        wishes: list[tuple[str, object]] = [
+            ("kind.event = ?", event),
+            ("fact.at >= ?", seconds_of(f"{first}T00:00:00Z") if first else None),
+            ("fact.at <= ?", seconds_of(f"{last}T23:59:59Z") if last else None),
+            ("entity.key = ?", record),
+        ]
+    except ValueError:
+        raise RunError("--from and --to need days such as 2026-11-01") from None
+    chosen = [(condition, value) for condition, value in wishes if value is not None]
+    return " AND ".join(condition for condition, _ in chosen) or "1 = 1", [value for _, value in chosen]
+
+
+def _as_json(fact: Fact) -> dict[str, object]:
+    return {**fact._asdict(), "uuid": str(UUID(bytes=fact.uuid))}
+
+
+def _fact(line: bytes) -> Fact:
+    try:
+        values = msgspec.json.decode(line)
+        return Fact(**{**values, "uuid": UUID(values["uuid"]).bytes})
+    except (msgspec.DecodeError, TypeError, KeyError, ValueError, AttributeError):
+        raise RunError(
+            "The file has a line that isn't a receipt; `target-posthog receipts export` writes them"
+        ) from None
+
+
+def _parts(values: Iterable[Item]) -> Iterator[list[Item]]:
+    part: list[Item] = []
+    for value in values:
+        part.append(value)
+        if len(part) == MOST_AT_ONCE:
+            yield part
+            part = []
+    if part:
+        yield part

@@ -1,0 +1,294 @@
+"""Shopify's ledger of sales in the records of orders: each situation of a merchant, by pages and by bulk operations."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import stamina
+
+from sandbox.controls import Reply
+from sandbox.shop import Shop
+from sandbox.shop.access import MORE_SCOPES, SCOPES
+from sandbox.shop.cdnow import cdnow_store
+from sandbox.shop.goods import Line, Placed
+from sandbox.shop.practice import Practice
+from sandbox.shop.store import Store
+from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.records.order import disagreements, order_of
+from tap_shopify_orders.shopify.auth import AccessToken
+from tap_shopify_orders.shopify.client import Client
+from tests.sandbox.test_shop_situations import CD, FIRST, LATER, OTHERWISE, PLACEMENTS, SITUATIONS, UNPAID
+from tests.sandbox.test_shop_situations import order_of as placed_of
+
+from .conftest import Message, Run, catalog_of, queries, read, tap_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVERYTHING = frozenset({*SCOPES, *MORE_SCOPES})
+MANY = 40  # more lines than an agreement's first page has sales
+METHODS = ("pages", "bulk")
+
+
+def add(store: Store, placed: Placed, **more: bool) -> str:
+    """Add an order under a number of its own; returns its name."""
+    return str(store.add_order(replace(placed, number=1001 + len(store.orders)), **more)["name"])
+
+
+def all_situations() -> tuple[Store, dict[str, tuple[str, str]]]:
+    """Return a store in which everything has happened, and by situation the order's name and what its ledger says."""
+    store, expected = Store(), {}
+    for situation, placed, first in PLACEMENTS:
+        expected[situation] = (add(store, placed), f"OrderAgreement: {first}")
+    for situation, placed, change, then in SITUATIONS:
+        name = add(store, placed)
+        change(store, name)
+        expected[situation] = (name, then)
+    for situation, change, then in UNPAID:
+        name = add(store, FIRST, paid=False)
+        change(store, name)
+        expected[f"unpaid: {situation}"] = (name, then)
+    return store, expected
+
+
+STORE, EXPECTED = all_situations()
+
+
+@pytest.fixture(scope="module")
+def runs() -> dict[str, Run]:
+    """The store, read in both ways by an app that is granted everything."""
+    with Shop(STORE, scopes=EVERYTHING).serve() as shop:
+        return {method: read(shop, method=method) for method in METHODS}
+
+
+def amount(value: str) -> str:
+    return f"{Decimal(value).normalize():f}"
+
+
+def told(sale: Message) -> str:
+    off = Decimal(sale["total_discount_amount_before_taxes"])
+    count = "-" if sale["quantity"] is None else sale["quantity"]
+    figures = f"{amount(sale['total_amount'])}/{amount(sale['total_tax_amount'])}"
+    discount = f" {amount(str(-off))}" if off else ""
+    return f"{sale['action_type'].upper()} {sale['line_type'].upper()} {count} {figures}{discount}"
+
+
+def written(order: Message, *, first: bool = False) -> str:
+    chosen = order["agreements"][:1] if first else order["agreements"][1:]
+    return "; ".join(f"{one['kind']}: {', '.join(told(sale) for sale in one['sales'])}" for one in chosen)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("situation", EXPECTED)
+def test_a_situation_is_in_the_record_as_shopify_s_ledger_has_it(
+    runs: dict[str, Run], situation: str, method: str
+) -> None:
+    name, then = EXPECTED[situation]
+    order = runs[method].orders[name]
+    assert written(order, first=then.startswith("OrderAgreement")) == then
+
+
+@pytest.mark.parametrize(("practice", "placed", "change", "then"), OTHERWISE)
+def test_where_nobody_knows_what_shopify_does_the_record_has_either(
+    practice: Practice, placed: Any, change: Any, then: str
+) -> None:
+    store = Store(practice=practice)
+    name = add(store, placed)
+    change(store, name)
+    with Shop(store, scopes=EVERYTHING).serve() as shop:
+        order = read(shop).orders[name]
+    assert written(order) == then
+    assert found_in(order) == []
+
+
+def found_in(order: Message) -> list[str]:
+    return [one.identity for one in disagreements(order_of(json.dumps(order).encode()))]  # type: ignore[arg-type]  # as JSON
+
+
+def test_pages_and_bulk_operations_give_the_same_records(runs: dict[str, Run]) -> None:
+    assert runs["pages"].records["orders"]
+    assert runs["bulk"].orders == runs["pages"].orders
+
+
+def test_the_identities_hold_in_every_situation(runs: dict[str, Run]) -> None:
+    assert {name: found for name, order in runs["pages"].orders.items() if (found := found_in(order))} == {}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_identities_hold_on_every_order_of_the_default_store(method: str) -> None:
+    with Shop(cdnow_store(date(2026, 10, 31), customers=250), scopes=EVERYTHING).serve() as shop:
+        orders = read(shop, method=method).orders
+    assert len(orders) == len(shop.store.orders)
+    assert {name: found for name, order in orders.items() if (found := found_in(order))} == {}
+    assert {len(order["agreements"]) for order in orders.values()} > {1, 2}, "merchants did something"
+
+
+def test_an_agreement_and_its_sales_have_what_reports_need(runs: dict[str, Run]) -> None:
+    order = runs["bulk"].orders[EXPECTED["one unit is refunded"][0]]
+    first, refund = order["agreements"]
+    assert (first["reason"], first["happened_at"], first["refund_id"]) == ("order", order["created_at"], None)
+    assert refund["refund_id"] == order["refunds"][0]["id"]
+    sale, line = first["sales"][0], order["line_items"][0]
+    for name in ("product_id", "variant_id", "sku", "title", "vendor"):
+        assert sale[name] == line[name]
+    assert (sale["line_item_id"], sale["product_type"], sale["kind"]) == (line["id"], "Music", "ProductSale")
+    assert sale["total_amount_set"]["presentment_money"] == {"amount": "99.0", "currency_code": "USD"}
+    assert [(tax["amount"], tax["rate"]) for tax in sale["taxes"]] == [("9.0", "0.1")]
+
+
+def test_refunds_returns_and_companies_carry_what_events_need(runs: dict[str, Run]) -> None:
+    orders = runs["bulk"].orders
+    goodwill = orders[EXPECTED["goodwill"][0]]["refunds"][0]
+    (cash,) = goodwill["transactions"]
+    assert (cash["kind"], cash["status"], Decimal(cash["amount"])) == ("refund", "success", 15)
+    assert [Decimal(one["amount"]) for one in goodwill["order_adjustments"]] == [-15]
+    returned = orders[EXPECTED["a return with a restocking fee"][0]]
+    assert [one["total_quantity"] for one in returned["returns"]] == [1]
+    assert returned["agreements"][1]["return_id"] == returned["returns"][0]["id"]
+    parcel = orders[EXPECTED["a parcel, and it arrives"][0]]["fulfillments"][0]
+    assert parcel["delivered_at"] == parcel["updated_at"] == LATER[:19] + "Z"
+
+
+def test_without_their_scopes_returns_terms_and_locations_are_not_asked_for() -> None:
+    with Shop(Store(), scopes=frozenset(SCOPES)).serve() as shop:
+        shop.store.add_order(FIRST)
+        (order,) = read(shop).records["orders"]
+        assert not {"returns", "payment_terms", "retail_location"} & {*order}
+        assert "return_id" not in order["agreements"][0]
+        asked = " ".join(one["query"] for one in queries(shop))
+        assert "paymentTerms" not in asked
+
+
+def test_a_deselected_ledger_is_not_asked_for() -> None:
+    with Shop(Store()).serve() as shop:
+        shop.store.add_order(FIRST)
+        catalog = catalog_of(shop, deselect=(("orders", "agreements"),))
+        shop.controls.reset()
+        (order,) = read(shop, catalog=catalog).records["orders"]
+        assert "agreements" not in order
+        assert not [one for one in queries(shop) if "agreements" in one["query"]]
+
+
+# The drain of a long ledger.
+
+
+def long_store() -> tuple[Store, str]:
+    """Return a store with an order of many lines and many edits."""
+    store = Store()
+    lines = [Line(CD, 1, Decimal(number)) for number in range(10, 10 + MANY)]
+    name = add(store, placed_of(*lines))
+    for number in range(5):
+        store.edit_order(name, LATER, quantities={number: 0})
+    store.refund_order(name, LATER, quantities=dict.fromkeys(range(10, 10 + MANY - 20), 1))
+    return store, name
+
+
+def assert_whole(order: Message) -> None:
+    assert [len(one["sales"]) for one in order["agreements"]] == [MANY + 1, 1, 1, 1, 1, 1, MANY - 20]
+    assert found_in(order) == []
+    moments = [(one["happened_at"], one["id"]) for one in order["agreements"]]
+    assert moments == sorted(moments)
+
+
+@pytest.mark.parametrize("refuses", [False, True], ids=["inline", "refused in bulk"])
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_agreement_and_every_sale_is_read(method: str, *, newest_first: bool, refuses: bool) -> None:
+    store, name = long_store()
+    store.practice = Practice(newest_first=newest_first)
+    with Shop(store, bulk_node_parents_only=refuses).serve() as shop:
+        assert_whole(read(shop, method=method).orders[name])
+
+
+class Meddling(Client):
+    """A client during whose questions for more of a ledger something happens: `happens` is told which one it is."""
+
+    def __init__(self, shop: Shop, happens: Callable[[int], object]) -> None:
+        super().__init__(f"{shop.url}/admin", AccessToken("shpat_sandbox"))
+        self.asked, self.happens = 0, happens
+
+    def ask(self, document: str, *args: Any, **more: Any) -> Any:
+        if document.startswith("query Ledger"):
+            self.asked += 1
+            self.happens(self.asked)
+        return super().ask(document, *args, **more)
+
+    @classmethod
+    def read(cls, shop: Shop, happens: Callable[[int], object]) -> Run:
+        """Read a shop by pages while something happens."""
+        tap = tap_for(shop)
+        tap.store.client = cls(shop, happens)
+        tap.sync_all()
+        assert tap.store.client.asked > 1
+        return Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+
+
+@pytest.mark.parametrize("broken", [Reply(status=503), Reply(cut=True), Reply(truncate_bytes=50)], ids=str)
+def test_a_drain_that_is_interrupted_goes_on(broken: Reply) -> None:
+    store, name = long_store()
+    with Shop(store).serve() as shop, stamina.set_testing(True, attempts=4):
+        whole = read(shop).orders[name]
+        assert_whole(whole)
+        order = Meddling.read(shop, lambda nth: shop.controls.reply_next(*[broken] * (nth == 4))).orders[name]
+        assert order == whole
+
+
+def test_a_run_that_ends_inside_a_drain_loses_and_doubles_nothing() -> None:
+    store, name = long_store()
+    others = {add(store, FIRST) for _ in range(3)}
+    frozen = Reply(status=402)
+    with Shop(store).serve() as shop:
+        with pytest.raises(RunError, match="frozen"):
+            Meddling.read(shop, lambda nth: shop.controls.reply_next(*[frozen] * (nth == 4)))
+        orders = read(shop).orders
+        assert {*orders} == {name, *others}
+        assert_whole(orders[name])
+
+
+@pytest.mark.parametrize("nth", [1, 3, 9])
+def test_an_order_that_changes_while_it_is_drained_is_drained_again(nth: int) -> None:
+    store, name = long_store()
+
+    def change(asked: int) -> None:
+        if asked == nth:
+            store.refund_order(name, "2026-11-04T12:00:00Z", quantities={35: 1})
+
+    with Shop(store).serve() as shop:
+        order = Meddling.read(shop, change).orders[name]
+        assert len(order["agreements"]) == 8
+        assert order["updated_at"] == "2026-11-04T12:00:00Z"
+        assert found_in(order) == []
+
+
+def test_an_order_that_goes_on_changing_is_left_to_the_next_run() -> None:
+    store, name = long_store()
+    other = add(store, FIRST)
+
+    def change(asked: int) -> None:
+        store.change_order(name, f"2026-11-04T12:00:{asked:02}Z", note=f"{asked}")
+
+    with Shop(store).serve() as shop:
+        assert {*Meddling.read(shop, change).orders} == {other}
+        assert {*read(shop).orders} == {name, other}
+
+
+def test_an_order_that_is_deleted_while_it_is_drained_is_left_out() -> None:
+    store, name = long_store()
+    other = add(store, FIRST)
+    with Shop(store).serve() as shop:
+        found = Meddling.read(shop, lambda nth: nth == 3 and store.delete_order(name, "2026-11-04T12:00:00Z"))
+        assert {*found.orders} == {other}
+
+
+def test_a_ledger_that_leads_nowhere_is_no_success() -> None:
+    store, _ = long_store()
+    page = '{"pageInfo": {"hasNextPage": true, "endCursor": null}, "nodes": []}'
+    body = f'{{"data": {{"order": {{"updated_at": "{LATER[:19]}Z", "agreements": {page}}}}}}}'
+    nowhere = Reply(status=200, body=body)
+    with Shop(store).serve() as shop, pytest.raises(RunError, match="lead nowhere"):
+        Meddling.read(shop, lambda _: shop.controls.reply_next(nowhere))

@@ -1,0 +1,122 @@
+"""The shop's own sales report, as records of days."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.shop import Shop
+from sandbox.shop.access import MORE_SCOPES, SCOPES
+from sandbox.shop.cdnow import cdnow_store
+from sandbox.shop.sales_report import sales_by_day
+from sandbox.shop.shopifyql import Report
+from tap_shopify_orders.records import schema
+
+from .conftest import Message, Run, queries, read, tap_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ALL = frozenset({*SCOPES, *MORE_SCOPES})
+
+
+def served(**settings: object) -> Shop:
+    return Shop(cdnow_store(date(2026, 10, 31), customers=20), scopes=ALL, **settings)
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    with served().serve() as shop:
+        yield shop
+
+
+def days(run: Run) -> dict[str, Message]:
+    return {one["day"]: one for one in run.records["sales_by_day"]}
+
+
+def reports(shop: Shop) -> list[str]:
+    return [
+        one["variables"]["query"]
+        for one in queries(shop)
+        if one["query"].endswith("}\n}\n") and "report:" in one["query"]
+    ]
+
+
+def test_each_day_on_which_anything_happened_is_a_record_as_the_shop_s_report_has_it(shop: Shop) -> None:
+    found = days(read(shop))
+    expected = {str(day): one for day, one in sales_by_day(shop.store.orders, "USD", "America/New_York").items()}
+    something = {day for day, one in expected.items() if any(vars(one).values())}
+    assert {*found} >= something
+    assert {*found} <= {*expected}
+    for day in something:
+        assert Decimal(found[day]["net_sales"]) == expected[day].net_sales
+        assert Decimal(found[day]["total_sales"]) == expected[day].total_sales
+        assert found[day]["orders"] == expected[day].orders
+    one = found[min(something)]
+    assert {*one} == {*schema.SALES_BY_DAY["properties"]}
+    assert (one["shop_id"], one["time_zone"], one["currency"]) == (60_000_000_001, "America/New_York", "USD")
+
+
+@pytest.mark.parametrize("report", [Report(arrays=True), Report(numbers=True), Report(arrays=True, numbers=True)])
+def test_both_forms_of_rows_and_of_figures_are_read(shop: Shop, report: Report) -> None:
+    with Shop(shop.store, scopes=ALL, report=report).serve() as other:
+        found, expected = days(read(other)), days(read(shop))
+    assert {*found} == {*expected}
+    for day, one in expected.items():
+        assert Decimal(found[day]["total_sales"]) == Decimal(one["total_sales"])
+
+
+@pytest.mark.parametrize(("lacks", "left_out"), [("sales_reversals", None), ("returns", None), ("duties", "duties")])
+def test_a_column_that_a_shop_lacks_has_another_name_or_is_left_out_and_said(
+    shop: Shop, caplog: pytest.LogCaptureFixture, lacks: str, left_out: str | None
+) -> None:
+    with Shop(shop.store, scopes=ALL, report=Report(lacks=frozenset({lacks}))).serve() as other:
+        one = next(iter(days(read(other)).values()))
+    assert {*schema.SALES_BY_DAY["properties"]} - {*one} == ({left_out} if left_out else set())
+    assert ("has no column for duties" in caplog.text) == bool(left_out)
+
+
+def test_without_the_scope_there_is_one_sentence_and_nothing_is_asked(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with Shop(cdnow_store(date(2026, 10, 31), customers=5)).serve() as shop:
+        run = read(shop)
+    assert [one["stream"] for one in run.messages if one["type"] == "SCHEMA"] == ["customers", "orders"]
+    assert caplog.text.count("the app lacks the scope read_reports") == 1
+
+
+def test_a_report_that_is_refused_is_not_the_end_of_the_run(caplog: pytest.LogCaptureFixture) -> None:
+    with served(report=Report(refused=True)).serve() as shop:
+        run = read(shop)
+    assert run.records["orders"]
+    assert not run.records["sales_by_day"]
+    assert "No sales_by_day, as Shopify refuses the sales report:" in caplog.text
+
+
+def test_a_second_run_reads_the_last_days_and_once_a_day_a_year(shop: Shop) -> None:
+    first = read(shop)
+    shop.controls.reset()
+    second = read(shop, first.state)
+    assert not second.records["sales_by_day"]
+    assert len(reports(shop)) <= 2
+    assert second.state == first.state
+    tap = tap_for(shop, first.state)
+    tap.store.looked = replace(tap.store.granted, at=tap.store.granted.at + timedelta(days=1))
+    shop.controls.reset()
+    tap.sync_all()
+    assert len(reports(shop)) == 12
+
+
+def test_an_old_day_that_changes_is_emitted_again_also_when_nothing_is_left_of_it(shop: Shop) -> None:
+    first = read(shop)
+    day = next(day for day, one in days(first).items() if day >= "2026-06" and one["orders"] == 1)
+    gone = next(one for one in shop.store.orders if one["createdAt"][:10] == day)
+    shop.store.delete_order(gone["name"], "2026-11-02T12:00:00.000000Z")
+    tap = tap_for(shop, first.state)
+    tap.store.looked = replace(tap.store.granted, at=tap.store.granted.at + timedelta(days=1))
+    tap.sync_all()
+    again = days(Run(tap.message_writer.messages))  # type: ignore[attr-defined]  # it is Collected
+    assert again[day]["orders"] == 0

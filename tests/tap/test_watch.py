@@ -1,0 +1,210 @@
+"""Orders that need a second look: a ledger that is cut short, and what may change without `updated_at` moving."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.shop import Shop
+from sandbox.shop.practice import Practice
+from sandbox.shop.store import Store
+from tap_shopify_orders.reading import watch
+from tap_shopify_orders.settings import as_datetime
+from tests.sandbox.test_shop_situations import FIRST
+
+from .conftest import Message, Run, queries, read, tap_for
+from .test_ledger import add, found_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PLACED, LATER = "2026-10-30T12:00:00Z", "2026-11-03T12:00:00.000000Z"
+
+
+@pytest.fixture
+def store() -> Store:
+    """Return a store of three orders in which nothing unsure moves an order's `updated_at`."""
+    store = Store(practice=Practice(moves=frozenset()))
+    for _ in range(3):
+        add(store, FIRST)
+    return store
+
+
+@pytest.fixture
+def shop(store: Store) -> Iterator[Shop]:
+    with Shop(store).serve() as served:
+        yield served
+
+
+def bookmark(run: Run) -> Message:
+    return run.state["bookmarks"]["orders"]
+
+
+# Held orders.
+
+
+@pytest.mark.parametrize("method", ["pages", "bulk"])
+def test_a_ledger_that_is_cut_short_is_read_again_at_once(shop: Shop, store: Store, method: str) -> None:
+    store.cut_ledger("#1002", times=2 if method == "bulk" else 1)  # bulk looks at the newest page first
+    run = read(shop, method=method)
+    assert found_in(run.orders["#1002"]) == []
+    assert bookmark(run)["held"] == {}
+    assert len([one for one in queries(shop) if one["query"].startswith("query ById")]) == 1
+
+
+@pytest.mark.parametrize("method", ["pages", "bulk"])
+def test_a_ledger_that_stays_short_is_held_and_emitted_once_it_is_whole(
+    shop: Shop, store: Store, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.cut_ledger("#1002", times=100)
+    tap = tap_for(shop, method=method)
+    tap.read()
+    first = Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+    assert {*first.orders} == {"#1001", "#1003"}
+    assert "1 orders are held for the next run, as their ledgers are cut short." in caplog.text
+    store.order("#1002")["_cuts"] = 0
+    second = read(shop, first.state, method=method, lookback_seconds=0)
+    assert {*second.orders} == {"#1002"}
+    assert bookmark(second)["held"] == {}
+    assert dict(read(shop, second.state).records) == {}
+
+
+def test_after_three_runs_an_order_is_emitted_as_it_is_with_a_warning(
+    shop: Shop, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.cut_ledger("#1002", times=100)
+    runs = [read(shop)]
+    for _ in range(3):
+        runs.append(read(shop, runs[-1].state))
+    assert [[*run.orders] for run in runs] == [["#1001", "#1003"], [], ["#1002"], []]
+    warnings = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert next(one for one in warnings if "#1002" in one).startswith(
+        "Order #1002: the sales that placed it come to 99.0, its original total is 110.0 (-11.0)."
+    )
+
+
+def test_a_held_order_that_is_deleted_is_forgotten(shop: Shop, store: Store) -> None:
+    store.cut_ledger("#1002", times=100)
+    first = read(shop)
+    store.delete_order("#1002", LATER)
+    second = read(shop, first.state)
+    assert bookmark(second)["held"] == {}
+    assert [one for one in second.records["orders"] if not one["_sdc_deleted_at"]] == []
+
+
+# Warnings.
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"currentTotalPriceSet": "1.00"}, "its current total is 1.00"),
+        ({"refundDiscrepancySet": "1.00"}, "its refund discrepancy is 1.00"),
+        ({"netPaymentSet": "1.00"}, "its payments is 1.00"),
+    ],
+)
+def test_each_identity_that_fails_is_a_warning_with_name_and_amount_counted_at_the_end(
+    shop: Shop, store: Store, caplog: pytest.LogCaptureFixture, change: dict[str, str], words: str
+) -> None:
+    ((name, value),) = change.items()
+    money = {"amount": value, "currencyCode": "USD"}
+    order = store.order("#1002")
+    order[name] = {"shopMoney": money, "presentmentMoney": money}
+    tap = tap_for(shop)
+    tap.read()
+    assert words in caplog.text
+    assert "Order #1002" in caplog.text
+    assert "Orders whose ledger disagrees with the order: 1 by " in caplog.text
+
+
+# Waiting orders.
+
+
+def waits_for_attribution(store: Store) -> Callable[[], object]:
+    order = store.order("#1002")
+    order["customerJourneySummary"] = {"ready": False, "momentsCount": None, "firstVisit": None, "lastVisit": None}
+    return lambda: store.ready_journey("#1002", LATER)
+
+
+def waits_for_a_payment(store: Store) -> Callable[[], object]:
+    name = add(store, FIRST, paid=False)
+    store.pay_order(name, "2026-10-31T12:00:00.000000Z", status="PENDING")
+    return lambda: store.complete_payment(name, LATER)
+
+
+def waits_for_a_parcel(store: Store) -> Callable[[], object]:
+    store.fulfill_order("#1002", "2026-10-31T12:00:00.000000Z")
+    store.order("#1002")["fulfillments"][0]["displayStatus"] = "IN_TRANSIT"
+    return lambda: store.deliver("#1002", LATER)
+
+
+WAITS = [waits_for_attribution, waits_for_a_payment, waits_for_a_parcel]
+
+
+@pytest.mark.parametrize("method", ["pages", "bulk"])
+@pytest.mark.parametrize("waits", WAITS, ids=[one.__name__ for one in WAITS])
+def test_what_becomes_final_in_silence_arrives(
+    shop: Shop, store: Store, waits: Callable[[Store], Callable[[], object]], method: str
+) -> None:
+    becomes_final = waits(store)
+    first = read(shop, method=method, lookback_seconds=0)
+    assert len(bookmark(first)["waiting"]) == 1
+    still = read(shop, first.state, lookback_seconds=0)
+    assert dict(still.records) == {}
+    before = {order["name"]: order["updatedAt"] for order in store.orders}
+    becomes_final()
+    assert {order["name"]: order["updatedAt"] for order in store.orders} == before, "in silence"
+    second = read(shop, still.state, lookback_seconds=0)
+    assert len(second.orders) == 1
+    assert bookmark(second)["waiting"] == {}
+    assert bookmark(second)["replication_key_value"] == bookmark(first)["replication_key_value"]
+    assert dict(read(shop, second.state, lookback_seconds=0).records) == {}
+
+
+def test_orders_that_wait_are_asked_for_no_more_than_what_they_wait_for(
+    shop: Shop, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    waits_for_a_parcel(store)
+    first = read(shop, lookback_seconds=0)
+    shop.controls.reset()
+    with caplog.at_level(logging.INFO):
+        read(shop, first.state, lookback_seconds=0)
+    (asked,) = [one["query"] for one in queries(shop) if one["query"].startswith("query ById")]
+    assert "deliveredAt" in asked
+    assert not {word for word in ("agreements", "email", "lineItems", "totalPriceSet") if word in asked}
+    assert "Looked again at 1 orders that wait for something: 0 have changed. That took" in caplog.text
+
+
+def test_an_order_that_is_older_than_the_setting_or_the_setting_0_is_not_looked_at(shop: Shop, store: Store) -> None:
+    waits_for_a_parcel(store)
+    assert bookmark(read(shop, look_again_days=0))["waiting"] == {}
+    first = read(shop)
+    assert len(bookmark(first)["waiting"]) == 1
+    tap = tap_for(shop, first.state)
+    tap.store.looked = None
+    granted = tap.store.granted
+    later = as_datetime(PLACED) + timedelta(days=60)
+    tap.store.looked = type(granted)(**{**granted.__dict__, "at": later})
+    tap.sync_all()
+    assert bookmark(Run(tap.message_writer.messages))["waiting"] == {}  # type: ignore[attr-defined]  # it is Collected
+
+
+def test_so_many_orders_are_remembered_and_no_more() -> None:
+    since = as_datetime("2026-01-01")
+    waiting: dict[str, list[Any]] = {}
+    watched = watch.Watch({}, waiting, since=since, again=lambda _: None, logger=logging.getLogger("tap"))
+    for number in range(watch.MOST_WAITING + 5):
+        json = b'{"id":%d,"updated_at":"2026-11-01T%02d:00:00Z","return_status":"in_progress"}' % (number, number % 24)
+        assert [*watched.examine([Record(json)])]
+    assert len(waiting) == watch.MOST_WAITING
+    assert "5 more orders wait for something than the state holds" in watched.summary()
+
+
+class Record:
+    """A record as the watch looks at it."""
+
+    def __init__(self, json: bytes) -> None:
+        self.json = json

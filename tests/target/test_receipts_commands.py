@@ -1,0 +1,169 @@
+"""`target-posthog receipts` and `resend`: what people do with the receipts on purpose."""
+
+from __future__ import annotations
+
+import json
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from target_posthog.commands.group import commands
+from tests.target.test_receipts import SCHEMAS, Receipted, order
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Runs
+    from sandbox.posthog import PostHog
+
+
+class Commands:
+    """Commands over the receipts of the fixture `runs`."""
+
+    def __init__(self, receipted: Receipted) -> None:
+        self.receipted = receipted
+        self.environment = {
+            "TARGET_POSTHOG_RECEIPTS": receipted.receipts,
+            "TARGET_POSTHOG_API_KEY": "phc_sandbox",
+            "TARGET_POSTHOG_PERSONAL_API_KEY": "phx_sandbox",
+            "TARGET_POSTHOG_PROJECT_ID": "1",
+            "TARGET_POSTHOG_HOST": receipted.posthog.url,
+        }
+
+    def run(self, *arguments: str, code: int = 0, **environment: str) -> str:
+        done = CliRunner().invoke(commands, arguments, env={**self.environment, **environment})
+        assert done.exit_code == code, done.output
+        return done.output
+
+
+@pytest.fixture
+def receipted(runs: Runs, posthog: PostHog, tmp_path: Path) -> Receipted:
+    return Receipted(runs, posthog, str(tmp_path / "receipts.sqlite"))
+
+
+@pytest.fixture
+def tools(receipted: Receipted) -> Commands:
+    return Commands(receipted)
+
+
+ORDERS = [order(number, "jane@example.com") for number in range(1, 4)]
+
+
+def test_they_are_counted_by_event(tools: Commands) -> None:
+    tools.receipted.run(*ORDERS)
+    assert tools.run("receipts").splitlines() == [
+        "6 events are known to be in PostHog",
+        "  Order Completed: 3, from 2026-10-02T10:00:00Z to 2026-10-02T10:00:00Z",
+        "  Order Paid: 3, from 2026-10-02T10:00:05Z to 2026-10-02T10:00:05Z",
+    ]
+
+
+def test_a_setting_that_is_missing_is_named(tools: Commands) -> None:
+    assert "The setting `receipts` is missing" in tools.run("receipts", "show", code=1, TARGET_POSTHOG_RECEIPTS="")
+    assert "The setting `api_key` is missing" in tools.run("receipts", "show", code=1, TARGET_POSTHOG_API_KEY="")
+
+
+def test_exported_receipts_are_merged_elsewhere_and_nothing_is_sent_again(tools: Commands, tmp_path: Path) -> None:
+    tools.receipted.run(*ORDERS)
+    file = tmp_path / "receipts.jsonl"
+    tools.run("receipts", "export", str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert len(file.read_text().splitlines()) == 6
+    other = str(tmp_path / "other.sqlite")
+    assert "6 receipts are new" in tools.run("receipts", "merge", str(file), TARGET_POSTHOG_RECEIPTS=other)
+    assert "0 receipts are new" in tools.run("receipts", "merge", str(file), TARGET_POSTHOG_RECEIPTS=other)
+    tools.receipted.receipts = other
+    assert tools.receipted.run(*ORDERS) == []
+    file.write_text("{}\n")
+    assert "a line that isn't a receipt" in tools.run("receipts", "merge", str(file), code=1)
+
+
+def test_a_new_key_gets_the_receipts_of_the_old_one(tools: Commands) -> None:
+    tools.receipted.run(*ORDERS)
+    tools.run("receipts", "move", TARGET_POSTHOG_API_KEY="phc_new", TARGET_POSTHOG_OLD_API_KEY="phc_sandbox")
+    assert "6 events are known" in tools.run("receipts", TARGET_POSTHOG_API_KEY="phc_new")
+    assert "0 events are known" in tools.run("receipts")
+
+
+def test_an_emptied_project_is_forgotten_and_sent_again(tools: Commands) -> None:
+    tools.receipted.run(*ORDERS)
+    assert "Aborted" in tools.run("receipts", "forget", code=1)
+    tools.run("receipts", "forget", "--yes")
+    assert len(tools.receipted.run(*ORDERS)) == 6
+
+
+def test_a_lost_store_is_rebuilt_and_orders_stay_with_their_first_id(tools: Commands, tmp_path: Path) -> None:
+    tools.receipted.run(*ORDERS)
+    tools.receipted.receipts = tools.environment["TARGET_POSTHOG_RECEIPTS"] = str(tmp_path / "new.sqlite")
+    assert "PostHog has 6 events of ours; 6 receipts are new" in tools.run("receipts", "rebuild")
+    assert tools.receipted.run(*ORDERS) == []
+    later = order(1, "new@example.com", cancelled_at="2026-10-03T10:00:00Z")
+    assert ("Order Cancelled", "jane@example.com") in tools.receipted.run(later)
+
+
+def test_what_is_beyond_retention_is_never_sent_again(tools: Commands) -> None:
+    tools.run("receipts", "rebuild", "--retention-months", "12")
+    old = order(1, "jane@example.com", processed_at="2019-01-01T00:00:00Z", transactions=[])
+    assert tools.receipted.run(old) == []
+    assert len(tools.receipted.run(*ORDERS)) == 6
+
+
+def test_facts_are_sent_again_on_purpose_by_name_day_and_record(tools: Commands) -> None:
+    tools.receipted.run(*ORDERS)
+    said = tools.run("resend", "--event", "Order Completed", "--record", "gid://shopify/Order/2", "--yes")
+    assert "1 events would be sent again by the next full refresh; PostHog will show as many twice" in said
+    assert tools.receipted.run(*ORDERS) == [("Order Completed", "jane@example.com")]
+    assert tools.receipted.run(*ORDERS) == []
+    of_a_day = ("--from", "2026-10-02", "--to", "2026-10-02")
+    assert "3 events would be" in tools.run("resend", "--event", "Order Paid", *of_a_day, code=1)
+    assert "0 events would be" in tools.run("resend", "--from", "2026-10-03")
+    assert "need days such as" in tools.run("resend", "--from", "soon", code=1)
+    assert tools.receipted.run(*ORDERS) == [], "nothing was confirmed"
+
+
+def test_what_would_count_twice_for_ever_is_not_sent_again_unless_told_to(tools: Commands) -> None:
+    tools.receipted.run(*ORDERS[:1])
+    renamed = {"mappings": {"orders": [{"extends": "Order Completed", "event": "Purchase"}]}}
+    tools.run("resend", "--event", "Order Completed", "--yes")
+    assert tools.receipted.run(*ORDERS[:1], **renamed) == []
+    assert tools.receipted.summary["events"]["Purchase"]["not_resent"] == 1
+    tools.run("resend", "--event", "Order Completed", "--as-another", "--yes")
+    assert tools.receipted.run(*ORDERS[:1], **renamed) == [("Purchase", "jane@example.com")]
+
+
+def test_a_fact_that_is_sent_again_says_nothing_of_its_person(tools: Commands, posthog: PostHog) -> None:
+    with_set = {"mappings": {"orders": [{"extends": "Order Completed", "set": {"last_order": "name"}}]}}
+    tools.receipted.run(*ORDERS[:1], **with_set)
+    tools.run("resend", "--event", "Order Completed", "--yes")
+    tools.receipted.run(*ORDERS[:1], **with_set)
+    again = [event for event in posthog.events() if event["event"] == "Order Completed"]
+    assert ["$set" in event["properties"] for event in again] == [True, False]
+
+
+def test_acknowledged_facts_that_posthog_does_not_show_are_sent_again(tools: Commands) -> None:
+    tools.receipted.run(*ORDERS)
+    tools.receipted.posthog.database.ask("DELETE FROM events WHERE event = 'Order Paid'")  # PostHog loses them
+    assert "3 events would be sent again by the next full refresh\n" in tools.run("resend", "--missing", "--yes")
+    tools.receipted.run(*ORDERS)
+    names = [event["event"] for event in tools.receipted.posthog.events()]
+    assert (names.count("Order Paid"), names.count("Order Completed")) == (3, 3)
+
+
+def test_the_preview_shows_what_is_there_beside_what_would_be_sent(tools: Commands, tmp_path: Path) -> None:
+    tools.receipted.run(*ORDERS[:2])
+    preview = str(tmp_path / "preview.sqlite")
+    tools.receipted.runs.here(
+        *SCHEMAS, *ORDERS, preview_path=preview, receipts=tools.receipted.receipts, validate_records=False
+    )
+    said = tools.run("plan", "--preview-path", preview)
+    assert "A run would send 2 events" in said
+    assert "  Order Completed: 1, 50 USD, 2 already there" in said
+    assert "it has a receipt, so it isn't sent again" in tools.run("explain", "#1", "--preview-path", preview)
+    assert tools.receipted.run() == [], "a preview sends nothing and writes no receipt"
+    assert "4 events are known" in tools.run("receipts")
+    kept = tmp_path / "plan.json"
+    tools.run("plan", "--preview-path", preview, "--out", str(kept))
+    assert json.loads(kept.read_text())["events"]["Order Completed"]["already_there"] == 2
+    assert len(tools.receipted.run(*ORDERS, plan_path=str(kept))) == 2

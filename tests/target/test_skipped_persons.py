@@ -1,0 +1,136 @@
+"""Persons that PostHog skipped are brought up to date later in the run, or named."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.controls import Reply
+from target_posthog.delivery.batches import Outgoing
+from target_posthog.delivery.skipped_persons import MOST_KEPT, SkippedPersons
+from target_posthog.posthog.client import Sent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Runs
+    from sandbox.posthog import PostHog
+    from target_posthog.delivery.batches import Batch
+    from target_posthog.mapping.event import Event
+
+PERSON: dict[str, Any] = {
+    "event": "$set",
+    "distinct_id": ["email"],
+    "timestamp": "at",
+    "key": ["id", "at"],
+    "set": {"name": "name"},
+}
+SCHEMA = {
+    "type": "SCHEMA",
+    "stream": "people",
+    "key_properties": ["id"],
+    "schema": {"type": "object", "properties": {name: {} for name in ("id", "email", "at", "name")}},
+}
+
+
+def person(number: int, name: str, day: int = 1) -> dict[str, Any]:
+    at = f"2026-11-{day:02}T00:00:00Z"
+    record = {"id": number, "email": f"jane{number}@example.com", "at": at, "name": name}
+    return {"type": "RECORD", "stream": "people", "record": record}
+
+
+def change(number: int, who: str = "jane") -> Outgoing:
+    event: Event = {
+        "event": "$set",
+        "distinct_id": who,
+        "uuid": f"00000000-0000-5000-8000-{number:012}",
+        "timestamp": "2026-11-01T00:00:00Z",
+        "properties": {"$set": {"n": number}},
+    }
+    return Outgoing(event, 100, number)
+
+
+def sent(*skipped: Outgoing) -> Sent:
+    return Sent({}, frozenset(item.event["uuid"] for item in skipped))
+
+
+class Sends:
+    """Notes what is sent, and skips the persons of as many batches as it is told."""
+
+    def __init__(self, skips: int) -> None:
+        self.skips, self.batches = skips, list[list[object]]()
+
+    def __call__(self, batch: Batch) -> Sent:
+        self.batches.append([item.source for item in batch.items])
+        self.skips -= 1
+        return sent(*batch.items) if self.skips >= 0 else sent()
+
+
+def test_a_skipped_change_comes_again_with_those_of_the_same_id_after_it() -> None:
+    waits: list[float] = []
+    skipped, sends = SkippedPersons(waits.append), Sends(skips=1)
+    first, second, other, before = change(1), change(2), change(3, "eve"), change(0)
+    skipped.note([before], sent())
+    skipped.note([first, other], sent(first))
+    skipped.note([second], sent())
+    skipped.send_again(sends)
+    assert (sends.batches, waits, skipped.left) == ([[1, 2], [1, 2]], [1.0, 5.0], [])
+
+
+def test_after_three_attempts_the_rest_is_left() -> None:
+    waits: list[float] = []
+    skipped, sends = SkippedPersons(waits.append), Sends(skips=9)
+    skipped.note([change(1)], sent(change(1)))
+    skipped.send_again(sends)
+    assert ([item.source for item in skipped.left], waits) == ([1], [1.0, 5.0, 25.0])
+
+
+def test_without_a_skipped_person_nobody_waits() -> None:
+    skipped = SkippedPersons(pytest.fail)
+    skipped.note([change(1)], sent())
+    skipped.send_again(pytest.fail)
+
+
+def test_what_is_kept_of_them_has_an_end() -> None:
+    skipped = SkippedPersons(lambda _: None)
+    many = [change(number, f"jane{number}") for number in range(MOST_KEPT + 3)]
+    skipped.note(many, sent(*many))
+    assert (len(skipped.left), skipped.forgotten) == (MOST_KEPT, 3)
+
+
+def test_a_run_brings_skipped_persons_up_to_date_and_counts_them(
+    runs: Runs, posthog: PostHog, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    posthog.verdicts = {"$set": ["warning", "ok", "ok:person_processing_disabled"]}
+    summary = tmp_path / "summary.json"
+    runs.here(
+        SCHEMA,
+        *(person(1, "old"), person(2, "Eve"), person(1, "new", day=2)),
+        mappings={"people": [PERSON]},
+        summary_path=str(summary),
+    )
+    names = {one["distinct_ids"][0]: one["properties"] for one in posthog.persons()}
+    assert names == {"jane1@example.com": {"name": "new"}, "jane2@example.com": {"name": "Eve"}}
+    written = json.loads(summary.read_text())
+    assert (written["events"]["$set"]["person_skipped"], written["persons_behind"]) == (2, [])
+    assert "kept by PostHog without looking at the person: 2 events" in caplog.text
+
+
+def test_a_run_that_cannot_bring_them_up_to_date_names_their_records(
+    runs: Runs, posthog: PostHog, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO)
+    posthog.verdicts = {"$set": ["warning"]}
+    posthog.controls.reply_next(Reply(path="/i/v1"), Reply(status=404, path="/i/v1"))
+    summary = tmp_path / "summary.json"
+    state = {"type": "STATE", "value": {"n": 1}}
+    settings = {"mappings": {"people": [PERSON]}, "summary_path": str(summary), "protocol": "v1"}
+    runs.here(SCHEMA, person(1, "Jane"), state, **settings)
+    assert json.loads(summary.read_text())["persons_behind"] == ["people id=1"]
+    assert "not brought up to date, sent again in vain: people id=1" in caplog.text
+    assert capsys.readouterr().out == '{"n": 1}\n', "PostHog has kept the event itself"
+    assert "jane1@" not in caplog.text
