@@ -178,15 +178,16 @@ def test_a_new_rule_is_named_and_a_full_refresh_sends_its_events_alone(
     receipted: Receipted, caplog: pytest.LogCaptureFixture
 ) -> None:
     receipted.run(order(1, "jane@example.com"))
+    every = {"extends": "*"}
     sku = {"event": "Order Tagged", "distinct_id": "email", "timestamp": "created_at", "key": ["id"]}
-    assert receipted.run(order(1, "jane@example.com"), mappings={"orders": [sku]}) == [
+    assert receipted.run(order(1, "jane@example.com"), mappings={"orders": [every, sku]}) == [
         ("Order Tagged", "jane@example.com")
     ]
     assert "Rules of stream `orders` are new: `Order Tagged`. Records read before lack their events" in caplog.text
     caplog.clear()
-    receipted.run(order(1, "jane@example.com"), mappings={"orders": [sku]})
+    receipted.run(order(1, "jane@example.com"), mappings={"orders": [every, sku]})
     assert "are new" not in caplog.text
-    relaxed = {"orders": [sku, {"extends": "Order Paid", "for_each": "transactions"}]}
+    relaxed = {"orders": [every, sku, {"extends": "Order Paid", "for_each": "transactions"}]}
     receipted.run(order(1, "jane@example.com"), mappings=relaxed)
     assert "Rules of stream `orders` apply to other records than before: `Order Paid`" in caplog.text
 
