@@ -89,7 +89,7 @@ benchmark: $(DEVELOPER) ## Measure tap, target and both; ORDERS=10000 sets the s
 materials: ## List the licences of what users install, and write an SBOM, both to dist/
 	$(PYTHON) -m release.materials
 
-release-check: $(DEVELOPER) site ## Do all of a release but the push: build once, look through, install, run
+release-check: $(DEVELOPER) ## Do all of a release but the push: build once, look through, install, run
 	python -m release.check
 	python -m release.materials
 

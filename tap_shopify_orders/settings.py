@@ -265,10 +265,16 @@ def unknown(beginning: str, names: Collection[str], known: Collection[str]) -> I
 
 
 def wrong_times(beginning: str, config: Config) -> Iterator[str]:
-    """Yield a sentence for each date that is none."""
-    for name in ("start_date", "end_date"):
-        if not _is_time(config.get(name) or "2026-01-01"):
-            yield f"{beginning} `{name}` isn't a time: write it as 2026-01-01 or 2026-01-01T12:00:00Z."
+    """Yield a sentence for each date that is none, and for a span in which nothing can have happened."""
+    given = {name: config[name] for name in ("start_date", "end_date") if config.get(name)}
+    times = {name: as_datetime(str(value)) for name, value in given.items() if _is_time(value)}
+    for name in given.keys() - times.keys():
+        yield f"{beginning} `{name}` isn't a time: write it as 2026-01-01 or 2026-01-01T12:00:00Z."
+    start, end = times.get("start_date"), times.get("end_date")
+    if start and start > datetime.now(timezone.utc):
+        yield f"{beginning} `start_date` is in the future, so nothing would be read: give a day that has been."
+    elif start and end and start >= end:
+        yield f"{beginning} `start_date` isn't before `end_date`, so nothing would be read: change one of them."
 
 
 def _is_time(value: object) -> bool:

@@ -47,7 +47,8 @@ FEW_FIELDS_PAGE = 50  # nodes of a question for less than all fields, to begin w
 class Reading:
     """The reading of one stream of one store; `accept` has the gaps that are taken, `pause` is called while it waits.
 
-    `ungranted` are response paths that aren't asked for, as the app lacks their scope.
+    `ungranted` are response paths that aren't asked for, as the app lacks their scope. The first page has so many nodes
+    as `first_page` says; what a query costs tells how many the next one may have.
 
     `question` is how the fields are asked for, as far as they are granted.
     """
@@ -60,11 +61,12 @@ class Reading:
     pause: Callable[[], None]
     logger: logging.Logger
     ungranted: Collection[Names] = ()
+    first_page: int = 10
 
     def __post_init__(self) -> None:
         """Question; nothing is asked yet."""
         self._denied: set[Names] = {*self.ungranted}
-        self._size = PageSize()
+        self._size = PageSize(first=self.first_page)
         self.completion = Completion(self.client, self.pause)
         self.question = self._question()
 
@@ -79,7 +81,7 @@ class Reading:
 
     def by_ids(self, ids: Sequence[str], question: Question | None = None) -> Iterator[Record]:
         """Yield the records of global ids that are still there; `question` asks for less than all."""
-        left, size = ids, PageSize(first=FEW_FIELDS_PAGE) if question else PageSize()
+        left, size = ids, PageSize(first=FEW_FIELDS_PAGE if question else self.first_page)
         while left:
             asked = question or self.question
             try:

@@ -65,7 +65,7 @@ class PageSize:
     Begins small, so that no run begins with a query that is refused.
     """
 
-    first: int = 5
+    first: int = 10
     overloaded: bool = False
     good: int = 0
 

@@ -174,7 +174,8 @@ class Queue:
     @property
     def skipped_persons(self) -> list[object]:
         """The sources of the person changes that PostHog has skipped, and not applied since."""
-        return [item.source for item in self._skipped_persons.left]
+        sifted: list[Sifted] = [outgoing.source for outgoing in self._skipped_persons.left]
+        return [item.source for item in sifted]
 
     def _check_number(self, events: int) -> None:
         sent = self._summary.accepted.total()

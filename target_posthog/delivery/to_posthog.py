@@ -25,7 +25,7 @@ from target_posthog.receipts.sifter import Candidate
 from target_posthog.settings import historical_per_second
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from target_posthog.delivery.destination import Origin, Outcome
     from target_posthog.mapping.meanings import Meanings
@@ -107,7 +107,7 @@ class PostHogDestination:
             self._set_aside(source, outcome.invalid)
             return
         self.summary.made[stream] += len(outcome.events)
-        identity = _identity(record, origin.key_properties)
+        identity = _identity(origin, record)
         self._queue.add(
             Candidate(event, rule, outcome.entity, source, Maker(stream, rule, event["event"]), identity)
             for event, rule in outcome.events
@@ -212,6 +212,7 @@ class PostHogDestination:
         """Do nothing: no STATE covers what is under way, so the next run sends it again."""
 
 
-def _identity(record: Mapping[str, Any], keys: Sequence[str]) -> int:
-    """Return a hash by which a record is told from others: of its key, or of all of it."""
-    return hash(canonical([record.get(key) for key in keys] if keys else record))
+def _identity(origin: Origin, record: Mapping[str, Any]) -> int:
+    """Return a hash by which a record is told from others: of its stream and its key, or all of it without a key."""
+    keys = origin.key_properties
+    return hash((origin.stream_name, canonical([record.get(key) for key in keys] if keys else record)))

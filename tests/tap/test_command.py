@@ -37,6 +37,8 @@ STATE = {"bookmarks": {"orders": {"replication_key": "updated_at", "replication_
         ({"store": None}, "The setting `store` is missing"),
         ({"access_token": None}, "The credentials are missing: set `access_token`, or `client_id` and `client_secret`"),
         ({"start_date": "yesterday"}, "The setting `start_date` isn't a time: write it as 2026-01-01"),
+        ({"start_date": "2999-01-01"}, "The setting `start_date` is in the future, so nothing would be read"),
+        ({"start_date": "2026-02-01", "end_date": "2026-01-01"}, "`start_date` isn't before `end_date`"),
         ({"acces_token": "x"}, "There is no setting `acces_token`: did you mean `access_token`?"),
         ({"colour": "x"}, "There is no setting `colour`: there are `store`"),
         ({"lookback_seconds": 10**12}, "1000000000000 is greater than the maximum of 315360000"),

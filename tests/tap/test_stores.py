@@ -402,6 +402,25 @@ def test_from_one_store_to_several_and_back_each_goes_on_where_it_was(command: C
     assert [(one["shop"], one["name"]) for one in again.records["orders"]] == [(domain("acme-us"), "#1005")]
 
 
+def test_a_renamed_store_goes_on_where_it_was(command: Command, shops: dict[str, Shop]) -> None:
+    shop = shops["acme-eu"]
+    settings_of = {"access_token": "shpat_eu", "admin_url": f"{shop.url}/admin"}
+    first = command({"store": "acme-eu", **settings_of})
+    shop.store.rename_shop("acme-new.myshopify.com")
+    shop.controls.reply_next(Reply(status=301, headers={"Location": "https://acme-new.myshopify.com/admin/api"}))
+    moved = command({"store": "acme-eu", **settings_of}, state=first.state)
+    assert (moved.code, moved.messages) == (1, [])
+    assert "now lives at acme-new.myshopify.com: set `store` to that name." in moved.log
+    followed = command({"store": "acme-new", **settings_of}, state=first.state)
+    assert (followed.code, dict(followed.records)) == (0, {})
+    assert followed.state == first.state
+    shop.store.change_order("#1005", "2026-11-02T12:00:00Z", note="later")
+    changed = command({"store": "acme-new", **settings_of}, state=followed.state)
+    assert [(one["shop"], one["shop_id"], one["name"]) for one in changed.records["orders"]] == [
+        ("acme-new.myshopify.com", shop_id("acme-eu"), "#1005")
+    ]
+
+
 def test_a_state_of_another_store_hides_nothing(command: Command, shops: dict[str, Shop]) -> None:
     first = command(listed({"acme-eu": shops["acme-eu"]}), env=ENVIRONMENT)
     second = command(listed({"acme-us": shops["acme-us"]}), state=first.state, env=ENVIRONMENT)

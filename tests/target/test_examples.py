@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
+from tap_shopify_orders.records.schema import CUSTOMERS, KEYS, ORDERS, stream_schema
 from target_posthog.mapping.catalogue import catalogue
 from target_posthog.mapping.document import load, shipped_names
 from target_posthog.mapping.meanings import Meanings
@@ -138,7 +138,7 @@ DECLARED: dict[str, dict[str, dict[str, Any]]] = {
         "profiles": {"id": TEXT, "attributes": {"type": "object", "properties": {}}},
     },
 }
-KEYS = {"stargazers": ["user_id", "repo_id"]}
+KEYS_OF = {"stargazers": ["user_id", "repo_id"]}
 
 
 def run(runs: Runs, posthog: PostHog, example: str, rows: dict[str, list[dict[str, Any]]]) -> None:
@@ -146,7 +146,7 @@ def run(runs: Runs, posthog: PostHog, example: str, rows: dict[str, list[dict[st
     told: list[dict[str, Any]] = []
     for stream, records in rows.items():
         schema = {"type": "object", "properties": DECLARED[example][stream]}
-        keys = KEYS.get(stream, ["id"])
+        keys = KEYS_OF.get(stream, ["id"])
         told.append({"type": "SCHEMA", "stream": stream, "key_properties": keys, "schema": schema})
         told += [{"type": "RECORD", "stream": stream, "record": one} for one in records]
     for _ in range(2):
@@ -322,12 +322,13 @@ def test_the_store_can_be_a_group(runs: Runs, posthog: PostHog) -> None:
     schema = {
         "type": "SCHEMA",
         "stream": "customers",
-        "key_properties": ["shop", "id"],
+        "key_properties": list(KEYS),
         "schema": stream_schema(CUSTOMERS),
     }
     made = [
         {
             "shop": f"{shop}.myshopify.com",
+            "shop_id": ord(shop),
             "id": number,
             "created_at": "2026-01-01T00:00:00Z",
             "updated_at": "2026-11-01T00:00:00Z",

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.delivery.keys import Keys, Maker
+from target_posthog.delivery.keys import Keys
 from target_posthog.errors import RunError
+from target_posthog.mapping.event import Maker
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sandbox.posthog import PostHog
 
     from .conftest import Runs
@@ -55,19 +58,16 @@ def test_a_key_that_two_records_share_ends_the_run_before_anything_of_it_is_sent
 
 def test_two_streams_whose_events_share_name_and_key_are_both_named(runs: Runs) -> None:
     told = [*stream("sales", {"id": 1, "total": 5}), *stream("invoices", {"id": 1, "total": 6})]
-    rules = {"sales": [RULE], "invoices": [{**RULE, "name": "invoice"}]}
-    with pytest.raises(RunError, match="rule `Sale` of stream `sales` and rule `invoice` of stream `invoices` make"):
+    with pytest.raises(RunError, match="rule `Sale` of stream `sales` and rule `Sale` of stream `invoices` make"):
+        runs.here(*told, mappings={"sales": [RULE], "invoices": [RULE]})
+
+
+def test_two_items_of_one_record_that_share_a_key_set_it_aside(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
+    told = stream("sales", {"id": 1, "total": [5, 6]})
+    rules = {"sales": [{**RULE, "for_each": "total", "properties": {"total": "item"}}]}
+    with pytest.raises(RunError, match="rule `Sale` of stream `sales` made different events `Sale` of it under one"):
         runs.here(*told, mappings=rules)
-
-
-def test_two_rules_for_one_record_are_both_named_and_the_record_can_be_set_aside(
-    runs: Runs, posthog: PostHog, tmp_path: Any
-) -> None:
-    rules = {"sales": [RULE, {**RULE, "name": "again", "properties": {}}]}
-    said = "rules `Sale` and `again` of stream `sales` made different events `Sale` of it under one key"
-    with pytest.raises(RunError, match=said):
-        runs.here(*stream("sales", {"id": 1, "total": 5}), mappings=rules)
-    runs.here(*stream("sales", {"id": 1, "total": 5}), mappings=rules, dead_letter_path=str(tmp_path / "dead"))
+    runs.here(*told, mappings=rules, dead_letter_path=str(tmp_path / "dead"))
     assert posthog.events() == []
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
 
 SHOP = "my-store.myshopify.com"
+SHOP_ID = 548380009
 SCHEMAS = {"customers": stream_schema(CUSTOMERS), "orders": stream_schema(ORDERS)}
 IDENTITIES = ["email", "customer_id", "email_sha256"]
 VISITOR = "01928f3a-0000-7000-8000-0000000000ff"
@@ -25,6 +26,7 @@ def customer(number: int, email: str | None, day: int = 1, **more: JSON) -> dict
     at = f"2026-10-{day:02}T10:00:00Z"
     record = {
         "shop": SHOP,
+        "shop_id": SHOP_ID,
         "id": number,
         "email": email,
         "created_at": "2026-09-01T10:00:00Z",
@@ -36,7 +38,8 @@ def customer(number: int, email: str | None, day: int = 1, **more: JSON) -> dict
 
 def order(number: int, email: str | None, of: tuple[int, str | None] | None = None, **more: JSON) -> dict[str, Any]:
     buyer = {"id": of[0], "email": of[1]} if of else None
-    record = {"shop": SHOP, "id": number, "email": email, "customer": buyer, "test": False, "currency": "USD"}
+    record = {"shop": SHOP, "shop_id": SHOP_ID, "id": number, "email": email, "customer": buyer, "test": False}
+    record |= {"currency": "USD"}
     times = dict.fromkeys(("created_at", "processed_at", "updated_at"), "2026-10-05T10:00:00Z")
     return {"type": "RECORD", "stream": "orders", "record": {**record, **times, "subtotal_price": "10.00", **more}}
 
@@ -56,7 +59,7 @@ class Syncs:
             message
             for stream in ("customers", "orders")
             for message in (
-                {"type": "SCHEMA", "stream": stream, "key_properties": ["shop", "id"], "schema": SCHEMAS[stream]},
+                {"type": "SCHEMA", "stream": stream, "key_properties": ["shop_id", "id"], "schema": SCHEMAS[stream]},
                 *(record for record in records if record["stream"] == stream),
             )
         ]

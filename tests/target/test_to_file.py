@@ -109,7 +109,7 @@ def test_what_would_end_a_run_is_in_the_plan_and_the_rest_is_still_seen(previews
     assert "number() needs a number" in reasons["id=sha256:d4735e3a265e"]
     assert "more than 23 hours in the future" in reasons["id=sha256:4e07408562be"]
     assert "larger than PostHog takes" in reasons["id=sha256:4b227777d4dd"]
-    assert "`id` isn't as the stream's schema says" in reasons["id=five"]
+    assert "`id` isn't as the stream's schema says" in reasons["id=sha256:222b0bd51fce"]
     assert plan["events"]["Sale"]["count"] == 1
 
 

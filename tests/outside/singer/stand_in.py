@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import ssl
 import subprocess
 import threading
@@ -88,14 +87,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.flush()
-        with suppress(OSError):  # the tap hangs up as it likes
-            self.connection = self.server.context.wrap_socket(self.connection, server_side=True)
-            self.rfile = self.connection.makefile("rb", -1)
-            self.wfile = self.connection.makefile("wb", 0)
+        for file in (self.rfile, self.wfile):
+            file.close()
+        with (
+            suppress(OSError),  # the tap hangs up as it likes
+            self.server.context.wrap_socket(self.connection, server_side=True) as tunnel,
+            tunnel.makefile("rb", -1) as self.rfile,
+            tunnel.makefile("wb", 0) as self.wfile,
+        ):
             self.close_connection = False
             while not self.close_connection:
                 self.handle_one_request()
-            self.connection.shutdown(socket.SHUT_RDWR)
         self.close_connection = True
 
     def do_GET(self) -> None:

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
+from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 from tests.outside.singer.environments import executable
 from tests.postgres import USER, Server, postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 LIMIT_SECONDS = 180
+DELETED = "_sdc_deleted_at"
+PAGE = Path(__file__).parents[3] / "docs/other-targets.md"
 LONGEST_NAME = 63  # of a column in PostgreSQL
 
 
@@ -50,6 +55,24 @@ def written(store: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:  # th
             done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, timeout=LIMIT_SECONDS)
     assert done.returncode == 0, done.stderr.decode()[-1000:]
     return out
+
+
+@pytest.fixture(scope="module")
+def deleted(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two orders as our tap writes them, cut to a few fields; then the tombstone of one."""
+    time = {"type": ["null", "string"], "format": "date-time"}
+    fields = {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}, "updated_at": time, DELETED: time}
+    schema = {"type": "object", "properties": fields}
+    first: dict[str, Any] = {"type": "SCHEMA", "stream": "orders", "key_properties": ["id"], "schema": schema}
+    at = "2026-11-02T00:00:00Z"
+    rows = [[{"id": one, "name": f"#{one}", "updated_at": at, DELETED: None} for one in (1, 2)]]
+    rows.append([{"id": 1, "updated_at": at, DELETED: at}])
+    folder, made = tmp_path_factory.mktemp("deleted"), []
+    for number, records in enumerate(rows):
+        told = [first, *({"type": "RECORD", "stream": "orders", "record": one} for one in records)]
+        made.append(folder / f"{number}.singer")
+        made[-1].write_text("".join(json.dumps(one) + "\n" for one in told))
+    return made
 
 
 def load(package: str, written: Path, folder: Path, **settings: object) -> None:
@@ -111,6 +134,50 @@ def test_postgres_has_each_order_once_with_its_money(
         server, f"select column_name from information_schema.columns where table_schema = '{schema}' order by 1"
     )
     assert all(len(name) <= LONGEST_NAME for (name,) in names)
+
+
+@pytest.mark.parametrize("package", POSTGRES)
+def test_a_tombstone_empties_the_row_in_postgres(
+    package: str, server: Server, deleted: list[Path], tmp_path: Path
+) -> None:
+    where = {"host": "127.0.0.1", "port": server.port, "user": USER, "password": "unasked", **POSTGRES[package]}
+    schema = f"gone_{package.partition('-')[0]}"
+    for one in deleted:
+        load(package, one, tmp_path, **{**where, "default_target_schema": schema, "add_metadata_columns": True})
+    assert ask(server, f"select id, name, {DELETED} is null from {schema}.orders order by 1") == [
+        ["1", "", "f"],
+        ["2", "#2", "t"],
+    ]
+
+
+def test_the_stream_map_of_the_page_makes_numbers_of_money(store: Any, tmp_path: Path) -> None:  # the same
+    (block,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (plugin,) = yaml.safe_load(block)["plugins"]["extractors"]
+    config = tmp_path / "config.json"
+    with Shop(store).serve() as shop:
+        own = {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin"}
+        config.write_text(json.dumps({**own, **plugin["config"]}))
+        command = [sys.executable, "-m", "tap_shopify_orders", "--config", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = [one["record"] for one in told if one["type"] == "RECORD" and one["stream"] == "orders"]
+    assert {type(one["total_price"]) for one in rows} == {float}
+    assert all("line_items" in one for one in rows), "the other fields stay"
+
+
+def test_no_two_flattened_names_are_alike_and_the_long_ones_are_on_the_page() -> None:
+    for fields in (ORDERS, CUSTOMERS):
+        names = list(flattened(stream_schema(fields)))
+        assert len({name.lower()[:LONGEST_NAME] for name in names}) == len(names)
+        assert [name for name in names if len(name) > LONGEST_NAME and name not in PAGE.read_text("utf-8")] == []
+
+
+def flattened(schema: dict[str, Any], within: str = "") -> Iterator[str]:
+    for name, one in schema["properties"].items():
+        if "properties" in one:
+            yield from flattened(one, f"{within}{name}__")
+        else:
+            yield f"{within}{name}"
 
 
 def test_duckdb_has_each_order_once_with_its_money(written: Path, tmp_path: Path) -> None:

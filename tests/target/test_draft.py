@@ -1,0 +1,59 @@
+"""A mapping to start from: whatever the streams are, it can be used as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from target_posthog.mapping.draft import Stream, draft
+from target_posthog.mapping.meanings import Meanings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TIME = {"type": "string", "format": "date-time"}
+STREAMS = {
+    "of_events": Stream("public.tickets", {"properties": {"id": {}, "opened_at": TIME, "user_id": {}}}, ["id"]),
+    "of_persons": Stream("users", {"properties": {"id": {}, "email": {}, "created": TIME, "updated": TIME}}, ["id"]),
+    "without_a_time": Stream("things", {"properties": {"id": {}, "due_date": TIME}}, ["id"]),
+    "without_keys": Stream("log", {"properties": {"at": TIME, "what's up": {}, "A-B": {}}}, []),
+    "of_an_open_schema": Stream("mongo", {}, ["_id"], [{"_id": "a", "created_at": "2026-11-01T00:00:00Z"}]),
+    "of_odd_names": Stream("on", {"properties": {"yes": {}, "Created At": TIME, "ünï": True}}, ["yes"]),
+}
+
+
+def written(stream: Stream) -> Any:
+    return yaml.safe_load(draft([stream], "streams.singer"))["streams"][stream.name]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_it_is_a_mapping_that_fits_the_stream(name: str, tmp_path: Path) -> None:
+    stream = STREAMS[name]
+    path = tmp_path / "mapping.yaml"
+    path.write_text(draft([stream], "streams.singer"))
+    meanings = Meanings({"mapping": str(path), "identity": "email", "unmapped": "fail", "groups": False})
+    schema = {"properties": stream.fields}
+    assert meanings.of(stream.name, schema, stream.keys) is not None
+
+
+def test_an_event_has_its_time_key_and_person() -> None:
+    (rule,) = written(STREAMS["of_events"])
+    assert (rule["timestamp"], rule["key"], rule["distinct_id"][0]) == ("opened_at", ["id"], "user_id")
+
+
+def test_persons_are_identified_anew_with_each_change() -> None:
+    (rule,) = written(STREAMS["of_persons"])
+    assert (rule["event"], rule["timestamp"], rule["key"]) == ("$identify", "updated", ["id", "updated"])
+    assert rule["distinct_id"][0] == "lower(trim(email))"
+
+
+def test_a_stream_without_a_time_is_left_out_with_its_fields_named() -> None:
+    assert written(STREAMS["without_a_time"]) == [{"leave_out": "has no time", "when": "`true`"}]
+    assert "id, due_date" in draft([STREAMS["without_a_time"]], "streams.singer")
+
+
+def test_fields_that_only_records_have_are_found() -> None:
+    (rule,) = written(STREAMS["of_an_open_schema"])
+    assert rule["timestamp"] == "created_at"
