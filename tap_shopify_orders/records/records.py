@@ -99,7 +99,7 @@ class Reader:
 
     def record(self, node: Node) -> Record:
         """Return the record of a whole node, which is used up; raises RunError for values that aren't as promised."""
-        name = said(node["id"])  # conversions take it away
+        name = said(getattr(node, "id", None))  # conversions take it away
         try:
             self._read(node)
             json = _encode(node)

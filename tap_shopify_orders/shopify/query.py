@@ -196,7 +196,12 @@ class PageQuery:
                 if inner.selections:
                     yield InlineFragmentNode(type_condition=selection.type_condition, selection_set=inner)
             elif isinstance(selection, FieldNode):
-                yield from self._kept_field(selection, path, owns=any(map(_is_connection, selections)))
+                yield from self._kept_field(selection, path, owns=self._owns(selections, path))
+
+    def _owns(self, selections: Sequence[SelectionNode], path: Names) -> bool:
+        """Say whether a connection among the selections is wanted, at least in part."""
+        fields = [field for field in selections if isinstance(field, FieldNode) and _is_connection(field)]
+        return any((*path, _response_key(field))[len(_NODES) :] in self._ways for field in fields)
 
     def _kept_field(self, field: FieldNode, path: Names, *, owns: bool) -> Iterator[FieldNode]:
         """Yield the field if something of it is wanted; the id of what owns a connection always, to read on there."""
