@@ -65,7 +65,13 @@ def speaking(speak: Callable[[socket.socket], None], *, connections: int = 12) -
                 with connection:
                     connection.settimeout(LONGEST_WAIT_SECONDS)
                     try:
-                        connection.recv(65_536)
+                        connection.settimeout(
+                            0.02
+                        )  # the rest of the request, or its unread bytes would reset the answer
+                        with contextlib.suppress(TimeoutError):
+                            while connection.recv(65_536):
+                                pass
+                        connection.settimeout(LONGEST_WAIT_SECONDS)
                         speak(connection)
                     except OSError:
                         pass
