@@ -41,8 +41,8 @@ STATE = {"bookmarks": {"orders": {"replication_key": "updated_at", "replication_
         ({"start_date": "2026-02-01", "end_date": "2026-01-01"}, "`start_date` isn't before `end_date`"),
         ({"acces_token": "x"}, "There is no setting `acces_token`: did you mean `access_token`?"),
         ({"colour": "x"}, "There is no setting `colour`: there are `store`"),
-        ({"lookback_seconds": 10**12}, "1000000000000 is greater than the maximum of 315360000"),
-        ({"accept": ["everything"]}, "'everything' is not one of ['partial_history'"),
+        ({"lookback_seconds": 10**12}, "`maximum` `315360000`"),
+        ({"accept": ["everything"]}, "`partial_history`, `denied_fields`, `api_version`"),
     ],
     ids=lambda one: str(one)[:40],
 )

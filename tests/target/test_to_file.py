@@ -107,10 +107,9 @@ def test_what_would_end_a_run_is_in_the_plan_and_the_rest_is_still_seen(previews
     reasons = {one["examples"][0]: one["reason"] for one in plan["undeliverable"]}
     assert "no candidate of `distinct_id` gives an id that PostHog accepts" in reasons["id=sha256:6b86b273ff34"]
     assert "number() needs a number" in reasons["id=sha256:d4735e3a265e"]
-    assert "more than 23 hours in the future" in reasons["id=sha256:4e07408562be"]
     assert "larger than PostHog takes" in reasons["id=sha256:4b227777d4dd"]
     assert "`id` isn't as the stream's schema says" in reasons["id=sha256:222b0bd51fce"]
-    assert plan["events"]["Sale"]["count"] == 1
+    assert plan["events"]["Sale"]["count"] == 2, "a future time is for PostHog to judge, by its protocol"
 
 
 def test_a_group_is_described_once(previews: Previews) -> None:
@@ -148,7 +147,7 @@ def test_a_run_that_fails_leaves_the_preview_before_it_as_it_was(
     [
         ([], "The tap has sent nothing"),  # a wrong token, such as
         ([SCHEMA, sale(2), STATE, sale(3)], "The tap has broken off"),
-        ([SCHEMA, sale(2), STATE, '{"type": "RECORD", "stre'], "The tap has broken off"),
+        ([SCHEMA, sale(2), STATE, '{"type": "RECORD", "stre'], "is no Singer message"),
     ],
     ids=["nothing", "killed", "killed within a line"],
 )
@@ -162,7 +161,7 @@ def test_a_tap_that_breaks_off_leaves_the_earlier_preview(
     assert process.returncode == 1
     assert said in log
     assert "Traceback" not in log
-    assert previews.rows("SELECT name FROM record") == [("id=1",)]
+    assert previews.rows("SELECT name FROM record") == [("id=sha256:6b86b273ff34",)]
     assert names_in(previews.path.parent) == [".gitignore", previews.path.name]
 
 
