@@ -28,6 +28,10 @@ PAIR = ("run", "tap-shopify-orders", "target-posthog")
 
 VALUES = {"string": "a", "integer": "7", "boolean": "true", "array": "[1]", "object": '{"a": 1}'}
 
+# What those of the target's commands are given that don't run without.
+ARGUMENTS = {"explain": ["1001"], "init": ["streams.singer"]}
+A_SCHEMA = {"type": "SCHEMA", "stream": "tickets", "schema": {"properties": {"id": {"type": "integer"}}}}
+
 
 def value_of(setting: dict[str, Any]) -> str:
     """A value that the setting could have, as a variable of the environment has it."""
@@ -103,8 +107,9 @@ def test_both_are_added_with_all_settings_and_commands_and_again_over_a_users_ch
     said = elsewhere.succeed(*PAIR, TARGET_POSTHOG_PREVIEW_PATH=preview)
     assert "nothing has been sent" in said
     assert posthog.events() == []
+    (elsewhere.folder / "streams.singer").write_text(json.dumps(A_SCHEMA))
     for command in ABOUT["target-posthog"]["commands"]:
-        given = ["1001"] if command == "explain" else []
+        given = ARGUMENTS.get(command, [])
         done = elsewhere.run("invoke", f"target-posthog:{command}", *given, TARGET_POSTHOG_PREVIEW_PATH=preview)
         assert "Usage" not in done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import ExitStack
+import sqlite3
+import zlib
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,13 +62,32 @@ def planned(project: Project) -> dict[str, int]:
     return {name: one["count"] for name, one in plan["events"].items()}
 
 
+def mapping_md_s_settings() -> list[dict[str, Any]]:
+    """The page's two blocks of settings: changes of shipped rules, and what keeps personal data out."""
+    return [one for one in blocks(ROOT / "docs/mapping.md") if "plugins" in one]
+
+
 def test_mapping_md_s_changes_are_in_the_plan(preview: Project) -> None:
-    (block,) = (one for one in blocks(ROOT / "docs/mapping.md") if "plugins" in one)
-    set_up(preview, block)
+    changes, _ = mapping_md_s_settings()
+    set_up(preview, changes)
     events = planned(preview)
     assert {"Purchase", "Product Purchased"} <= events.keys()
     assert not {"Order Completed", "Order Paid"} & events.keys()
     assert events["Product Purchased"] > events["Purchase"]
+
+
+def test_with_mapping_md_s_settings_no_personal_data_is_planned(preview: Project) -> None:
+    _, no_personal_data = mapping_md_s_settings()
+    set_up(preview, no_personal_data)
+    preview.environment["TARGET_POSTHOG_IDENTITY"] = "email_sha256"  # the page says it in its sentence
+    events = planned(preview)
+    assert events["Order Completed"] > 0
+    with closing(sqlite3.connect(preview.folder / ".preview" / "preview.sqlite")) as file:
+        records = [zlib.decompress(body).decode() for (body,) in file.execute("SELECT body FROM record")]
+        bodies = [zlib.decompress(body).decode() for (body,) in file.execute("SELECT body FROM event")]
+    personal = re.compile(r"[\w.+-]+@[\w.-]+|\+\d{9,}")
+    assert any(personal.search(record) for record in records), "there is something to keep out"
+    assert [body for body in bodies if personal.search(body) or "first_name" in body] == []
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/stores.md"])
@@ -80,7 +101,7 @@ def test_the_stores_of_a_page_are_read(project: Project, page: str) -> None:
             store.shop.update(myshopifyDomain=f"{entry['store']}.myshopify.com")
             entry["admin_url"] = f"{opened.enter_context(Shop(store).serve()).url}/admin"
             if "access_token_env" not in entry:  # a Dev Dashboard app, whose grant isn't what this test is about
-                entry |= {"access_token_env": "A_TOKEN"}
+                entry |= {"access_token_env": "SHOPIFY_A_TOKEN"}
                 entry.pop("client_id_env", None)
                 entry.pop("client_secret_env", None)
             project.environment[entry["access_token_env"]] = "shpat_sandbox"
