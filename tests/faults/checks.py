@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sandbox.posthog.normalization import FROM_A_CAMPAIGN, INITIAL
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
@@ -33,23 +35,30 @@ PYTHONS_FALSE_START = re.compile(r"^fatal python error: (?:init_\w+|error evalua
 KIND_OF_ERROR = r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit|Interrupt))\b"
 PARTS_OF_AN_ADDRESS = ("name", "company", "address1", "address2", "zip", "city", "phone")
 OF_THE_FIRST = ("first_shop",)  # of a person who is in several stores: the one that was read first
+# PostHog copies these from each event onto its person, and the last arrival (of `$initial_...` the first) counts. Events
+# arrive in several requests at once, so that is chance for the real one too, until events have other names for them.
+BY_ARRIVAL = frozenset((*FROM_A_CAMPAIGN, *(INITIAL[name] for name in FROM_A_CAMPAIGN)))
 SHORTEST_NAME = 6  # a shorter text stands in ordinary words too
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Events by what PostHog counts them by, with their properties; persons by their distinct ids."""
+    """Events by what PostHog counts them by, with their properties; persons by their distinct ids.
+
+    Of an event with copies it is the last arrival, which a merge keeps.
+    """
 
     events: Mapping[Identity, Mapping[str, Any]]
     persons: Mapping[tuple[str, ...], Mapping[str, Any]]
 
     @classmethod
     def of(cls, posthog: PostHog, *, stores: int = 1) -> Facts:
-        """Read them, without the moments and numbers that PostHog makes up itself, and without `SENDER`.
+        """Read them, without the moments and numbers that PostHog makes up itself, events without `SENDER`, persons without
+        `BY_ARRIVAL`.
 
         Of several `stores` the same people are compared, without `OF_THE_FIRST`.
         """
-        left_out = OF_THE_FIRST if stores > 1 else ()
+        left_out = BY_ARRIVAL.union(OF_THE_FIRST if stores > 1 else ())
         return cls(
             {
                 (one["uuid"], one["event"], one["distinct_id"], one["timestamp"]): {
