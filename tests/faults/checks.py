@@ -5,6 +5,7 @@ Knows no faults and no processes. Sentences name events by uuid, and hold no per
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sandbox.shop.store import Store
 
 Identity = tuple[str, ...]
+PERSON_EVENTS = ("$identify", "$create_alias", "$groupidentify", "$set")
 # Who sent it: of capture V1 it is the library's header that counts, of /batch/ what the event itself says.
 SENDER = ("$lib", "$lib_version")
 SECRETS = r"shp(?:at|ss)_(?:sandbox|[0-9a-f]{8,})|phc_sandbox|Signature=[\w-]+"
@@ -35,8 +37,9 @@ PYTHONS_FALSE_START = re.compile(r"^fatal python error: (?:init_\w+|error evalua
 KIND_OF_ERROR = r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit|Interrupt))\b"
 PARTS_OF_AN_ADDRESS = ("name", "company", "address1", "address2", "zip", "city", "phone")
 OF_THE_FIRST = ("first_shop",)  # of a person who is in several stores: the one that was read first
-# PostHog copies these from each event onto its person, and the last arrival (of `$initial_...` the first) counts. Events
-# arrive in several requests at once, so that is chance for the real one too, until events have other names for them.
+# PostHog copies these from each event onto its person (nodejs person-property-utils.ts): the last arrival counts, of
+# `$initial_...` the first. Several requests are under way at once, and PostHog keeps no order between distinct ids, so
+# which one that is would be chance in the real one too, for as long as events have properties of these names.
 BY_ARRIVAL = frozenset((*FROM_A_CAMPAIGN, *(INITIAL[name] for name in FROM_A_CAMPAIGN)))
 SHORTEST_NAME = 6  # a shorter text stands in ordinary words too
 
@@ -53,8 +56,9 @@ class Facts:
 
     @classmethod
     def of(cls, posthog: PostHog, *, stores: int = 1) -> Facts:
-        """Read them, without the moments and numbers that PostHog makes up itself, events without `SENDER`, persons without
-        `BY_ARRIVAL`.
+        """Read them, without the moments and numbers that PostHog makes up itself.
+
+        Events come without `SENDER`, persons without `BY_ARRIVAL`.
 
         Of several `stores` the same people are compared, without `OF_THE_FIRST`.
         """
@@ -118,16 +122,25 @@ class Gone:
         return properties.get("$anon_distinct_id") in self.emails
 
 
-def differences(found: Facts, expected: Facts, earlier: Facts | None = None, gone: Gone = Gone()) -> list[str]:
+def differences(
+    found: Facts, expected: Facts, earlier: Facts | None = None, gone: Gone = Gone(), *, facts_stay: bool = False
+) -> list[str]:
     """Say how what PostHog has differs from what it should have, to the property.
 
     If the shop changed while it was read, `earlier` are the facts of the store as it was before. Each customer changes
     once, so a disturbed run may have met exactly two states of one: an `$identify` of the first (its uuid holds the
     time of the state) may be there too, if it is, to the property, the one of the store before. Nothing else may: the
     other events have uuids without a time, and the last arrival counts, so they must be those of the final store, but
-    for what is `gone` from it.
+    for what is `gone` from it. With receipts `facts_stay`: an event of
+    the store before may stay as it was sent, and what was said of a person isn't said again.
     """
     before = earlier.events if earlier else {}
+    staying = {
+        identity
+        for identity, properties in before.items()
+        if facts_stay and identity[1] not in PERSON_EVENTS and found.events.get(identity) == properties
+    }
+    settled = {identity[0] for identity in staying}
     allowed = {identity: properties for identity, properties in before.items() if identity[1] == "$identify"}
     additional = {
         identity: properties
@@ -135,12 +148,16 @@ def differences(found: Facts, expected: Facts, earlier: Facts | None = None, gon
         if identity not in expected.events
         and allowed.get(identity) != properties
         and not gone.leaves(identity, properties, before)
+        and identity not in staying
     }
     lacking = {
         identity
         for identity, properties in expected.events.items()
-        if identity not in found.events and not gone.lacks(properties)
+        if identity not in found.events and not gone.lacks(properties) and identity[0] not in settled
     }
+    if facts_stay:
+        lacking -= said_already(expected.events, found.events)
+    others = [one for one in _unequal(found.events, expected.events) if one not in staying]
     persons = {
         ids: gone.less_kept(ids, person, expected.persons.get(ids, {}), earlier)
         for ids, person in found.persons.items()
@@ -149,11 +166,25 @@ def differences(found: Facts, expected: Facts, earlier: Facts | None = None, gon
     return [
         *_summed("missing", lacking),
         *_summed("too many", additional.keys()),
-        *_summed("other than it should be", _unequal(found.events, expected.events), found.events, expected.events),
+        *_summed("other than it should be", others, found.events, expected.events),
         *_persons("missing", len(expected.persons.keys() - found.persons.keys())),
         *_persons("too many", len(found.persons.keys() - expected.persons.keys())),
         *_persons("other than they should be", len(unequal), ", in " + _differing(unequal, persons, expected.persons)),
     ]
+
+
+def said_already(events: Mapping[Identity, Mapping[str, Any]], arrived: Collection[Identity]) -> set[Identity]:
+    """Return the events of persons that say, to the property, what another one that has arrived says of the same id.
+
+    Each order of a buyer links the same ids, for example; with receipts the first one that is read does it for all.
+    """
+    said = {
+        identity: (*identity[1:3], json.dumps(properties, sort_keys=True))
+        for identity, properties in events.items()
+        if identity[1] in PERSON_EVENTS
+    }
+    heard = {said[identity] for identity in arrived if identity in said}
+    return {identity for identity, words in said.items() if words in heard and identity not in arrived}
 
 
 def doubles(posthog: PostHog) -> list[str]:
@@ -162,7 +193,36 @@ def doubles(posthog: PostHog) -> list[str]:
     return [f"{number} events have the uuid of another one"] if number else []
 
 
-def ahead(bookmarks: Mapping[tuple[str, str], Any], written: Iterable[Written], arrived: set[Identity]) -> list[str]:
+def copies(before: Iterable[Identity], arrivals: Iterable[Identity]) -> list[Identity]:
+    """Return the arrivals of a run that are of an event which had arrived already, in an earlier run or in this one."""
+    seen, found = {*before}, []
+    for one in arrivals:
+        if one in seen:
+            found.append(one)
+        seen.add(one)
+    return found
+
+
+def sent_again(copied: Iterable[Identity], receipts: Collection[str], *, may_be_open: bool) -> list[str]:
+    """Say which copies a run with receipts may not send: what had its receipt (`receipts` are uuids) when it began.
+
+    The others were under way when something struck, so their acknowledgement is open. Where nothing has struck that
+    leaves one open (`may_be_open`), there may be none at all.
+    """
+    copied = [*copied]
+    known = [one for one in copied if one[0] in receipts]
+    return [
+        *_summed("sent again in spite of a receipt", known),
+        *_summed("sent again for no reason", [] if may_be_open else [one for one in copied if one not in known]),
+    ]
+
+
+def without_receipt(arrived: Iterable[Identity], receipts: Collection[str]) -> set[Identity]:
+    """Return the events that PostHog has and the receipts don't know; persons have receipts of another form."""
+    return {one for one in arrived if one[1] not in PERSON_EVENTS and one[0] not in receipts}
+
+
+def ahead(bookmarks: Mapping[tuple[int, str], Any], written: Iterable[Written], arrived: set[Identity]) -> list[str]:
     """Say which events a state, by shop and stream, vouches for that PostHog doesn't have.
 
     A state vouches for a record that changed before its stream's bookmark, or in the bookmark's second if the state
