@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sandbox.shop.store import Store
 
 Identity = tuple[str, ...]
+LINKS, SETS = ("$anon_distinct_id", "alias"), ("$set", "$set_once", "$unset", "$group_type", "$group_key", "$group_set")
 PERSON_EVENTS = ("$identify", "$create_alias", "$groupidentify", "$set")
 # Who sent it: of capture V1 it is the library's header that counts, of /batch/ what the event itself says.
 SENDER = ("$lib", "$lib_version")
@@ -156,7 +157,7 @@ def differences(
         if identity not in found.events and not gone.lacks(properties) and identity[0] not in settled
     }
     if facts_stay:
-        lacking -= said_already(expected.events, found.events)
+        lacking -= said_already(expected.events, found)
     others = [one for one in _unequal(found.events, expected.events) if one not in staying]
     persons = {
         ids: gone.less_kept(ids, person, expected.persons.get(ids, {}), earlier)
@@ -173,18 +174,27 @@ def differences(
     ]
 
 
-def said_already(events: Mapping[Identity, Mapping[str, Any]], arrived: Collection[Identity]) -> set[Identity]:
-    """Return the events of persons that say, to the property, what another one that has arrived says of the same id.
+def said_already(events: Mapping[Identity, Mapping[str, Any]], arrived: Facts) -> set[Identity]:
+    """Return the events of persons of which each word, a link of two ids or a description, has arrived with others.
 
-    Each order of a buyer links the same ids, for example; with receipts the first one that is read does it for all.
+    Each order of a buyer links the same two ids, for example; with receipts the first one that is read does it for all.
     """
-    said = {
-        identity: (*identity[1:3], json.dumps(properties, sort_keys=True))
+    heard = set().union(*(_words(identity, properties) for identity, properties in arrived.events.items()))
+    return {
+        identity
         for identity, properties in events.items()
-        if identity[1] in PERSON_EVENTS
+        if identity[1] in PERSON_EVENTS and identity not in arrived.events and _words(identity, properties) <= heard
     }
-    heard = {said[identity] for identity in arrived if identity in said}
-    return {identity for identity, words in said.items() if words in heard and identity not in arrived}
+
+
+def _words(identity: Identity, properties: Mapping[str, Any]) -> set[tuple[str, ...]]:
+    """Return what an event says of persons: two ids that are one person's, a description of one, or nothing."""
+    _, event, distinct_id, _ = identity
+    if event not in PERSON_EVENTS:
+        return set()
+    links = {("link", *sorted((distinct_id, properties[key]))) for key in LINKS if key in properties}
+    description = {key: properties[key] for key in SETS if key in properties}
+    return links | ({(event, distinct_id, json.dumps(description, sort_keys=True))} if description else set())
 
 
 def doubles(posthog: PostHog) -> list[str]:

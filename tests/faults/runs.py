@@ -126,8 +126,10 @@ class _Judge:
                 self._result.broken.append(f"a run without faults fails: {self._left[-1].codes}")
         self._result.broken += differences + checks.doubles(self._world.posthog)
         needless = {one for one, properties in expected.facts.events.items() if self._world.gone.lacks(properties)}
+        all_events = {**(earlier.events if earlier else {}), **expected.facts.events}
         for left in self._left:
-            said = checks.said_already(expected.facts.events, left.arrived) if self._plan.receipts else set()
+            there = checks.Facts({one: all_events[one] for one in left.arrived & all_events.keys()}, {})
+            said = checks.said_already(expected.facts.events, there) if self._plan.receipts else set()
             self._result.broken += checks.ahead(left.bookmarks, expected.written, left.arrived | needless | said)
 
     def _changed_in_last_run(self) -> bool:
