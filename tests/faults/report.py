@@ -29,6 +29,10 @@ CASES = {
     "bytes that the target is given, the same": "tests/attacks/corpus/target",
     "bytes that a mapping says, the same": "tests/attacks/corpus/mapping",
 }
+COLUMNS = (
+    *("seed", "stores", "customers", "pipe", "reading", "faults that struck", "exit codes by run", "copies by run"),
+    *("reruns", "promises"),
+)
 HEAD = """# Reliability
 
 What is promised when things go wrong, and seeded runs in which they did. Written by
@@ -127,8 +131,7 @@ def _lines(verdicts: Sequence[Verdict]) -> list[str]:
         f"Reruns until everything was there: {needed}.",
         *_copies(verdicts),
         "",
-        "| seed | stores | customers | pipe | reading | faults that struck | exit codes by run | copies by run | reruns "
-        "| promises |",
+        f"| {' | '.join(COLUMNS)} |",
         "| ---: | ---: | ---: | --- | --- | --- | --- | --- | ---: | --- |",
         *map(_row, verdicts),
     ]
@@ -137,14 +140,18 @@ def _lines(verdicts: Sequence[Verdict]) -> list[str]:
 def _copies(verdicts: Sequence[Verdict]) -> list[str]:
     """Say how many copies there were, and how many events the worst run has left without a receipt."""
     with_receipts = [one for one in verdicts if one.plan.receipts]
-    others = [one for one in verdicts if not one.plan.receipts]
+    without = [one for one in verdicts if not one.plan.receipts]
+    most = max((number for one in with_receipts for number in one.copies), default=0)
     under_way = max((number for one in with_receipts for number in one.open), default=0)
     return [
-        f"Copies with receipts: {sum(sum(one.copies) for one in with_receipts)} in {len(with_receipts)} seeds, at most "
-        f"{max((number for one in with_receipts for number in one.copies), default=0)} in a run; a run that was struck "
-        f"left at most {under_way} events without a receipt.",
-        f"Copies without receipts: {sum(sum(one.copies) for one in others)} in {len(others)} seeds.",
+        f"Copies with receipts: {_all_copies(with_receipts)} in {len(with_receipts)} seeds, at most {most} in a run.",
+        f"At most {under_way} events were left without a receipt by a run that was struck.",
+        f"Copies without receipts: {_all_copies(without)} in {len(without)} seeds.",
     ]
+
+
+def _all_copies(verdicts: Sequence[Verdict]) -> int:
+    return sum(sum(one.copies) for one in verdicts)
 
 
 def _row(verdict: Verdict) -> str:
