@@ -47,7 +47,8 @@ Whatever goes wrong, at any moment, after the next runs that nothing disturbs:
    its receipt is sent again: copies are at most what was under way, without an acknowledgement, when something struck.
 2. **State never runs ahead.** After every run, however it ended, each event of the records for which the last STATE
    vouches is in PostHog.
-3. **Success means complete.** A run with exit code 0 has left nothing out of what was there when it began.
+3. **Success means complete.** A run with exit code 0 has left nothing out of what was there when it began, but for
+   orders that it says it holds for the next run, because their ledgers seem to be cut short.
 4. **Failure is a sentence.** No log has a traceback; a process that fails says why.
 5. **Nothing leaks.** No log of tap or target, also at DEBUG, and no summary has a customer's e-mail, phone number,
    name, IP address or any part of an address, or a credential.

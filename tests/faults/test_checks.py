@@ -156,6 +156,9 @@ def test_campaign_properties_of_persons_are_not_compared_and_of_events_are() -> 
         ({"replication_key_value": "2026-10-02T00:00:00Z"}, False),
         ({"replication_key_value": "2026-10-02T00:00:00Z", "known": {"Order/1": "f"}}, True),
         ({"replication_key_value": "2026-10-02T00:00:01Z"}, True),
+        ({"replication_key_value": "2026-10-02T00:00:01Z", "held": {"1": 1}}, False),
+        ({"replication_key_value": "2026-10-02T00:00:01Z", "waiting": {"1": [1, ""]}}, True),
+        ({"replication_key_value": "2026-10-02T00:00:01Z", "held": {"2": 1}}, True),
     ],
 )
 def test_a_state_vouches_for_what_no_later_run_reads(bookmark: dict[str, Any], *, ahead: bool) -> None:
