@@ -37,7 +37,7 @@ PYTHONS_GOODBYE = re.compile(
 PYTHONS_FALSE_START = re.compile(r"^fatal python error: (?:init_\w+|error evaluating path).*", re.DOTALL | re.MULTILINE)
 KIND_OF_ERROR = r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit|Interrupt))\b"
 PARTS_OF_AN_ADDRESS = ("name", "company", "address1", "address2", "zip", "city", "phone")
-OF_THE_FIRST = ("first_shop",)  # of a person who is in several stores: the one that was read first
+OF_ONE_STORE = ("first_shop", "customer_id")  # of a person who is in several: the one that was read first, or last
 # PostHog copies these from each event onto its person (nodejs person-property-utils.ts): the last arrival counts, of
 # `$initial_...` the first. Several requests are under way at once, and PostHog keeps no order between distinct ids, so
 # which one that is would be chance in the real one too, for as long as events have properties of these names.
@@ -61,9 +61,9 @@ class Facts:
 
         Events come without `SENDER`, persons without `BY_ARRIVAL`.
 
-        Of several `stores` the same people are compared, without `OF_THE_FIRST`.
+        Of several `stores` the same people are compared, without `OF_ONE_STORE`.
         """
-        left_out = BY_ARRIVAL.union(OF_THE_FIRST if stores > 1 else ())
+        left_out = BY_ARRIVAL.union(OF_ONE_STORE if stores > 1 else ())
         return cls(
             {
                 (one["uuid"], one["event"], one["distinct_id"], one["timestamp"]): {

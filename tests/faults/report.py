@@ -62,9 +62,10 @@ three without faults, which must succeed. `commands` are as users run them; `fre
 seven records instead of every 1,000 (and bulk operations of 25 records), because a small store is over before the first
 STATE otherwise; `meltano` is `meltano run`.
 
-Every seventh seed, where its pipe and first fault allow it, reads three stores side by side in one run, whose records
-have the same numbers and people. Faults of the shop strike the first of them alone. All that each has must arrive; in
-which store a person was seen first isn't compared, as that is the one that was read first. The stores don't change
+Every seventh seed, where its pipe and first fault allow it, reads three stores side by side in one run, which have the
+same people. Faults of the shop strike the first of them alone. All that each has must arrive; in which store a person
+was seen first, and that person's `customer_id`, aren't compared: they are of the store that was read first or last. The
+stores don't change
 meanwhile, or it would be open whose state a person has.
 
 If the shop changes while it is read, the comparison is with an undisturbed run over the final store. Beside it, only

@@ -42,22 +42,23 @@ if TYPE_CHECKING:
 
 LAST_DAY = date(2026, 10, 31)
 LOOK_EVERY_SECONDS = 0.004
+IDS_OF_A_STORE = 100_000
 FULL_DISK = "/dev/full"
 BUCKET_POINTS, BUCKET_POINTS_A_SECOND = 2_000_000.0, 100_000.0  # as the sandbox's shop has it by default
 
 
-def store_of(customers: int) -> Store:
+def store_of(customers: int, ids_after: int = 0) -> Store:
     """Return the store of so many buyers, the same each time."""
-    return cdnow_store(LAST_DAY, customers=customers)
+    return cdnow_store(LAST_DAY, customers=customers, ids_after=ids_after)
 
 
 def shops_of(customers: int, stores: int) -> list[Shop]:
-    """Return the shops of a plan; several differ by name and token alone, so what mixes them up can't go unseen."""
+    """Return the shops of a plan; several have the same people and orders under ids of their own, as in Shopify."""
     if stores == 1:
         return [Shop(store_of(customers))]
     shops = []
     for number in range(1, stores + 1):
-        store = store_of(customers)
+        store = store_of(customers, number * IDS_OF_A_STORE)
         store.shop.update(id=f"gid://shopify/Shop/{number}", myshopifyDomain=f"acme-{number}.myshopify.com")
         shops.append(Shop(store, access_token=f"shpat_{number:016x}", client_secret=f"shpss_{number:016x}"))
     return shops
