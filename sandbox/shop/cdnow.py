@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from sandbox.shop.buyers import Buyer
 from sandbox.shop.extras import extras
 from sandbox.shop.situations import Situation, happen_to_people
 from sandbox.shop.store import Store
+from sandbox.shop.store_data import FIRST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,12 +55,20 @@ def purchases() -> tuple[Purchase, ...]:
     )
 
 
-def cdnow_store(last_day: date, customers: int | None = None, *, copies: int = 1, situations: bool = False) -> Store:
+def cdnow_store(
+    last_day: date,
+    customers: int | None = None,
+    *,
+    copies: int = 1,
+    situations: bool = False,
+    ids_after: int = 0,
+) -> Store:
     """Return a store whose purchases end on `last_day` (UTC), of the first so many buyers or of all.
 
     The subtotals of its USD orders that are no test orders sum up to 244,091.94, if nobody is left out. With
     `copies`, so many times as many people buy the same on the same days. With `situations`, merchants change some
-    orders: the dollars are then the net sales of the orders as they were placed, without gift cards.
+    orders: the dollars are then the net sales of the orders as they were placed, without gift cards. `ids_after` is
+    added to the ids of customers, orders and what belongs to them: in Shopify no two stores share one.
     """
     shift = last_day - max(one.day for one in purchases())
     chosen = [
@@ -68,6 +78,7 @@ def cdnow_store(last_day: date, customers: int | None = None, *, copies: int = 1
         if (number := one.buyer + copy * BUYERS) and (customers is None or number <= customers)
     ]
     store = Store()
+    store.ids = count(FIRST_ID + ids_after)
     end = datetime(last_day.year, last_day.month, last_day.day, tzinfo=timezone.utc) + timedelta(days=1)
     buyers = {number: Buyer.of(number) for number in dict.fromkeys(one.buyer for one in chosen)}
     timed = sorted(
@@ -79,7 +90,7 @@ def cdnow_store(last_day: date, customers: int | None = None, *, copies: int = 1
     for number, (at, one) in enumerate(timed, 1001):
         buyer = buyers[one.buyer]
         if one.buyer not in nodes:
-            nodes[one.buyer] = buyer.customer(FIRST_CUSTOMER + one.buyer, at)
+            nodes[one.buyer] = buyer.customer(FIRST_CUSTOMER + ids_after + one.buyer, at)
         situation = Situation(number, store.ids, end) if situations else None
         life = lives.Life(buyer, nodes[one.buyer], store.ids, at, end, situation)
         placed.append(life.order(number, one.quantity, one.dollars))

@@ -19,6 +19,7 @@ MELTANO_EVERY = 12  # one run in so many goes through Meltano, whose start alone
 BULK_SHARE = 0.4
 SEVERAL_EVERY = 7  # one run in so many reads several stores, of which one is struck
 SEVERAL_STORES = 3
+RECEIPTS_SHARE = 0.75  # of the commands; Meltano's project always has them
 PIPES = {"commands": ("", "commands"), "frequent": ("", "commands", "frequent"), "meltano": ("", "meltano")}
 WEIGHTS = {"process": 3, "change": 2, "answer": 1}
 
@@ -40,7 +41,7 @@ class Leg:
 class Plan:
     """What happens in one seeded run, before the reruns without faults; `level` is how much is logged.
 
-    Of several `stores` the first is where the shop's faults strike.
+    Of several `stores` the first is where the shop's faults strike. With `receipts` the target knows what PostHog has.
     """
 
     seed: int
@@ -50,6 +51,7 @@ class Plan:
     legs: tuple[Leg, ...] = field(default=())
     level: Level = "INFO"
     stores: int = 1
+    receipts: bool = True
 
     @property
     def kinds(self) -> list[str]:
@@ -63,7 +65,8 @@ class Plan:
         )
         level = f", {self.level}" if self.level != "INFO" else ""
         stores = f"{self.stores} stores of " if self.stores > 1 else ""
-        return f"{stores}{self.customers} customers, {self.pipe}, {self.method}{level}: {legs}"
+        receipts = "" if self.receipts else ", no receipts"
+        return f"{stores}{self.customers} customers, {self.pipe}, {self.method}{receipts}{level}: {legs}"
 
 
 def plan_of(seed: int, only: str | None = None) -> Plan:
@@ -93,7 +96,9 @@ def plan_of(seed: int, only: str | None = None) -> Plan:
         legs.append(_leg(random, chosen, LATEST_REQUEST_LATER if number else LATEST_REQUEST))
     level: Level = "INFO" if seed % DEBUG_EVERY else "DEBUG"
     stores = SEVERAL_STORES if several else 1
-    return Plan(seed, random.choice(CUSTOMERS), pipe, method, tuple(legs), level, stores)
+    customers = random.choice(CUSTOMERS)
+    receipts = pipe == "meltano" or random.random() < RECEIPTS_SHARE
+    return Plan(seed, customers, pipe, method, tuple(legs), level, stores, receipts)
 
 
 def _leg(random: Random, chosen: list[str], latest: dict[Side, int]) -> Leg:

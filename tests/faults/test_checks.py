@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import requests
 
+from sandbox.posthog import PostHog
 from sandbox.shop.cdnow import cdnow_store
 from tests.faults import checks
 from tests.faults.checks import Facts, Gone, Written
@@ -79,6 +81,73 @@ def test_a_person_may_keep_what_the_e_mail_of_before_brought_and_nothing_else() 
     assert checks.differences(Facts({}, {ids: {"name": "Anne"}}), now, before, gone) != []
 
 
+def test_with_receipts_what_was_sent_stays_unchanged_and_nothing_else() -> None:
+    before, final = facts(ORDER, FIRST), facts(ORDER, FIRST, total=2)
+    sent = Facts({**final.events, ORDER: before.events[ORDER]}, ANNA)
+    assert checks.differences(sent, final, before, facts_stay=True) == []
+    assert checks.differences(sent, final, before) != [], "without receipts the last state is sent"
+    assert checks.differences(facts(ORDER, FIRST, total=3), final, before, facts_stay=True) != [], "it was never so"
+    moved = (*ORDER[:2], "b@example.com", ORDER[3])
+    assert checks.differences(facts(ORDER), facts(moved), facts(ORDER), facts_stay=True) == []
+    assert checks.differences(Facts({}, ANNA), facts(moved), facts(ORDER), facts_stay=True) != [], "it isn't there"
+
+
+def test_with_receipts_a_person_s_words_may_come_by_another_event_and_must_come() -> None:
+    link, number = {"$anon_distinct_id": "shopify:customer:1"}, "shopify:customer:1"
+    described = {**link, "$set": {"name": "Anna"}}
+    of_order = ("u6", "$identify", "a@example.com", "2026-10-05T00:00:00Z")
+    expected = Facts({FIRST: described, of_order: link}, ANNA)
+    for events, complete in (
+        ({FIRST: described}, True),
+        ({of_order: link}, False),
+        ({of_order: link, LATER: {"$set": {"name": "Anna"}}}, True),
+        ({LATER: {**link, "$set": {"name": "Anne"}}}, False),
+        ({("u7", "$identify", number, "2026-10-05T00:00:00Z"): {"$anon_distinct_id": "other"}}, False),
+    ):
+        lacking = {*expected.events} - {*events} - checks.said_already(expected.events, Facts(events, ANNA))
+        assert (not lacking) is complete
+    assert checks.differences(Facts({FIRST: described}, ANNA), expected, facts_stay=True) == []
+    assert checks.differences(Facts({FIRST: described}, ANNA), expected) != [], "without receipts each event comes"
+
+
+def test_copies_are_what_had_arrived_before() -> None:
+    assert checks.copies([ORDER], [FIRST, LATER]) == []
+    assert checks.copies([ORDER], [ORDER, FIRST, FIRST, FIRST]) == [ORDER, FIRST, FIRST]
+
+
+def test_what_has_a_receipt_may_not_be_sent_again() -> None:
+    assert checks.sent_again([ORDER], set(), may_be_open=True) == []
+    assert checks.sent_again([ORDER], {"u1"}, may_be_open=True) == [
+        "1 Order Completed sent again in spite of a receipt, such as u1"
+    ]
+    assert checks.sent_again([ORDER], set(), may_be_open=False) == [
+        "1 Order Completed sent again for no reason, such as u1"
+    ]
+    assert checks.sent_again([], {"u1"}, may_be_open=False) == []
+
+
+def test_an_event_that_arrived_has_a_receipt_and_a_person_s_has_none() -> None:
+    assert checks.without_receipt([ORDER, FIRST], {"u1"}) == set()
+    assert checks.without_receipt([ORDER, FIRST], set()) == {ORDER}
+
+
+def test_campaign_properties_of_persons_are_not_compared_and_of_events_are() -> None:
+    with PostHog().serve() as posthog:
+        event = {
+            "event": "Order Completed",
+            "distinct_id": "a",
+            "uuid": "0199c0de-0001-4000-8000-ea4b5e2d507c",
+            "properties": {"utm_source": "news", "total": 1, "$set": {"name": "Anna"}},
+        }
+        done = requests.post(f"{posthog.url}/batch/", json={"api_key": posthog.api_key, "batch": [event]}, timeout=10)
+        assert done.ok
+        found = Facts.of(posthog)
+        (properties,), (person,) = found.events.values(), found.persons.values()
+        assert properties["utm_source"] == "news"
+        assert posthog.persons()[0]["properties"]["utm_source"] == "news", "PostHog has it"
+        assert person == {"name": "Anna", "is identified": False}
+
+
 @pytest.mark.parametrize(
     ("bookmark", "ahead"),
     [
@@ -87,6 +156,9 @@ def test_a_person_may_keep_what_the_e_mail_of_before_brought_and_nothing_else() 
         ({"replication_key_value": "2026-10-02T00:00:00Z"}, False),
         ({"replication_key_value": "2026-10-02T00:00:00Z", "known": {"Order/1": "f"}}, True),
         ({"replication_key_value": "2026-10-02T00:00:01Z"}, True),
+        ({"replication_key_value": "2026-10-02T00:00:01Z", "held": {"1": 1}}, False),
+        ({"replication_key_value": "2026-10-02T00:00:01Z", "waiting": {"1": [1, ""]}}, True),
+        ({"replication_key_value": "2026-10-02T00:00:01Z", "held": {"2": 1}}, True),
     ],
 )
 def test_a_state_vouches_for_what_no_later_run_reads(bookmark: dict[str, Any], *, ahead: bool) -> None:

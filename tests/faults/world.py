@@ -16,11 +16,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from sandbox.posthog import PostHog
 from sandbox.server import HOST
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
+from target_posthog.receipts.opening import open_store
+from tests.faults import checks
 from tests.faults.checks import Gone
 from tests.faults.kinds import KINDS, Fault, Side, jump
 from tests.faults.pipes import CommandPipe, MeltanoPipe, of_clock
@@ -39,22 +42,23 @@ if TYPE_CHECKING:
 
 LAST_DAY = date(2026, 10, 31)
 LOOK_EVERY_SECONDS = 0.004
+IDS_OF_A_STORE = 100_000
 FULL_DISK = "/dev/full"
 BUCKET_POINTS, BUCKET_POINTS_A_SECOND = 2_000_000.0, 100_000.0  # as the sandbox's shop has it by default
 
 
-def store_of(customers: int) -> Store:
+def store_of(customers: int, ids_after: int = 0) -> Store:
     """Return the store of so many buyers, the same each time."""
-    return cdnow_store(LAST_DAY, customers=customers)
+    return cdnow_store(LAST_DAY, customers=customers, ids_after=ids_after)
 
 
 def shops_of(customers: int, stores: int) -> list[Shop]:
-    """Return the shops of a plan; several differ by name and token alone, so what mixes them up can't go unseen."""
+    """Return the shops of a plan; several have the same people and orders under ids of their own, as in Shopify."""
     if stores == 1:
         return [Shop(store_of(customers))]
     shops = []
     for number in range(1, stores + 1):
-        store = store_of(customers)
+        store = store_of(customers, number * IDS_OF_A_STORE)
         store.shop.update(id=f"gid://shopify/Shop/{number}", myshopifyDomain=f"acme-{number}.myshopify.com")
         shops.append(Shop(store, access_token=f"shpat_{number:016x}", client_secret=f"shpss_{number:016x}"))
     return shops
@@ -90,13 +94,20 @@ def next_second() -> None:
 
 @dataclass
 class Left:
-    """What a run leaves: exit codes, state, which events PostHog has by now, logs, the faults that came about."""
+    """What a run leaves: exit codes, state, which events PostHog has by now, logs, the faults that came about.
+
+    `copies` are the arrivals of events that had arrived before, `receipts` the uuids that had a receipt when the run
+    began, `open` the events that PostHog has and that have none at its end.
+    """
 
     codes: Codes
     bookmarks: Bookmarks
     arrived: set[tuple[str, ...]]
     logs: dict[str, str]
     struck: list[Fault]
+    copies: list[tuple[str, ...]] = field(default_factory=list)
+    receipts: frozenset[str] = frozenset()
+    open: frozenset[tuple[str, ...]] = frozenset()
 
 
 @dataclass
@@ -175,6 +186,7 @@ class World:
         """Run the pipe to its end while the leg's faults strike; afterwards both sides are well again."""
         for side in Side:
             self.controls(side).reset()
+        before, receipts = self._fired(), self._receipts()
         if self.touched:
             next_second()
         granted = any(KINDS[one.kind].pipe == "commands" for one in leg.faults)
@@ -190,7 +202,10 @@ class World:
         logs = self.pipe.logs() | ({"summary": self._summary.read_text()} if self._summary.exists() else {})
         if leg.dead_letters == "file":
             logs |= self._replay(leg)
-        return Left(codes, self.pipe.state(), self.arrived(), logs, faults)
+        copies = checks.copies(before, self._fired()[len(before) :])
+        arrived = self.arrived()
+        left_open = checks.without_receipt(arrived, self._receipts()) if self.plan.receipts else ()
+        return Left(codes, self.pipe.state(), arrived, logs, faults, copies, receipts, frozenset(left_open))
 
     @property
     def gone(self) -> Gone:
@@ -200,6 +215,19 @@ class World:
     def arrived(self) -> set[tuple[str, ...]]:
         """Return the events that PostHog has, each by what PostHog counts it by."""
         return {(one["uuid"], one["event"], one["distinct_id"], one["timestamp"]) for one in self.posthog.events()}
+
+    def _fired(self) -> list[tuple[str, ...]]:
+        """Return each arrival so far, in order; each copy of an event has the same time."""
+        return [(one["uuid"], one["event"], one["distinct_id"], one["timestamp"]) for one in self.posthog.fired()]
+
+    def _receipts(self) -> frozenset[str]:
+        """Return the uuids that have a receipt."""
+        settings = {"receipts": str(self._receipts_path), "api_key": self.posthog.api_key}
+        store = open_store(settings, is_read_only=True) if self.plan.receipts else None
+        if store is None:
+            return frozenset()
+        with contextlib.closing(store):
+            return frozenset(str(UUID(bytes=bytes(fact.uuid))) for fact in store.export())
 
     def _served(self, side: Side) -> Shop | PostHog:
         return self.shop if side is Side.SHOP else self.posthog
@@ -213,6 +241,8 @@ class World:
             "host": self.posthog.url,
             "summary_path": str(self._summary),
         }
+        if self.plan.receipts and self.plan.pipe != "meltano":  # the project has them without being told
+            target["receipts"] = str(self._receipts_path)
         if leg.dead_letters:
             target["dead_letter_path"] = str(self._dead_letters) if leg.dead_letters == "file" else FULL_DISK
         return target
@@ -267,6 +297,10 @@ class World:
         assert code == 0, "dead letters can be sent again"
         self._dead_letters.unlink()
         return {"replay": sender.logs()["target"]}
+
+    @property
+    def _receipts_path(self) -> Path:
+        return self.folder / ".sandbox/receipts.sqlite"  # where Meltano's project has them, by its meltano.yml
 
     @property
     def _summary(self) -> Path:

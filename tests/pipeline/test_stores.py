@@ -36,10 +36,12 @@ TOKENS = {EU: "SHOPIFY_EU_TOKEN", US: "SHOPIFY_US_TOKEN", JP: "SHOPIFY_JP_TOKEN"
 
 @pytest.fixture
 def shops() -> Iterator[dict[str, Shop]]:
-    """Two stores whose records have the same numbers, and one where a customer of these has bought too."""
-    numbers = {shop: cdnow_store(date(2026, 10, 31), customers=8) for shop in (EU, US)}
-    known = next(one for one in numbers[EU].customers if one["defaultEmailAddress"])
-    stores = {**numbers, JP: visited_by(known["defaultEmailAddress"]["emailAddress"])}
+    """Two stores whose orders have the same names and people, and one where a customer of these has bought too."""
+    same = {
+        shop: cdnow_store(date(2026, 10, 31), customers=8, ids_after=after) for shop, after in ((EU, 0), (US, 1_000))
+    }
+    known = next(one for one in same[EU].customers if one["defaultEmailAddress"])
+    stores = {**same, JP: visited_by(known["defaultEmailAddress"]["emailAddress"])}
     with ExitStack() as open_shops:
         for domain, store in stores.items():
             store.shop.update(id=f"gid://shopify/Shop/{1 + [*TOKENS].index(domain)}", myshopifyDomain=domain)
@@ -104,8 +106,8 @@ def test_three_stores_arrive_in_one_posthog(many: Project, shops: dict[str, Shop
     assert bookmarks(many).keys() == shops.keys()
     eu, us, jp = (completed(posthog, domain) for domain in shops)
     assert len(eu) == len(us) > len(jp) == 1
-    assert not {one["uuid"] for one in eu} & {one["uuid"] for one in us}, "the same numbers are other orders"
-    assert {one["properties"]["order_id"] for one in eu} == {one["properties"]["order_id"] for one in us}
+    assert not {one["uuid"] for one in eu} & {one["uuid"] for one in us}, "the same names are other orders"
+    assert {one["properties"]["order_name"] for one in eu} == {one["properties"]["order_name"] for one in us}
 
     assert {one["properties"]["$groups"]["shop"] for one in (*eu, *us, *jp)} == shops.keys()
     assert {one["key"]: one["properties"]["name"] for one in posthog.groups()} == {shop: shop for shop in shops}
