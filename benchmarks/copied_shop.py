@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Node = dict[str, Any]
 
 PAGE = re.compile(r"\{\s*page:\s*(?:customers|orders)\(")
-NODES = re.compile(r":\s*node\(id:|\{\s*nodes\(ids:")
+NODES = re.compile(r":\s*node\(id:|\{\s*nodes\(ids:|\{\s*order\(id:")
 FILE = re.compile(r"/bulk/(\d+)\.jsonl")
 SEARCH = re.compile(r'query:"([^"]*)" ?')
 GLOBAL_ID = re.compile(rf"(gid://shopify/(?!Product)\w+/)(\d*?)(\d{{{ID_DIGITS}}})\b")
