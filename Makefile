@@ -57,7 +57,7 @@ orchestrate: $(DEVELOPER) ## Pass the tests that need programs of others: a whol
 	pytest -m foreign --numprocesses 2 --dist loadfile
 
 # They stand on what others made and is too large for every set-up; tests/outside/README.md says what.
-test-outside: $(DEVELOPER) ## Pass the tests on PostHog's grammar, ClickHouse and others' plugins (1 GB)
+test-outside: $(DEVELOPER) ## Pass the tests on PostHog's grammar, ClickHouse and others' plugins (1.5 GB)
 	python -m tests.outside.environments
 	pytest tests/outside
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[3]
 EXECUTABLES = {
     "meltanolabs-tap-postgres": "tap-postgres",
@@ -17,8 +15,8 @@ EXECUTABLES = {
 
 
 def executable(package: str) -> Path:
-    """Return the program of a package; skips the test if its environment isn't there."""
+    """Return the program of a package; raises FileNotFoundError if its environment isn't there."""
     path = ROOT / ".outside" / f"singer-{package}" / "bin" / EXECUTABLES.get(package, package)
     if not path.exists():
-        pytest.skip(f"{package} isn't installed: make test-outside")
+        raise FileNotFoundError(f"{path} isn't there: make test-outside makes it")
     return path
