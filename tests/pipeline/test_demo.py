@@ -52,8 +52,10 @@ def opened(folder: Path) -> Iterator[list[str]]:
     """The sandbox's command, for a sandbox of its own, which is closed afterwards."""
     home = [f"--folder={folder}", f"--shop-port={free_port()}", f"--posthog-port={free_port()}"]
     command = [sys.executable, "-m", "sandbox", *home]
-    yield command
-    subprocess.run([*command, "stop"], cwd=ROOT, check=True, capture_output=True)
+    try:
+        yield command
+    finally:
+        subprocess.run([*command, "stop"], cwd=ROOT, check=True, capture_output=True)
 
 
 @pytest.fixture
