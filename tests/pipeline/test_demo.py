@@ -100,6 +100,7 @@ def test_the_demo_prints_what_the_readme_shows(demo: tuple[list[str], subprocess
 
 @pytest.mark.usefixtures("demo")
 def test_the_whole_cdnow_store_arrives_to_the_cent(home: Path) -> None:
+    assert (home / "receipts.sqlite").exists(), "receipts are of one PostHog, so they stand beside it"
     with PostHog(str(home / "posthog.db")).serve() as posthog:
         revenue, events = posthog.totals()["revenue"], posthog.events()
     assert Decimal(revenue["USD"]) == Decimal("244091.94")
