@@ -75,7 +75,7 @@ class Home:
 
     @property
     def receipts(self) -> Path:
-        """The file in which the target remembers what this PostHog has; meltano.yml has it for the environment sandbox."""
+        """The file in which the target remembers what this PostHog has; the environment sandbox names the same."""
         return self.folder / "receipts.sqlite"
 
     @property
