@@ -74,6 +74,7 @@ def _sync(home: Home, echo: Callable[[str], None]) -> None:
         "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
         "TAP_SHOPIFY_ORDERS_ADMIN_URL": f"{home.shop_url}/admin",
         "TARGET_POSTHOG_HOST": home.posthog_url,
+        "TARGET_POSTHOG_RECEIPTS": str(home.receipts),
         "TARGET_POSTHOG_SUMMARY_PATH": str(summary_path),
     }
     with (

@@ -74,6 +74,11 @@ class Home:
         return self.folder / "posthog.db"
 
     @property
+    def receipts(self) -> Path:
+        """The file in which the target remembers what this PostHog has; the environment sandbox names the same."""
+        return self.folder / "receipts.sqlite"
+
+    @property
     def journal(self) -> Path:
         """The file that keeps what was changed in the shop."""
         return self.folder / "changes.jsonl"

@@ -52,8 +52,10 @@ def opened(folder: Path) -> Iterator[list[str]]:
     """The sandbox's command, for a sandbox of its own, which is closed afterwards."""
     home = [f"--folder={folder}", f"--shop-port={free_port()}", f"--posthog-port={free_port()}"]
     command = [sys.executable, "-m", "sandbox", *home]
-    yield command
-    subprocess.run([*command, "stop"], cwd=ROOT, check=True, capture_output=True)
+    try:
+        yield command
+    finally:
+        subprocess.run([*command, "stop"], cwd=ROOT, check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -98,6 +100,7 @@ def test_the_demo_prints_what_the_readme_shows(demo: tuple[list[str], subprocess
 
 @pytest.mark.usefixtures("demo")
 def test_the_whole_cdnow_store_arrives_to_the_cent(home: Path) -> None:
+    assert (home / "receipts.sqlite").exists(), "receipts are of one PostHog, so they stand beside it"
     with PostHog(str(home / "posthog.db")).serve() as posthog:
         revenue, events = posthog.totals()["revenue"], posthog.events()
     assert Decimal(revenue["USD"]) == Decimal("244091.94")

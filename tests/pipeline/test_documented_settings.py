@@ -96,9 +96,9 @@ def test_the_stores_of_a_page_are_read(project: Project, page: str) -> None:
     entries = block["plugins"]["extractors"][0]["config"]["stores"]
     project.environment.pop("TAP_SHOPIFY_ORDERS_ADMIN_URL")
     with ExitStack() as opened:
-        for entry in entries:
-            store = cdnow_store(LAST_DAY, customers=10)
-            store.shop.update(myshopifyDomain=f"{entry['store']}.myshopify.com")
+        for number, entry in enumerate(entries, 1):
+            store = cdnow_store(LAST_DAY, customers=10, ids_after=number * 1_000)
+            store.shop.update(id=f"gid://shopify/Shop/{number}", myshopifyDomain=f"{entry['store']}.myshopify.com")
             entry["admin_url"] = f"{opened.enter_context(Shop(store).serve()).url}/admin"
             if "access_token_env" not in entry:  # a Dev Dashboard app, whose grant isn't what this test is about
                 entry |= {"access_token_env": "SHOPIFY_A_TOKEN"}

@@ -18,6 +18,7 @@ import pytest
 from sandbox.posthog import PostHog
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
+from tests.faults.checks import Facts
 from tests.pipeline.meltano_project import SCRIPTS, quiet_environment
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LAST_DAY = date(2026, 10, 31)
 TOKENS = {"SHOPIFY_EU_TOKEN": "shpat_eu", "SHOPIFY_US_TOKEN": "shpat_us", "SHOPIFY_JP_TOKEN": "shpat_jp"}
+IDS_OF_A_STORE = 100_000  # in Shopify no two stores share one
 RUNS_AFTER_A_KILL = 3
 LONGEST_RUN_SECONDS = 120
 
@@ -63,21 +65,12 @@ def run_to_the_end(folder: Path, tap_settings: dict[str, Any], posthog: PostHog)
     return target.wait(LONGEST_RUN_SECONDS), tap.wait(LONGEST_RUN_SECONDS)
 
 
-def facts(posthog: PostHog) -> tuple[list[str], list[str]]:
-    """Events and persons as PostHog has them once it has merged, without what it makes up itself.
-
-    Which store a person of several was seen in first is left out: it is the one that is read first.
-    """
+def facts(posthog: PostHog, settings: dict[str, Any]) -> Facts:
+    """Events and persons as PostHog has them once it has merged, without what it makes up itself."""
     posthog.merge()
-    events = [
-        json.dumps([one["uuid"], one["event"], one["distinct_id"], one["timestamp"], one["properties"]], sort_keys=True)
-        for one in posthog.events()
-    ]
-    persons = [
-        json.dumps([sorted(one["distinct_ids"]), one["properties"] | {"first_shop": None}], sort_keys=True)
-        for one in posthog.persons()
-    ]
-    return sorted(events), sorted(persons)
+    found = Facts.of(posthog, stores=len(settings.get("stores", [settings])))
+    assert len(found.events) == len(posthog.events())
+    return found
 
 
 @dataclass(frozen=True)
@@ -85,13 +78,13 @@ class Undisturbed:
     """Settings of the tap, and the facts that a run leaves which nothing disturbs."""
 
     settings: dict[str, Any]
-    facts: tuple[list[str], list[str]]
+    facts: Facts
 
     @classmethod
     def of(cls, folder: Path, settings: dict[str, Any]) -> Undisturbed:
         with PostHog().serve() as posthog:
             assert run_to_the_end(folder, settings, posthog) == (0, 0)
-            return cls(settings, facts(posthog))
+            return cls(settings, facts(posthog, settings))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +99,7 @@ def several_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undistu
     with ExitStack() as open_shops:
         entries = []
         for number, (name, variable) in enumerate(zip(("acme-eu", "acme-us", "acme-jp"), TOKENS, strict=True), 1):
-            store = cdnow_store(LAST_DAY, customers=40)
+            store = cdnow_store(LAST_DAY, customers=40, ids_after=number * IDS_OF_A_STORE)
             store.shop.update(id=f"gid://shopify/Shop/{number}", myshopifyDomain=f"{name}.myshopify.com")
             shop = open_shops.enter_context(Shop(store, access_token=TOKENS[variable]).serve())
             entries.append({"store": name, "access_token_env": variable, "admin_url": f"{shop.url}/admin"})
@@ -146,4 +139,4 @@ def kill_and_compare(folder: Path, undisturbed: Undisturbed, victim: str, sent: 
             target.wait(LONGEST_RUN_SECONDS)
             tap.wait(LONGEST_RUN_SECONDS)
         assert run_to_the_end(folder, undisturbed.settings, posthog) == (0, 0)
-        assert facts(posthog) == undisturbed.facts
+        assert facts(posthog, undisturbed.settings) == undisturbed.facts

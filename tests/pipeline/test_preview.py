@@ -50,7 +50,7 @@ def test_what_a_preview_shows_is_what_arrives_and_a_run_can_be_held_to_it(user: 
     assert "nothing has been sent" in said
     plan = kept_plan(user)
     shown = user.succeed(PREVIEW, "invoke", "target-posthog:explain", "1001", "--mask")
-    assert "#1001 (orders, shop=sandbox.myshopify.com, id=" in shown
+    assert "#1001 (orders, shop_id=60000000001, id=" in shown
     assert "+ makes `Order Completed`" in shown
     assert 'example.com"' not in shown
     folder = user.folder / ".preview"
