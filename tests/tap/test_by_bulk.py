@@ -352,17 +352,30 @@ def test_no_objects_and_no_file_is_an_empty_window(small: Shop, clock: Clock) ->
     assert len(run.orders) == len([one for one in small.store.orders if one["updatedAt"] >= last[:11]])
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_was(small: Shop, clock: Clock) -> None:
+@pytest.mark.parametrize("fault", [{"status": 503}, {"cut": True}], ids=["unavailable", "cut"])
+def test_a_download_that_breaks_off_goes_on_where_it_was(small: Shop, clock: Clock, fault: dict[str, Any]) -> None:
     small.controls.reply_next(
         Reply(path=BULK_FILE, truncate_bytes=200_000),
-        Reply(path=BULK_FILE, status=503),
-        Reply(path=BULK_FILE, cut=True),
+        Reply(path=BULK_FILE, **fault),
         Reply(path=BULK_FILE, truncate_bytes=1),
     )
     assert once(small, bulk_read(small, clock))
     begins = [one.headers["Range"] for one in downloads(small)]
-    assert begins == ["bytes=0-", *["bytes=196608-"] * 4]  # in whole blocks
+    assert begins == ["bytes=0-", "bytes=200000-", "bytes=200000-", "bytes=200001-"]
     assert len(asked(small, "Submit")) == 1
+
+
+def test_patience_begins_anew_where_a_download_got_well_further(small: Shop) -> None:
+    client = tap_for(small).store.client
+    whole = "x" * (2 << 20)
+    small.controls.reply_next(
+        Reply(path=BULK_FILE, status=200, body=whole, truncate_bytes=len(whole) - 1),
+        *[Reply(path=BULK_FILE, status=503)] * 3,  # with the break, as often as patience lasts
+        Reply(path=BULK_FILE, status=206, body="x"),
+    )
+    file = BytesIO()
+    client.save(f"{small.url}{BULK_FILE}1.jsonl", file)
+    assert file.getvalue() == whole.encode()
 
 
 def test_a_server_that_knows_no_parts_sends_all_again(small: Shop) -> None:
