@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from sandbox.posthog import PostHog
 from sandbox.shop import Shop
@@ -23,6 +24,10 @@ LONGEST_FIRST = ("orchestrate", "secrets", "benchmarks", "pipeline", "page", "fa
 # A full collection goes through all that is loaded, whole GraphQL schemas among it. At Python's own threshold, 10, that
 # takes a fourth of the time of tests that read a shop in this process; at 50 half of that, for 60 MB more.
 gc.set_threshold(700, 10, 50)
+
+# How long an example takes says how busy the machine is, and never fails a test. tests/properties has its own profile.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 # What makes a test more than a calculation: a server, a browser or a process. These folders are full of them.

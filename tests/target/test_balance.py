@@ -196,7 +196,7 @@ def test_dead_letters_are_the_reason_without_a_key_too(
 def test_a_refused_record_and_other_streams_are_no_riddle(runs: Runs, tmp_path: Path) -> None:
     path = tmp_path / "preview.sqlite"
     other = [SCHEMA | {"stream": "visits"}, {"type": "RECORD", "stream": "visits", "record": {"shop": "s", "id": 1}}]
-    runs.here(SCHEMA, order(1, transactions="none"), *other, preview_path=str(path))
+    runs.here(SCHEMA, order(1, transactions=[PAYMENT | {"amount": "a lot"}]), *other, preview_path=str(path))
     code, said = reconcile(path)
     assert code == 0
     assert re.search(r"#1001 2026-11-01 placed \(read \| planned\): 10.10 \| - USD: undeliverable: \S+", said)

@@ -47,7 +47,8 @@ def last_line(log: str) -> str:
     [
         ({"api_key": ""}, "The setting `api_key` is missing (or TARGET_POSTHOG_API_KEY in the environment): PostHog's"),
         ({"api_key": "phc_wrong"}, "`api_key`: PostHog at "),
-        ({"host": "http://nowhere.invalid"}, "`host`: http://nowhere.invalid can't be reached (connection error); "),
+        ({"host": "https://nowhere.invalid"}, "`host`: https://nowhere.invalid can't be reached (connection error); "),
+        ({"host": "http://nowhere.invalid"}, "`host` begins with http://, so the project key and customers' data"),
         ({"hots": "x"}, "There is no setting `hots`; did you mean `host`?"),
         ({"mapping": "ecomerce"}, "`mapping`: no mapping called `ecomerce` comes with the target; did you mean"),
         ({"mapping": "./nowhere.yaml"}, "`mapping`: the file ./nowhere.yaml can't be read (No such file or directory)"),
