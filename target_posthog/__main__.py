@@ -3,7 +3,6 @@
 Takes the command line; ends the process.
 """
 
-import logging
 import os
 import signal
 import sys
@@ -24,14 +23,16 @@ def open_streams() -> None:
 
 def main() -> None:
     """Run the command; until its own handler stands, Ctrl-C ends the process as it ends others, without a traceback."""
-    os.umask(0o077)  # what is left behind is its user's alone
-    open_streams()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.umask(0o077)  # what is left behind is its user's alone
+    open_streams()
     if sys.argv[1:2] and not sys.argv[1].startswith("-"):
         from target_posthog.commands.group import commands  # noqa: PLC0415  # a run doesn't need them
 
         commands(prog_name="target-posthog")
+    import logging  # noqa: PLC0415  # it takes some milliseconds, in which Ctrl-C would make a traceback
+
     from target_posthog.singer.process import OneLine  # noqa: PLC0415  # the same
     from target_posthog.singer.target import TargetPostHog  # noqa: PLC0415  # it takes half a second
 
