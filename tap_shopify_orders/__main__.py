@@ -20,10 +20,10 @@ def open_streams() -> None:
 
 def main() -> None:
     """Run the command; until its own handler stands, Ctrl-C ends the process as it ends others, without a traceback."""
-    os.umask(0o077)  # what is left behind is its user's alone
-    open_streams()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.umask(0o077)  # what is left behind is its user's alone
+    open_streams()
     from tap_shopify_orders.tap import TapShopifyOrders  # noqa: PLC0415  # it takes half a second
 
     TapShopifyOrders.cli()

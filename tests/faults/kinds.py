@@ -231,6 +231,9 @@ def _turn_hostile(world: World, fault: Fault) -> None:
     world.shop.twist = twist
 
 
+FULL_DISKS = {"tap's disk full": "tap", "target's temporary files full": "target"}
+
+
 def _fill_disk_of(name: str) -> Callable[[World, Fault], None]:
     """Let a process's files have no more bytes than they have, as on a full disk; its log is a file, too."""
 
@@ -292,8 +295,8 @@ KINDS: dict[str, Kind] = {
         lambda random: {"ignores": ["Range"], "truncate_bytes": random.randint(0, 60_000)}, most=4
     ),
     "bulk download packed": downloads(lambda _: {"status": 200, "headers": {"Content-Encoding": "gzip"}}),
-    "tap's disk full": Kind(_fill_disk_of("tap"), Side.SHOP, method="bulk"),
-    "target's temporary files full": Kind(_fill_disk_of("target"), Side.POSTHOG),
+    "tap's disk full": Kind(_fill_disk_of(FULL_DISKS["tap's disk full"]), Side.SHOP, method="bulk"),
+    "target's temporary files full": Kind(_fill_disk_of(FULL_DISKS["target's temporary files full"]), Side.POSTHOG),
     "bulk download truncated": downloads(lambda random: {"truncate_bytes": random.randint(0, 60_000)}),
     "bulk download cut": downloads(lambda _: {"cut": True}),
     "bulk download 5xx": downloads(troubled(500, 503)),
