@@ -129,6 +129,6 @@ def _tell_difference(first: dict[str, Any], second: dict[str, Any], echo: Callab
     for name, count in brought.items():
         echo(f"  new in PostHog: {count} {name}")
     again, doubles = second["copies"] - first["copies"], second["doubles"]
-    echo(f"  sent again: {again} of that order, which PostHog counts twice until it merges them")
+    echo(f"  sent again: {f'{again} of that order, which PostHog merges' if again else 'nothing'}")
     if doubles or brought != {"Order Refunded": 1, "$identify": 1}:
         raise click.ClickException("the second run should have brought one refund and its customer's new figures")

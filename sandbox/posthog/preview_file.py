@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FORMAT = "2"
 RECORDS_A_PAGE = 50
 HEADS = (
-    "select id, stream, name, left_out, undeliverable, (select count(*) from event where record = record.id) "
+    "select id, stream, name, key_name, left_out, undeliverable, (select count(*) from event where record = record.id) "
     "from record where {} order by id limit ?"
 )
 EVENTS = "select rule, repeated, body from event where record = ? order by id"
@@ -35,11 +35,12 @@ class NotAPreviewError(Exception):
 
 @dataclass(frozen=True)
 class Head:
-    """A record in a list: its name, and why it becomes no events, if so."""
+    """A record in a list: what people call it, its keys, and why it becomes no events, if so."""
 
     number: int
     stream: str
     name: str
+    key_name: str
     left_out: str | None
     undeliverable: str | None
     events: int

@@ -29,7 +29,7 @@ from target_posthog.preview.personal import personal_values, personal_values_of,
 from target_posthog.preview.plan import Planning
 from target_posthog.preview.writer import PreviewWriter
 from target_posthog.receipts.opening import open_store
-from target_posthog.receipts.sifter import Candidate, Sifter
+from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -61,7 +61,8 @@ class PreviewDestination:
         self._records = 0
         self._file = PreviewWriter(settings["preview_path"])
         store = open_store(settings, is_read_only=True)
-        self._sifter = Sifter(store, self) if store else None
+        # Before the first run there is no store yet; that run won't say anything twice, so its preview doesn't either.
+        self._sifter = Sifter(store or NothingKnown(), self) if settings.get("receipts") else None
         self._there: list[Candidate] = []  # events of one record that PostHog has already
 
     def there(self, candidate: Candidate, *, changed: bool) -> None:  # noqa: ARG002  # of the protocol `Tally`

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.receipts.store import KnownFact, Store
+    from target_posthog.receipts.store import KnownFact
 
 LINK_RULE = "link of a changed buyer"
 NOT_CONTENT = frozenset((*ALWAYS, *LINK_KEYS, "$process_person_profile", "$groups"))
@@ -76,6 +76,48 @@ class Sifted(NamedTuple):
             yield person.key
 
 
+class Known(Protocol):
+    """What the sifter asks a store of receipts."""
+
+    @property
+    def floor(self) -> int:
+        """The time, in seconds since 1970, before which facts are taken for sent; 0 for none."""
+
+    def facts(self, uuids: Sequence[bytes]) -> dict[bytes, KnownFact]:
+        """Return those of the facts that have a receipt."""
+
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Return the digests of what was said of persons, by key."""
+
+    def distinct_ids(self, entities: Sequence[str]) -> dict[str, str]:
+        """Return the distinct ids of entities that have one, by the entity's key."""
+
+    def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:
+        """Return the distinct ids under which facts were sent, by uuid."""
+
+
+class NothingKnown:
+    """What a store of receipts knows before the first run: nothing."""
+
+    floor = 0
+
+    def facts(self, uuids: Sequence[bytes]) -> dict[bytes, KnownFact]:  # noqa: ARG002  # of the protocol `Known`
+        """Return none."""
+        return {}
+
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:  # noqa: ARG002
+        """Return none."""
+        return {}
+
+    def distinct_ids(self, entities: Sequence[str]) -> dict[str, str]:  # noqa: ARG002
+        """Return none."""
+        return {}
+
+    def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:  # noqa: ARG002
+        """Return none."""
+        return {}
+
+
 class Tally(Protocol):
     """What is told of events that aren't sent."""
 
@@ -92,7 +134,7 @@ class Tally(Protocol):
 class Sifter:
     """Sifts the events of one run; what it lets through is pending until it is acknowledged or refused."""
 
-    def __init__(self, store: Store, tally: Tally) -> None:
+    def __init__(self, store: Known, tally: Tally) -> None:
         self._store = store
         self._tally = tally
         self._floor = store.floor
