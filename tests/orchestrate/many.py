@@ -69,6 +69,9 @@ class Many:
         return {one.removeprefix(prefix): state for one, state in exported.items()}
 
 
+IDS_OF_A_STORE = 1_000_000  # as in Shopify, where no id is in two stores
+
+
 def token_of(name: str) -> str:
     """The name of the environment variable with a store's token."""
     return f"SHOPIFY_{name.upper().replace('-', '_')}_TOKEN"
@@ -92,7 +95,11 @@ def many(folder: Path, place: Environment, count: int, customers: int = 10) -> I
         shops, tokens = {}, {}
         for number in range(1, count + 1):
             name = f"store-{number}"
-            store = cdnow_store(LAST_DAY - timedelta(days=number), customers=customers)
+            store = cdnow_store(
+                LAST_DAY - timedelta(days=number),
+                customers=customers,
+                ids_after=number * IDS_OF_A_STORE,
+            )
             store.shop.update(id=f"gid://shopify/Shop/{number}", myshopifyDomain=f"{name}.myshopify.com")
             tokens[token_of(name)] = f"shpat_{number}"
             shops[name] = opened.enter_context(Shop(store, access_token=f"shpat_{number}").serve())
