@@ -107,7 +107,10 @@ def _number(global_id: str) -> int:
 def rows_of(lines: bytes, counted: Counted) -> list[tuple[int, list[int]]]:
     with closing(Rows(BytesIO(lines), (("line_items",),), counted)) as found:
         return [
-            (_number(json.loads(root)["id"]), [_number(json.loads(one)["id"]) for one in inside["line_items"]])
+            (
+                _number(json.loads(root)["id"]),
+                [_number(json.loads(line)["id"]) for _, line in inside.get(("line_items",), ())],
+            )
             for root, inside in chain.from_iterable(found.batches("", "9999"))
         ]
 
