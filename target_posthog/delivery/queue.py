@@ -124,9 +124,7 @@ class Queue:
         """Let those candidates wait that PostHog doesn't have."""
         if not candidates:
             return
-        sifted = (
-            self._sifter.sift(candidates) if self._sifter else without_receipts(candidates, self._summary)
-        )
+        sifted = self._sifter.sift(candidates) if self._sifter else without_receipts(candidates, self._summary)
         if self._held_run:
             self._held_run.check(item.event for item in sifted)
         for item in sifted:

@@ -254,8 +254,8 @@ def check_completions(stream: str, rules: Iterable[Spec]) -> None:
         said = list(completes.items()) if isinstance(completes, dict) else []
         if len(said) != 1 or said[0][1] not in reasons.get(said[0][0], ()):
             raise RuleError(
-                f"rule `{rule_name(rule)}` of stream `{stream}`: `completes` names a rule of the stream with one of the "
-                "reasons for which that one is `provisional`"
+                f"rule `{rule_name(rule)}` of stream `{stream}`: `completes` names a rule of the stream, with one of "
+                "the reasons for which that one is `provisional`"
             )
 
 

@@ -147,7 +147,9 @@ class Meanings:
         if not all(isinstance(name, str) for pair in self.money.items() for name in pair):
             raise RuleError("`mapping`: `money` names properties, each with the property of its currency")
         self.personal = {name for name, entry in self.document["glossary"].items() if entry.get("personal")}
-        self._shown = {stream: frozenset(_names_of(stream, naming, "shown")) for stream, naming in self.document["records"].items()}
+        self._shown = {
+            stream: frozenset(_names_of(stream, naming, "shown")) for stream, naming in self.document["records"].items()
+        }
         self._warned_of: set[str] = set()
 
     def shown_keys(self, stream: str) -> frozenset[str]:

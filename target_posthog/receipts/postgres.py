@@ -185,7 +185,7 @@ class PostgresStore(Store):
             columns = (
                 [fact.uuid for fact in facts],
                 [self._kinds[fact.rule, fact.event] for fact in facts],
-                [entities[fact.entity][0] if fact.entity else 0 for fact in facts],
+                [entities[fact.entity][0] if fact.entity else -self.project for fact in facts],
                 [fact.sent_as for fact in facts],
                 [fact.at for fact in facts],
                 [fact.digest for fact in facts],

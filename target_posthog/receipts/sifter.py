@@ -16,11 +16,11 @@ import msgspec
 
 from target_posthog.mapping.event import (
     ALWAYS,
+    FINAL,
     GROUP_IDENTIFY,
     IDENTIFY,
     LINK_KEYS,
     LINKS_AND_SETS,
-    FINAL,
     PERSON_EVENTS,
     Entity,
     Event,
@@ -280,7 +280,7 @@ class Sifter:
         other, reason = candidate.proviso.completes
         uuid = uuid_bytes(other)
         known = facts.get(uuid)
-        lacked = self._pending.get(uuid) or (known and known.provisional or "").split()
+        lacked = self._pending.get(uuid) or ((known and known.provisional) or "").split()
         return reason in lacked
 
     def _let_through(self, item: Sifted, candidate: Candidate, sifted: list[Sifted]) -> None:

@@ -34,19 +34,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SECONDS_FOR_ANOTHER_WRITER = 60
-SIZES = (8, 64, 256, MOST_IN_A_STATEMENT)  # of statements: SQLite keeps those that it has prepared, if their text is the same
+# How many values a statement takes: SQLite keeps those that it has prepared, by their text.
+SIZES = (8, 64, 256, MOST_IN_A_STATEMENT)
 CACHE_KIB = 32_768
 PAGES_OF_THE_LOG = 8_192  # 32 MiB: uuids lie all over the table, so that a page is often written again
-# Facts lie beside the others of their entity, so that those of a run's next records are on few pages. Where a fact isn't
-# found there, it is looked for by its uuid alone: what a record is about may be named otherwise since.
+# Facts lie beside the others of their entity, so that those of a run's next records are on few pages. Where a fact
+# isn't found there, it is looked for by its uuid alone: what a record is about may be named otherwise since.
 FACTS = (
     "WITH wanted (entity, uuid) AS (VALUES {}) "
     "SELECT fact.uuid, digest, sent_as, resend, provisional FROM wanted CROSS JOIN posthog_receipts_fact fact "
-    "ON fact.project = ? AND fact.entity = wanted.entity AND fact.uuid = wanted.uuid"
+    "ON fact.entity = wanted.entity AND fact.uuid = wanted.uuid AND fact.project = ?"
 )
 FACTS_ANYWHERE = (
-    "SELECT uuid, digest, sent_as, resend, provisional FROM posthog_receipts_fact INDEXED BY posthog_receipts_uuid "
-    "WHERE project = ? AND uuid IN ({})"
+    "SELECT uuid, digest, sent_as, resend, provisional FROM posthog_receipts_fact WHERE project = ? AND uuid IN ({})"
 )
 PERSONS = "SELECT key, digest FROM posthog_receipts_person WHERE project = ? AND key IN ({})"
 ENTITIES = "SELECT key, id, distinct_id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
@@ -101,7 +101,7 @@ class SqliteStore(Store):
                 statement = table.format(
                     serial="INTEGER PRIMARY KEY",
                     bytes="BLOB",
-                    key_of_fact="project, entity, uuid",
+                    key_of_fact="entity, uuid",
                     without_rowid=" WITHOUT ROWID",
                 )
                 self._database.execute(statement)
@@ -183,7 +183,7 @@ class SqliteStore(Store):
                             self.project,
                             fact.uuid,
                             self._kind(fact.rule, fact.event),
-                            entities[fact.entity] if fact.entity else 0,
+                            entities[fact.entity] if fact.entity else -self.project,
                             fact.sent_as,
                             fact.at,
                             fact.digest,

@@ -47,7 +47,7 @@ TABLES = (
   project INTEGER NOT NULL,
   uuid {bytes} NOT NULL,
   kind INTEGER NOT NULL,
-  entity BIGINT NOT NULL,        -- what it is about; 0 if its record has no key
+  entity BIGINT NOT NULL,        -- what it is about; if its record has no key, its project, negated
   sent_as BIGINT NOT NULL,       -- hash of event, distinct id and day, by which PostHog tells events apart
   at BIGINT NOT NULL,            -- seconds since 1970: the event's own time
   digest BIGINT,                 -- hash of the content; null if it isn't known
@@ -76,9 +76,10 @@ ADOPTED = (
 )
 RUNNING_MONEY = (
     "SELECT entity.key, money.uuid, money.amounts FROM posthog_receipts_entity entity "
-    "JOIN posthog_receipts_money money ON money.entity = entity.id "
-    "JOIN posthog_receipts_fact fact ON fact.project = ? AND fact.uuid = money.uuid "
-    "WHERE entity.project = ? AND entity.key IN ({}) ORDER BY fact.at, fact.uuid"
+    "CROSS JOIN posthog_receipts_money money CROSS JOIN posthog_receipts_fact fact "
+    "WHERE entity.project = ? AND entity.key IN ({}) AND money.entity = entity.id "
+    "AND fact.project = entity.project AND fact.entity = entity.id AND fact.uuid = money.uuid "
+    "ORDER BY fact.at, fact.uuid"
 )
 SELECTED = (
     "SELECT fact.uuid FROM posthog_receipts_fact fact JOIN posthog_receipts_kind kind ON kind.id = fact.kind "
@@ -114,7 +115,7 @@ class Person(NamedTuple):
 
 
 class KnownFact(NamedTuple):
-    """What a run has to know of a fact that was sent: among others what it was sent as, and whether to send it again."""
+    """What a run has to know of a fact that was sent: also what it was sent as, and whether to send it again."""
 
     digest: int | None
     sent_as: int
@@ -190,7 +191,7 @@ class Store(ABC):
         """Return the uuid and the money of each fact of some entities, oldest first, by the entity's key."""
         found: dict[str, list[tuple[bytes, str]]] = {}
         for part in parts(entities):
-            rows = self.rows(RUNNING_MONEY.format(", ".join("?" * len(part))), self.project, self.project, *part)
+            rows = self.rows(RUNNING_MONEY.format(", ".join("?" * len(part))), self.project, *part)
             for key, uuid, amounts in rows:
                 found.setdefault(key, []).append((bytes(uuid), amounts))
         return found
