@@ -109,15 +109,15 @@ class NothingKnown:
         """Return nothing."""
         return Found({}, {})
 
-    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:  # noqa: ARG002
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:  # noqa: ARG002  # of the protocol `Known`
         """Return none."""
         return {}
 
-    def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:  # noqa: ARG002
+    def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:  # noqa: ARG002  # of the protocol `Known`
         """Return none."""
         return {}
 
-    def running_money(self, entities: Sequence[str]) -> dict[str, list[tuple[bytes, str]]]:  # noqa: ARG002
+    def running_money(self, entities: Sequence[str]) -> dict[str, list[tuple[bytes, str]]]:  # noqa: ARG002  # of the protocol `Known`
         """Return none."""
         return {}
 
