@@ -83,6 +83,11 @@ class RunningMoney(NamedTuple):
     adds_up: tuple[str, ...] = ()
     carries: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of these properties."""
+        return (*self.adds_up, *self.carries)
+
 
 NO_MONEY = RunningMoney()
 

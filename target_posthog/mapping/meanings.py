@@ -101,7 +101,7 @@ class Entities:
         self._keys = keys
         self._keeps_person = spec.get("keeps_person") is True
         self._id = Compiler(f"`records` of the mapping, stream `{stream}`", ANYTHING).optional("id", spec.get("id"))
-        self._money = RunningMoney(*(tuple(_names_of(stream, spec, key)) for key in ("adds_up", "carries")))
+        self.money = RunningMoney(*(tuple(_names_of(stream, spec, key)) for key in ("adds_up", "carries")))
 
     def of(self, record: Record) -> Entity | None:
         """Return a record's entity; None for a record without keys."""
@@ -114,7 +114,19 @@ class Entities:
             if all(value is None for value in values):
                 return None
             key = f"{self._stream}:{canonical(values).decode()}"
-        return Entity(str(key), self._keeps_person, self._money)
+        return Entity(str(key), self._keeps_person, self.money)
+
+
+class Remembered(NamedTuple):
+    """What receipts remember of an event by what PostHog has of it: `fields` has properties, by the record's fields."""
+
+    entities: Entities
+    fields: Mapping[str, str]
+
+    def entity(self, properties: Mapping[str, JSON]) -> Entity | None:
+        """Return what an event is about; None if it doesn't say so."""
+        record = {field: properties.get(name) for field, name in self.fields.items()}
+        return None if None in record.values() else self.entities.of(record)
 
 
 class Meaning(NamedTuple):
@@ -174,6 +186,23 @@ class Meanings:
             }
             for stream, rules in self.streams.items()
         }
+
+    @property
+    def remembered(self) -> dict[str, Remembered]:
+        """What receipts remember of events by what PostHog has of them, by the event's name.
+
+        Of streams whose `records` say with `in_events` where their records' fields stand in events.
+        """
+        found: dict[str, Remembered] = {}
+        for stream, naming in self.document["records"].items():
+            fields = naming.get("in_events")
+            if not fields:
+                continue
+            remembered = Remembered(Entities(stream, naming, ()), fields)
+            for rule in active(self.streams.get(stream, ())):
+                names = [name for name in (rule.get("event"), rule.get("delete")) if isinstance(name, str)]
+                found |= dict.fromkeys(map(str, names), remembered)
+        return found
 
     def of(self, stream: str, schema: Schema, keys: Sequence[str]) -> Meaning | None:
         """Return a stream's rules, checked against its schema; None if its records become nothing."""

@@ -13,7 +13,7 @@ import msgspec
 from target_posthog.mapping.language.functions import as_decimal, as_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from target_posthog.mapping.event import Event, RunningMoney
     from target_posthog.mapping.language.functions import JSON
@@ -23,13 +23,12 @@ PERSON_PROFILE = "$process_person_profile"
 _kept = msgspec.json.Decoder(tuple[dict[str, str], dict[str, msgspec.Raw]])
 
 
-def money_of(event: Event, money: RunningMoney) -> str | None:
-    """Return what is to be kept of an event: its amounts as texts, and what stands beside them; None without amounts.
+def money_of(properties: Mapping[str, JSON], money: RunningMoney) -> str | None:
+    """Return what is to be kept of an event's properties: its amounts as texts, and what stands beside them.
 
-    An amount of nothing isn't kept. Whether the event has a person is kept with them, as the amounts' sum by person
-    should stay right when they are taken back.
+    None without amounts; an amount of nothing isn't kept. Whether the event has a person is kept with them, as the
+    amounts' sum by person should stay right when they are taken back.
     """
-    properties = event["properties"]
     amounts = {}
     for name in money.adds_up:
         value = properties.get(name)

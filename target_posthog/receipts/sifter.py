@@ -378,7 +378,7 @@ def _with_fact(candidate: Candidate, uuid: bytes, *, is_again: bool = False) -> 
         seconds_of(event["timestamp"]),
         _digest(candidate),
         " ".join(candidate.proviso.lacks) or None,
-        money_of(event, entity.money) if entity and entity.money.adds_up else None,
+        money_of(event["properties"], entity.money) if entity and entity.money.adds_up else None,
         is_again,
     )
     return Sifted(event, rule, candidate.source, fact, keeps_person=bool(entity and entity.keeps_person))
