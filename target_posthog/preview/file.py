@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -128,6 +129,18 @@ class PreviewFile:
     def records(self) -> Iterator[KnownRecord]:
         """Yield each record in the order of reading."""
         return map(KnownRecord._make, self._database.execute(f"SELECT {RECORD} FROM record ORDER BY id"))  # noqa: S608  # a constant
+
+    def by_key(self, stream: str) -> Iterator[list[KnownRecord]]:
+        """Yield the readings of each record of a stream, in the order of reading."""
+        sql = f"SELECT {RECORD} FROM record WHERE stream = ? ORDER BY key_name, id"  # noqa: S608  # the same
+        known = map(KnownRecord._make, self._database.execute(sql, [stream]))
+        for _, readings in groupby(known, key=lambda one: one.key_name):
+            yield list(readings)
+
+    def event_names(self, stream: str) -> list[tuple[str, str]]:
+        """Return the rules that made events of a stream's records, each with a name of its events."""
+        sql = "SELECT DISTINCT rule, event FROM event JOIN record ON record.id = record WHERE stream = ?"
+        return [(rule, event) for rule, event in self._database.execute(sql, [stream])]
 
     def find(self, words: str) -> list[KnownRecord]:
         """Return the records that have this name, or that people find by these words, in the order of reading."""

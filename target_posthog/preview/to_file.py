@@ -157,11 +157,17 @@ class PreviewDestination:
         """Make the plan, put the file in its place and print the plan."""
         about = {"made_at": self._made_at, "mapping": self._meanings.name, "identity": self._meanings.identity}
         document = self._meanings.document
-        self._file.finish({**about, "version": self._version, "books": json.dumps(document["books"])})
+        entries = catalogue({"streams": self._meanings.streams, "glossary": document["glossary"]})
+        names: dict[
+            str, dict[str, dict[str, str]]
+        ] = {}  # of events and of those of deleted records, by stream and rule
+        for entry in entries:
+            said = {"event": entry["event"], "deleted": entry["deleted"]}
+            names.setdefault(entry["stream"], {})[entry["rule"]] = said
+        books = {"books": json.dumps(document["books"]), "rules": json.dumps(names)}
+        self._file.finish({**about, "version": self._version, **books})
         planning = Planning(
-            {"format": PLAN_FORMAT, **about, "rules": self._meanings.fingerprint},
-            self._meanings.personal,
-            catalogue({"streams": self._meanings.streams, "glossary": document["glossary"]}),
+            {"format": PLAN_FORMAT, **about, "rules": self._meanings.fingerprint}, self._meanings.personal, entries
         )
         with contextlib.closing(self._file.read()) as written:
             plan = planning.plan(written.records(), written.events())
