@@ -35,10 +35,17 @@ class WholeLines(MsgSpecWriter):
         """Begin with nothing to write."""
         super().__init__()
         self._lines = bytearray()
+        self._ends_with_state = False
+
+    def end(self, state: dict[str, Any]) -> None:
+        """Write what there is, and `state` last: the SDK leaves one out that hasn't changed, and a run looks cut short."""
+        if not self._ends_with_state:
+            self.write_message(StateMessage(state))
 
     @override
     def write_message(self, message: Message) -> None:
         """Keep a record's line, or write what there is."""
+        self._ends_with_state = isinstance(message, StateMessage)
         encoder.encode_into(message.to_dict(), self._lines, -1)  # at the end; the SDK's own buffer is everybody's
         self._lines += b"\n"
         if len(self._lines) >= LINES_BYTES or not isinstance(message, RecordMessage):

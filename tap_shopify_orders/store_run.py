@@ -107,6 +107,8 @@ class StoreRun(Tap):
         self.check(probe=False)
         try:
             self.sync_all()
+            if isinstance(self.message_writer, WholeLines):
+                self.message_writer.end(self.state)
         finally:
             if isinstance(self.message_writer, WholeLines):
                 self.message_writer.flush()

@@ -105,15 +105,15 @@ class NothingKnown:
         """Return none."""
         return {}
 
-    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:  # noqa: ARG002
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:  # noqa: ARG002  # of the protocol `Known`
         """Return none."""
         return {}
 
-    def distinct_ids(self, entities: Sequence[str]) -> dict[str, str]:  # noqa: ARG002
+    def distinct_ids(self, entities: Sequence[str]) -> dict[str, str]:  # noqa: ARG002  # of the protocol `Known`
         """Return none."""
         return {}
 
-    def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:  # noqa: ARG002
+    def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:  # noqa: ARG002  # of the protocol `Known`
         """Return none."""
         return {}
 

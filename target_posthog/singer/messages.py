@@ -75,8 +75,8 @@ class MessageReader(GenericSingerReader[bytes]):
     def break_off(self) -> str:
         """Say why what was read can't be all that the tap has; empty if nothing speaks against it.
 
-        A tap ends with a STATE: the SDK's do (singer_sdk/tap_base.py, sync_all), and those of singer-io. Of one that
-        writes none at all nobody can tell.
+        A tap ends with a STATE: this project's always, those of singer-io, and the SDK's unless it is the state that
+        they began with (singer_sdk/helpers/_state.py, write_state). Of one that writes none at all nobody can tell.
         """
         if not self._last_kind:
             return "The tap has sent nothing"

@@ -189,6 +189,14 @@ def test_an_ended_process_leaves_whole_lines_and_a_state_to_go_on_from(
     assert not set(first.orders) & set(rest.orders)
 
 
+def test_a_run_with_nothing_new_ends_with_a_state_as_any_other(shop: Shop, command: Callable[..., Run]) -> None:
+    first = command(settings(shop))
+    again = command(settings(shop), state=first.state)
+    assert again.code == 0
+    assert [one for one in again.messages if one["type"] == "RECORD"] == []
+    assert again.messages[-1]["type"] == "STATE", "else a reader can't tell that it wasn't cut short"
+
+
 def test_the_second_signal_ends_a_run_that_the_target_holds_up(shop: Shop, tmp_path: Path) -> None:
     process, reading, writing = started(shop, tmp_path)
     with os.fdopen(reading, "rb") as output:
