@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -108,8 +108,8 @@ class Bookkeeper:
                 self._read_report(stream)
         for stream, books in self._books.items():
             if books.rules:
-                for record in self._booked(stream, books):
-                    self._enter(record)
+                for known, record in self._booked(stream, books):
+                    self._enter(known, record)
         if REPORT not in self.balance.columns:
             if any(books.is_report for books in self._books.values()):
                 self.balance.notes.append(
@@ -122,7 +122,7 @@ class Bookkeeper:
 
     def _read_report(self, stream: str) -> None:
         for readings in self._preview.by_key(stream):
-            body, _, _ = self._preview.content(readings[-1].id)
+            body = self._preview.body(readings[-1].id)
             try:
                 one = reported(body)
             except ValueError as error:
@@ -141,21 +141,26 @@ class Bookkeeper:
         if sentence not in self.balance.notes:
             self.balance.notes.append(sentence)
 
-    def _enter(self, record: BookedRecord) -> None:
+    def _enter(self, known: KnownRecord, record: BookedRecord) -> None:
         for entry in record.entries:
             self.balance.put(LEDGER, entry.place, entry.figures)
         for event in record.events:
             self.balance.put(PLANNED, event.place, event.figures)
             self.counts[event.place] += 1
-        self.balance.differences += of_record(record, self.deletions)
+        if any(of_record(record, self.deletions)):
+            _, explanation, _ = self._preview.content(known.id)
+            record = replace(record, reasons=_reasons(known, explanation or []))
+            self.balance.differences += of_record(record, self.deletions)
 
-    def _booked(self, stream: str, books: Books, *, is_first: bool = True) -> Iterator[BookedRecord]:
+    def _booked(
+        self, stream: str, books: Books, *, is_first: bool = True
+    ) -> Iterator[tuple[KnownRecord, BookedRecord]]:
         """Yield each record once, as it was read last, with the events of all its readings that count."""
         for known in self._preview.by_key(stream):
             events = [
                 event for reading in known for event in self._preview.events(reading.id) if event.rule in books.rules
             ]
-            body, explanation, _ = self._preview.content(known[-1].id)
+            body = self._preview.body(known[-1].id)
             self.names[known[-1].key_name] = known[-1].name
             try:
                 account = books.account(body)
@@ -169,7 +174,7 @@ class Bookkeeper:
             except ValueError as error:
                 raise RunError(f"`books` of stream `{stream}`, record {known[-1].name}: {error}") from None
             planned = [_planned(event, books, account.shop.id, zone) for event in events if not event.repeated]
-            yield BookedRecord(known[-1].name, entries, planned, _reasons(known[-1], explanation or []))
+            yield known[-1], BookedRecord(known[-1].name, entries, planned)
 
     def _keep_readings(self, name: str, account: Account, entries: Sequence[Booked], zone: ZoneInfo) -> None:
         """Keep how the report may read the record otherwise, and what of it the report can't be held to."""
@@ -252,7 +257,7 @@ class Bookkeeper:
             event.uuid: (record.name, event)
             for stream, books in self._books.items()
             if books.rules
-            for record in self._booked(stream, books, is_first=False)
+            for _, record in self._booked(stream, books, is_first=False)
             for event in record.events
             if event.place.day in days and event.place.shop in shops
         }

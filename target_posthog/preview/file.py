@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
 
-FORMAT = "2"
+FORMAT = "3"
 DEFAULT_PATH = ".preview/preview.sqlite"
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -61,6 +61,21 @@ CREATE TABLE event (
 );
 CREATE INDEX event_of_uuid ON event (uuid);
 CREATE TABLE plan (body TEXT);
+CREATE TABLE book (          -- the books that `reconcile` keeps, as far as the shop alone can tell
+  shop TEXT NOT NULL,        -- the shop's domain
+  currency TEXT NOT NULL,
+  time_zone TEXT NOT NULL,   -- the shop's, whose days these are
+  day TEXT NOT NULL,
+  side TEXT NOT NULL,        -- report, ledger or planned
+  figures TEXT NOT NULL      -- a JSON object: amounts as decimal texts
+);
+CREATE TABLE difference (    -- between these
+  shop TEXT NOT NULL,
+  currency TEXT NOT NULL,
+  day TEXT NOT NULL,         -- empty for what bears on all days
+  line TEXT NOT NULL,        -- for people; orders by name, nothing personal
+  explained INTEGER NOT NULL
+);
 """
 INDEXES = """
 CREATE INDEX record_of_stream ON record (stream, id);
@@ -152,6 +167,11 @@ class PreviewFile:
         sql = "SELECT body, explanation, personal FROM record WHERE id = ?"
         ((body, explanation, personal),) = self._database.execute(sql, [record])
         return unpacked(body), unpacked(explanation), unpacked(personal) or {}
+
+    def body(self, record: int) -> Any:  # noqa: ANN401  # any record
+        """Return a record as read."""
+        ((body,),) = self._database.execute("SELECT body FROM record WHERE id = ?", [record])
+        return unpacked(body)
 
     def events(self, record: int | None = None) -> Iterator[PlannedEvent]:
         """Yield the events of a record or of all, in the order of the records."""

@@ -32,11 +32,14 @@ from target_posthog.receipts.opening import open_store
 from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from target_posthog.delivery.destination import Origin, Outcome
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.meanings import Meanings
+    from target_posthog.preview.file import PreviewFile
+
+    KeepBooks = Callable[[PreviewFile], Iterable[tuple[str, dict[str, str | int]]]]
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +52,14 @@ class PreviewDestination:
 
     is_full = False
 
-    def __init__(self, settings: Mapping[str, Any], meanings: Meanings, *, version: str) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], meanings: Meanings, *, version: str, keep_books: KeepBooks | None = None
+    ) -> None:
+        """Begin a file; `keep_books` returns the rows of its tables of books once all else is written."""
         self._meanings = meanings
         self._keeps_lines = bool(settings.get("dead_letter_path"))
         self._version = version
+        self._keep_books = keep_books
         self._admission = Admission(_note)
         self._namings = {stream: Naming(stream, spec) for stream, spec in meanings.document["records"].items()}
         self._secret = secrets.token_bytes(16)  # of the stand-ins; forgotten at the end
@@ -171,6 +178,9 @@ class PreviewDestination:
         )
         with contextlib.closing(self._file.read()) as written:
             plan = planning.plan(written.records(), written.events())
+            rows = list(self._keep_books(written)) if self._keep_books else []
+        for table, row in rows:
+            self._file.add(table, row)
         self._file.publish(msgspec.json.encode(plan).decode())
         for line in plan_lines(plan):
             logger.info(line)
