@@ -52,8 +52,10 @@ class Balance:
         return [side for side in (REPORT, LEDGER, last) if side in self.columns or side != REPORT]
 
     def books(self) -> list[tuple[str, str]]:
-        """Return each shop with each of its currencies."""
-        return sorted({place[:2] for column in self.columns.values() for place in column})
+        """Return each shop with each of its currencies, those of its own report first."""
+        reported = {place[:2] for place in self.columns.get(REPORT, {})}
+        found = {place[:2] for column in self.columns.values() for place in column}
+        return sorted(found, key=lambda book: (book[0], book not in reported, book[1]))
 
     def by_period(self, shop: str, currency: str, letters: int = DAY) -> dict[str, dict[str, Figures]]:
         """Return the figures of each side by day, or by the first letters of it: 7 for months, 0 for all."""

@@ -119,6 +119,13 @@ class Bookkeeper:
             return
         for shop, currency in self._currencies.items():
             self._judge(shop, currency)
+            others = sorted(other for one, other in self.balance.books() if one == shop and other != currency)
+            if others:
+                name = self.balance.shops[shop].name
+                self._note(
+                    f"Orders in {', '.join(others)} are of another currency than {name} has now ({currency}): "
+                    "Shopify's report converts them, and has no column for them"
+                )
 
     def _read_report(self, stream: str) -> None:
         for readings in self._preview.by_key(stream):

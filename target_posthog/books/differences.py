@@ -21,6 +21,7 @@ DELETED = "the order was deleted in Shopify, whose report drops it from its own 
 NEWER = "newer than the preview"
 IN_FLIGHT = "in flight: PostHog has acknowledged it, and shows it later"
 ABSENT = "acknowledged and absent: PostHog doesn't show it; `target-posthog resend --missing` sends it again"
+DEAD_LETTER = "dead letter: "
 KEPT_AS_SENT = "kept as sent: the record has changed since"
 # What nobody has explained.
 NO_EVENT = "no rule made the event"
@@ -187,7 +188,7 @@ def _why_more(one: Arrived, place: Place, evidence: Evidence, *, again: bool, is
 def _why_absent(uuid: str, name: str, evidence: Evidence) -> tuple[str, bool]:
     letter = evidence.dead_letters.get(name)
     if letter:
-        return f"dead letter: {letter}", True
+        return f"{DEAD_LETTER}{letter}", True
     if evidence.acknowledged is None:
         return NOT_THERE, False
     if uuid not in evidence.acknowledged:

@@ -42,8 +42,9 @@ def less(left: Mapping[str, Decimal], right: Mapping[str, Decimal]) -> Figures:
 
 
 def without_zeros(figures: Mapping[str, Decimal]) -> Figures:
-    """Return the figures that aren't zero."""
-    return {name: amount for name, amount in figures.items() if amount}
+    """Return the figures that aren't zero, Shopify's in the order of its report."""
+    known = [*(name for name in (*SALES, *BESIDE) if name in figures), *(name for name in figures if name not in SALES)]
+    return {name: figures[name] for name in dict.fromkeys(known) if figures[name]}
 
 
 def summed_up(parts: Figures) -> Figures:

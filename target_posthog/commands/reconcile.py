@@ -47,7 +47,7 @@ LONGEST_FLIGHT_SECONDS = 24 * 3600  # PostHog names no time in which events show
 @setting("time_zone", "The time zone by whose days is compared, if the shop's own report wasn't read.", "UTC")
 @setting("receipts", "Where the receipts are, for events that PostHog has acknowledged and doesn't show.")
 @setting("api_key", "The project's API key, whose receipts these are.")
-@click.option("--by", "period", type=click.Choice([*PERIODS]), default="month", show_default=True, help="What to show.")
+@click.option("--by", "period", type=click.Choice([*PERIODS]), help="Show all figures of each month or day.")
 @out_option("File for all figures by month and day, and all differences, as JSON.")
 def reconcile(  # noqa: PLR0913  # each is an option of the command
     *,
@@ -60,7 +60,7 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
     time_zone: str,
     receipts: str | None,
     api_key: str | None,
-    period: str,
+    period: str | None,
     out: Path | None,
 ) -> None:
     """Compare the shop's own report with its ledger and with what PostHog has, to the cent.
