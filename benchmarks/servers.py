@@ -33,6 +33,9 @@ SINCE = "2016-01-01"  # before the first purchase
 DISTANCE_SECONDS = {"near": 0.0, "far": 0.04}  # to PostHog: on this machine, or in a cloud of the same continent
 STORE = re.compile(r"/(store-\d)(/.*)")
 NAME, DOMAIN = b"sandbox", b".myshopify.com"
+# Where a store's own numbers differ: the second of the thirteen digits that the sandbox gives to all but products, and
+# the last one of the shop's own number.
+PLACES = re.compile(rb'(?:(?<=[/"])(\d*[567])(\d)(?=\d{11}\b)|(/Shop/\d*)(\d)\b)')
 POINTS = re.compile(rb'"actualQueryCost":\s*(\d+)')
 MOST_QUESTIONS = 2_000  # as many as a tap asks for 10,000 orders by pages, and some more
 
@@ -51,7 +54,7 @@ class Handler(WSGIRequestHandler):
 
 
 class Stores:
-    """A shop that is also below `/store-1` to `/store-9`, as stores with domains of their own and the same data."""
+    """A shop that is also below `/store-1` to `/store-9`, as stores with domains and numbers of their own."""
 
     def __init__(self, app: WSGIApplication) -> None:
         self._app = app
@@ -59,9 +62,23 @@ class Stores:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
         """Let the shop answer in the store's name, which is as long as its own."""
         found = STORE.fullmatch(environ["PATH_INFO"])
-        name = found[1].encode() if found else NAME
-        for part in self._app({**environ, "PATH_INFO": found[2]} if found else environ, start_response):
-            yield part.replace(NAME + DOMAIN, name + DOMAIN) if found else part
+        if not found:
+            yield from self._app(environ, start_response)
+            return
+        name, number = found[1].encode(), int(found[1][-1])
+        body = _moved(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)), -number)
+
+        def start(status: str, headers: list[tuple[str, str]]) -> object:
+            return start_response(status, [one for one in headers if one[0].lower() != "content-length"])
+
+        for part in self._app({**environ, "PATH_INFO": found[2], "wsgi.input": BytesIO(body)}, start):
+            own = part.replace(NAME + DOMAIN, name + DOMAIN).replace(b"/bulk/", b"/%b/bulk/" % name)
+            yield _moved(own, number)
+
+
+def _moved(text: bytes, by: int) -> bytes:
+    """Return the text with another digit in each of its numbers; the same the other way round gives it back."""
+    return PLACES.sub(lambda found: b"%b%d" % (found[1] or found[3], (int(found[2] or found[4]) + by) % 10), text)
 
 
 class Counted:

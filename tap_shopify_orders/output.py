@@ -38,7 +38,7 @@ class WholeLines(MsgSpecWriter):
         self._ends_with_state = False
 
     def end(self, state: dict[str, Any]) -> None:
-        """Write what there is, and `state` last: the SDK leaves one out that hasn't changed, and a run looks cut short."""
+        """Write what there is, `state` last: the SDK leaves out one that hasn't changed, and a run looks cut short."""
         if not self._ends_with_state:
             self.write_message(StateMessage(state))
 

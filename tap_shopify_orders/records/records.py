@@ -99,13 +99,13 @@ class Reader:
 
     def record(self, node: Node) -> Record:
         """Return the record of a whole node, which is used up; raises RunError for values that aren't as promised."""
-        name = said(getattr(node, "id", None))  # conversions take it away
+        name = getattr(node, "id", None)  # conversions take it away
         try:
             self._read(node)
             json = _encode(node)
             line = Raw(json if b"\n" not in json else msgspec.json.format(json, indent=-1))
         except UNPROMISED:  # what it says may quote a value
-            raise RunError(f"{NOT_AS_PROMISED}: a field of {name} can't be read.") from None
+            raise RunError(f"{NOT_AS_PROMISED}: a field of {said(name)} can't be read.") from None
         return Record(line, node["updated_at"])
 
     def _struct(self, name: str, shape: Shape, place: Names, more: Mapping[str, object] = MappingProxyType({})) -> type:
