@@ -41,7 +41,10 @@ def order(number: int, email: str | None, of: tuple[int, str | None] | None = No
     record = {"shop": SHOP, "shop_id": SHOP_ID, "id": number, "email": email, "customer": buyer, "test": False}
     record |= {"currency": "USD"}
     times = dict.fromkeys(("created_at", "processed_at", "updated_at"), "2026-10-05T10:00:00Z")
-    return {"type": "RECORD", "stream": "orders", "record": {**record, **times, "subtotal_price": "10.00", **more}}
+    sale = {"line_type": "product", "action_type": "order", "total_amount": "10.00", "total_tax_amount": "0.00"}
+    sale |= {"total_discount_amount_before_taxes": "0.00"}
+    ledger = [{"id": number, "kind": "OrderAgreement", "happened_at": times["created_at"], "sales": [sale]}]
+    return {"type": "RECORD", "stream": "orders", "record": {**record, **times, "agreements": ledger, **more}}
 
 
 def note(**attributes: JSON) -> list[dict[str, JSON]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,11 +17,12 @@ if TYPE_CHECKING:
 SCHEMAS = {"customers": stream_schema(CUSTOMERS), "orders": stream_schema(ORDERS)}
 
 
-def both(amount: str) -> dict[str, Any]:
-    return {
-        "shop_money": {"amount": amount, "currency_code": "USD"},
-        "presentment_money": {"amount": "45.10", "currency_code": "CAD"},
-    }
+# What PostHog copies from any event onto its person: nodejs/src/utils/db/utils.ts and person-property-utils.ts.
+COPIED = {
+    *("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term", "gclid", "gad_source", "gclsrc", "dclid"),
+    *("gbraid", "wbraid", "fbclid", "msclkid", "twclid", "li_fat_id", "mc_cid", "igshid", "ttclid", "rdt_cid", "epik"),
+    *("qclid", "sccid", "irclid", "_kx"),
+}
 
 
 CUSTOMER = {
@@ -43,8 +43,31 @@ CUSTOMER = {
     "default_address": {"city": "Ottawa", "country": "Canada", "country_code": "CA"},
     "email_marketing_consent": {"state": "subscribed", "opt_in_level": "single_opt_in"},
 }
+
+
+def sale(line_type: str, total: str, tax: str = "0.00", action: str = "order", **more: Any) -> dict[str, Any]:
+    return {
+        "line_type": line_type,
+        "action_type": action,
+        "total_amount": total,
+        "total_amount_set": {"presentment_money": {"amount": "2.00", "currency_code": "CAD"}},
+        "total_tax_amount": tax,
+        "total_tax_amount_set": {"presentment_money": {"amount": "0.50", "currency_code": "CAD"}},
+        "total_discount_amount_before_taxes": "0.00",
+        **more,
+    }
+
+
+def agreement(number: int, kind: str, at: str, *sales: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"id": number, "kind": f"{kind}Agreement", "happened_at": at, "sales": list(sales), **more}
+
+
+SHIRTS = {"sku": "S", "title": "Shirt", "vendor": "V", "product_id": 1, "variant_id": 2}
+OFF = {"total_discount_amount_before_taxes": "3.00"}
+SHIRT_BACK = sale("product", "-10.69", "-0.79", "return", quantity=-1, **SHIRTS)
 ORDER = {
     "shop": "my-store.myshopify.com",
+    "shop_id": 60,
     "id": 5001,
     "name": "#1001",
     "order_number": 1001,
@@ -55,29 +78,31 @@ ORDER = {
     "test": False,
     "currency": "USD",
     "presentment_currency": "CAD",
-    "subtotal_price": "29.33",
+    "original_total_price": "36.58",
     "total_price": "36.58",
-    "total_price_set": both("36.58"),
-    "total_tax": "2.35",
-    "total_shipping_price": "4.90",
-    "total_discounts": "3.00",
     "current_total_price": "26.58",
-    "current_subtotal_price": "19.33",
-    "discount_codes": [{"code": "SUMMER10"}],
-    "discount_applications": [{"code": "SUMMER10"}, {"title": "Staff"}],
+    "discount_applications": [{"type": "discount_code", "code": "SUMMER10"}, {"type": "manual", "title": "Staff"}],
     "customer": {"id": 7, "email": "jane@example.com", "data_sale_opt_out": False},
-    "line_items": [
-        {"product_id": 1, "sku": "S", "title": "Shirt", "vendor": "V", "price": "16.17", "quantity": 2},
-        {"product_id": None, "sku": None, "title": "Gift", "price": "0.10", "quantity": 1},
-    ],
     "note_attributes": [{"name": "gift", "value": "yes"}],
-    "payment_gateway_names": ["shopify_payments"],
     "tags": ["gift"],
     "customer_journey": {
+        "ready": True,
         "customer_order_index": 1,
         "last_visit": {"utm_parameters": {"source": "newsletter"}, "referrer_url": "https://a.b/"},
-        "first_visit": None,
+        "first_visit": {"utm_parameters": None, "source": "Google", "source_type": "seo"},
     },
+    "agreements": [
+        agreement(
+            1,
+            "Order",
+            "2026-11-01T12:00:05Z",
+            sale("product", "31.57", "2.34", quantity=2, **SHIRTS, **OFF),
+            sale("product", "0.11", "0.01", quantity=1, title="Gift"),
+            sale("shipping", "4.90", quantity=1),
+            sale("tip", "1.00", quantity=1),
+        ),
+        agreement(2, "Refund", "2026-11-05T00:00:00Z", SHIRT_BACK, sale("adjustment", "-0.11"), refund_id=1),
+    ],
     "transactions": [
         {
             "id": 1,
@@ -88,27 +113,25 @@ ORDER = {
         },
         {"id": 2, "kind": "capture", "status": "success", "amount": "36.58", "processed_at": "2026-11-02T12:00:01Z"},
         {"id": 3, "kind": "sale", "status": "failure", "amount": "36.58", "processed_at": "2026-11-02T12:00:02Z"},
+        {"id": 4, "kind": "refund", "status": "success", "amount": "10.80", "processed_at": "2026-11-05T00:00:01Z"},
     ],
     "fulfillments": [
         {"id": 1, "status": "success", "created_at": "2026-11-01T16:30:00Z", "total_quantity": 3},
-        {"id": 2, "status": "cancelled", "created_at": "2026-11-01T16:40:00Z", "total_quantity": 3},
-    ],
-    "refunds": [
         {
-            "id": 1,
-            "created_at": "2026-11-05T00:00:00Z",
-            "processed_at": None,
-            "total_refunded": "10.80",
-            "note": "damaged",
-            "refund_line_items": [
-                {"sku": "S", "quantity": 1, "subtotal": "9.90", "total_tax": "0.80", "price": "16.17"},
-                {"sku": None, "quantity": 1, "subtotal": "0.10", "total_tax": "0.00", "price": "0.10"},
-            ],
+            "id": 2,
+            "status": "cancelled",
+            "created_at": "2026-11-01T16:40:00Z",
+            "delivered_at": "2026-11-04T10:00:00Z",
+            "total_quantity": 3,
         },
-        {"id": 2, "created_at": None, "processed_at": None, "total_refunded": "0.00", "refund_line_items": []},
     ],
+    "refunds": [{"id": 1, "created_at": "2026-11-05T00:00:00Z", "note": "damaged"}],
     "cancelled_at": None,
 }
+FIGURES = (
+    *("gross_sales", "discounts", "returns", "net_sales", "shipping", "taxes", "duties", "additional_fees"),
+    *("return_fees", "total_sales", "tips", "gift_cards"),
+)
 
 
 def events(name: str, stream: str, record: dict[str, Any], identity: str = "email") -> list[Event]:
@@ -147,53 +170,171 @@ def test_the_glossary_has_each_property_and_no_other(name: str) -> None:
 
 
 def test_an_order_becomes_the_events_of_its_life_each_at_its_time() -> None:
-    assert [(one["event"], one["timestamp"], one["distinct_id"]) for one in events("ecommerce", "orders", ORDER)] == [
+    found = events("ecommerce", "orders", {**ORDER, "cancelled_at": "2026-11-06T00:00:00Z"})
+    assert [(one["event"], one["timestamp"], one["distinct_id"]) for one in found] == [
+        ("$set", "2026-11-01T12:00:00Z", "jane@example.com"),
         ("Order Completed", "2026-11-01T12:00:00Z", "jane@example.com"),
-        ("Order Paid", "2026-11-02T12:00:01Z", "jane@example.com"),
-        ("Order Fulfilled", "2026-11-01T16:30:00Z", "jane@example.com"),
         ("Order Refunded", "2026-11-05T00:00:00Z", "jane@example.com"),
+        ("Order Paid", "2026-11-02T12:00:01Z", "jane@example.com"),
+        ("Payment Refunded", "2026-11-05T00:00:01Z", "jane@example.com"),
+        ("Order Fulfilled", "2026-11-01T16:30:00Z", "jane@example.com"),
+        ("Order Fulfilled", "2026-11-01T16:40:00Z", "jane@example.com"),
+        ("Order Delivered", "2026-11-04T10:00:00Z", "jane@example.com"),
+        ("Order Cancelled", "2026-11-06T00:00:00Z", "jane@example.com"),
     ]
 
 
-def test_a_completed_order_has_its_money_as_it_was_placed() -> None:
+def test_a_completed_order_has_the_money_of_its_agreement_signed_as_in_the_sales_report() -> None:
     completed = one(events("ecommerce", "orders", ORDER), "Order Completed")
-    money = ("revenue", "subtotal", "total", "tax", "shipping", "discount", "current_total", "presentment_total")
-    assert [repr(completed[name]) for name in money] == ["29.33", "29.33", "36.58", "2.35", "4.9", "3", "26.58", "45.1"]
+    assert [repr(completed[name]) for name in FIGURES] == [
+        *("32.33", "-3", "0", "29.33", "4.9", "2.35", "0", "0", "0", "36.58", "1", "0"),
+    ]
+    assert completed["revenue"] == completed["net_sales"]
+    assert (completed["presentment_net_sales"], completed["presentment_total_sales"]) == (3, 6)
     assert (completed["currency"], completed["presentment_currency"], completed["coupon"]) == ("USD", "CAD", "SUMMER10")
     assert (completed["order_id"], completed["affiliation"]) == ("5001", "my-store.myshopify.com")
 
 
 def test_a_completed_order_tells_where_it_came_from() -> None:
     completed = one(events("ecommerce", "orders", ORDER), "Order Completed")
-    assert (completed["utm_source"], completed["order_index"], completed["is_first_order"]) == ("newsletter", 1, True)
-    assert completed["discounts"] == ["SUMMER10", "Staff"]
+    assert (completed["source"], completed["order_index"], completed["is_first_order"]) == ("newsletter", 1, True)
+    assert (completed["first_source"], completed["first_medium"]) == ("Google", "seo")
+    assert (completed["promotions"], completed["coupons"]) == (["SUMMER10", "Staff"], ["SUMMER10"])
     assert completed["quantity"] == 3
-    assert completed["products"][0]["price"] == 16.17
+    shirt = {"product_id": "1", "variant_id": "2", "sku": "S", "name": "Shirt", "variant": None, "brand": "V"}
+    assert completed["products"][0] == shirt | {"quantity": 2, "price": 16.115, "discount": 3} | {
+        "tax": 2.34,
+        "net_sales": 29.23,
+    }
     assert completed["products"][1]["product_id"] is None
 
 
-def test_completed_less_refunded_less_cancelled_is_what_is_left() -> None:
-    cancelled = {**ORDER, "cancelled_at": "2026-11-06T00:00:00Z", "cancel_reason": "customer"}
-    found = events("ecommerce", "orders", cancelled)
-    amounts = {
-        name: Decimal(repr(one(found, name)["revenue"]))
-        for name in ("Order Completed", "Order Refunded", "Order Cancelled")
+def test_what_was_first_of_a_customer_is_said_of_their_person_by_their_first_order_alone() -> None:
+    (first,) = (one for one in events("ecommerce", "orders", ORDER) if one["event"] == "$set")
+    assert first["properties"]["$set_once"] == {
+        "first_order_at": "2026-11-01T12:00:00Z",
+        "first_source": "Google",
+        "first_medium": "seo",
     }
-    assert amounts["Order Refunded"] == Decimal(10)
-    assert amounts["Order Completed"] - amounts["Order Refunded"] - amounts["Order Cancelled"] == 0
-    left = amounts["Order Completed"] - amounts["Order Refunded"]
-    assert left == Decimal(ORDER["current_subtotal_price"])
-    assert one(found, "Order Cancelled")["reason"] == "customer"
+    for journey in (None, {"customer_order_index": 2}):
+        found = events("ecommerce", "orders", {**ORDER, "customer_journey": journey})
+        assert "$set" not in {one["event"] for one in found}
 
 
-def test_a_refund_has_its_amount_products_and_reason() -> None:
+def test_a_refund_has_its_signed_amounts_products_and_reason() -> None:
     refund = one(events("ecommerce", "orders", ORDER), "Order Refunded")
-    assert (repr(refund["total"]), refund["tax"], refund["reason"], refund["quantity"]) == ("10.8", 0.8, "damaged", 2)
-    assert (refund["hours_since_order"], refund["refund_id"]) == (84, "1")
+    assert [repr(refund[name]) for name in FIGURES] == [
+        *("0", "0", "-10.01", "-10.01", "0", "-0.79", "0", "0", "0", "-10.8", "0", "0"),
+    ]
+    assert (refund["reason"], refund["quantity"], refund["hours_since_order"]) == ("damaged", -1, 84)
+    assert (refund["refund_id"], refund["products"], refund["returned_products"][0]["net_sales"]) == ("1", [], -9.9)
+    assert "revenue" not in refund
 
 
-def test_no_order_event_changes_person_properties() -> None:
-    for event in events("ecommerce", "orders", {**ORDER, "cancelled_at": "2026-11-06T00:00:00Z"}):
+def test_money_that_came_and_went_is_cash_and_no_sale() -> None:
+    found = events("ecommerce", "orders", ORDER)
+    assert [one(found, name)["cash"] for name in ("Order Paid", "Payment Refunded")] == [36.58, -10.8]
+    paid = one(found, "Order Paid")
+    assert not {"revenue", *FIGURES} & paid.keys()
+
+
+def test_an_exchange_lists_what_came_back_and_what_is_new_apart() -> None:
+    new = sale("product", "16.00", "1.00", quantity=1, title="Hat")
+    fee = sale("fee", "5.00", action="return")
+    exchange = agreement(9, "Return", "2026-11-07T00:00:00Z", SHIRT_BACK, new, fee, return_id=3)
+    returned = one(events("ecommerce", "orders", {**ORDER, "agreements": [exchange]}), "Order Returned")
+    assert [repr(returned[name]) for name in ("gross_sales", "returns", "net_sales", "return_fees", "quantity")] == [
+        *("15", "-9.9", "5.1", "5", "0"),
+    ]
+    assert [one["name"] for one in returned["products"]] == ["Hat"]
+    assert [(one["name"], one["quantity"]) for one in returned["returned_products"]] == [("Shirt", -1)]
+
+
+def test_what_shopify_may_add_is_summed_and_named() -> None:
+    new = agreement(9, "Loyalty", "2026-11-07T00:00:00Z", sale("deposit", "3.00", "0.50", "swap"), reason="loyalty")
+    second = agreement(10, "Order", "2026-11-08T00:00:00Z", sale("product", "4.00", action="swap", quantity=1))
+    found = events("ecommerce", "orders", {**ORDER, "agreements": [*ORDER["agreements"], new, second]})
+    updates = [one["properties"] for one in found if one["event"] == "Order Updated"]
+    assert [(one["reason"], one["other_sales"], one["other_kinds"]) for one in updates[:1]] == [
+        ("loyalty", 2.5, ["deposit"])
+    ]
+    assert [(one["net_sales"], one["total_sales"]) for one in updates] == [(0, 3), (4, 4)]
+    assert one(found, "Order Completed")["net_sales"] == 29.33
+
+
+def test_each_agreement_of_one_refund_is_a_fact_of_its_own() -> None:
+    again = agreement(8, "Refund", "2026-11-06T00:00:00Z", sale("adjustment", "-2.00"), refund_id=1)
+    found = events("ecommerce", "orders", {**ORDER, "agreements": [*ORDER["agreements"], again]})
+    refunded = [one for one in found if one["event"] == "Order Refunded"]
+    assert [one["properties"]["net_sales"] for one in refunded] == [-10.01, -2]
+    alone = one(events("ecommerce", "orders", ORDER), "Order Refunded")
+    assert refunded[0]["uuid"] == alone["uuid"] != refunded[1]["uuid"]
+
+
+@pytest.mark.parametrize("ledger", [{"agreements": []}, {"agreements": None}])
+def test_an_order_without_a_ledger_has_its_original_total_alone(ledger: dict[str, Any]) -> None:
+    without = one(events("ecommerce", "orders", {**ORDER, **ledger}), "Order Completed")
+    assert without["total_sales"] == 36.58
+    assert without.keys() & {"revenue", *FIGURES} == {"total_sales"}
+    whole = one(events("ecommerce", "orders", ORDER), "Order Completed")
+    assert [without[key] for key in ("uuid", "timestamp")] == [whole[key] for key in ("uuid", "timestamp")]
+
+
+def test_a_stream_whose_ledger_is_deselected_has_completed_orders_all_the_same() -> None:
+    schema = {**SCHEMAS["orders"], "properties": {**SCHEMAS["orders"]["properties"]}}
+    del schema["properties"]["agreements"]
+    mapping = StreamMapping("orders", active(load("ecommerce")["streams"]["orders"]), identity="email", schema=schema)
+    record = {name: value for name, value in ORDER.items() if name != "agreements"}
+    assert one(mapping.events(record), "Order Completed")["total_sales"] == 36.58
+    assert "Order Refunded" in mapping.missing
+
+
+def test_all_events_of_an_order_have_the_same_dimensions() -> None:
+    dimensions = ("order_name", "channel", "billing_country", "coupon", "currency", "presentment_currency")
+    record = {**ORDER, "channel_name": "Online Store", "billing_address": {"country_code": "CA"}}
+    found = events("ecommerce", "orders", {**record, "cancelled_at": "2026-11-06T00:00:00Z"})
+    told = {tuple(one["properties"].get(name) for name in dimensions) for one in found if one["event"] != "$set"}
+    assert told == {("#1001", "Online Store", "CA", "SUMMER10", "USD", "CAD")}
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_no_event_has_a_property_that_posthog_copies_onto_the_person(name: str) -> None:
+    rules = [rule for stream in load(name)["streams"].values() for rule in stream]
+    used = {prop for rule in rules for place in ("properties", "set", "set_once") for prop in rule.get(place, {})}
+    assert not used & COPIED
+    assert not any(prop.startswith("$") for prop in used)
+
+
+def test_nothing_of_an_order_event_changes_with_what_happens_to_the_order_later() -> None:
+    """Whatever a merchant can change of an order, its old facts stay; shared/facts/sales.md 5 lists what that is."""
+    later = {
+        **ORDER,
+        "email": "new@example.com",
+        "phone": "+1",
+        "note": "n",
+        "tags": [],
+        "note_attributes": [],
+        "customer": {"id": 8, "email": "new@example.com", "data_sale_opt_out": False},
+        "current_total_price": "0.00",
+        "total_price": "99.00",
+        "financial_status": "refunded",
+        "edited": True,
+        "updated_at": "2026-12-09T12:00:00Z",
+        "cancelled_at": "2026-12-06T00:00:00Z",
+        "fulfillments": [{**one, "status": "cancelled", "tracking_company": "DHL"} for one in ORDER["fulfillments"]],
+        "agreements": [*ORDER["agreements"], agreement(9, "OrderEdit", "2026-12-01T00:00:00Z", reason="order_edit")],
+    }
+    before, after = ({one["uuid"]: one for one in events("ecommerce", "orders", record)} for record in (ORDER, later))
+    assert {after[uuid]["event"] for uuid in after.keys() - before.keys()} >= {"Order Updated", "Order Cancelled"}
+    for uuid, fact in before.items():
+        if fact["event"] not in ("$set", "Order Delivered"):  # a person is no fact; a parcel's carrier is known by then
+            assert after[uuid]["properties"] == fact["properties"]
+            assert after[uuid]["timestamp"] == fact["timestamp"]
+
+
+def test_no_fact_of_an_order_changes_person_properties() -> None:
+    found = events("ecommerce", "orders", {**ORDER, "cancelled_at": "2026-11-06T00:00:00Z"})
+    for event in (one for one in found if one["event"] != "$set"):
         assert not {"$set", "$set_once", "$unset"} & set(event["properties"])
 
 
@@ -266,7 +407,7 @@ def test_an_order_of_a_customer_who_opted_out_holds_nothing_personal() -> None:
     }
     for identity in ("email", "customer_id", "email_sha256"):
         found = events("ecommerce", "orders", order, identity)
-        assert len(found) == 4
+        assert len(found) == 7
         assert {one["distinct_id"] for one in found} == {"shopify:customer:7"}
         assert all(one["properties"]["$process_person_profile"] is False for one in found)
         assert not any(personal in json.dumps(found) for personal in ("jane", "Jane", "01928f3a"))

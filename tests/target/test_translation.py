@@ -55,8 +55,11 @@ def larger(smaller: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(st.sampled_from(["number", "lower", "trim", "uuid", "total", "length", "type"]), smaller).map(
             lambda one: f"{one[0]}({one[1]})"
         ),
-        st.tuples(smaller, smaller).map(lambda one: f"concat({one[0]}, {one[1]})"),
-        st.tuples(smaller, smaller).map(lambda one: f"not_null({one[0]}, {one[1]})"),
+        st.tuples(st.sampled_from(["concat", "minus", "plus", "divide", "not_null"]), smaller, smaller).map(
+            lambda one: f"{one[0]}({one[1]}, {one[2]})"
+        ),
+        st.tuples(st.sampled_from(["first_per", "rest_per"]), smaller).map(lambda one: f"{one[0]}({one[1]}, 'a')"),
+        st.tuples(smaller, smaller).map(lambda one: f"find({one[0]}, 'a', {one[1]})"),
     )
 
 

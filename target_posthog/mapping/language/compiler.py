@@ -45,7 +45,7 @@ class Compiler:
     def go_into(self, items: Expression) -> None:
         """Let `item` be an element of that list from now on."""
         if self._schema:
-            item = items_of(items.shape(self._schema))
+            item = items_of(items.shape(self._schema, lenient=True, missing={}))  # checked before
             self._schema = {**self._schema, "properties": {**self._schema.get("properties", {}), "item": item}}
 
     def expression(self, key: str, text: JSON) -> Expression:

@@ -36,6 +36,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DASHED = re.compile(r"[A-Za-z_]\w*(-\w+)+")
 SHOWN = 60  # characters of an expression that is too long to show
 ANYTHING: Schema = {}  # the schema of a value of which nothing is known
+LISTS_OF_THE_SAME = frozenset(("first_per", "rest_per", "sort", "sort_by", "reverse"))  # whose elements are the list's
 CHOICES = ("anyOf", "oneOf", "allOf")
 UNREAD = frozenset(("$ref", "$dynamicRef", "$recursiveRef", "then", "else", "dependentSchemas", "dependencies"))
 
@@ -208,7 +209,9 @@ class _Shapes(Visitor):
         for argument in arguments:
             if argument["type"] == "expref":  # `&price` in sort_by(products, &price): of each element
                 self.visit(argument["children"][0], items_of(shapes[0]) if shapes else ANYTHING)
-        return shapes[0] if name in {"sort", "sort_by", "reverse"} and shapes else ANYTHING
+        if name == "find":
+            return items_of(shapes[0])
+        return shapes[0] if name in LISTS_OF_THE_SAME and shapes else ANYTHING
 
 
 def _check_call(text: str, name: str, arguments: int) -> None:

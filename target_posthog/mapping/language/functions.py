@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 JSON: TypeAlias = Any  # a value of any kind that JSON has
 # Currencies whose minor unit is no hundredth: without any, as PostHog lists them
@@ -34,6 +34,8 @@ HUNDREDTHS = 2
 RECENT = 4_096  # prices recur; to remember this many costs a quarter of a megabyte
 LARGEST_WHOLE_NUMBER = 2**53  # above it JSON readers may round (RFC 8259, section 6)
 SECONDS_PER_HOUR = 3600
+NOTHING = Decimal()
+QUOTIENT_DECIMALS = 6  # a quotient may have no end
 MOST_DIGITS = 1_000  # of an amount; float ends at 309, and decimal arithmetic raises somewhere beyond
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 UNIX_UNITS = (1, 1_000, 1_000_000, 1_000_000_000)  # of a second
@@ -59,17 +61,40 @@ def total(values: JSON) -> int | float | str | None:
         return None
     if not isinstance(values, list):
         raise ValueError("needs a list")  # noqa: TRY004  # every wrong argument is a ValueError here
-    return as_number(sum([as_decimal(value) for value in values if value is not None], Decimal()))
+    amounts = [value for value in values if value is not None]
+    if len(amounts) < 2:  # noqa: PLR2004  # most lists are so short, and amounts recur
+        return plus(amounts[0], 0) if amounts else 0
+    return as_number(sum([as_decimal(value) for value in amounts], NOTHING))
 
 
 def minus(left: JSON, right: JSON) -> int | float | str | None:
     """Return the exact difference of two amounts."""
-    return None if left is None or right is None else as_number(as_decimal(left) - as_decimal(right))
+    if left is None or right is None:
+        return None
+    try:
+        return _difference_of(left, right)
+    except TypeError:  # a list or an object
+        raise ValueError("needs a number") from None
 
 
 def plus(left: JSON, right: JSON) -> int | float | str | None:
     """Return the exact sum of two amounts."""
-    return None if left is None or right is None else as_number(as_decimal(left) + as_decimal(right))
+    if left is None or right is None:
+        return None
+    try:
+        return _sum_of(left, right)
+    except TypeError:
+        raise ValueError("needs a number") from None
+
+
+def divide(left: JSON, right: JSON) -> int | float | str | None:
+    """Return the quotient of two amounts, to the sixth decimal; null where there is nothing to divide by."""
+    if left is None or right is None:
+        return None
+    try:
+        return _quotient_of(left, right)
+    except TypeError:
+        raise ValueError("needs a number") from None
 
 
 def from_minor_units(value: JSON, currency: JSON) -> int | float | str | None:
@@ -80,6 +105,23 @@ def from_minor_units(value: JSON, currency: JSON) -> int | float | str | None:
 def to_minor_units(value: JSON, currency: JSON) -> int | float | str | None:
     """Return an amount in cents (or what the currency has), as PostHog's revenue analytics can be set to expect it."""
     return None if value is None else as_number(as_decimal(value).scaleb(_digits(currency)))
+
+
+def find(items: JSON, field: JSON, value: JSON) -> JSON:
+    """Return the first object of a list whose field has that value, such as a refund by its `id`; null if none has."""
+    if value is None:
+        return None
+    return next((item for item in _objects(items) if item.get(field) == value), None)
+
+
+def first_per(items: JSON, field: JSON) -> list[JSON] | None:
+    """Return the objects of a list that are the first with their value of a field; those without one aren't."""
+    return None if items is None else [item for item, is_first in _marked(items, field) if is_first]
+
+
+def rest_per(items: JSON, field: JSON) -> list[JSON] | None:
+    """Return the objects of a list that `first_per` leaves."""
+    return None if items is None else [item for item, is_first in _marked(items, field) if not is_first]
 
 
 def lower(value: JSON) -> str | None:
@@ -171,7 +213,8 @@ def url_parameter(url: JSON, name: JSON) -> str | None:
 FUNCTIONS: dict[str, Callable[..., JSON]] = {
     function.__name__: function
     for function in (
-        *(number, total, plus, minus, from_minor_units, to_minor_units),
+        *(number, total, plus, minus, divide, from_minor_units, to_minor_units),
+        *(find, first_per, rest_per),
         *(lower, upper, trim, concat, after_last, sha256, uuid),
         *(from_unix, from_format, hours_between, days_between, url_parameter),
     )
@@ -233,6 +276,42 @@ def as_timestamp(value: datetime) -> str:
 @lru_cache(maxsize=RECENT)
 def _number_of(text: str) -> int | float | str:
     return as_number(as_decimal(text))
+
+
+@lru_cache(maxsize=RECENT, typed=True)
+def _difference_of(left: JSON, right: JSON) -> int | float | str:
+    return as_number(as_decimal(left) - as_decimal(right))
+
+
+@lru_cache(maxsize=RECENT, typed=True)
+def _sum_of(left: JSON, right: JSON) -> int | float | str:
+    return as_number(as_decimal(left) + as_decimal(right))
+
+
+@lru_cache(maxsize=RECENT, typed=True)
+def _quotient_of(left: JSON, right: JSON) -> int | float | str | None:
+    by = as_decimal(right)
+    if not by:
+        return None
+    quotient = as_decimal(left) / by
+    return as_number(round(quotient, QUOTIENT_DECIMALS) if abs(quotient) < LARGEST_WHOLE_NUMBER else quotient)
+
+
+def _objects(items: JSON) -> list[dict[str, JSON]]:
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        raise ValueError("needs a list")  # noqa: TRY004  # the same
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _marked(items: JSON, field: JSON) -> Iterator[tuple[dict[str, JSON], bool]]:
+    """Yield the objects of a list, each with whether it is the first with its value of a field."""
+    known: list[JSON] = [None]
+    for item in _objects(items):
+        value = item.get(field)
+        yield item, value not in known
+        known.append(value)
 
 
 def _plain_time_of(text: str) -> datetime | None:

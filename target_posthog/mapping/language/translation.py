@@ -132,6 +132,17 @@ class _Translator:
         name = self._new()
         return f"(({name} := {self._of(tree, scope)}) or is_true({name}))", name
 
+    def _condition(self, tree: JSON, scope: str) -> str:
+        """Return the source of whether a value is true, where nothing asks for the value itself."""
+        children = tree["children"]
+        if tree["type"] in ("and_expression", "or_expression"):
+            left, right = (self._condition(child, scope) for child in children)
+            return f"({left} {tree['type'].partition('_')[0]} {right})"
+        if tree["type"] == "not_expression":
+            return f"(not {self._condition(children[0], scope)})"
+        is_compared = tree["type"] == "comparator" and tree["value"] in {"eq", "ne"}
+        return self._of(tree, scope) if is_compared else self._true(tree, scope)[0]
+
     def field(self, tree: JSON, _: list[JSON], scope: str) -> str:
         found = f"{scope}.get({tree['value']!r})"
         return found if scope == RECORD else f"({found} if isinstance({scope}, dict) else None)"
@@ -172,7 +183,7 @@ class _Translator:
         return f"({self._of(children[1], scope)} if {true} else {left})"
 
     def not_expression(self, _: JSON, children: list[JSON], scope: str) -> str:
-        return f"(not {self._true(children[0], scope)[0]})"
+        return f"(not {self._condition(children[0], scope)})"
 
     def comparator(self, tree: JSON, children: list[JSON], scope: str) -> str:
         if tree["value"] not in {"eq", "ne"}:
@@ -193,7 +204,7 @@ class _Translator:
         """Write a projection, or one with a filter: its base, what is asked of each element, and the condition."""
         base, rest, *conditions = children
         items, item, found = self._new(), self._new(), self._new()
-        condition = "".join(f" if {self._true(node, item)[0]}" for node in conditions)
+        condition = "".join(f" if {self._condition(node, item)}" for node in conditions)
         return (
             f"([{found} for {item} in {items}{condition} if ({found} := {self._of(rest, item)}) is not None]"
             f" if isinstance({items} := {self._of(base, scope)}, list) else None)"
