@@ -6,6 +6,7 @@ python -m benchmarks.receipts --receipts 4000000
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import tempfile
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from target_posthog.mapping.event import Entity, uuid_of
+from target_posthog.mapping.event import Entity, RunningMoney, uuid_of
 from target_posthog.receipts.sifter import Candidate, Sifted, Sifter
 from target_posthog.receipts.sqlite import SqliteStore
 
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
 
     from target_posthog.mapping.event import Event
 
-AT_ONCE = 500
+AT_ONCE = 1_000  # as the queue does
 FACTS_OF_AN_ORDER = 4
 PROPERTIES = {
     **{f"property_{number}": f"value {number}" for number in range(30)},
     "products": [{"product_id": "632910392", "sku": "SKU-1", "name": "A thing", "price": 14.5, "quantity": 1}] * 3,
-    "revenue": 43.5,
     "currency": "USD",
 }
+AMOUNTS = {"gross_sales": 50, "discounts": -5, "net_sales": 43.5, "shipping": 5, "taxes": 4.85, "total_sales": 53.35}
+OTHER_AMOUNTS = ("returns", "duties", "additional_fees", "return_fees", "tips", "gift_cards")
+RUNNING = RunningMoney((*AMOUNTS, *OTHER_AMOUNTS), ("currency",))
+MONEY = json.dumps([{name: str(amount) for name, amount in AMOUNTS.items()}, {"currency": "USD"}])
 
 
 class Tally:
@@ -44,6 +48,15 @@ class Tally:
     def not_resent(self, candidate: Candidate) -> None:
         """Pass over an event that isn't sent again."""
 
+    def not_due(self, candidate: Candidate) -> None:
+        """Pass over an event that isn't due."""
+
+    def provisional(self, candidate: Candidate) -> None:
+        """Pass over an event that isn't final."""
+
+    def without_amounts(self, candidate: Candidate) -> None:
+        """Pass over an event that takes nothing back."""
+
 
 def candidates(first: int, number: int) -> Iterator[list[Candidate]]:
     """Yield so many events of orders, in parts as a run looks them up."""
@@ -55,9 +68,9 @@ def candidates(first: int, number: int) -> Iterator[list[Candidate]]:
                 "distinct_id": f"customer{fact // 12}@example.com",
                 "uuid": uuid_of(b"%d" % fact),
                 "timestamp": "2026-10-02T10:00:00Z",
-                "properties": PROPERTIES,
+                "properties": PROPERTIES if fact % FACTS_OF_AN_ORDER else {**PROPERTIES, **AMOUNTS},
             }
-            entity = Entity(f"gid://shopify/Order/{fact // FACTS_OF_AN_ORDER}", keeps_person=True)
+            entity = Entity(f"gid://shopify/Order/{fact // FACTS_OF_AN_ORDER}", keeps_person=True, money=RUNNING)
             part.append(Candidate(event, "Order Completed", entity))
         yield part
 
@@ -102,19 +115,23 @@ def main() -> None:
 
 
 def fill(store: SqliteStore, number: int) -> None:
-    """Write receipts for so many events, in the order of their uuids: a store is filled in a minute so."""
+    """Write receipts for so many events, order by order, as runs do; the uuids' index is made at the end."""
     key = store.project
     store.rows("INSERT OR IGNORE INTO posthog_receipts_kind VALUES (1, 'Order Completed', 'Order Completed')")
     store.rows("BEGIN")
     sql = "INSERT INTO posthog_receipts_entity (project, key, distinct_id) VALUES (?, ?, ?)"
     orders = range(number // FACTS_OF_AN_ORDER)
     store.many(sql, ((key, f"gid://shopify/Order/{order}", f"customer{order // 3}@example.com") for order in orders))
-    uuids = sorted((UUID(uuid_of(b"%d" % fact)).bytes, fact) for fact in range(number))
+    store.rows("DROP INDEX posthog_receipts_uuid")
+    facts = ((UUID(uuid_of(b"%d" % fact)).bytes, fact) for fact in range(number))
     rows = (
         (key, uuid, 1, fact // FACTS_OF_AN_ORDER + 1, fact * 7919, 1_790_000_000, fact * 104_729)
-        for uuid, fact in uuids
+        for uuid, fact in facts
     )
-    store.many("INSERT INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0)", rows)
+    store.many("INSERT INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL)", rows)
+    money = ((order + 1, UUID(uuid_of(b"%d" % (order * FACTS_OF_AN_ORDER))).bytes, MONEY) for order in orders)
+    store.many("INSERT INTO posthog_receipts_money VALUES (?, ?, ?)", money)
+    store.rows("CREATE UNIQUE INDEX posthog_receipts_uuid ON posthog_receipts_fact (project, uuid)")
     store.rows("COMMIT")
 
 

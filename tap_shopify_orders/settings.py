@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ACCEPTABLE = {
     "partial_history": "orders of the last 60 days only, for want of the scope read_all_orders",
     "denied_fields": "records without the fields that Shopify denies",
+    "no_ledger": "orders of which Shopify has no ledger of sales, or denies it",
     "api_version": "answers in another API version than the tap was made for",
 }
 
@@ -39,6 +40,7 @@ OF_THE_LIST = ("stores", "stores_at_once", "credentials_prefix")
 OF_ONE_STORE = ("store", "access_token", "admin_url")  # who gives these beside `stores` may send a token to a stranger
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # anything else may be the credential itself, and isn't repeated
 LONGEST_LOOK_AGAIN_DAYS = 365
+LONGEST_ATTRIBUTION_HOURS = 30 * 24
 LONGEST_LOOKBACK_SECONDS = 10 * 365 * 86_400  # more leads out of the calendar
 DEFAULT_PREFIX = "SHOPIFY_"
 TOKEN = re.compile(r"[!-~]{1,1000}")  # what a header can hold, without blanks
@@ -149,6 +151,15 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         title="Look again",
         description="For how many days after its last change an order is looked at again in each run that waits for its"
         " attribution, a payment, a return or a parcel; 0 for never.",
+    ),
+    th.Property(
+        "attribution_hours",
+        th.IntegerType(minimum=0, maximum=LONGEST_ATTRIBUTION_HOURS),
+        default=24,
+        title="Wait for attribution",
+        description="For how many hours after it was placed an order is held at most, until Shopify has worked out"
+        " where its buyer came from, which takes some minutes; 0 to emit it at once. A run with an `end_date` doesn't"
+        " wait.",
     ),
     th.Property(
         "method",

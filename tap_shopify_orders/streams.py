@@ -347,7 +347,17 @@ class Orders(ShopStream):
         """Yield the orders that may be emitted, then those of earlier runs that were held or waited."""
         held, waiting = self.bookmark.watch()
         age = timedelta(days=self.config["look_again_days"])
-        watch = Watch(held, waiting, since=window.until - age, again=self._again, logger=self.logger)
+        hours = 0 if self.config.get("end_date") else self.config["attribution_hours"]  # a part may be the only run
+        accept = self.config.get("accept") or ()
+        watch = Watch(
+            held,
+            waiting,
+            since=window.until - age,
+            held_since=window.until - timedelta(hours=hours) if hours else None,
+            accepts_no_ledger="no_ledger" in accept if self._is_wanted(("agreements",)) else None,
+            again=self._again,
+            logger=self.logger,
+        )
         self._watch = watch
         for mark, record in changes:
             if mark.updated_at >= window.until:
@@ -365,6 +375,12 @@ class Orders(ShopStream):
                 f"{len(numbers):,}",
                 f"{len(changed):,}",
                 points,
+            )
+        if watch.held_for_attribution:
+            self.logger.info(
+                "Held %s orders until Shopify has worked out where their buyers came from, each for %s hours at most.",
+                f"{watch.held_for_attribution:,}",
+                hours,
             )
 
     @override
@@ -388,7 +404,7 @@ class Orders(ShopStream):
 
     def _looked_at_again(self, watch: Watch, numbers: list[str]) -> Iterator[tuple[Mark, Record]]:
         records = self._reading.by_ids([f"{ORDER_ID}{number}" for number in numbers])
-        for record in watch.examine(records):
+        for record in watch.examine(records, once_more=True):
             yield _unmarked(record), record
         watch.forget_unseen(numbers)
 

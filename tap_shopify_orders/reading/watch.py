@@ -1,7 +1,8 @@
 """Watch over orders: takes their records, returns those that may be emitted, remembers the others.
 
-An order is held while its ledger seems to be cut short. It waits while it may change without its `updated_at` moving:
-for its attribution, a payment, a return or a parcel. The watch knows neither Singer nor HTTP.
+An order is held while its ledger seems to be cut short, and for some hours until its attribution is there. It waits
+while it may change without its `updated_at` moving: for its ledger, its attribution, a payment, a return or a parcel.
+The watch knows neither Singer nor HTTP.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.records.order import FIRST, disagreements, order_of
 from tap_shopify_orders.settings import as_datetime
 
@@ -29,21 +33,28 @@ MOST_WARNINGS = 10  # of one kind; the summary counts all
 class Watch:
     """The orders of one run that need a second look.
 
-    `held` has how many runs have held an order, `waiting` when it was last changed (in Unix seconds) and a digest of
-    what it waits for, both by its number and both part of the state. `since` is how far back they are looked at again.
+    `held` has how many runs have held an order for its ledger, 0 if it is held for its attribution alone; `waiting` has
+    when an order was last changed (in Unix seconds) and a digest of what it waits for. Both are by its number, and part
+    of the state. `since` is how far back orders that wait are looked at again; of those placed before `held_since` none
+    is held for its attribution. An order without a ledger ends the run, unless `accepts_no_ledger`, which is None if the
+    ledger wasn't asked for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what earlier runs left, and what this one goes by
         self,
         held: dict[str, int],
         waiting: dict[str, list[Any]],
         *,
         since: datetime,
+        held_since: datetime | None = None,
+        accepts_no_ledger: bool | None = None,
         again: Callable[[str], Record | None],
         logger: logging.Logger,
     ) -> None:
         """Take what earlier runs left, and what reads an order once more by its number."""
         self._held, self._waiting, self._since = held, waiting, since.timestamp()
+        self._held_since, self._accepts_no_ledger = held_since, accepts_no_ledger
+        self._without_ledger: set[str] = set()
         self._again, self._logger = again, logger
         self._examined: set[str] = set()
         self._let_go = 0
@@ -51,31 +62,37 @@ class Watch:
         for number in [number for number, (changed, _) in waiting.items() if changed < self._since]:
             del waiting[number]
 
-    def examine(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Yield the records that may be emitted."""
+    def examine(self, records: Iterable[Record], *, once_more: bool = False) -> Iterator[Record]:
+        """Yield the records that may be emitted; of those read `once_more` none that is as it was. Raises RunError."""
         for record in records:
-            passed = self._passed(record)
+            passed = self._passed(record, once_more=once_more)
             if passed is not None:
                 yield passed
 
     def held_before(self) -> list[str]:
-        """Return the numbers of orders that are held and weren't read in this run."""
-        return [number for number in self._held if number not in self._examined]
+        """Return the numbers of orders that are held for their ledgers and weren't read in this run."""
+        return [number for number, runs in self._held.items() if runs and number not in self._examined]
 
     def waiting_before(self) -> list[str]:
-        """Return the numbers of orders that wait and weren't read in this run."""
-        return [number for number in self._waiting if number not in self._examined]
+        """Return the numbers of orders that wait, or are held for their attribution, and weren't read in this run."""
+        held = [number for number, runs in self._held.items() if not runs]
+        return [number for number in {**self._waiting, **dict.fromkeys(held)} if number not in self._examined]
+
+    @property
+    def held_for_attribution(self) -> int:
+        """How many orders are held for their attribution."""
+        return sum(not runs for runs in self._held.values())
 
     def changed(self, numbers: Sequence[str], records: Iterable[Record]) -> list[str]:
         """Return which orders no longer are as they were when they began to wait, by records of what they wait for.
 
         Orders that are there no more are forgotten.
         """
-        digests = {str(order.id): order.digest for order in map(order_of, (record.json for record in records))}
+        orders = {str(order.id): order for order in map(order_of, (record.json for record in records))}
         for number in numbers:
-            if number not in digests:
+            if number not in orders:
                 self._forget(number)
-        return [number for number, digest in digests.items() if self._waiting[number][1] != digest]
+        return [number for number, order in orders.items() if self._has_changed(number, order)]
 
     def forget_unseen(self, numbers: Iterable[str]) -> None:
         """Forget orders that were asked for and not found."""
@@ -91,42 +108,80 @@ class Watch:
         """Return what a run says of its orders at the end; empty where all is well."""
         parts = [f"{count:,} by {name}" for name, count in sorted(self.findings.items())]
         sentences = [f"Orders whose ledger disagrees with the order: {', '.join(parts)}."] if parts else []
-        if self._held:
-            sentences.append(f"{len(self._held):,} orders are held for the next run, as their ledgers are cut short.")
+        if held := len(self._held) - self.held_for_attribution:
+            sentences.append(f"{held:,} orders are held for the next run, as their ledgers are cut short.")
+        if self._without_ledger:
+            sentences.append(
+                f"{len(self._without_ledger):,} orders have no ledger of sales: of their money only the original total"
+                " is known."
+            )
         if self._let_go:
             sentences.append(
                 f"{self._let_go:,} more orders wait for something than the state holds; they aren't looked at again."
             )
         return " ".join(sentences)
 
-    def _passed(self, record: Record) -> Record | None:
+    def _has_changed(self, number: str, order: Order) -> bool:
+        if number in self._held:
+            return not self._is_unattributed(order)
+        return bool(self._waiting[number][1] != order.digest)
+
+    def _passed(self, record: Record, *, once_more: bool) -> Record | None:
         """Return the record to emit; None while the order is held, or if it is there no more."""
         order = order_of(record.json)
         found = disagreements(order)
-        if _is_cut_short(found):
+        if _is_cut_short(found) or self._lacks_ledger(order):
             again = self._again(str(order.id))
             if again is None:
                 self._forget(str(order.id))
                 return None
-            record, order = again, order_of(again.json)
-            found = disagreements(order)
+            if not self._lacks_ledger(order_of(again.json)):  # else it is the same, and known by its mark
+                record, order = again, order_of(again.json)
+                found = disagreements(order)
         number = str(order.id)
-        first_time = number not in self._examined
+        counts = _is_cut_short(found) and number not in self._examined
         self._examined.add(number)
-        if _is_cut_short(found) and self._is_to_be_held(number, first_time=first_time):
+        if self._is_to_be_held(order, cut_short=_is_cut_short(found), counts=counts):
             return None
+        if once_more and number not in self._held and self._waiting.get(number, [0, ""])[1] == order.digest:
+            return None
+        self._note_ledger(order)
         self._held.pop(number, None)
         self._warn(found)
         self._remember(number, order)
         return record
 
-    def _is_to_be_held(self, number: str, *, first_time: bool) -> bool:
-        """Count a run in which an order's ledger was cut short; returns whether the order waits for the next run."""
-        runs = self._held.get(number, 0) + first_time
-        if runs >= RUNS_HELD or (number not in self._held and len(self._held) >= MOST_HELD):
+    def _is_to_be_held(self, order: Order, *, cut_short: bool, counts: bool) -> bool:
+        """Return whether an order is held for the next run; counts a run in which its ledger was cut short."""
+        number = str(order.id)
+        runs = self._held.get(number, 0) + counts
+        is_due = not (cut_short and runs < RUNS_HELD) and not self._is_unattributed(order)
+        if is_due or (number not in self._held and len(self._held) >= MOST_HELD):
             return False
         self._held[number] = runs
         return True
+
+    def _is_unattributed(self, order: Order) -> bool:
+        """Say whether an order that was placed lately has no attribution yet."""
+        if not order.lacks_attribution or not order.created_at or self._held_since is None:
+            return False
+        return as_datetime(order.created_at) >= self._held_since
+
+    def _lacks_ledger(self, order: Order) -> bool:
+        return self._accepts_no_ledger is not None and not order.agreements
+
+    def _note_ledger(self, order: Order) -> None:
+        """Note an order without a ledger; raises RunError unless that is accepted."""
+        if not self._lacks_ledger(order):
+            return
+        if not self._accepts_no_ledger:
+            why = "Shopify denies it" if order.agreements is UNSET else "Shopify has none"
+            raise RunError(
+                f"Order {order.name or order.id} comes without its ledger of sales ({why}), so of its money only the"
+                " original total is known. Add `no_ledger` to `accept` to go on with such orders as they are; what they"
+                " lack is sent once the ledger is there."
+            )
+        self._without_ledger.add(str(order.id))
 
     def _warn(self, found: Sequence[Disagreement]) -> None:
         for identity, sentence in found:

@@ -39,6 +39,7 @@ UNDER_WAY = (
 WAITS = frozenset(
     {
         ("id",),
+        ("created_at",),
         ("updated_at",),
         ("return_status",),
         ("transactions", "id"),
@@ -98,6 +99,7 @@ class Order(msgspec.Struct):
     updated_at: str
     id: int = 0
     name: str = ""
+    created_at: str = ""
     agreements: list[_Agreement] | UnsetType = UNSET
     line_items: list[_LineItem] = []
     original_total_price: Amount = UNSET
@@ -116,7 +118,8 @@ class Order(msgspec.Struct):
     def waits_for(self) -> tuple[str, ...]:
         """What may still change without the order's `updated_at` moving; empty if the order is final so far."""
         reasons = {
-            "attribution": self.customer_journey is not None and not self.customer_journey.ready,
+            "ledger": self.agreements == [],
+            "attribution": self.lacks_attribution,
             "payment": any(transaction.status in PENDING for transaction in self.transactions),
             "return": self.return_status in OPEN_RETURNS,
             "delivery": any(map(_is_under_way, self.fulfillments)),
@@ -124,10 +127,16 @@ class Order(msgspec.Struct):
         return tuple(reason for reason, holds in reasons.items() if holds)
 
     @property
+    def lacks_attribution(self) -> bool:
+        """Whether Shopify hasn't worked out yet where the buyer came from."""
+        return self.customer_journey is not None and not self.customer_journey.ready
+
+    @property
     def digest(self) -> str:
         """A fingerprint of what the order may wait for: it differs once something of that has changed."""
         facts = (
             self.updated_at,
+            self.agreements == [],
             self.return_status,
             self.customer_journey and self.customer_journey.ready,
             sorted((str(transaction.id), transaction.status) for transaction in self.transactions),
@@ -157,15 +166,10 @@ def order_of(json: msgspec.Raw) -> Order:
 
 
 def disagreements(order: Order) -> list[Disagreement]:
-    """Return where an order's ledger disagrees with the order, each by how much.
-
-    An order without a ledger has no first agreement: that is `ledger`, and nothing else is checked.
-    """
+    """Return where an order's ledger disagrees with the order, each by how much; nothing without a ledger."""
     agreements = order.agreements
-    if agreements is UNSET:
+    if agreements is UNSET or not agreements:
         return []
-    if not agreements:
-        return [Disagreement("ledger", f"Order {order.name} has no ledger of sales.")]
     if any(agreement.sales is UNSET or agreement.kind is UNSET for agreement in agreements):
         return []
     return [*_amounts(order, agreements), *_quantities(order, agreements), *_forms(order, agreements)]

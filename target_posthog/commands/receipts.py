@@ -16,9 +16,10 @@ import msgspec
 
 from target_posthog.commands.options import ending_with_sentence, query_api, setting
 from target_posthog.errors import RunError
+from target_posthog.mapping.meanings import Meanings
 from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.receipts.opening import open_store
-from target_posthog.receipts.rebuilding import missing, rebuild
+from target_posthog.receipts.rebuilding import kept_since, missing, rebuild
 from target_posthog.receipts.sifter import seconds_of
 from target_posthog.receipts.store import RESEND, RESEND_ANYHOW, Fact, hashed_key
 
@@ -131,10 +132,12 @@ def forget(receipts: str | None, api_key: str | None) -> None:
 @personal_key
 @project
 @address
+@setting("mapping", "The mapping, which says what an event is about and which of its amounts add up.", "ecommerce")
+@setting("mappings", "Rules that change it, as JSON.", "{}")
 @click.option(
     "--retention-months",
     type=click.IntRange(min=1),
-    help="How long PostHog shows events in your plan, if it limits that: what is older is taken for sent.",
+    help="How long PostHog shows events: what is older is taken for sent. By default what the project's settings say.",
 )
 def rebuild_receipts(  # noqa: PLR0913  # each is an option of the command
     *,
@@ -143,6 +146,8 @@ def rebuild_receipts(  # noqa: PLR0913  # each is an option of the command
     personal_api_key: str | None,
     project_id: str | None,
     host: str,
+    mapping: str,
+    mappings: str,
     retention_months: int | None,
 ) -> None:
     """Ask PostHog which events of ours it has, and write receipts for them.
@@ -154,9 +159,16 @@ def rebuild_receipts(  # noqa: PLR0913  # each is an option of the command
         if api is None:
             raise RunError("The setting `personal_api_key` is missing: with it PostHog says which events it has")
         store = _store(receipts, api_key)
-        if retention_months:
-            store.floor = int(time.time()) - retention_months * SECONDS_PER_MONTH
-        seen, new = rebuild(api, store)
+        remembered = _meanings(mapping, mappings).remembered
+        floor = int(time.time()) - retention_months * SECONDS_PER_MONTH if retention_months else kept_since(api)
+        if floor is None:
+            click.echo(
+                "The key may not read the project's settings (scope project:read), so it isn't known how long PostHog "
+                "shows events: if your plan limits that, give --retention-months, or older ones are sent again"
+            )
+        elif floor:
+            store.floor = floor
+        seen, new = rebuild(api, store, remembered)
     click.echo(f"PostHog has {seen:,} events of ours; {new:,} receipts are new")
 
 
@@ -224,6 +236,17 @@ def _store(receipts: str | None, api_key: str | None) -> Store:
     return store
 
 
+def _meanings(mapping: str, mappings: str) -> Meanings:
+    """Return the rules of the settings; raises `RunError`."""
+    try:
+        changes = msgspec.json.decode(mappings or "{}", type=dict)
+    except msgspec.DecodeError:
+        raise RunError("The setting `mappings` isn't a JSON object") from None
+    return Meanings(
+        {"mapping": mapping, "mappings": changes, "identity": "email", "unmapped": "event", "groups": False}
+    )
+
+
 def _condition(event: str | None, first: str | None, last: str | None, record: str | None) -> tuple[str, list[object]]:
     try:
         wishes: list[tuple[str, object]] = [
@@ -239,7 +262,8 @@ def _condition(event: str | None, first: str | None, last: str | None, record: s
 
 
 def _as_json(fact: Fact) -> dict[str, object]:
-    return {**fact._asdict(), "uuid": str(UUID(bytes=fact.uuid))}
+    said = {name: value for name, value in fact._asdict().items() if name != "is_again"}
+    return {**said, "uuid": str(UUID(bytes=fact.uuid))}
 
 
 def _fact(line: bytes) -> Fact:

@@ -11,8 +11,6 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from target_posthog.delivery.admission import Admission
 from target_posthog.delivery.batches import Outgoing, sending_order
 from target_posthog.delivery.keys import Keys
@@ -22,10 +20,10 @@ from target_posthog.errors import RunError
 from target_posthog.mapping.event import GROUP_IDENTIFY
 from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.posthog.client import Sent
-from target_posthog.receipts.sifter import Sifted, Sifter
+from target_posthog.receipts.sifter import Sifter, bytes_of, content_of, digest_of, without_receipts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from target_posthog.delivery.batches import Batch
     from target_posthog.delivery.held_run import HeldRun
@@ -33,13 +31,14 @@ if TYPE_CHECKING:
     from target_posthog.delivery.summary import Summary
     from target_posthog.mapping.event import Event
     from target_posthog.posthog.client import Client
-    from target_posthog.receipts.sifter import Candidate
+    from target_posthog.receipts.sifter import Candidate, Sifted
     from target_posthog.receipts.store import Claim, Store
 
 HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
 MOST_EVENTS_WAITING = 5_000  # enough to sort a back-fill by day, little enough to stay small
 MOST_BYTES_WAITING = 16 * 1024 * 1024
-CANDIDATES_AT_ONCE = 200  # looked up together; their size isn't known before
+CANDIDATES_AT_ONCE = 1_000  # looked up together
+BYTES_AT_ONCE = 4 * 1024 * 1024
 MANY = 10  # events of a request: if all are refused, dead letters would only hide what is wrong
 SECONDS_BETWEEN_PROGRESS = 10.0
 
@@ -78,6 +77,7 @@ class Queue:
         self._pace = Pace(historical_per_second)
         self._max_events = max_events
         self._candidates: list[Candidate] = []
+        self._candidates_bytes = 0
         self._waiting: list[Outgoing] = []
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
@@ -98,23 +98,33 @@ class Queue:
     def add(self, candidates: Iterable[Candidate]) -> None:
         """Take the events of a record; raises `RunError` where two records make different events under one key."""
         for candidate in candidates:
+            digest = digest_of(candidate.event)
             if candidate.maker and candidate.maker.event != GROUP_IDENTIFY:
-                content = hash(msgspec.json.encode(candidate.event))
+                content = content_of(candidate.event, digest)
                 _end(self._keys.note(candidate.event["uuid"], candidate.maker, candidate.record, content))
-            self._candidates.append(candidate)
-        if len(self._candidates) >= CANDIDATES_AT_ONCE:
+            self._candidates.append(candidate._replace(digest=digest))
+            self._candidates_bytes += bytes_of(digest)
+        if len(self._candidates) >= CANDIDATES_AT_ONCE or self._candidates_bytes >= BYTES_AT_ONCE:
             self._sift()
 
     def _sift(self) -> None:
+        """Let those candidates wait that PostHog doesn't have.
+
+        What takes back what was sent of a record waits until that has been acknowledged.
+        """
+        candidates, self._candidates, self._candidates_bytes = self._candidates, [], 0
+        later = [candidate for candidate in candidates if candidate.proviso.takes_back]
+        if later:
+            self._wait_for([candidate for candidate in candidates if not candidate.proviso.takes_back])
+            self._leave()
+            self.settle()
+        self._wait_for(later or candidates)
+
+    def _wait_for(self, candidates: Sequence[Candidate]) -> None:
         """Let those candidates wait that PostHog doesn't have."""
-        candidates, self._candidates = self._candidates, []
         if not candidates:
             return
-        sifted = (
-            self._sifter.sift(candidates)
-            if self._sifter
-            else [Sifted(one.event, one.rule, one.source) for one in candidates]
-        )
+        sifted = self._sifter.sift(candidates) if self._sifter else without_receipts(candidates, self._summary)
         if self._held_run:
             self._held_run.check(item.event for item in sifted)
         for item in sifted:
@@ -136,6 +146,11 @@ class Queue:
         self.settle()
         _end(self._keys.clash())
         self._sift()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Begin to send what waits, once nothing is under way any more."""
+        self.settle()
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if not waiting:
             return

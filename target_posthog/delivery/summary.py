@@ -53,6 +53,8 @@ class Summary:
     already_there: Counter[str] = field(default_factory=Counter)  # PostHog has it: not sent again
     changed: Counter[str] = field(default_factory=Counter)  # of these, the record has changed since
     not_resent_again: Counter[str] = field(default_factory=Counter)
+    provisional_events: Counter[tuple[str, str]] = field(default_factory=Counter)  # by event and what it lacks
+    took_nothing_back: Counter[str] = field(default_factory=Counter)  # events that know no amounts to take back
     person_skipped: Counter[str] = field(default_factory=Counter)  # events that PostHog kept without their person
     persons_behind: list[str] = field(default_factory=list)  # records whose person PostHog has skipped to the end
     persons_forgotten: int = 0  # more of them, without a name
@@ -92,6 +94,18 @@ class Summary:
     def not_resent(self, candidate: Candidate) -> None:
         """Count an event that was to be sent again, but would come under another name, distinct id or day."""
         self.not_resent_again[candidate.event["event"]] += 1
+
+    def not_due(self, candidate: Candidate) -> None:
+        """Pass over an event that would complete another one, which lacks nothing."""
+
+    def provisional(self, candidate: Candidate) -> None:
+        """Count an event that is sent, and isn't final."""
+        for reason in candidate.proviso.lacks:
+            self.provisional_events[candidate.event["event"], reason] += 1
+
+    def without_amounts(self, candidate: Candidate) -> None:
+        """Count an event that was to take back what was sent of its record, of which no amounts are known."""
+        self.took_nothing_back[candidate.event["event"]] += 1
 
     @property
     def persons(self) -> int | None:
@@ -134,6 +148,11 @@ class Summary:
                 [*key, count, f"{self.money[key]:f}" if key in self.money else None]
                 for key, count in sorted(self.days.items())
             ],
+            "provisional": [
+                {"event": event, "reason": reason, "events": count}
+                for (event, reason), count in sorted(self.provisional_events.items())
+            ],
+            "without_amounts": dict(sorted(self.took_nothing_back.items())),
             "persons": self.persons,
             "persons_behind": self.persons_behind,
             "persons_forgotten": self.persons_forgotten,
@@ -171,6 +190,10 @@ class Summary:
             counts += "".join(f", {event[kind]:,} {words}" for kind, words in KINDS if event[kind])
             money = "".join(f", revenue {amount} {currency}" for currency, amount in event["revenue"].items())
             yield f"  {name}: {counts}{money}"
+        for one in summary["provisional"]:
+            yield f"  not final yet: {one['events']:,} {one['event']} ({one['reason']})"
+        for name, count in summary["without_amounts"].items():
+            yield f"  {name}: {count:,} take no amounts back, for no receipts say what was sent of their records"
         yield from self._lines_of_the_rest(summary)
         yield from self._lines_of_skipped_persons()
         if self.oldest:

@@ -109,8 +109,8 @@ class PostHogDestination:
         self.summary.made[stream] += len(outcome.events)
         identity = _identity(origin, record)
         self._queue.add(
-            Candidate(event, rule, outcome.entity, source, Maker(stream, rule, event["event"]), identity)
-            for event, rule in outcome.events
+            Candidate(event, rule, outcome.entity, source, Maker(stream, rule, event["event"]), identity, proviso)
+            for event, rule, proviso in outcome.events
         )
 
     def _set_aside(self, source: Source, reason: str) -> None:

@@ -30,12 +30,13 @@ PARTS_OF_OBJECTS = ("groups", "records", "glossary")
 FILE_KEYS = ("about", "extends", "shared", "streams", *PARTS)
 APPLIES_TO = "applies_to"  # of shipped mappings: the tap that they are for, and fields by which its streams are known
 EVENT_KEYS = (
-    *("about", "anon_distinct_id", "delete", "disabled", "distinct_id", "event", "extends", "for_each", "group_set"),
-    *("groups", "key", "name", "person_profile", "properties", "session_id", "set", "set_once", "timestamp", "unset"),
-    "when",
+    *("about", "anon_distinct_id", "completes", "delete", "disabled", "distinct_id", "event", "extends", "for_each"),
+    *("group_set", "groups", "key", "name", "person_profile", "properties", "provisional", "session_id", "set"),
+    *("set_once", "timestamp", "unset", "when"),
 )
 RULE_MARKS = ("event", "leave_out", "extends")  # each rule has one of them
 FILTER_KEYS = ("about", "disabled", "extends", "leave_out", "name", "when")
+PROVISIONAL_KEYS = {"while", "sent_again"}
 NEEDED_KEYS = ("event", "distinct_id", "timestamp", "key")
 SUFFIX = ".yaml"
 MOST_BASES = 10
@@ -231,6 +232,31 @@ def _check(stream: str, rule: Spec) -> None:
         raise RuleError(f"{place}: `event` is a name, or {{expression: ...}}")
     if not isinstance(rule["key"], list):
         raise RuleError(f"{place}: `key` is a list of expressions")
+    provisional = rule.get("provisional", {})
+    if not isinstance(provisional, dict) or not all(
+        reason.isidentifier() and isinstance(said, dict) and "while" in said and said.keys() <= PROVISIONAL_KEYS
+        for reason, said in provisional.items()
+    ):
+        raise RuleError(
+            f"{place}: `provisional` has reasons, each a word with `while`, an expression, and if the event is to be "
+            "sent again when that holds no more, `sent_again: true`"
+        )
+
+
+def check_completions(stream: str, rules: Iterable[Spec]) -> None:
+    """Raise `RuleError` for a user's rule that `completes` none of the stream's provisional ones."""
+    reasons = {rule_name(rule): set(rule.get("provisional") or ()) for rule in rules}
+    for rule in rules:
+        completes = rule.get("completes")
+        origin = rule.get("origin")
+        if completes is None or (origin and not origin["is_changed"]):
+            continue
+        said = list(completes.items()) if isinstance(completes, dict) else []
+        if len(said) != 1 or said[0][1] not in reasons.get(said[0][0], ()):
+            raise RuleError(
+                f"rule `{rule_name(rule)}` of stream `{stream}`: `completes` names a rule of the stream, with one of "
+                "the reasons for which that one is `provisional`"
+            )
 
 
 def _folder() -> Path:

@@ -44,11 +44,29 @@ class Event(TypedDict):
     properties: dict[str, JSON]
 
 
+class Proviso(NamedTuple):
+    """What of an event depends on what was sent before.
+
+    `lacks` has the reasons why it isn't final yet; once one that is `sent_again` holds no more, the event is sent a
+    second time. `completes` is the uuid of another event and what that one must have lacked. An event that `takes_back`
+    gets the running money of its record, negated.
+    """
+
+    lacks: tuple[str, ...] = ()
+    sent_again: frozenset[str] = frozenset()
+    completes: tuple[str, str] | None = None
+    takes_back: bool = False
+
+
+FINAL = Proviso()
+
+
 class Made(NamedTuple):
     """An event that was made of a record, with the name of its rule."""
 
     event: Event
     rule: str
+    proviso: Proviso = FINAL
 
 
 class Maker(NamedTuple):
@@ -59,11 +77,27 @@ class Maker(NamedTuple):
     event: str
 
 
+class RunningMoney(NamedTuple):
+    """Which properties of a record's events add up, and which stand beside them as the first such event had them."""
+
+    adds_up: tuple[str, ...] = ()
+    carries: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of these properties."""
+        return (*self.adds_up, *self.carries)
+
+
+NO_MONEY = RunningMoney()
+
+
 class Entity(NamedTuple):
     """What a record is about, by an id of its own; with `keeps_person` its facts stay with the first one's id."""
 
     key: str
     keeps_person: bool
+    money: RunningMoney = NO_MONEY
 
 
 class Money(NamedTuple):

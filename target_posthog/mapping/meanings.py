@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.errors import RuleError
-from target_posthog.mapping.document import active, combined, grouped, load, recognised
-from target_posthog.mapping.event import REVENUE, Entity, Made
+from target_posthog.mapping.document import active, check_completions, combined, grouped, load, recognised
+from target_posthog.mapping.event import REVENUE, Entity, RunningMoney
 from target_posthog.mapping.explanation import Explainer
 from target_posthog.mapping.language.compiler import Compiler
 from target_posthog.mapping.language.expressions import ANYTHING
@@ -26,7 +26,7 @@ from target_posthog.mapping.rule import ALWAYS_TRUE, NO_FIELDS, RecordError, Rul
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from target_posthog.mapping.event import Event
+    from target_posthog.mapping.event import Event, Made
     from target_posthog.mapping.language.compiler import Record
     from target_posthog.mapping.language.expressions import Schema
     from target_posthog.mapping.language.functions import JSON
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 UNSAID = ("about", "origin")  # of a rule: what doesn't change its events
 CONDITION_KEYS = ("when", "for_each", "leave_out", "key")
+NAMES_OF_RECORDS = {"shown": "key properties", "adds_up": "properties of events", "carries": "properties of events"}
 MELTANO_TEST_STREAM = "meltano_test_stream"  # `meltano config test`: meltano/core/plugin_test_service.py
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class StreamMapping:
 
     def made(self, record: Record) -> list[Made]:
         """Return the record's events, each with its rule; raises `RecordError`, also for two that share a key."""
-        made = [Made(event, rule.name) for rule in self._rules for event in rule.events(record)]
+        made = [one for rule in self._rules for one in rule.made(record)]
         if len(made) > 1:
             self._check_keys(made)
         return made
@@ -100,6 +101,7 @@ class Entities:
         self._keys = keys
         self._keeps_person = spec.get("keeps_person") is True
         self._id = Compiler(f"`records` of the mapping, stream `{stream}`", ANYTHING).optional("id", spec.get("id"))
+        self.money = RunningMoney(*(tuple(_names_of(stream, spec, key)) for key in ("adds_up", "carries")))
 
     def of(self, record: Record) -> Entity | None:
         """Return a record's entity; None for a record without keys."""
@@ -112,7 +114,19 @@ class Entities:
             if all(value is None for value in values):
                 return None
             key = f"{self._stream}:{canonical(values).decode()}"
-        return Entity(str(key), self._keeps_person)
+        return Entity(str(key), self._keeps_person, self.money)
+
+
+class Remembered(NamedTuple):
+    """What receipts remember of an event by what PostHog has of it: `fields` has properties, by the record's fields."""
+
+    entities: Entities
+    fields: Mapping[str, str]
+
+    def entity(self, properties: Mapping[str, JSON]) -> Entity | None:
+        """Return what an event is about; None if it doesn't say so."""
+        record = {field: properties.get(name) for field, name in self.fields.items()}
+        return None if None in record.values() else self.entities.of(record)
 
 
 class Meaning(NamedTuple):
@@ -139,12 +153,15 @@ class Meanings:
         streams = combined(self.document["streams"], changes)
         self.streams = grouped(streams, self.document["groups"]) if settings["groups"] else streams
         for stream, rules in self.streams.items():
+            check_completions(stream, rules)
             StreamMapping(stream, active(rules), identity=self.identity)
         self.money: dict[str, str] = self.document["money"] or REVENUE
         if not all(isinstance(name, str) for pair in self.money.items() for name in pair):
             raise RuleError("`mapping`: `money` names properties, each with the property of its currency")
         self.personal = {name for name, entry in self.document["glossary"].items() if entry.get("personal")}
-        self._shown = {stream: _shown_of(stream, naming) for stream, naming in self.document["records"].items()}
+        self._shown = {
+            stream: frozenset(_names_of(stream, naming, "shown")) for stream, naming in self.document["records"].items()
+        }
         self._warned_of: set[str] = set()
 
     def shown_keys(self, stream: str) -> frozenset[str]:
@@ -169,6 +186,23 @@ class Meanings:
             }
             for stream, rules in self.streams.items()
         }
+
+    @property
+    def remembered(self) -> dict[str, Remembered]:
+        """What receipts remember of events by what PostHog has of them, by the event's name.
+
+        Of streams whose `records` say with `in_events` where their records' fields stand in events.
+        """
+        found: dict[str, Remembered] = {}
+        for stream, naming in self.document["records"].items():
+            fields = naming.get("in_events")
+            if not fields:
+                continue
+            remembered = Remembered(Entities(stream, naming, ()), fields)
+            for rule in active(self.streams.get(stream, ())):
+                names = [name for name in (rule.get("event"), rule.get("delete")) if isinstance(name, str)]
+                found |= dict.fromkeys(map(str, names), remembered)
+        return found
 
     def of(self, stream: str, schema: Schema, keys: Sequence[str]) -> Meaning | None:
         """Return a stream's rules, checked against its schema; None if its records become nothing."""
@@ -232,11 +266,11 @@ def _warning(stream: str, rule: Spec, schema: Schema) -> tuple[str, ...]:
     return (NO_RULE, stream, time.field, *places) if time else (NO_TIME, stream, *places)
 
 
-def _shown_of(stream: str, naming: Mapping[str, JSON]) -> frozenset[str]:
-    shown = naming.get("shown", [])
-    if not isinstance(shown, list) or not all(isinstance(key, str) for key in shown):
-        raise RuleError(f"`records` of the mapping, stream `{stream}`: `shown` is a list of key properties")
-    return frozenset(shown)
+def _names_of(stream: str, naming: Mapping[str, JSON], key: str) -> list[str]:
+    names = naming.get(key, [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RuleError(f"`records` of the mapping, stream `{stream}`: `{key}` is a list of {NAMES_OF_RECORDS[key]}")
+    return names
 
 
 def _without_words(rule: Spec) -> Spec:

@@ -11,7 +11,17 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_posthog.errors import RuleError
-from target_posthog.mapping.event import ALWAYS, GROUP_IDENTIFY, IDENTIFY, LINKS_AND_SETS, Event, uuid_of
+from target_posthog.mapping.event import (
+    ALWAYS,
+    FINAL,
+    GROUP_IDENTIFY,
+    IDENTIFY,
+    LINKS_AND_SETS,
+    Event,
+    Made,
+    Proviso,
+    uuid_of,
+)
 from target_posthog.mapping.identity import group_key, usable
 from target_posthog.mapping.language.compiler import DELETED_AT, Compiler
 from target_posthog.mapping.language.functions import JSON, canonical, normal_time, uuid
@@ -99,10 +109,23 @@ class Rule:
         self._only_links = event == IDENTIFY and not self._sets
         self._group_set = compiler.value("group_set", spec.get("group_set", {}))
         self._session_id = compiler.optional("session_id", spec.get("session_id")) or (lambda _: None)
+        self._compile_provisional(compiler, spec.get("provisional", {}))
+        self._completes = next(iter(spec.get("completes", {}).items()), None)
         # Of whom it isn't known whether they opted out, no person is made.
         self._person_profile = compiler.optional("person_profile", spec.get("person_profile", True)) or (
             lambda _: False
         )
+
+    def _compile_provisional(self, compiler: Compiler, provisional: Spec) -> None:
+        """Compile why an event may not be final; for which a stream has no fields, that isn't a reason."""
+        conditions = {
+            reason: compiler.optional("provisional", said["while"], f"provisional {reason}")
+            for reason, said in provisional.items()
+        }
+        for reason in provisional:
+            compiler.missing.pop(f"provisional {reason}", None)
+        self._provisional = {reason: condition for reason, condition in conditions.items() if condition}
+        self._sent_again = frozenset(reason for reason, said in provisional.items() if said.get("sent_again") is True)
 
     def applies(self, record: Record) -> bool:
         """Say whether the rule's `when` is true for a record; raises `RecordError`."""
@@ -111,7 +134,7 @@ class Rule:
         except ValueError as error:
             raise RecordError(f"{self._place}: {error}{self._remedy}") from None
 
-    def events(self, record: Record) -> Iterator[Event]:
+    def made(self, record: Record) -> Iterator[Made]:
         """Yield the events that this rule makes of a record, or of each item of its `for_each`."""
         if record.get(DELETED_AT) and not self._delete:
             self.silences[DELETED] += 1
@@ -121,7 +144,7 @@ class Rule:
             is_empty = False
             event = self.event(scope)
             if event is not None:
-                yield event
+                yield Made(event, self.name, self._proviso(scope))
         if is_empty:
             self.silences[EMPTY_LIST] += 1
 
@@ -157,6 +180,22 @@ class Rule:
         if not has_effect:
             self.silences[NO_EFFECT] += 1
         return event if has_effect else None
+
+    def _proviso(self, scope: Record) -> Proviso:
+        """Return what of the event depends on what was sent before; raises `RecordError`."""
+        if scope.get(DELETED_AT):
+            return Proviso(takes_back=True)
+        if not self._provisional and self._completes is None:
+            return FINAL
+        try:
+            lacks = tuple(reason for reason, condition in self._provisional.items() if is_true(condition(scope)))
+            completes = None
+            if self._completes:
+                rule, reason = self._completes
+                completes = uuid_of(canonical([rule, "", *self._key(scope)])), reason
+        except ValueError as error:
+            raise RecordError(f"{self._place}: {error}{self._remedy}") from None
+        return Proviso(lacks, self._sent_again, completes)
 
     def _links_nothing(self, scope: Record) -> bool:
         return not any(usable(candidate(scope)) for candidate in self._other_id)

@@ -29,7 +29,7 @@ from target_posthog.preview.personal import personal_values, personal_values_of,
 from target_posthog.preview.plan import Planning
 from target_posthog.preview.writer import PreviewWriter
 from target_posthog.receipts.opening import open_store
-from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter
+from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter, without_receipts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from target_posthog.preview.file import PreviewFile
 
     KeepBooks = Callable[[PreviewFile], Iterable[tuple[str, dict[str, str | int]]]]
+
+NOT_DUE = "no event was sent that it would complete"
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ class PreviewDestination:
         # Before the first run there is no store yet; that run won't say anything twice, so its preview doesn't either.
         self._sifter = Sifter(store or NothingKnown(), self) if settings.get("receipts") else None
         self._there: list[Candidate] = []  # events of one record that PostHog has already
+        self._not_due: set[str] = set()  # rules of one record
 
     def there(self, candidate: Candidate, *, changed: bool) -> None:  # noqa: ARG002  # of the protocol `Tally`
         """Note an event that PostHog has already."""
@@ -84,6 +87,16 @@ class PreviewDestination:
         """Note an event that isn't sent again."""
         self._there.append(candidate)
 
+    def not_due(self, candidate: Candidate) -> None:
+        """Note a rule that would complete an event which lacks nothing."""
+        self._not_due.add(candidate.rule)
+
+    def provisional(self, candidate: Candidate) -> None:
+        """Pass over what isn't final: the plan counts it as what it is."""
+
+    def without_amounts(self, candidate: Candidate) -> None:
+        """Pass over what would take nothing back: the plan shows its properties."""
+
     def begin(self) -> None:
         """Do nothing: a preview needs neither key nor network."""
 
@@ -94,11 +107,18 @@ class PreviewDestination:
         naming = self._namings.get(origin.stream_name) or Naming(origin.stream_name, {})
         keys = [record.get(key) for key in origin.key_properties]
         reasons = [outcome.invalid] if outcome.invalid else []
-        candidates = [Candidate(event, rule, outcome.entity, reasons) for event, rule in outcome.events]
-        self._there = []
-        for item in self._sifter.sift(candidates) if self._sifter else candidates:
+        candidates = [
+            Candidate(event, rule, outcome.entity, reasons, proviso=proviso) for event, rule, proviso in outcome.events
+        ]
+        self._there, self._not_due = [], set()
+        for item in self._sifter.sift(candidates) if self._sifter else without_receipts(candidates, self):
             for outgoing in self._admission.admitted((item.event,), reasons):
                 self._file.add_event(self._row_of(outgoing.event, item.rule, there=False))
+        if self._not_due:
+            explanation = [
+                {**one, "fired": False, "why_not": NOT_DUE} if one["rule"] in self._not_due else one
+                for one in explanation
+            ]
         for candidate in self._there:
             self._file.add_event(self._row_of(candidate.event, candidate.rule, there=True))
         key_words = key_name(record, origin.key_properties, self._meanings.shown_keys(origin.stream_name))

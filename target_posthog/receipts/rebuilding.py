@@ -1,25 +1,32 @@
 """Rebuilding of receipts: asks PostHog which events of ours it has, and writes receipts for them.
 
-Takes PostHog's query API and a store; returns how many receipts are new. PostHog doesn't say which record an event came
-from, so such a receipt has none; the first run that meets the record again finds it by the event's uuid.
+Takes PostHog's query API, a store, and what the mapping remembers of events; returns how many receipts are new. Where
+an event doesn't say which record it came from, its receipt has none; the first run that meets the record again finds it
+by the event's uuid.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from target_posthog.mapping.event import ALWAYS, PERSON_EVENTS
 from target_posthog.posthog.hogql import moment, raw, text
 from target_posthog.posthog.stored_events import rows_by_uuid, stored_events
+from target_posthog.receipts.running_money import PERSON_PROFILE, money_of
 from target_posthog.receipts.sifter import seconds_of, sent_as
 from target_posthog.receipts.store import MOST_IN_A_STATEMENT, Fact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from target_posthog.mapping.event import Entity
+    from target_posthog.mapping.language.functions import JSON
+    from target_posthog.mapping.meanings import Remembered
     from target_posthog.posthog.query_api import QueryApi
+    from target_posthog.posthog.stored_events import StoredEvent
     from target_posthog.receipts.store import Store
 
 UNKNOWN_RULE = ""
@@ -42,11 +49,11 @@ where timestamp >= {first} and timestamp < {end}
 limit 1"""
 
 
-def rebuild(api: QueryApi, store: Store) -> tuple[int, int]:
+def rebuild(api: QueryApi, store: Store, remembered: Mapping[str, Remembered]) -> tuple[int, int]:
     """Write receipts for the facts of ours that PostHog has; return how many it has, and how many receipts are new."""
     seen = new = 0
     part: list[Fact] = []
-    for fact in _facts(api):
+    for fact in _facts(api, remembered):
         part.append(fact)
         if len(part) == MOST_IN_A_STATEMENT:
             seen, new, part = seen + len(part), new + _added(store, part), []
@@ -57,16 +64,30 @@ def _added(store: Store, facts: Sequence[Fact]) -> int:
     return store.add(list({fact.uuid: fact for fact in facts}.values()))
 
 
+def kept_since(api: QueryApi) -> int | None:
+    """Return from which moment on, in seconds since 1970, PostHog shows all events; 0 for ever, None if it won't say.
+
+    For that the key needs the scope project:read.
+    """
+    project = api.project()
+    if project is None:
+        return None
+    first = project.kept_from(datetime.now(timezone.utc))
+    return seconds_of(f"{first}T00:00:00Z") if first else 0
+
+
 def missing(api: QueryApi, store: Store, before: int) -> Iterator[Fact]:
     """Yield the facts that have a receipt and aren't in PostHog, of those older than `before` (seconds since 1970).
 
-    What lies before the time of the oldest event that PostHog shows isn't missing: it may be beyond its retention.
+    What is beyond PostHog's retention isn't missing: that of the project's settings, if the key may read them, and in
+    any case what lies before the oldest event that PostHog shows.
     """
+    kept = kept_since(api) or 0
     first, end = _all_time()
     ((oldest,),) = api.rows(OLDEST.format(first=moment(first), end=moment(end)), QUESTION)
     part: list[Fact] = []
     for fact in store.export():
-        if oldest is None or not int(oldest) <= fact.at < before:
+        if oldest is None or not max(int(oldest), kept) <= fact.at < before:
             continue
         part.append(fact)
         if len(part) == MOST_IN_A_STATEMENT:
@@ -83,19 +104,37 @@ def _not_in(api: QueryApi, facts: Sequence[Fact]) -> Iterator[Fact]:
     yield from (fact for fact in facts if str(UUID(bytes=fact.uuid)) not in known)
 
 
-def _facts(api: QueryApi) -> Iterator[Fact]:
+def _facts(api: QueryApi, remembered: Mapping[str, Remembered]) -> Iterator[Fact]:
     first, end = _all_time()
     query = NAMES.format(lib=raw("$lib"), ours=text(f'"{LIB}"'), first=moment(first), end=moment(end), limit=MOST_NAMES)
     names = {name for name, _ in api.rows(query, QUESTION)} - PERSON_EVENTS
-    for stored in stored_events(api, names, first, end, properties=["$lib"]):
+    wanted = {name for one in remembered.values() for name in (*one.fields.values(), *one.entities.money.names)}
+    properties = ["$lib", PERSON_PROFILE, *sorted(wanted)] if wanted else ["$lib"]
+    for stored in stored_events(api, names, first, end, properties=properties):
         uuid = UUID(stored.uuid)
         if stored.properties["$lib"] != LIB or uuid.version != VERSION_OF_OURS:
             continue
         day = stored.timestamp[:10]
         whose = sent_as(stored.event, stored.distinct_id, day)
         at = seconds_of(stored.timestamp)
-        owner = f"{REBUILT}{stored.distinct_id}"
-        yield Fact(uuid.bytes, UNKNOWN_RULE, stored.event, owner, stored.distinct_id, whose, at, None)
+        entity = _entity_of(stored, remembered)
+        owner = entity.key if entity else f"{REBUILT}{stored.distinct_id}"
+        fact = Fact(uuid.bytes, UNKNOWN_RULE, stored.event, owner, stored.distinct_id, whose, at, None)
+        yield fact._replace(money=money_of(_known_properties(stored), entity.money)) if entity else fact
+
+
+def _entity_of(stored: StoredEvent, remembered: Mapping[str, Remembered]) -> Entity | None:
+    one = remembered.get(stored.event)
+    return one.entity(stored.properties) if one else None
+
+
+def _known_properties(stored: StoredEvent) -> dict[str, JSON]:
+    """Return an event's properties as it was sent with them; those that it hasn't come as null."""
+    return {
+        name: str(value) if isinstance(value, Decimal) else value
+        for name, value in stored.properties.items()
+        if value is not None
+    }
 
 
 def _all_time() -> tuple[datetime, datetime]:

@@ -16,6 +16,7 @@ import msgspec
 
 from target_posthog.mapping.event import (
     ALWAYS,
+    FINAL,
     GROUP_IDENTIFY,
     IDENTIFY,
     LINK_KEYS,
@@ -24,17 +25,18 @@ from target_posthog.mapping.event import (
     Entity,
     Event,
     Maker,
+    Proviso,
     is_identified,
     uuid_of,
 )
 from target_posthog.mapping.language.functions import as_timestamp, canonical
-from target_posthog.receipts.store import RESEND_ANYHOW, Fact, Person
+from target_posthog.receipts.running_money import money_of, taken_back
+from target_posthog.receipts.store import RESEND_ANYHOW, Fact, Found, KnownFact, Person
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from target_posthog.mapping.language.functions import JSON
-    from target_posthog.receipts.store import KnownFact
 
 LINK_RULE = "link of a changed buyer"
 NOT_CONTENT = frozenset((*ALWAYS, *LINK_KEYS, "$process_person_profile", "$groups"))
@@ -46,7 +48,7 @@ class Candidate(NamedTuple):
     """An event that a rule made of a record; `source` is what its destination knows the record by.
 
     `maker` and `record`, a hash of the record's key, are there to find two records that make different events under
-    one key.
+    one key. `digest` is that of the event, where it is known already.
     """
 
     event: Event
@@ -55,6 +57,8 @@ class Candidate(NamedTuple):
     source: object = None
     maker: Maker | None = None
     record: int = 0
+    proviso: Proviso = FINAL
+    digest: int | None = None
 
 
 class Sifted(NamedTuple):
@@ -83,17 +87,17 @@ class Known(Protocol):
     def floor(self) -> int:
         """The time, in seconds since 1970, before which facts are taken for sent; 0 for none."""
 
-    def facts(self, uuids: Sequence[bytes]) -> dict[bytes, KnownFact]:
-        """Return those of the facts that have a receipt."""
+    def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:
+        """Return what is known of facts, each given with the key of its entity."""
 
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         """Return the digests of what was said of persons, by key."""
 
-    def distinct_ids(self, entities: Sequence[str]) -> dict[str, str]:
-        """Return the distinct ids of entities that have one, by the entity's key."""
-
     def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:
         """Return the distinct ids under which facts were sent, by uuid."""
+
+    def running_money(self, entities: Sequence[str]) -> dict[str, list[tuple[bytes, str]]]:
+        """Return the uuid and the money of each fact of some entities, oldest first, by the entity's key."""
 
 
 class NothingKnown:
@@ -101,19 +105,19 @@ class NothingKnown:
 
     floor = 0
 
-    def facts(self, uuids: Sequence[bytes]) -> dict[bytes, KnownFact]:  # noqa: ARG002  # of the protocol `Known`
-        """Return none."""
-        return {}
+    def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:  # noqa: ARG002  # of the protocol `Known`
+        """Return nothing."""
+        return Found({}, {})
 
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:  # noqa: ARG002  # of the protocol `Known`
         """Return none."""
         return {}
 
-    def distinct_ids(self, entities: Sequence[str]) -> dict[str, str]:  # noqa: ARG002  # of the protocol `Known`
+    def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:  # noqa: ARG002  # of the protocol `Known`
         """Return none."""
         return {}
 
-    def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:  # noqa: ARG002  # of the protocol `Known`
+    def running_money(self, entities: Sequence[str]) -> dict[str, list[tuple[bytes, str]]]:  # noqa: ARG002  # of the protocol `Known`
         """Return none."""
         return {}
 
@@ -130,6 +134,30 @@ class Tally(Protocol):
     def not_resent(self, candidate: Candidate) -> None:
         """Count an event that was to be sent again, but would come under another name, distinct id or day."""
 
+    def not_due(self, candidate: Candidate) -> None:
+        """Take note of an event that would complete another one, which lacks nothing."""
+
+    def provisional(self, candidate: Candidate) -> None:
+        """Count an event that is sent, and isn't final."""
+
+    def without_amounts(self, candidate: Candidate) -> None:
+        """Count an event that was to take back what was sent of its record, of which no amounts are known."""
+
+
+def without_receipts(candidates: Iterable[Candidate], tally: Tally) -> list[Sifted]:
+    """Return what is to be sent where nothing remembers what was."""
+    sifted = []
+    for candidate in candidates:
+        if candidate.proviso.completes:
+            tally.not_due(candidate)
+            continue
+        if candidate.proviso.takes_back and candidate.entity and candidate.entity.money.adds_up:
+            tally.without_amounts(candidate)
+        if candidate.proviso.lacks:
+            tally.provisional(candidate)
+        sifted.append(Sifted(candidate.event, candidate.rule, candidate.source))
+    return sifted
+
 
 class Sifter:
     """Sifts the events of one run; what it lets through is pending until it is acknowledged or refused."""
@@ -138,19 +166,24 @@ class Sifter:
         self._store = store
         self._tally = tally
         self._floor = store.floor
-        self._pending: set[bytes] = set()
+        self._pending: dict[bytes, tuple[str, ...]] = {}  # what each fact lacks
         self._pending_persons: dict[bytes, int] = {}
         self._pending_ids: dict[str, str] = {}
         self._refused: set[bytes] = set()
 
     def sift(self, candidates: Sequence[Candidate]) -> list[Sifted]:
-        """Return what is to be sent, in the order of the candidates; tells the rest to the tally."""
+        """Return what is to be sent, in the order of the candidates; tells the rest to the tally.
+
+        What takes money back must come apart, when nothing of its record is pending: it takes back what was sent.
+        """
         uuids = [
             b"" if candidate.event["event"] in PERSON_EVENTS else uuid_bytes(candidate.event["uuid"])
             for candidate in candidates
         ]
-        known = self._store.facts([uuid for uuid in uuids if uuid])
-        kept_ids = self._kept_ids(candidates, uuids, known)
+        found = self._store.look_up(_wanted(candidates, uuids))
+        kept_ids = self._kept_ids(candidates, uuids, found)
+        taking_back = [one.entity.key for one in candidates if one.proviso.takes_back and one.entity]
+        money = self._store.running_money(taking_back) if taking_back else {}
         sifted: list[Sifted] = []
         of_persons: list[tuple[int, Sifted]] = []  # where it stands, what would be sent
         links: set[tuple[str, str]] = set()
@@ -158,16 +191,19 @@ class Sifter:
             if not uuid:
                 of_persons.append((len(sifted), _with_persons(candidate)))
                 continue
-            fact = candidate
-            if candidate.entity and candidate.entity.keeps_person:
-                kept = kept_ids[candidate.entity.key]
+            fact, entity = candidate, candidate.entity
+            if entity and entity.keeps_person:
+                kept = kept_ids[entity.key]
                 buyer = candidate.event["distinct_id"]
                 if kept != buyer:
                     fact = candidate._replace(event={**candidate.event, "distinct_id": kept})
                     if is_identified(candidate.event) and (kept, buyer) not in links:
                         links.add((kept, buyer))
                         of_persons.append((len(sifted), _with_persons(_link(candidate, kept))))
-            self._sift_fact(fact, uuid, known.get(uuid), sifted)
+            if candidate.proviso.takes_back and entity:
+                amounts = [one for of, one in money.get(entity.key, ()) if of != uuid]
+                fact = fact._replace(event=self._with_money_back(fact, amounts), digest=_digest(candidate))
+            self._sift_fact(fact, uuid, found.facts, sifted)
         return self._with_news_of_persons(sifted, of_persons)
 
     def acknowledge(self, sifted: Iterable[Sifted]) -> None:
@@ -183,69 +219,76 @@ class Sifter:
 
     def _settle(self, item: Sifted) -> None:
         if item.fact:
-            self._pending.discard(item.fact.uuid)
+            self._pending.pop(item.fact.uuid, None)
             if item.fact.entity:
                 self._pending_ids.pop(item.fact.entity, None)
         for person in item.persons:
             if self._pending_persons.get(person.key) == person.digest:
                 del self._pending_persons[person.key]
 
-    def _kept_ids(
-        self, candidates: Sequence[Candidate], uuids: Sequence[bytes], known: dict[bytes, KnownFact]
-    ) -> dict[str, str]:
+    def _kept_ids(self, candidates: Sequence[Candidate], uuids: Sequence[bytes], found: Found) -> dict[str, str]:
         """Return the distinct id of each entity that keeps its first: of the store, or of this run, or chosen now."""
-        wanted = {
-            candidate.entity.key
+        kept = dict(found.distinct_ids)
+        unknown = [
+            (candidate, candidate.entity.key, uuid)
             for candidate, uuid in zip(candidates, uuids, strict=True)
-            if uuid and candidate.entity and candidate.entity.keeps_person
-        }
-        if not wanted:
-            return {}
-        kept = {key: self._pending_ids[key] for key in wanted & self._pending_ids.keys()}
-        kept |= self._store.distinct_ids(list(wanted))
-        if len(kept) == len(wanted):
-            return kept
-        orphans: dict[bytes, str] = {}  # facts whose receipts were rebuilt: PostHog doesn't say what they are about
-        for candidate, uuid in zip(candidates, uuids, strict=True):
-            if (
-                uuid in known
-                and candidate.entity
-                and candidate.entity.keeps_person
-                and candidate.entity.key not in kept
-            ):
-                orphans[uuid] = candidate.entity.key
-        if orphans:
-            for uuid, distinct_id in self._store.adopted(list(orphans)).items():
-                kept.setdefault(orphans[uuid], distinct_id)
-        for candidate, uuid in zip(candidates, uuids, strict=True):
-            if uuid and candidate.entity and candidate.entity.keeps_person and candidate.entity.key not in kept:
-                kept[candidate.entity.key] = candidate.event["distinct_id"]
-                self._pending_ids[candidate.entity.key] = candidate.event["distinct_id"]
+            if uuid and candidate.entity and candidate.entity.keeps_person and candidate.entity.key not in kept
+        ]
+        # Facts whose receipts were rebuilt: PostHog doesn't always say what they are about.
+        orphans = {uuid: key for _, key, uuid in unknown if uuid in found.facts}
+        for uuid, distinct_id in self._store.adopted(list(orphans)).items() if orphans else ():
+            kept.setdefault(orphans[uuid], distinct_id)
+        for candidate, key, _ in unknown:
+            if key not in kept:
+                kept[key] = self._pending_ids.setdefault(key, candidate.event["distinct_id"])
         return kept
 
-    def _sift_fact(self, candidate: Candidate, uuid: bytes, known: KnownFact | None, sifted: list[Sifted]) -> None:
+    def _with_money_back(self, candidate: Candidate, kept: Sequence[str]) -> Event:
+        if not kept:
+            if candidate.entity and candidate.entity.money.adds_up:
+                self._tally.without_amounts(candidate)
+            return candidate.event
+        return taken_back(candidate.event, kept)
+
+    def _sift_fact(
+        self, candidate: Candidate, uuid: bytes, facts: Mapping[bytes, KnownFact], sifted: list[Sifted]
+    ) -> None:
+        known = facts.get(uuid)
         if uuid in self._pending or uuid in self._refused:
             self._tally.repeated_again(candidate)
-            return
-        if known is None and self._floor and seconds_of(candidate.event["timestamp"]) < self._floor:
-            self._tally.there(candidate, changed=False)
-            return
-        if known is None:
-            self._pending.add(uuid)
-            sifted.append(_with_fact(candidate, uuid))
-            return
-        digest, as_sent, resend = known
-        if not resend:
-            changed = digest is not None and digest != digest_of(candidate.event)
+        elif known is None:
+            if self._floor and seconds_of(candidate.event["timestamp"]) < self._floor:
+                self._tally.there(candidate, changed=False)
+            elif self._is_due(candidate, facts):
+                self._let_through(_with_fact(candidate, uuid), candidate, sifted)
+            else:
+                self._tally.not_due(candidate)
+        elif known.resend or _is_final_now(candidate.proviso, known):
+            again = _again(candidate, uuid)
+            if known.resend != RESEND_ANYHOW and again.fact and again.fact.sent_as != known.sent_as:
+                self._tally.not_resent(candidate)
+                return
+            self._let_through(again, candidate, sifted)
+        else:
+            changed = known.digest is not None and known.digest != _digest(candidate)
             self._tally.there(candidate, changed=changed)
-            return
-        bare = candidate._replace(event=_without_sets(candidate.event))
-        again = _with_fact(bare, uuid)
-        if resend != RESEND_ANYHOW and again.fact and again.fact.sent_as != as_sent:
-            self._tally.not_resent(candidate)
-            return
-        self._pending.add(uuid)
-        sifted.append(again)
+
+    def _is_due(self, candidate: Candidate, facts: Mapping[bytes, KnownFact]) -> bool:
+        """Say whether an event that completes another one has something to complete."""
+        if candidate.proviso.completes is None:
+            return True
+        other, reason = candidate.proviso.completes
+        uuid = uuid_bytes(other)
+        known = facts.get(uuid)
+        lacked = self._pending.get(uuid) or ((known and known.provisional) or "").split()
+        return reason in lacked
+
+    def _let_through(self, item: Sifted, candidate: Candidate, sifted: list[Sifted]) -> None:
+        if item.fact:
+            self._pending[item.fact.uuid] = candidate.proviso.lacks
+        if candidate.proviso.lacks:
+            self._tally.provisional(candidate)
+        sifted.append(item)
 
     def _with_news_of_persons(self, sifted: list[Sifted], of_persons: list[tuple[int, Sifted]]) -> list[Sifted]:
         if not of_persons:
@@ -275,10 +318,23 @@ def uuid_bytes(uuid: str) -> bytes:
 def digest_of(event: Event) -> int:
     """Return a hash of what an event says: its name, time and properties, without what it says of persons."""
     properties = event["properties"]
-    if not NO_SETS.isdisjoint(properties):
+    if not properties.keys().isdisjoint(NO_SETS):
         properties = {name: value for name, value in properties.items() if name not in NO_SETS}
-    data = msgspec.json.encode((event["event"], event["timestamp"], properties), order="deterministic")
+    # The order of properties is that of the rule: to sort them would cost as much again.
+    data = msgspec.json.encode((event["event"], event["timestamp"], properties))
     return len(data) << 32 | crc32(data)  # a tenth of a cryptographic hash's cost; a miss would only go uncounted
+
+
+def bytes_of(digest: int) -> int:
+    """Return how long the JSON is of which a digest was made."""
+    return digest >> 32
+
+
+def content_of(event: Event, digest: int) -> int:
+    """Return a hash of all of an event, given its digest."""
+    properties = event["properties"]
+    said = [properties[name] for name in LINKS_AND_SETS if name in properties]
+    return hash((digest, event["distinct_id"], msgspec.json.encode(said) if said else b""))
 
 
 def sent_as(event: str, distinct_id: str, day: str) -> int:
@@ -291,8 +347,27 @@ def seconds_of(timestamp: str) -> int:
     return int(datetime.fromisoformat(f"{timestamp[:19]}+00:00").timestamp())
 
 
-def _with_fact(candidate: Candidate, uuid: bytes) -> Sifted:
-    event, rule, entity, source = candidate[:4]
+def _wanted(candidates: Sequence[Candidate], uuids: Sequence[bytes]) -> dict[bytes, str | None]:
+    """Return the facts to look up, each with the key of its entity."""
+    wanted: dict[bytes, str | None] = {}
+    for candidate, uuid in zip(candidates, uuids, strict=True):
+        if uuid:
+            key = candidate.entity.key if candidate.entity else None
+            wanted[uuid] = key
+            if candidate.proviso.completes:
+                wanted[uuid_bytes(candidate.proviso.completes[0])] = key
+    return wanted
+
+
+def _is_final_now(proviso: Proviso, known: KnownFact) -> bool:
+    """Say whether what a fact lacked when it was sent is there now, and the fact is to be sent again for it."""
+    if not known.provisional or not proviso.sent_again:
+        return False
+    return not proviso.sent_again.isdisjoint(set(known.provisional.split()) - {*proviso.lacks})
+
+
+def _with_fact(candidate: Candidate, uuid: bytes, *, is_again: bool = False) -> Sifted:
+    event, rule, entity = candidate.event, candidate.rule, candidate.entity
     fact = Fact(
         uuid,
         rule,
@@ -301,9 +376,22 @@ def _with_fact(candidate: Candidate, uuid: bytes) -> Sifted:
         event["distinct_id"],
         sent_as(event["event"], event["distinct_id"], event["timestamp"][:10]),
         seconds_of(event["timestamp"]),
-        digest_of(event),
+        _digest(candidate),
+        " ".join(candidate.proviso.lacks) or None,
+        money_of(event["properties"], entity.money) if entity and entity.money.adds_up else None,
+        is_again,
     )
-    return Sifted(event, rule, source, fact, keeps_person=bool(entity and entity.keeps_person))
+    return Sifted(event, rule, candidate.source, fact, keeps_person=bool(entity and entity.keeps_person))
+
+
+def _digest(candidate: Candidate) -> int:
+    return digest_of(candidate.event) if candidate.digest is None else candidate.digest
+
+
+def _again(candidate: Candidate, uuid: bytes) -> Sifted:
+    """Return a fact to be sent a second time, without what it says of its person: that may be another by now."""
+    bare = candidate._replace(event=_without_sets(candidate.event), digest=_digest(candidate))
+    return _with_fact(bare, uuid, is_again=True)
 
 
 def _with_persons(candidate: Candidate) -> Sifted:

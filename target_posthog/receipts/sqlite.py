@@ -23,27 +23,40 @@ from target_posthog.receipts.store import (
     VERSION,
     Claim,
     Fact,
+    Found,
     KnownFact,
     Person,
     Store,
+    parts,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SECONDS_FOR_ANOTHER_WRITER = 60
+# How many values a statement takes: SQLite keeps those that it has prepared, by their text.
+SIZES = (8, 64, 256, MOST_IN_A_STATEMENT)
 CACHE_KIB = 32_768
 PAGES_OF_THE_LOG = 8_192  # 32 MiB: uuids lie all over the table, so that a page is often written again
-FACTS = "SELECT uuid, digest, sent_as, resend FROM posthog_receipts_fact WHERE project = ? AND uuid IN ({})"
+# Facts lie beside the others of their entity, so that those of a run's next records are on few pages. Where a fact
+# isn't found there, it is looked for by its uuid alone: what a record is about may be named otherwise since.
+FACTS = (
+    "WITH wanted (entity, uuid) AS (VALUES {}) "
+    "SELECT fact.uuid, digest, sent_as, resend, provisional FROM wanted CROSS JOIN posthog_receipts_fact fact "
+    "ON fact.entity = wanted.entity AND fact.uuid = wanted.uuid AND fact.project = ?"
+)
+FACTS_ANYWHERE = (
+    "SELECT uuid, digest, sent_as, resend, provisional FROM posthog_receipts_fact WHERE project = ? AND uuid IN ({})"
+)
 PERSONS = "SELECT key, digest FROM posthog_receipts_person WHERE project = ? AND key IN ({})"
-DISTINCT_IDS = "SELECT key, distinct_id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
-ENTITIES = "SELECT key, id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
+ENTITIES = "SELECT key, id, distinct_id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
 NEW_PROJECT = "INSERT OR IGNORE INTO posthog_receipts_project (key, version) VALUES (?, ?)"
 PROJECT = "SELECT id, version FROM posthog_receipts_project WHERE key = ?"
 NEW_KIND = "INSERT OR IGNORE INTO posthog_receipts_kind (rule, event) VALUES (?, ?)"
 KIND = "SELECT id FROM posthog_receipts_kind WHERE rule = ? AND event = ?"
-NEW_ENTITY = "INSERT OR IGNORE INTO posthog_receipts_entity (project, key, distinct_id) VALUES (?, ?, ?)"
-NEW_FACT = "INSERT OR REPLACE INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0)"
+NEW_ENTITY = "INSERT INTO posthog_receipts_entity (id, project, key, distinct_id) VALUES (?, ?, ?, ?)"
+NEW_FACT = "INSERT OR REPLACE INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)"
+NEW_MONEY = "INSERT OR REPLACE INTO posthog_receipts_money VALUES (?, ?, ?)"
 NEW_PERSON = "INSERT OR REPLACE INTO posthog_receipts_person VALUES (?, ?, ?)"
 
 
@@ -85,7 +98,12 @@ class SqliteStore(Store):
     def _make_tables(self) -> None:
         with self._writing():
             for table in TABLES:
-                statement = table.format(serial="INTEGER PRIMARY KEY", bytes="BLOB", without_rowid=" WITHOUT ROWID")
+                statement = table.format(
+                    serial="INTEGER PRIMARY KEY",
+                    bytes="BLOB",
+                    key_of_fact="entity, uuid",
+                    without_rowid=" WITHOUT ROWID",
+                )
                 self._database.execute(statement)
 
     def _project_of(self, key: str, *, is_read_only: bool) -> int:
@@ -124,21 +142,30 @@ class SqliteStore(Store):
             self._database.executemany(sql, rows)
 
     @override
-    def facts(self, uuids: Sequence[bytes]) -> dict[bytes, KnownFact]:
-        return {uuid: (digest, as_sent, resend) for uuid, digest, as_sent, resend in self._found(FACTS, uuids)}
+    def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:
+        keys = list({key: None for key in wanted.values() if key})
+        entities = {key: (number, distinct_id) for key, number, distinct_id in self._found(ENTITIES, keys)}
+        placed = [(entities[key][0], uuid) for uuid, key in wanted.items() if key in entities]
+        facts: dict[bytes, KnownFact] = {}
+        for part in parts(placed):
+            values = [value for pair in part for value in pair]
+            padded = _padded(len(part))
+            values += [None] * (2 * padded - len(values))
+            rows = self.rows(FACTS.format(", ".join(["(?, ?)"] * padded)), *values, self.project)
+            facts |= {row[0]: KnownFact(*row[1:]) for row in rows}
+        elsewhere = [uuid for uuid in wanted if uuid not in facts]
+        facts |= {row[0]: KnownFact(*row[1:]) for row in self._found(FACTS_ANYWHERE, elsewhere)}
+        return Found(facts, {key: distinct_id for key, (_, distinct_id) in entities.items()})
 
     @override
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         return dict(self._found(PERSONS, keys))
 
-    @override
-    def distinct_ids(self, entities: Sequence[str]) -> dict[str, str]:
-        return dict(self._found(DISTINCT_IDS, entities))
-
     def _found(self, sql: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-        for start in range(0, len(values), MOST_IN_A_STATEMENT):
-            part = values[start : start + MOST_IN_A_STATEMENT]
-            yield from self.rows(sql.format(", ".join("?" * len(part))), self.project, *part)
+        for part in parts(values):
+            padded = _padded(len(part))
+            nothing = [None] * (padded - len(part))
+            yield from self.rows(sql.format(", ".join("?" * padded)), self.project, *part, *nothing)
 
     @contextmanager
     @override
@@ -151,19 +178,22 @@ class SqliteStore(Store):
                 entities = self._entities(kept)
                 self._database.executemany(
                     NEW_FACT,
-                    sorted(
+                    [
                         (
                             self.project,
                             fact.uuid,
                             self._kind(fact.rule, fact.event),
-                            entities[fact.entity] if fact.entity else None,
+                            entities[fact.entity] if fact.entity else -self.project,
                             fact.sent_as,
                             fact.at,
                             fact.digest,
+                            fact.provisional,
                         )
                         for fact in kept
-                    ),
+                    ],
                 )
+                money = [(entities[fact.entity], fact.uuid, fact.money) for fact in kept if fact.money and fact.entity]
+                self._database.executemany(NEW_MONEY, money)
                 self._database.executemany(
                     NEW_PERSON,
                     (
@@ -178,8 +208,12 @@ class SqliteStore(Store):
     def _entities(self, facts: Iterable[Fact]) -> dict[str, int]:
         """Return the numbers of the facts' entities, which are made if they aren't there."""
         wanted = {fact.entity: fact.distinct_id for fact in facts if fact.entity}
-        self._database.executemany(NEW_ENTITY, ((self.project, key, wanted[key]) for key in wanted))
-        return dict(self._found(ENTITIES, list(wanted)))
+        numbers = {key: number for key, number, _ in self._found(ENTITIES, list(wanted))}
+        ((last,),) = self.rows("SELECT coalesce(max(id), 0) FROM posthog_receipts_entity")
+        new = [key for key in wanted if key not in numbers]
+        numbers |= {key: number for number, key in enumerate(new, last + 1)}
+        self._database.executemany(NEW_ENTITY, [(numbers[key], self.project, key, wanted[key]) for key in new])
+        return numbers
 
     def _kind(self, rule: str, event: str) -> int:
         if (rule, event) not in self._kinds:
@@ -200,3 +234,8 @@ class SqliteStore(Store):
             self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
+
+
+def _padded(number: int) -> int:
+    """Return for how many values a statement for so many is prepared; the rest of them are null."""
+    return next(size for size in SIZES if size >= number)

@@ -10,15 +10,16 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-VERSION = 1  # of the tables
+Item = TypeVar("Item")
+VERSION = 2  # of the tables
 NO_RESEND, RESEND, RESEND_ANYHOW = 0, 1, 2
 MOST_IN_A_STATEMENT = 1_000
 TABLES = (
@@ -46,12 +47,20 @@ TABLES = (
   project INTEGER NOT NULL,
   uuid {bytes} NOT NULL,
   kind INTEGER NOT NULL,
-  entity BIGINT,                 -- what it is about; null if its record has no key
+  entity BIGINT NOT NULL,        -- what it is about; if its record has no key, its project, negated
   sent_as BIGINT NOT NULL,       -- hash of event, distinct id and day, by which PostHog tells events apart
   at BIGINT NOT NULL,            -- seconds since 1970: the event's own time
   digest BIGINT,                 -- hash of the content; null if it isn't known
   resend INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (project, uuid)
+  provisional TEXT,              -- why it wasn't final when it was sent, reasons with blanks between; null if it was
+  PRIMARY KEY ({key_of_fact})
+){without_rowid}""",
+    "CREATE UNIQUE INDEX IF NOT EXISTS posthog_receipts_uuid ON posthog_receipts_fact (project, uuid)",
+    """CREATE TABLE IF NOT EXISTS posthog_receipts_money (
+  entity BIGINT NOT NULL,
+  uuid {bytes} NOT NULL,         -- of the fact that carried it
+  amounts TEXT NOT NULL,         -- JSON: the amounts that add up, as texts; then what stands beside them
+  PRIMARY KEY (entity, uuid)
 ){without_rowid}""",
     """CREATE TABLE IF NOT EXISTS posthog_receipts_person (
   project INTEGER NOT NULL,
@@ -65,6 +74,13 @@ ADOPTED = (
     "SELECT fact.uuid, entity.distinct_id FROM posthog_receipts_fact fact "
     "JOIN posthog_receipts_entity entity ON entity.id = fact.entity WHERE fact.project = ? AND fact.uuid IN ({})"
 )
+RUNNING_MONEY = (
+    "SELECT entity.key, money.uuid, money.amounts FROM posthog_receipts_entity entity "
+    "CROSS JOIN posthog_receipts_money money CROSS JOIN posthog_receipts_fact fact "
+    "WHERE entity.project = ? AND entity.key IN ({}) AND money.entity = entity.id "
+    "AND fact.project = entity.project AND fact.entity = entity.id AND fact.uuid = money.uuid "
+    "ORDER BY fact.at, fact.uuid"
+)
 SELECTED = (
     "SELECT fact.uuid FROM posthog_receipts_fact fact JOIN posthog_receipts_kind kind ON kind.id = fact.kind "
     "LEFT JOIN posthog_receipts_entity entity ON entity.id = fact.entity WHERE fact.project = ? AND {}"
@@ -72,7 +88,11 @@ SELECTED = (
 
 
 class Fact(NamedTuple):
-    """The receipt of a fact; `at` is in seconds since 1970, `digest` None if its content isn't known."""
+    """The receipt of a fact; `at` is in seconds since 1970, `digest` None if its content isn't known.
+
+    `provisional` says why it isn't final, `money` is JSON as the table has it, both None for most. With `is_again` it
+    takes the place of a receipt that was provisional.
+    """
 
     uuid: bytes
     rule: str
@@ -82,6 +102,9 @@ class Fact(NamedTuple):
     sent_as: int
     at: int
     digest: int | None
+    provisional: str | None = None
+    money: str | None = None
+    is_again: bool = False
 
 
 class Person(NamedTuple):
@@ -91,8 +114,20 @@ class Person(NamedTuple):
     digest: int
 
 
-# What a run has to know of a fact that was sent: its digest, what it was sent as, and whether to send it again.
-KnownFact = tuple[int | None, int, int]
+class KnownFact(NamedTuple):
+    """What a run has to know of a fact that was sent: also what it was sent as, and whether to send it again."""
+
+    digest: int | None
+    sent_as: int
+    resend: int
+    provisional: str | None
+
+
+class Found(NamedTuple):
+    """What a store knows of some facts: those that were sent, by uuid, and their entities' distinct ids."""
+
+    facts: dict[bytes, KnownFact]
+    distinct_ids: dict[str, str]
 
 
 @dataclass
@@ -107,6 +142,12 @@ class Claim:
     distinct_ids: dict[str, str] = field(default_factory=dict)
     resent: set[bytes] = field(default_factory=set)  # facts that had a receipt and were marked to be sent again
     refused: set[bytes] = field(default_factory=set)
+
+
+def parts(values: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield values in parts that are small enough for a statement."""
+    for start in range(0, len(values), MOST_IN_A_STATEMENT):
+        yield values[start : start + MOST_IN_A_STATEMENT]
 
 
 def hashed_key(api_key: str) -> str:
@@ -124,16 +165,12 @@ class Store(ABC):
         """Run a statement with `?` for its values and return its rows, if it has some; it is committed."""
 
     @abstractmethod
-    def facts(self, uuids: Sequence[bytes]) -> dict[bytes, KnownFact]:
-        """Return those of the facts that have a receipt."""
+    def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:
+        """Return what is known of facts, each given with the key of its entity."""
 
     @abstractmethod
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         """Return the digests of what was said of persons, by key."""
-
-    @abstractmethod
-    def distinct_ids(self, entities: Sequence[str]) -> dict[str, str]:
-        """Return the distinct ids of entities that have one, by the entity's key."""
 
     @abstractmethod
     def claim(self, facts: Sequence[Fact], persons: Sequence[Person]) -> AbstractContextManager[Claim]:
@@ -146,10 +183,18 @@ class Store(ABC):
     def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:
         """Return the distinct ids under which facts were sent, by uuid, as far as they are known."""
         found: dict[bytes, str] = {}
-        for start in range(0, len(uuids), MOST_IN_A_STATEMENT):
-            part = uuids[start : start + MOST_IN_A_STATEMENT]
+        for part in parts(uuids):
             found |= dict(self.rows(ADOPTED.format(", ".join("?" * len(part))), self.project, *part))
         return {bytes(uuid): distinct_id for uuid, distinct_id in found.items()}
+
+    def running_money(self, entities: Sequence[str]) -> dict[str, list[tuple[bytes, str]]]:
+        """Return the uuid and the money of each fact of some entities, oldest first, by the entity's key."""
+        found: dict[str, list[tuple[bytes, str]]] = {}
+        for part in parts(entities):
+            rows = self.rows(RUNNING_MONEY.format(", ".join("?" * len(part))), self.project, *part)
+            for key, uuid, amounts in rows:
+                found.setdefault(key, []).append((bytes(uuid), amounts))
+        return found
 
     @property
     def conditions(self) -> dict[str, dict[str, str]]:
@@ -193,8 +238,10 @@ class Store(ABC):
         last = b""
         while rows := self.rows(
             "SELECT fact.uuid, kind.rule, kind.event, entity.key, entity.distinct_id, fact.sent_as, fact.at, "
-            "fact.digest FROM posthog_receipts_fact fact JOIN posthog_receipts_kind kind ON kind.id = fact.kind "
+            "fact.digest, fact.provisional, money.amounts "
+            "FROM posthog_receipts_fact fact JOIN posthog_receipts_kind kind ON kind.id = fact.kind "
             "LEFT JOIN posthog_receipts_entity entity ON entity.id = fact.entity "
+            "LEFT JOIN posthog_receipts_money money ON money.entity = fact.entity AND money.uuid = fact.uuid "
             "WHERE fact.project = ? AND fact.uuid > ? ORDER BY fact.uuid LIMIT ?",
             self.project,
             last,
@@ -202,15 +249,14 @@ class Store(ABC):
         ):
             for uuid, *others in rows:
                 last = bytes(uuid)
-                rule, event, entity, distinct_id, sent_as, at, digest = others
-                yield Fact(last, rule, event, entity, distinct_id or "", sent_as, at, digest)
+                rule, event, entity, distinct_id, *rest = others
+                yield Fact(last, rule, event, entity, distinct_id or "", *rest)
 
     def add(self, facts: Sequence[Fact]) -> int:
         """Write receipts of facts that have none yet, and return how many were new."""
         new = 0
-        for start in range(0, len(facts), MOST_IN_A_STATEMENT):
-            part = facts[start : start + MOST_IN_A_STATEMENT]
-            known = self.facts([fact.uuid for fact in part])
+        for part in parts(facts):
+            known = self.look_up({fact.uuid: fact.entity for fact in part}).facts
             unknown = [fact for fact in part if fact.uuid not in known]
             with self.claim(unknown, []):
                 new += len(unknown)
@@ -218,6 +264,11 @@ class Store(ABC):
 
     def forget(self) -> None:
         """Delete all receipts of the project."""
+        self.rows(
+            "DELETE FROM posthog_receipts_money WHERE entity IN "
+            "(SELECT id FROM posthog_receipts_entity WHERE project = ?)",
+            self.project,
+        )
         for table in ("fact", "person", "entity"):
             self.rows(f"DELETE FROM posthog_receipts_{table} WHERE project = ?", self.project)  # noqa: S608  # a constant
         self.rows("UPDATE posthog_receipts_project SET conditions = '{}', floor = NULL WHERE id = ?", self.project)

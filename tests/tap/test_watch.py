@@ -11,11 +11,12 @@ import pytest
 from sandbox.shop import Shop
 from sandbox.shop.practice import Practice
 from sandbox.shop.store import Store
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading import watch
 from tap_shopify_orders.settings import as_datetime
 from tests.sandbox.test_shop_situations import FIRST
 
-from .conftest import Message, Run, queries, read, tap_for
+from .conftest import Message, Run, catalog_of, queries, read, tap_for
 from .test_ledger import add, found_in
 
 if TYPE_CHECKING:
@@ -93,6 +94,103 @@ def test_a_held_order_that_is_deleted_is_forgotten(shop: Shop, store: Store) -> 
     second = read(shop, first.state)
     assert bookmark(second)["held"] == {}
     assert [one for one in second.records["orders"] if not one["_sdc_deleted_at"]] == []
+
+
+# Orders without attribution or ledger.
+
+
+def read_at(shop: Shop, at: str, state: Message | None = None, **more: Any) -> Run:
+    """Read when it is so late in the shop."""
+    tap = tap_for(shop, state, **{"lookback_seconds": 0, **more})
+    granted = tap.store.granted
+    tap.store.looked = type(granted)(**{**granted.__dict__, "at": as_datetime(at)})
+    tap.sync_all()
+    return Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+
+
+@pytest.mark.parametrize("method", ["pages", "bulk"])
+def test_an_order_is_held_until_its_attribution_is_there_and_emitted_once(
+    shop: Shop, store: Store, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    becomes_ready = waits_for_attribution(store)
+    store.fulfill_order("#1003", "2026-10-30T12:30:00.000000Z")  # so that the bookmark lies beyond #1002
+    with caplog.at_level(logging.INFO):
+        first = read_at(shop, "2026-10-30T13:00:00Z", method=method)
+    assert {*first.orders} == {"#1001", "#1003"}
+    assert bookmark(first)["held"] == {str(store.order("#1002")["legacyResourceId"]): 0}
+    assert "Held 1 orders until Shopify has worked out where their buyers came from" in caplog.text
+    shop.controls.reset()
+    still = read_at(shop, "2026-10-30T14:00:00Z", first.state, method=method)
+    assert dict(still.records) == {}
+    (asked,) = [one["query"] for one in queries(shop) if one["query"].startswith("query ById")]
+    assert "agreements" not in asked, "no more than what it waits for"
+    becomes_ready()
+    second = read_at(shop, "2026-10-30T15:00:00Z", still.state, method=method)
+    assert second.orders["#1002"]["customer_journey"]["ready"] is True
+    assert bookmark(second)["held"] == {}
+    assert str(store.order("#1002")["legacyResourceId"]) not in bookmark(second)["waiting"]
+    assert dict(read_at(shop, "2026-10-30T16:00:00Z", second.state).records) == {}
+
+
+def test_an_order_whose_attribution_does_not_come_is_emitted_without_it_and_again_when_it_comes(
+    shop: Shop, store: Store
+) -> None:
+    becomes_ready = waits_for_attribution(store)
+    first = read_at(shop, "2026-10-30T13:00:00Z")
+    second = read_at(shop, "2026-10-31T13:00:00Z", first.state)
+    assert second.orders["#1002"]["customer_journey"]["ready"] is False
+    assert (bookmark(second)["held"], len(bookmark(second)["waiting"])) == ({}, 1)
+    assert dict(read_at(shop, "2026-10-31T14:00:00Z", second.state).records) == {}
+    becomes_ready()
+    assert {*read_at(shop, "2026-10-31T15:00:00Z", second.state).orders} == {"#1002"}
+
+
+@pytest.mark.parametrize("settings", [{"attribution_hours": 0}, {"end_date": "2026-11-01"}], ids=str)
+def test_nobody_waits_for_attribution_by_setting_or_in_a_run_that_nobody_may_continue(
+    shop: Shop, store: Store, settings: dict[str, Any]
+) -> None:
+    waits_for_attribution(store)
+    run = read_at(shop, "2026-10-30T13:00:00Z", **settings)
+    assert len(run.orders) == 3
+    assert bookmark(run)["held"] == {}
+
+
+@pytest.mark.parametrize("method", ["pages", "bulk"])
+def test_an_order_without_a_ledger_ends_the_run_unless_that_is_accepted(
+    shop: Shop, store: Store, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.hide_ledger("#1002", LATER)
+    with pytest.raises(RunError, match=r"Order #1002 comes without its ledger of sales .* Add `no_ledger` to `accept`"):
+        read(shop, method=method)
+    tap = tap_for(shop, method=method, accept=["no_ledger"])
+    tap.read()
+    first = Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+    assert first.orders["#1002"]["agreements"] == []
+    assert "1 orders have no ledger of sales: of their money only the original total is known." in caplog.text
+    again = read(shop, first.state, accept=["no_ledger"], lookback_seconds=0)
+    assert dict(again.records) == {}, "it is as it was"
+    store.order("#1002")["_hidden"] = False  # in silence
+    second = read(shop, again.state, accept=["no_ledger"], lookback_seconds=0)
+    assert second.orders["#1002"]["agreements"]
+    assert bookmark(second)["waiting"] == {}
+
+
+def test_a_ledger_that_is_denied_is_such_a_gap_too() -> None:
+    record = Record(b'{"id":1,"name":"#1001","updated_at":"2026-11-01T12:00:00Z"}')
+
+    def watched(*, accepts: bool) -> watch.Watch:
+        since, logger = as_datetime("2026-01-01"), logging.getLogger("tap")
+        return watch.Watch({}, {}, since=since, accepts_no_ledger=accepts, again=lambda _: record, logger=logger)
+
+    with pytest.raises(RunError, match=r"Order #1001 comes without its ledger of sales \(Shopify denies it\)"):
+        [*watched(accepts=False).examine([record])]
+    assert [*watched(accepts=True).examine([record])] == [record]
+
+
+def test_who_deselects_the_ledger_is_asked_for_nothing(shop: Shop, store: Store) -> None:
+    store.hide_ledger("#1002", LATER)
+    run = read(shop, catalog=catalog_of(shop, deselect=(("orders", "agreements"),)))
+    assert len(run.orders) == 3
 
 
 # Warnings.
