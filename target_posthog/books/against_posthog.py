@@ -110,8 +110,8 @@ class _Comparison:
     def _enter(self, key: Key, found: Sum, shop: str) -> None:
         if shop not in self._shops:
             return
-        place, sign = Place(shop, key.currency, key.day), self._keeper.signs[key.event]
-        self._balance.put(POSTHOG, place, {name: sign * amount + 0 for name, amount in found.figures.items()})
+        place = Place(shop, key.currency, key.day)
+        self._balance.put(POSTHOG, place, found.figures)
         self._numbers[place] += found.number
         if found.copies:
             self._balance.copies[key.event] = self._balance.copies.get(key.event, 0) + found.copies
@@ -132,10 +132,7 @@ class _Comparison:
 
     def _name_differences(self, days: set[str]) -> None:
         planned = self._keeper.planned_of(days, self._shops)
-        arrived = []
-        for one in events_of(self._api, self._keeper.events, days, self._zone):
-            sign = self._keeper.signs[one.event]
-            arrived.append(one._replace(figures={name: sign * amount + 0 for name, amount in one.figures.items()}))
+        arrived = list(events_of(self._api, self._keeper.events, days, self._zone))
         self._know_renamed(planned, arrived)
         ours = [one for one in arrived if one.uuid in planned or self._by_name.get(one.shop) in self._shops]
         missing = list(planned.keys() - {one.uuid for one in ours})

@@ -54,7 +54,9 @@ class Balance:
     def books(self) -> list[tuple[str, str]]:
         """Return each shop with each of its currencies, those of its own report first."""
         reported = {place[:2] for place in self.columns.get(REPORT, {})}
-        found = {place[:2] for column in self.columns.values() for place in column}
+        found = {
+            place[:2] for column in self.columns.values() for place, figures in column.items() if any(figures.values())
+        }
         return sorted(found, key=lambda book: (book[0], book not in reported, book[1]))
 
     def by_period(self, shop: str, currency: str, letters: int = DAY) -> dict[str, dict[str, Figures]]:

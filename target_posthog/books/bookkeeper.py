@@ -96,7 +96,6 @@ class Bookkeeper:
         self.has_ledger = any(books.has_ledger for books in self._books.values())
         self.counts: dict[Place, int] = defaultdict(int)  # of planned events
         self.events: dict[str, Properties] = {}  # the properties of the events that carry money, by name
-        self.signs: dict[str, int] = {}
         self.deletions: set[str] = set()  # the names of events that take an order back
         self._name_events()
         self.balance = Balance()
@@ -275,19 +274,17 @@ class Bookkeeper:
         for stream, books in self._books.items():
             rules = {rule: said for rule, said in named.get(stream, {}).items() if rule in books.rules}
             self.deletions |= {said["deleted"] for said in rules.values() if said["deleted"]}
-            names = [(rule, name) for rule, said in rules.items() for name in (said["event"], said["deleted"]) if name]
-            names += [(rule, name) for rule, name in self._preview.event_names(stream) if rule in books.rules]
-            for rule, name in names:
-                self.events[name] = books.properties
-                self.signs[name] = books.rules[rule]
+            names = [name for said in rules.values() for name in (said["event"], said["deleted"]) if name]
+            names += [name for rule, name in self._preview.event_names(stream) if rule in books.rules]
+            self.events |= dict.fromkeys(names, books.properties)
 
 
 def _planned(planned: PlannedEvent, books: Books, shop: str, zone: ZoneInfo) -> Planned:
     event = planned.event
-    properties, sign = event["properties"], books.rules[planned.rule]
+    properties = event["properties"]
     place = Place(shop, str(properties.get(books.properties.currency) or ""), day_of(event["timestamp"], zone))
     found = {name: properties[name] for name in books.properties.figures if properties.get(name) is not None}
-    figures = {name: sign * as_decimal(amount) + 0 for name, amount in found.items()}
+    figures = {name: as_decimal(amount) + 0 for name, amount in found.items()}
     return Planned(event["uuid"], planned.rule, event["event"], place, figures, planned.there)
 
 

@@ -116,11 +116,11 @@ def of_record(record: BookedRecord, deletions: Collection[str] = ()) -> Iterator
     """Yield where a record's entries and its planned events differ; what has no money makes no difference."""
     events, unmet = list(record.events), []
     for entry in record.entries:
-        same = (entry.rule, entry.place, without_zeros(entry.figures))
-        met = next((one for one in events if (one.rule, one.place, without_zeros(one.figures)) == same), None)
-        if met is not None:
-            events.remove(met)
-        elif same[2]:
+        figures = without_zeros(entry.figures)
+        same = [one for one in events if (one.place, without_zeros(one.figures)) == (entry.place, figures)]
+        if same:
+            events.remove(next((one for one in same if one.rule == entry.rule), same[0]))
+        elif figures:
             unmet.append(entry)
     for entry in unmet:
         near = next((event for event in events if event.rule == entry.rule), None)

@@ -43,8 +43,8 @@ class Properties(NamedTuple):
 class Books:
     """The books of one stream, compiled; raises `RuleError`.
 
-    `rules` are those whose events carry its money, each with the sign of what they carry; `has_ledger` says that the
-    records are Shopify's orders with their ledger, `is_report` that they are the shop's own report.
+    `rules` are those whose events carry its money; `has_ledger` says that the records are Shopify's orders with their
+    ledger, `is_report` that they are the shop's own report.
     """
 
     def __init__(self, stream: str, spec: Mapping[str, JSON]) -> None:
@@ -63,7 +63,8 @@ class Books:
         self._entries = [_Entries(self, kind, entry) for kind, entry in spec.get("entries", {}).items()]
         amount, currency, name, shop = (str(names.get(key, "")) for key in PROPERTY_KEYS)
         self.properties = Properties((*SALES, *BESIDE) if self.has_ledger else (amount,), currency, name, shop)
-        self.rules = dict.fromkeys(self._rules.values(), 1) | {one.rule: one.sign for one in self._entries}
+        rules = [rule for of_kind in self._rules.values() for rule in of_kind]
+        self.rules = dict.fromkeys([*rules, *(one.rule for one in self._entries)])
 
     def account(self, record: Record) -> Account:
         """Return what a record comes to; raises ValueError if a field is no amount or time."""
@@ -72,17 +73,18 @@ class Books:
             return Account(shop, currency, [entry for entries in self._entries for entry in entries.of(record)])
         if record.get("_sdc_deleted_at"):
             return Account(shop, currency, [])
-        entries, readings = list(ledger.entries(record, self._rules)), list(ledger.readings(record))
+        rules = {kind: of_kind[0] for kind, of_kind in self._rules.items()}
+        entries, readings = list(ledger.entries(record, rules)), list(ledger.readings(record))
         return Account(shop, currency, entries, readings, not ledger.has_no_ledger(record) or not entries)
 
-    def _ledger_rules(self, said: JSON) -> dict[str, str]:
+    def _ledger_rules(self, said: JSON) -> dict[str, list[str]]:
         place = f"{self._place}, `ledger`"
         if not isinstance(said, dict) or not {ledger.PLACING, ledger.OTHERS} <= said.keys():
             raise RuleError(
                 f"{place} names a rule for each kind of agreement, at least for `{ledger.PLACING}` and "
                 f"`{ledger.OTHERS}`"
             )
-        return {str(kind): str(rule) for kind, rule in said.items()}
+        return {str(kind): [*map(str, rule)] if isinstance(rule, list) else [str(rule)] for kind, rule in said.items()}
 
     def _compiled(self, text: JSON) -> Callable[[Record], JSON]:
         try:
@@ -112,7 +114,7 @@ class _Entries:
         self._books = books
         self._values = books.entries_of(kind, spec)
         self.rule = str(spec["rule"])
-        self.sign = 1 if "adds" in spec else -1
+        self._sign = 1 if "adds" in spec else -1
         self._amount = self._values["adds" if "adds" in spec else "takes"]
 
     def of(self, record: Record) -> Iterator[Entry]:
@@ -121,7 +123,7 @@ class _Entries:
                 continue
             amount = self._amount(scope)
             exact = ZERO if amount is None else as_decimal(amount)
-            yield Entry(self.rule, str(self._values["at"](scope)), {self._books.amount: self.sign * exact + 0})
+            yield Entry(self.rule, str(self._values["at"](scope)), {self._books.amount: self._sign * exact + 0})
 
     def _scopes(self, record: Record) -> Iterator[Record]:
         if "for_each" not in self._values:

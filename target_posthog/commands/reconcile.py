@@ -99,7 +99,7 @@ def _acknowledged(store: Store | None) -> Acknowledged | None:
 
     def found(uuids: Sequence[bytes]) -> Collection[bytes]:
         parts = (uuids[at : at + MOST_IN_A_STATEMENT] for at in range(0, len(uuids), MOST_IN_A_STATEMENT))
-        return {uuid for part in parts for uuid in store.facts(part)}
+        return {uuid for part in parts for uuid in store.look_up(dict.fromkeys(part)).facts}
 
     return found
 

@@ -44,7 +44,7 @@ def test_entries_of_fields_that_a_mapping_names_have_its_figure_and_their_sign()
         "USD",
         [Entry("Bill", AT, {"paid": Decimal("29.30")}), Entry("Credit", AT, {"paid": Decimal(-10)})],
     )
-    assert books.rules == {"Bill": 1, "Credit": -1}
+    assert [*books.rules] == ["Bill", "Credit"]
     assert (books.has_ledger, books.is_report, books.properties.figures) == (False, False, ("paid",))
 
 
@@ -59,7 +59,7 @@ def test_an_orders_ledger_is_read_whatever_its_rules_make_of_it() -> None:
     without = books.account({**record, "agreements": [], "original_total_price": "11"})
     assert (without.is_whole, without.entries) == (False, [Entry("Sold", AT, {"total_sales": Decimal(11)})])
     assert books.account({"shop_id": 7, "_sdc_deleted_at": AT}).entries == []
-    assert books.rules == {"Sold": 1, "Changed": 1}
+    assert [*books.rules] == ["Sold", "Changed"]
 
 
 def test_each_shipped_mapping_has_books_of_rules_that_it_has() -> None:
