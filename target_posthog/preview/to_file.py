@@ -182,6 +182,7 @@ class PreviewDestination:
             {"format": PLAN_FORMAT, **about, "rules": self._meanings.fingerprint},
             self._meanings.personal,
             catalogue({"streams": self._meanings.streams, "glossary": document["glossary"]}),
+            self._meanings.money,
         )
         with contextlib.closing(self._file.read()) as written:
             plan = planning.plan(written.records(), written.events())
