@@ -25,17 +25,17 @@ def ask(posthog_url: str, path: str, **parameters: str | int) -> Any:  # noqa: A
 
 
 def arrived(posthog_url: str) -> Iterator[str]:
-    """Yield the figures: events per name, persons, revenue and refunds per currency, times."""
+    """Yield the figures: events per name, persons, net and total sales per currency, times."""
     totals = ask(posthog_url, "/api/totals")
     sent, repeated = totals["received"], totals["repeats"]
     yield f"events     {sum(totals['events'].values()):>9,}   sent {sent:,}, repeated {repeated:,}"
     for name, count in totals["events"].items():
         yield f"  {count:>18,}   {name}"
     yield f"persons    {totals['persons']:>9,}"
-    for name in ("revenue", "refunds"):
+    for name in ("net_sales", "total_sales"):
         for row, (currency, amount) in enumerate(totals[name].items()):
-            label = name if row == 0 else ""
-            yield f"{label:<10} {Decimal(amount):>13,} {currency}"
+            label = name.replace("_", " ") if row == 0 else ""
+            yield f"{label:<11} {Decimal(amount):>12,} {currency}"
     yield f"from       {totals['oldest']} to {totals['newest']}"
 
 

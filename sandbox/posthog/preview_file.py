@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import zlib
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-FORMAT = "2"
+FORMAT = "3"
 RECORDS_A_PAGE = 50
 HEADS = (
     "select id, stream, name, key_name, left_out, undeliverable, (select count(*) from event where record = record.id) "
@@ -84,6 +85,29 @@ class Record:
 
         events = [PlannedEvent(one.rule, one.repeated, hidden(one.body)) for one in self.events]
         return Record(self.head, hidden(self.body), hidden(self.explanation), events)
+
+
+@dataclass(frozen=True)
+class Booked:
+    """What one side of the books has on a day of a shop: report, ledger or planned."""
+
+    shop: str
+    currency: str
+    time_zone: str
+    day: date
+    side: str
+    figures: dict[str, Decimal]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A line about where two sides differ; one about all days has none."""
+
+    shop: str
+    currency: str
+    day: str
+    line: str
+    explained: bool
 
 
 class PreviewFile:
@@ -157,12 +181,29 @@ class PreviewFile:
         where = "id = (select record from event where uuid = ? order by id desc limit 1)"
         return next(iter(self._heads(where, [uuid])), None)
 
+    def booked(self) -> list[Booked]:
+        """Return the books that the preview kept, day by day; none for a mapping without books."""
+        rows = self._ask("select shop, currency, time_zone, day, side, figures from book order by shop, currency, day")
+        return [
+            Booked(shop, currency, zone, date.fromisoformat(day), side, _amounts(figures))
+            for shop, currency, zone, day, side, figures in rows
+        ]
+
+    def differences(self) -> list[Difference]:
+        """Return where the sides of the books differ, what nobody has explained first."""
+        rows = self._ask("select shop, currency, day, line, explained from difference order by explained, day, rowid")
+        return [Difference(shop, currency, day, line, bool(known)) for shop, currency, day, line, known in rows]
+
     def _heads(self, where: str, values: Sequence[Any], limit: int = 1) -> list[Head]:
         return [Head(*row) for row in self._ask(HEADS.format(where), [*values, limit])]
 
     def _ask(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._connection.execute(sql, values).fetchall()
+
+
+def _amounts(figures: str) -> dict[str, Decimal]:
+    return {name: Decimal(amount) for name, amount in json.loads(figures).items()}
 
 
 def _unpacked(blob: bytes) -> Any:  # noqa: ANN401  # any JSON

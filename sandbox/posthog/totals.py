@@ -5,9 +5,8 @@ Knows nothing of capture.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,19 +17,16 @@ if TYPE_CHECKING:
 
     from sandbox.posthog.database import Database
 
-# The property that holds an event's money.
-REVENUE = {"Order Completed": "revenue", "Created Shopify Order": "transaction_amount"}
-REFUNDS = {"Order Refunded": "total"}
-PROPERTY = {**REVENUE, **REFUNDS}
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class _Money(msgspec.Struct):
-    """The properties in which an event has its money."""
+    """The properties in which an event has its money: those of Shopify's ledger, or another mapping's."""
 
     currency: Any = None
+    net_sales: Any = None
+    total_sales: Any = None
     revenue: Any = None
-    total: Any = None
     transaction_amount: Any = None
 
 
@@ -49,8 +45,8 @@ class Totals(msgspec.Struct):
     unique: dict[str, int]
     persons: int
     groups: int
-    revenue: dict[str, Decimal]
-    refunds: dict[str, Decimal]
+    net_sales: dict[str, Decimal]
+    total_sales: dict[str, Decimal]
     oldest: str | None
     newest: str | None
     historical: int
@@ -61,19 +57,20 @@ class Totals(msgspec.Struct):
     warnings: dict[str, int]
 
 
-class Amount(NamedTuple):
-    """The money of one event; the currency is empty if none was sent."""
+class Sale(NamedTuple):
+    """The money of one event, signed; the currency is empty if none was sent, and `is_order` marks a new order."""
 
-    day: date
-    event: str
+    at_microseconds: int
     currency: str
-    amount: Decimal
+    net: Decimal | None
+    total: Decimal | None
+    is_order: bool
 
 
-def totals_of(database: Database, money: Iterable[Amount] | None = None) -> Totals:
+def totals_of(database: Database, sales: Iterable[Sale] | None = None) -> Totals:
     """Count what the database holds, copies too; times are UTC, to the second.
 
-    `money` saves a look at each event if its `amounts` were read already.
+    `sales` saves a look at each event if they were read already.
     """
     counted = database.ask("select event, count(*) from events group by event order by event")
     ((rows, historical, oldest, newest),) = database.ask(
@@ -88,14 +85,14 @@ def totals_of(database: Database, money: Iterable[Amount] | None = None) -> Tota
     )
     keys = sum(unique.values())
     ((uuids,),) = database.ask("select count(distinct uuid) from events")
-    revenue, refunds = _sums(amounts(database) if money is None else money)
+    found = list(sales_of(database) if sales is None else sales)
     return Totals(
         events=dict(counted),
         unique=unique,
         persons=database.ask("select count(*) from persons")[0][0],
         groups=database.ask("select count(*) from groups")[0][0],
-        revenue=revenue,
-        refunds=refunds,
+        net_sales=_sums((one.currency, one.net) for one in found),
+        total_sales=_sums((one.currency, one.total) for one in found),
         oldest=_moment(oldest),
         newest=_moment(newest),
         historical=historical,
@@ -111,14 +108,20 @@ def _moment(microseconds: int | None) -> str | None:
     return None if microseconds is None else f"{_EPOCH + timedelta(microseconds=microseconds):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def amounts(database: Database) -> Iterator[Amount]:
-    """Read the exact amount of each event that has revenue or a refund; what is no amount is left out."""
-    sql = "select day, event, properties from events where event in (select value from json_each(?))"
-    for day, event, text in database.ask(sql, [json.dumps(list(PROPERTY))]):
+def sales_of(database: Database) -> Iterator[Sale]:
+    """Read the exact money of each event that has some; what is no amount is left out.
+
+    Whatever an event is called, it is known by its properties: net and total sales as Shopify's report has them, else
+    `revenue`, which is net, or the older connector's `transaction_amount`, a total. The last two mark a new order.
+    """
+    for at, text in database.ask("select at_microseconds, properties from events"):
         properties = _DECODER.decode(text)
-        amount = amount_in(getattr(properties, PROPERTY[event]))
-        if amount is not None:
-            yield Amount(date.fromisoformat(day), event, str(properties.currency or ""), amount)
+        revenue, amount = amount_in(properties.revenue), amount_in(properties.transaction_amount)
+        net, total = amount_in(properties.net_sales), amount_in(properties.total_sales)
+        is_order = revenue is not None or amount is not None
+        net, total = revenue if net is None else net, amount if total is None else total
+        if net is not None or total is not None:
+            yield Sale(at, str(properties.currency or ""), net, total, is_order)
 
 
 def amount_in(value: Any) -> Decimal | None:  # noqa: ANN401  # any JSON
@@ -132,11 +135,10 @@ def amount_in(value: Any) -> Decimal | None:  # noqa: ANN401  # any JSON
     return amount if amount.is_finite() else None
 
 
-def _sums(money: Iterable[Amount]) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
-    """Sum revenue and refunds per currency."""
-    revenue: dict[str, Decimal] = {}
-    refunds: dict[str, Decimal] = {}
-    for one in money:
-        sums = refunds if one.event in REFUNDS else revenue
-        sums[one.currency] = sums.get(one.currency, Decimal(0)) + one.amount
-    return dict(sorted(revenue.items())), dict(sorted(refunds.items()))
+def _sums(amounts: Iterable[tuple[str, Decimal | None]]) -> dict[str, Decimal]:
+    """Sum amounts per currency."""
+    found: dict[str, Decimal] = {}
+    for currency, amount in amounts:
+        if amount is not None:
+            found[currency] = found.get(currency, Decimal(0)) + amount
+    return dict(sorted(found.items()))

@@ -173,7 +173,7 @@ class Answers:
         if report.refused:
             raise denied("shopifyqlQuery", ("read_reports",))
         zone, currency = store.shop["ianaTimezone"], store.shop["currencyCode"]
-        days = store.derived(f"sales report {zone}", lambda: sales_by_day(store.orders, currency, zone))
+        days = store.derived(f"sales report {zone}", lambda: sales_by_day(store.orders, currency, zone, store.practice))
         return answer(query, days, self.shop.clock().astimezone(ZoneInfo(zone)).date(), report)
 
     def _run_bulk(self, query: str, *, grouped: bool) -> Node:

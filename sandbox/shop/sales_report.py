@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from sandbox.shop.goods import Edit, Placed, Processed, Reversal
 from sandbox.shop.moments import moment
 from sandbox.shop.money import DECIMALS
+from sandbox.shop.practice import USUAL, Practice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sandbox.shop.goods import Line
 
 ZERO = Decimal(0)
+OWN_GATEWAY = "shopify_payments"
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Figures:
     return_fees: Decimal = ZERO
     tips: Decimal = ZERO
     gift_cards_issued: Decimal = ZERO
+    more: Decimal = ZERO  # what else is in total sales, by the shop's practice
 
     @property
     def net_sales(self) -> Decimal:
@@ -50,9 +53,9 @@ class Figures:
 
     @property
     def total_sales(self) -> Decimal:
-        """Net sales, shipping, taxes, duties and fees; neither tips nor gift cards are in it."""
+        """Net sales, shipping, taxes, duties and fees; no gift cards, and tips by the shop's practice alone."""
         beside = self.shipping_charges + self.taxes + self.duties + self.additional_fees + self.return_fees
-        return self.net_sales + beside
+        return self.net_sales + beside + self.more
 
     def add(self, other: Figures) -> None:
         """Add another's figures to these."""
@@ -93,6 +96,7 @@ class Account:
     rate: Decimal = ZERO
     shipping_rate: Decimal = ZERO
     duties: Decimal = ZERO
+    practice: Practice = USUAL
 
     @singledispatchmethod
     def book(self, deed: Any) -> Figures:  # noqa: ANN401  # one method for each kind of deed
@@ -142,7 +146,9 @@ class Account:
         return figures
 
     def _reversed(self, deed: Reversal) -> Figures:
-        figures = Figures(returns=deed.adjustment_tax - deed.adjustment, taxes=-deed.adjustment_tax)
+        figures = Figures(taxes=-deed.adjustment_tax)
+        if self.practice.adjustments_in_returns:
+            figures.returns = deed.adjustment_tax - deed.adjustment
         for place, count in deed.quantities.items():
             figures.add(self._moved(self.stocks[place], -count))
         left = deed.shipping
@@ -179,7 +185,8 @@ class Account:
         tax = self._tax(now, stock.rate) - self._tax(sold, stock.rate)
         net = self._net(now, stock.rate) - self._net(sold, stock.rate)
         if stock.kind != "goods":
-            return Figures(taxes=tax, **{stock.kind: net})  # type: ignore[arg-type]  # none of these is `orders`
+            more = net if stock.kind == "tips" and self.practice.tips_in_total else ZERO
+            return Figures(taxes=tax, more=more, **{stock.kind: net})  # type: ignore[arg-type]  # none of these is `orders`
         if count < 0:
             return Figures(returns=net, taxes=tax)
         off = self._net(self._off(stock, stock.count), stock.rate) - self._net(self._off(stock, before), stock.rate)
@@ -211,23 +218,30 @@ class Account:
         return amount - self._tax(amount, rate) if self.taxes_included else amount
 
 
-def sales_by_day(orders: Iterable[dict[str, Any]], currency: str, zone: str) -> dict[date, Figures]:
+def sales_by_day(
+    orders: Iterable[dict[str, Any]], currency: str, zone: str, practice: Practice = USUAL
+) -> dict[date, Figures]:
     """Return the figures of the days of a time zone on which anything happened.
 
-    Test orders aren't in it. Orders of a currency that the shop had before aren't either: the sandbox keeps no rates.
+    "Test orders that were placed while Shopify Payments was in test mode" aren't in it; those of other gateways may be
+    (`Practice.reports_other_tests`). Orders of a currency that the shop had before aren't either: the sandbox keeps no
+    rates.
     """
     days: dict[date, Figures] = defaultdict(Figures)
     for order in orders:
-        if order["test"] or order["currencyCode"] != currency:
+        is_left_out = order["test"] and (
+            not practice.reports_other_tests or OWN_GATEWAY in order["paymentGatewayNames"]
+        )
+        if is_left_out or order["currencyCode"] != currency:
             continue
-        for at, figures in booked(order):
+        for at, figures in booked(order, practice):
             days[_day(at, zone)].add(figures)
     return dict(days)
 
 
-def booked(order: dict[str, Any]) -> Iterator[tuple[str, Figures]]:
+def booked(order: dict[str, Any], practice: Practice = USUAL) -> Iterator[tuple[str, Figures]]:
     """Yield what each deed of an order comes to, and when it counts: an order counts when it was processed."""
-    account = Account()
+    account = Account(practice=practice)
     for at, deed in order["_deeds"]:
         yield at, account.book(deed)
 

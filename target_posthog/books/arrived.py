@@ -1,6 +1,6 @@
-"""Events that PostHog has, asked for in its SQL: sums per day, and single events.
+"""Events that PostHog has, asked for in its SQL: sums of their figures per day, and single events.
 
-Takes the names of events and the properties with their money; returns exact sums. How a question travels is
+Takes the names of events and the properties with their figures; returns exact sums. How a question travels is
 `posthog/query_api.py`'s to know, and how pages follow each other `posthog/stored_events.py`'s.
 """
 
@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.books.entries import day_of
+from target_posthog.books.figures import add
 from target_posthog.mapping.language.functions import as_decimal
 from target_posthog.posthog.hogql import day, moment, newest, raw, texts
 from target_posthog.posthog.query_api import MOST_ROWS, TooMuchError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from zoneinfo import ZoneInfo
 
+    from target_posthog.books.entries import Properties
+    from target_posthog.books.figures import Figures
     from target_posthog.posthog.query_api import QueryApi
     from target_posthog.posthog.stored_events import StoredEvent
 
@@ -30,31 +33,36 @@ TEN_THOUSANDTHS = Decimal("0.0001")
 # uuid: posthog/models/event/sql.py), and how many rows there are until then. Nothing is named as a column of which it
 # is made: ClickHouse would put the one in place of the other.
 SUMS = """
-select day, event, currency, count() as number, sum(money) as total, sum(copies) as rows_now
+select day, event, currency, shop, count() as number, sum(copies) as rows_now{sums}
 from (
   select toString(uuid) as id, event, distinct_id, {merged_by} as merged_by, {day} as day, {currency} as currency,
-    toInt(round(toFloat(replaceAll({amount}, '"', '')) * 10000)) as money, count() as copies
+    {shop} as shop, count() as copies{figures}
   from events
   where event in ({names}) and timestamp >= {first} and timestamp < {end}
   group by id, event, distinct_id, merged_by
 )
-group by day, event, currency
-order by day, event, currency
+group by day, event, currency, shop
+order by day, event, currency, shop
 limit {limit}"""
+FIGURE = """,
+    toInt(round(toFloat(replaceAll({amount}, '"', '')) * 10000)) as figure_{at}"""
 
 
-class Figure(NamedTuple):
-    """How many, and what they come to."""
+class Key(NamedTuple):
+    """What sums are of: a day, an event, and the currency and the shop that its events name."""
 
-    number: int = 0
-    amount: Decimal = Decimal()
+    day: str
+    event: str
+    currency: str
+    shop: str
 
 
 class Sum(NamedTuple):
-    """What PostHog has of an event on a day, and how many copies it counts beside until they are merged."""
+    """How many events PostHog has, what they come to, and how many copies it counts beside until they are merged."""
 
-    figure: Figure = Figure()
-    copies: int = 0
+    number: int
+    figures: Figures
+    copies: int
 
 
 class Arrived(NamedTuple):
@@ -64,41 +72,39 @@ class Arrived(NamedTuple):
     event: str
     day: str
     currency: str
+    shop: str
     name: str
-    amount: Decimal
+    figures: Figures
 
 
-class Properties(NamedTuple):
-    """The properties of an event with its money, the money's currency, and the name of its record."""
-
-    amount: str
-    currency: str
-    name: str
-
-
-Sums = dict[tuple[str, str, str], Sum]
+Sums = dict[Key, Sum]
 
 
 def sums(api: QueryApi, events: Mapping[str, Properties], first: str, last: str, zone: ZoneInfo) -> Sums:
-    """Ask what PostHog has per day of the zone, event and currency; raises `RunError`."""
+    """Ask what PostHog has per day of the zone, event, currency and shop; raises `RunError`."""
     found: Sums = {}
     for names, properties in _by_properties(events):
-        rows = _summed(api, names, properties, _span(first, last, zone), zone)
-        for on, event, currency, number, amount, rows_now in rows:
-            key = (f"{on // 10000:04}-{on // 100 % 100:02}-{on % 100:02}", event, _currency(read_value(currency)))
-            figure, copies = found.get(key, Sum())
-            total = Figure(figure.number + number, figure.amount + _amount(amount))
-            found[key] = Sum(total, copies + int(rows_now) - number)
+        for on, event, currency, shop, number, rows_now, *amounts in _summed(
+            api, names, properties, _span(first, last, zone), zone
+        ):
+            key = Key(f"{on // 10000:04}-{on // 100 % 100:02}-{on % 100:02}", event, _text(currency), _text(shop))
+            known = found.get(key, Sum(0, {}, 0))
+            figures = dict(known.figures)
+            add(figures, dict(zip(properties.figures, map(_amount, amounts), strict=True)))
+            found[key] = Sum(known.number + number, figures, known.copies + int(rows_now) - number)
     return found
 
 
 def _summed(api: QueryApi, names: list[str], properties: Properties, span: Span, zone: ZoneInfo) -> Iterator[list[Any]]:
+    numbers = range(len(properties.figures))
     while span:
         query = SUMS.format(
+            sums="".join(f", sum(figure_{at}) as sum_{at}" for at in numbers),
+            figures="".join(FIGURE.format(amount=_property(properties.figures[at]), at=at) for at in numbers),
             merged_by=day("timestamp", "UTC"),
             day=day(newest("timestamp"), zone.key),
             currency=_property(properties.currency),
-            amount=_property(properties.amount),
+            shop=_property(properties.shop),
             names=texts(sorted(names)),
             first=moment(span.start),
             end=moment(span.end),
@@ -126,23 +132,16 @@ def events_of(
     for first, last in _neighbours(days):
         for names, properties in _by_properties(events):
             span = _span(first, last, zone)
+            others = [name for name in properties[1:] if name]
             merged: dict[tuple[str, ...], StoredEvent] = {}
-            for one in stored_events(
-                api, names, span.start, span.end, properties=[name for name in properties if name]
-            ):
+            for one in stored_events(api, names, span.start, span.end, properties=[*properties.figures, *others]):
                 key = (one.uuid, one.event, one.distinct_id, one.timestamp[:10])
                 if key not in merged or merged[key].created_at <= one.created_at:
                     merged[key] = one
             for one in merged.values():
-                amount, currency, name = (one.properties.get(each) for each in properties)
-                yield Arrived(
-                    one.uuid,
-                    one.event,
-                    day_of(one.timestamp, zone),
-                    _currency(currency),
-                    str(name or ""),
-                    _money(amount),
-                )
+                currency, name, shop = (_shown(one.properties.get(each)) for each in properties[1:])
+                figures = {figure: _money(one.properties.get(figure)) for figure in properties.figures}
+                yield Arrived(one.uuid, one.event, day_of(one.timestamp, zone), currency, shop, name, figures)
 
 
 def _by_properties(events: Mapping[str, Properties]) -> list[tuple[list[str], Properties]]:
@@ -173,7 +172,11 @@ def _property(name: str) -> str:
     return newest(raw(name)) if name else "''"
 
 
-def _currency(value: Any) -> str:  # noqa: ANN401  # any JSON
+def _text(raw_json: str) -> str:
+    return _shown(read_value(raw_json))
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401  # any JSON
     return "" if value is None else str(value)
 
 

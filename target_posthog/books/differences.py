@@ -1,194 +1,196 @@
-"""Differences between records, planned events and what PostHog has, each with its reason.
+"""Differences between the ledger, planned events and what PostHog has, each with its reason.
 
 Pure: takes accounts, planned and arrived events; yields differences. All money is exact.
-
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from target_posthog.books.arrived import Arrived, Figure
+from target_posthog.books.figures import Figures, less, without_zeros
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from target_posthog.books.entries import Account
+    from target_posthog.books.arrived import Arrived
 
-READ, PLANNED, ACKNOWLEDGED, ARRIVED = LEGS = ("read", "planned", "acknowledged", "in PostHog")
-AS_PLANNED, AS_ACKNOWLEDGED, AS_ARRIVED = f"{READ} | {PLANNED}", f"{PLANNED} | {ACKNOWLEDGED}", f"{PLANNED} | {ARRIVED}"
-IN_ITSELF = "entries | left"
+REPORT, LEDGER, PLANNED, POSTHOG = SIDES = ("Shopify's report", "ledger", "planned", "PostHog")
 VERSION_OF_OURS = "5"  # of the uuids of this target's events: the first digit of their third part
-UNKNOWN = "unknown"
-# What it means that PostHog has no such event.
-NOT_THERE = f"{UNKNOWN}: not in PostHog; has the run ended, and for this project?"
-NOT_SENT = f"{UNKNOWN}: not in PostHog, and the summary's run didn't send it"
+DELETED = "the order was deleted in Shopify, whose report drops it from its own day; Order Deleted takes it back later"
+NEWER = "newer than the preview"
 IN_FLIGHT = "in flight: PostHog has acknowledged it, and shows it later"
-LOST = f"{UNKNOWN}: PostHog has acknowledged it, and doesn't show it; its ingestion warnings may say why"
+ABSENT = "acknowledged and absent: PostHog doesn't show it; `target-posthog resend --missing` sends it again"
+DEAD_LETTER = "dead letter: "
+KEPT_AS_SENT = "kept as sent: the record has changed since"
+# What nobody has explained.
+NO_EVENT = "no rule made the event"
+OTHER_FIGURES = "the event says something else than the ledger"
+NO_ENTRY = "the ledger has no entry for the event"
+NOT_THERE = "not in PostHog; has the run ended, and for this project?"
+NOT_SENT = "not in PostHog, and no run has sent it"
+OTHER_AMOUNT = "PostHog has another amount, time or currency than the events that are planned now"
+TWICE = "PostHog counts it twice, as its distinct id or day differs"
+OTHER_SOURCE = "another source sends events of this name, and both count"
+NOT_IN_SHOP = (
+    "PostHog has it, and the preview doesn't: deleted in Shopify before a run could see that, or sent with another "
+    "mapping?"
+)
+
+
+class Place(NamedTuple):
+    """Where the books have a figure: a shop by its id, a currency, and a day of the shop's."""
+
+    shop: str
+    currency: str
+    day: str
 
 
 class Planned(NamedTuple):
-    """One event that a preview announced; money that it takes back is below zero.
-
-    `day` is one of the books' time zone, `utc_day` that of the same moment in UTC, as a run's summary has it.
-    """
+    """One event that a preview announced; `is_there` if it had a receipt, so that it isn't sent again."""
 
     uuid: str
+    rule: str
     event: str
-    day: str
-    currency: str
-    amount: Decimal
-    utc_day: str
+    place: Place
+    figures: Figures
+    is_there: bool = False
+
+
+class Booked(NamedTuple):
+    """An entry in its place."""
+
+    rule: str
+    place: Place
+    figures: Figures
 
 
 @dataclass(frozen=True)
 class BookedRecord:
-    """A record as it was read: its account, its planned events, and why it has none, as far as the preview knows."""
+    """A record as it was read: its entries, its planned events, and why it has none, as far as the preview knows."""
 
     name: str
-    account: Account
+    entries: Sequence[Booked]
     events: Sequence[Planned]
-    reasons: Mapping[str, str] = field(default_factory=dict)  # by event; "" stands for all others
+    reasons: Mapping[str, str] = field(default_factory=dict)  # by rule; "" stands for all others
+
+
+class Why(NamedTuple):
+    """A reason, and whether it explains a difference: it is none to worry about, or says what to do."""
+
+    reason: str
+    is_explained: bool = False
 
 
 class Difference(NamedTuple):
-    """Where two sides differ, with the reason; `unknown` means that nobody has explained it."""
+    """Where two sides differ: the figures by which the second exceeds the first, and the reason."""
 
+    place: Place
     record: str
-    day: str
-    currency: str
-    kind: str
-    between: str
-    left: Decimal | None
-    right: Decimal | None
+    event: str
+    between: tuple[str, str]
+    figures: Figures
     reason: str
-
-    @property
-    def is_explained(self) -> bool:
-        """Whether there is a reason that is none to worry about, or that says what to do."""
-        return not self.reason.startswith(UNKNOWN)
-
-
-Key = tuple[str, str, str]  # day, kind, currency
+    is_explained: bool
 
 
 class Evidence(NamedTuple):
-    """What else is known: the day of the preview, why records became dead letters, and why an event may be missing.
+    """What else is known of planned events and of those in PostHog.
 
-    The reasons of dead letters stand by the record's name, those of missing events by day in UTC, kind and currency.
+    `previewed_on` is the day of the preview by shop, `dead_letters` has reasons by the name of a record, `deletions`
+    the names of events that take an order back, `acknowledged` the uuids with a receipt (None without receipts), and
+    `shops` the names of the preview's shops; `is_recent` says that a run has ended within the last hours, and
+    `may_change` that what events carry changes with their records.
     """
 
-    previewed_on: str
-    dead_letters: Mapping[str, str]
-    missing: Mapping[Key, str]
+    previewed_on: Mapping[str, str]
+    dead_letters: Mapping[str, str] = {}
+    deletions: Collection[str] = ()
+    acknowledged: Collection[str] | None = None
+    shops: Mapping[str, str] = {}
+    is_recent: bool = False
+    may_change: bool = False
 
 
-class Ledger:
-    """The sums of each side, per day, kind and currency."""
-
-    def __init__(self) -> None:
-        self.sides: dict[str, dict[Key, Figure]] = {}
-
-    def add(self, side: str, key: Key, amount: Decimal, number: int = 1) -> None:
-        """Count something on a side."""
-        figures = self.sides.setdefault(side, {})
-        known = figures.get(key, Figure())
-        figures[key] = Figure(known.number + number, known.amount + amount)
-
-    def figures(self, key: Key, sides: Iterable[str] = LEGS) -> dict[str, Figure]:
-        """Return what each of these sides, as far as they are known, has under a key."""
-        return {side: self.sides[side].get(key, Figure()) for side in sides if side in self.sides}
-
-    def keys(self, sides: Iterable[str] = LEGS) -> list[Key]:
-        """Return all keys of these sides, day by day."""
-        return sorted({key for side in sides for key in self.sides.get(side, ())})
-
-    def keys_that_differ(self, sides: Iterable[str]) -> list[Key]:
-        """Return the keys under which these sides don't agree, as far as they are known."""
-        known = [self.sides[side] for side in sides if side in self.sides]
-        return [key for key in self.keys(sides) if len({figures.get(key, Figure()) for figures in known}) > 1]
-
-    def totals(self) -> dict[tuple[str, str], dict[str, Figure]]:
-        """Return what each side has per kind and currency."""
-        sums: dict[tuple[str, str], dict[str, Figure]] = defaultdict(dict)
-        for key in self.keys():
-            for side, figure in self.figures(key).items():
-                known = sums[key[1:]].get(side, Figure())
-                sums[key[1:]][side] = Figure(known.number + figure.number, known.amount + figure.amount)
-        return dict(sums)
-
-
-def of_record(record: BookedRecord) -> Iterator[Difference]:
-    """Yield where a record and its planned events differ, and where the record doesn't add up in itself."""
-    account, events, unmet = record.account, list(record.events), []
-    for entry in account.entries:
-        same = (entry.event, entry.day, account.currency, entry.amount)
-        met = next((event for event in events if event[1:5] == same), None)
-        if met is None:
+def of_record(record: BookedRecord, deletions: Collection[str] = ()) -> Iterator[Difference]:
+    """Yield where a record's entries and its planned events differ; what has no money makes no difference."""
+    events, unmet = list(record.events), []
+    for entry in record.entries:
+        figures = without_zeros(entry.figures)
+        same = [one for one in events if (one.place, without_zeros(one.figures)) == (entry.place, figures)]
+        if same:
+            events.remove(next((one for one in same if one.rule == entry.rule), same[0]))
+        elif figures:
             unmet.append(entry)
-        else:
-            events.remove(met)
     for entry in unmet:
-        near = next((event for event in events if event.event == entry.event), None)
+        near = next((event for event in events if event.rule == entry.rule), None)
         if near is None:
-            reason = record.reasons.get(entry.event) or record.reasons.get("") or f"{UNKNOWN}: no rule made the event"
-        else:
-            events.remove(near)
-            reason = f"{UNKNOWN}: the event says {near.amount} {near.currency} on {near.day}"
-        place = (record.name, entry.day, account.currency, entry.kind, AS_PLANNED)
-        yield Difference(*place, entry.amount, near and near.amount, reason)
-    for event in events:
-        place = (record.name, event.day, event.currency, event.event, AS_PLANNED)
-        yield Difference(*place, None, event.amount, f"{UNKNOWN}: the record has no entry for the event")
-    if account.difference:
-        own = sum((entry.amount for entry in account.entries), Decimal())
-        reason = "edited" if account.edited else f"{UNKNOWN}: its entries don't come to what its source says is left"
-        day = account.entries[0].day if account.entries else ""
-        yield Difference(record.name, day, account.currency, "left", IN_ITSELF, own, account.left, reason)
+            known = record.reasons.get(entry.rule) or record.reasons.get("")
+            why = Why(known or NO_EVENT, bool(known))
+            yield _of_record(entry.place, record.name, entry.rule, less({}, entry.figures), why)
+            continue
+        events.remove(near)
+        elsewhere = f"the event has them on {near.place.day} in {near.place.currency or 'no currency'}"
+        why = Why(OTHER_FIGURES if near.place == entry.place else elsewhere)
+        figures = less(near.figures, entry.figures) or without_zeros(near.figures)
+        yield _of_record(entry.place, record.name, near.event, figures, why)
+    for event in (one for one in events if without_zeros(one.figures)):
+        why = Why(DELETED, True) if event.event in deletions else Why(NO_ENTRY)  # noqa: FBT003  # a field
+        yield _of_record(event.place, record.name, event.event, without_zeros(event.figures), why)
+
+
+def _of_record(place: Place, record: str, event: str, figures: Figures, why: Why) -> Difference:
+    return Difference(place, record, event, (LEDGER, PLANNED), figures, *why)
 
 
 def of_arrivals(
-    planned: Mapping[str, tuple[str, Planned]],
-    arrived: Iterable[Arrived],
-    kinds: Mapping[str, str],
-    evidence: Evidence,
+    planned: Mapping[str, tuple[str, Planned]], arrived: Sequence[Arrived], evidence: Evidence
 ) -> Iterator[Difference]:
     """Yield where PostHog differs from what was planned for the same days.
 
-    `planned` holds the record's name and the event, by uuid; `kinds` the kind of entry by event.
+    `planned` has the record's name and the event, by uuid.
     """
     seen: set[str] = set()
-    for event in arrived:
-        name, announced = planned.get(event.uuid, (event.name, None))
-        again = event.uuid in seen
-        seen.add(event.uuid)
+    deleted = {one.name for one in arrived if one.event in evidence.deletions}
+    for one in arrived:
+        name, announced = planned.get(one.uuid, (one.name, None))
+        place = Place(announced.place.shop if announced else evidence.shops.get(one.shop, ""), one.currency, one.day)
+        again = one.uuid in seen
+        seen.add(one.uuid)
+        figures = without_zeros(one.figures)
         if announced is None or again:
-            left, reason = None, _why_more(event, evidence.previewed_on, again=again)
-        elif (event.day, event.currency, event.amount) == (announced.day, announced.currency, announced.amount):
-            continue
-        else:
-            left, reason = announced.amount, f"{UNKNOWN}: if it has changed in its source since, preview again"
-        place = (name, event.day, event.currency, kinds[event.event], AS_ARRIVED)
-        yield Difference(*place, left, event.amount, reason)
+            if figures:
+                reason, known = _why_more(one, place, evidence, again=again, is_deleted=name in deleted)
+                yield Difference(place, name, one.event, (PLANNED, POSTHOG), figures, reason, known)
+        elif (announced.place, without_zeros(announced.figures)) != (place, figures):
+            known = evidence.may_change and announced.is_there
+            reason = KEPT_AS_SENT if known else OTHER_AMOUNT
+            more = less(figures, announced.figures) or figures
+            yield Difference(place, name, one.event, (PLANNED, POSTHOG), more, reason, known)
     for uuid, (name, announced) in planned.items():
-        if uuid not in seen:
-            kind = kinds[announced.event]
-            dead_letter = evidence.dead_letters.get(name)
-            reason = evidence.missing.get((announced.utc_day, kind, announced.currency), NOT_THERE)
-            if dead_letter:
-                reason = f"dead letter: {dead_letter}"
-            place = (name, announced.day, announced.currency, kind, AS_ARRIVED)
-            yield Difference(*place, announced.amount, None, reason)
+        if uuid not in seen and (figures := less({}, announced.figures)):
+            reason, known = _why_absent(uuid, name, evidence)
+            yield Difference(announced.place, name, announced.event, (PLANNED, POSTHOG), figures, reason, known)
 
 
-def _why_more(event: Arrived, previewed_on: str, *, again: bool) -> str:
+def _why_more(one: Arrived, place: Place, evidence: Evidence, *, again: bool, is_deleted: bool) -> tuple[str, bool]:
     if again:
-        return f"{UNKNOWN}: PostHog counts it twice, as its distinct id or day differs"
-    if event.uuid[14:15] != VERSION_OF_OURS:
-        return f"{UNKNOWN}: another source sends events of this name, and both count"
-    if event.day >= previewed_on:
-        return "newer than the preview"
-    return f"{UNKNOWN}: the preview has no such event; was it sent with another mapping?"
+        return TWICE, False
+    if one.uuid[14:15] != VERSION_OF_OURS:
+        return OTHER_SOURCE, False
+    if is_deleted:
+        return DELETED, True
+    if one.day >= evidence.previewed_on.get(place.shop, ""):
+        return NEWER, True
+    return NOT_IN_SHOP, False
+
+
+def _why_absent(uuid: str, name: str, evidence: Evidence) -> tuple[str, bool]:
+    letter = evidence.dead_letters.get(name)
+    if letter:
+        return f"{DEAD_LETTER}{letter}", True
+    if evidence.acknowledged is None:
+        return NOT_THERE, False
+    if uuid not in evidence.acknowledged:
+        return NOT_SENT, False
+    return (IN_FLIGHT if evidence.is_recent else ABSENT), True

@@ -1,17 +1,18 @@
-"""Entries of the books: what a record added, took back and left, by its mapping's `books`.
+"""Entries of the books: how a mapping's `books` read the records of a stream.
 
-Pure: takes a record, returns its account. It knows neither events as they are sent nor any shop: which fields are money
-stands in the mapping.
+Takes what the mapping says of a stream, then records; returns accounts. Records of Shopify's ledger are read by
+`ledger.py`; for others the mapping says which fields are money.
 
+Pure.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timezone
-from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from target_posthog.books import ledger
+from target_posthog.books.accounts import Account, Entry, shop_of
+from target_posthog.books.figures import BESIDE, SALES, ZERO
 from target_posthog.errors import RuleError
 from target_posthog.mapping.language.expressions import Expression, ExpressionError, did_you_mean
 from target_posthog.mapping.language.functions import JSON, as_datetime, as_decimal
@@ -23,60 +24,67 @@ if TYPE_CHECKING:
 
     from target_posthog.mapping.language.compiler import Record
 
-ACCOUNT_KEYS = ("about", "currency", "edited", "entries", "left", "properties")
-ENTRY_KEYS = ("about", "adds", "at", "event", "for_each", "takes", "when")
-PROPERTY_KEYS = ("amount", "currency", "name")
+LEDGER_KEYS = ("about", "currency", "ledger", "properties")
+REPORT_KEYS = ("about", "report")
+ENTRIES_KEYS = ("about", "currency", "entries", "properties")
+ENTRY_KEYS = ("about", "adds", "at", "for_each", "rule", "takes", "when")
+PROPERTY_KEYS = ("amount", "currency", "name", "shop")
 
 
-class Entry(NamedTuple):
-    """Money that a record added, or took back (below zero), on a day; `event` should say the same."""
+class Properties(NamedTuple):
+    """The properties of an event with its figures, their currency, the name of its record, and its shop's."""
 
-    kind: str
-    event: str
-    day: str
-    amount: Decimal
-
-
-@dataclass(frozen=True)
-class Account:
-    """The entries of one record, and what its source says is left of it; `edited` if it says that it was changed."""
-
-    currency: str
-    entries: list[Entry]
-    left: Decimal | None
-    edited: bool
-
-    @property
-    def difference(self) -> Decimal:
-        """What the source has beyond the entries: an edit of the order, or an error; zero if that isn't known."""
-        return Decimal() if self.left is None else self.left - sum((entry.amount for entry in self.entries), Decimal())
+    figures: tuple[str, ...]
+    currency: str = ""
+    name: str = ""
+    shop: str = ""
 
 
 class Books:
-    """The books of one stream, compiled. Raises `RuleError`."""
+    """The books of one stream, compiled; raises `RuleError`.
 
-    def __init__(self, stream: str, spec: Mapping[str, JSON], zone: tzinfo = timezone.utc) -> None:
+    `rules` are those whose events carry its money; `has_ledger` says that the records are Shopify's orders with their
+    ledger, `is_report` that they are the shop's own report.
+    """
+
+    def __init__(self, stream: str, spec: Mapping[str, JSON]) -> None:
         self._place = f"`books` of stream `{stream}`"
-        _check(self._place, spec, ACCOUNT_KEYS)
+        _check(self._place, spec, (*LEDGER_KEYS, *REPORT_KEYS, *ENTRIES_KEYS))
+        forms = [form for form in ("ledger", "report", "entries") if form in spec]
+        if len(forms) != 1:
+            raise RuleError(f"{self._place} needs either `ledger`, `report` or `entries`")
+        known = {"ledger": LEDGER_KEYS, "report": REPORT_KEYS, "entries": ENTRIES_KEYS}[forms[0]]
+        _check(self._place, spec, known)
+        self.has_ledger, self.is_report = forms == ["ledger"], forms == ["report"]
         names = spec.get("properties", {})
         _check(self._place, names, PROPERTY_KEYS)
-        self.amount, self.currency, self.name = (str(names.get(key, "")) for key in PROPERTY_KEYS)
         self._currency = self._compiled(spec.get("currency", "''"))
-        self._left = self._compiled(spec.get("left", "`null`"))
-        self._edited = self._compiled(spec.get("edited", "`false`"))
-        self._entries = [_Entries(self, kind, entry, zone) for kind, entry in spec.get("entries", {}).items()]
-        self.kinds = {entries.event: entries.kind for entries in self._entries}
-        self.signs = {entries.event: entries.sign for entries in self._entries}
+        self._rules = self._ledger_rules(spec["ledger"]) if self.has_ledger else {}
+        self._entries = [_Entries(self, kind, entry) for kind, entry in spec.get("entries", {}).items()]
+        amount, currency, name, shop = (str(names.get(key, "")) for key in PROPERTY_KEYS)
+        self.properties = Properties((*SALES, *BESIDE) if self.has_ledger else (amount,), currency, name, shop)
+        rules = [rule for of_kind in self._rules.values() for rule in of_kind]
+        self.rules = dict.fromkeys([*rules, *(one.rule for one in self._entries)])
 
     def account(self, record: Record) -> Account:
-        """Return a record's entries; raises ValueError if a field is no amount or time."""
-        left = self._left(record)
-        return Account(
-            currency=str(self._currency(record) or ""),
-            entries=[entry for entries in self._entries for entry in entries.of(record)],
-            left=None if left is None else as_decimal(left),
-            edited=is_true(self._edited(record)),
-        )
+        """Return what a record comes to; raises ValueError if a field is no amount or time."""
+        shop, currency = shop_of(record), str(self._currency(record) or "")
+        if not self.has_ledger:
+            return Account(shop, currency, [entry for entries in self._entries for entry in entries.of(record)])
+        if record.get("_sdc_deleted_at"):
+            return Account(shop, currency, [])
+        rules = {kind: of_kind[0] for kind, of_kind in self._rules.items()}
+        entries, readings = list(ledger.entries(record, rules)), list(ledger.readings(record))
+        return Account(shop, currency, entries, readings, not ledger.has_no_ledger(record) or not entries)
+
+    def _ledger_rules(self, said: JSON) -> dict[str, list[str]]:
+        place = f"{self._place}, `ledger`"
+        if not isinstance(said, dict) or not {ledger.PLACING, ledger.OTHERS} <= said.keys():
+            raise RuleError(
+                f"{place} names a rule for each kind of agreement, at least for `{ledger.PLACING}` and "
+                f"`{ledger.OTHERS}`"
+            )
+        return {str(kind): [*map(str, rule)] if isinstance(rule, list) else [str(rule)] for kind, rule in said.items()}
 
     def _compiled(self, text: JSON) -> Callable[[Record], JSON]:
         try:
@@ -87,22 +95,26 @@ class Books:
     def entries_of(self, kind: str, spec: Mapping[str, JSON]) -> dict[str, Callable[[Record], JSON]]:
         """Compile one kind of entry."""
         _check(f"{self._place}, `{kind}`", spec, ENTRY_KEYS)
-        missing = [key for key in ("event", "at") if key not in spec]
+        missing = [key for key in ("rule", "at") if key not in spec]
         if missing or ("adds" in spec) == ("takes" in spec):
-            raise RuleError(f"{self._place}, `{kind}` needs `event`, `at` and either `adds` or `takes`")
-        texts = {key: text for key, text in spec.items() if key not in {"about", "event"}}
+            raise RuleError(f"{self._place}, `{kind}` needs `rule`, `at` and either `adds` or `takes`")
+        texts = {key: text for key, text in spec.items() if key not in {"about", "rule"}}
         return {key: self._compiled(text) for key, text in texts.items()}
+
+    @property
+    def amount(self) -> str:
+        """The figure of entries that the mapping names: the property with their amount."""
+        return self.properties.figures[0]
 
 
 class _Entries:
     """One kind of entry: placed, refunded, ..."""
 
-    def __init__(self, books: Books, kind: str, spec: Mapping[str, JSON], zone: tzinfo) -> None:
-        self.kind = kind
-        self._zone = zone
+    def __init__(self, books: Books, kind: str, spec: Mapping[str, JSON]) -> None:
+        self._books = books
         self._values = books.entries_of(kind, spec)
-        self.event = str(spec["event"])
-        self.sign = 1 if "adds" in spec else -1
+        self.rule = str(spec["rule"])
+        self._sign = 1 if "adds" in spec else -1
         self._amount = self._values["adds" if "adds" in spec else "takes"]
 
     def of(self, record: Record) -> Iterator[Entry]:
@@ -110,9 +122,8 @@ class _Entries:
             if "when" in self._values and not is_true(self._values["when"](scope)):
                 continue
             amount = self._amount(scope)
-            exact = Decimal() if amount is None else as_decimal(amount)
-            day = day_of(self._values["at"](scope), self._zone)
-            yield Entry(self.kind, self.event, day, self.sign * exact + 0)
+            exact = ZERO if amount is None else as_decimal(amount)
+            yield Entry(self.rule, str(self._values["at"](scope)), {self._books.amount: self._sign * exact + 0})
 
     def _scopes(self, record: Record) -> Iterator[Record]:
         if "for_each" not in self._values:
@@ -125,7 +136,7 @@ def day_of(moment: JSON, zone: tzinfo) -> str:
     return as_datetime(moment).astimezone(zone).date().isoformat()
 
 
-def _check(place: str, spec: JSON, known: tuple[str, ...]) -> None:
+def _check(place: str, spec: Any, known: tuple[str, ...]) -> None:  # noqa: ANN401  # any JSON
     if not isinstance(spec, dict):
         raise RuleError(f"{place} needs an object")
     for key in spec:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
 
-FORMAT = "2"
+FORMAT = "3"
 DEFAULT_PATH = ".preview/preview.sqlite"
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -60,6 +61,21 @@ CREATE TABLE event (
 );
 CREATE INDEX event_of_uuid ON event (uuid);
 CREATE TABLE plan (body TEXT);
+CREATE TABLE book (          -- the books that `reconcile` keeps, as far as the shop alone can tell
+  shop TEXT NOT NULL,        -- the shop's domain
+  currency TEXT NOT NULL,
+  time_zone TEXT NOT NULL,   -- the shop's, whose days these are
+  day TEXT NOT NULL,
+  side TEXT NOT NULL,        -- report, ledger or planned
+  figures TEXT NOT NULL      -- a JSON object: amounts as decimal texts
+);
+CREATE TABLE difference (    -- between these
+  shop TEXT NOT NULL,
+  currency TEXT NOT NULL,
+  day TEXT NOT NULL,         -- empty for what bears on all days
+  line TEXT NOT NULL,        -- for people; orders by name, nothing personal
+  explained INTEGER NOT NULL
+);
 """
 INDEXES = """
 CREATE INDEX record_of_stream ON record (stream, id);
@@ -129,6 +145,18 @@ class PreviewFile:
         """Yield each record in the order of reading."""
         return map(KnownRecord._make, self._database.execute(f"SELECT {RECORD} FROM record ORDER BY id"))  # noqa: S608  # a constant
 
+    def by_key(self, stream: str) -> Iterator[list[KnownRecord]]:
+        """Yield the readings of each record of a stream, in the order of reading."""
+        sql = f"SELECT {RECORD} FROM record WHERE stream = ? ORDER BY key_name, id"  # noqa: S608  # the same
+        known = map(KnownRecord._make, self._database.execute(sql, [stream]))
+        for _, readings in groupby(known, key=lambda one: one.key_name):
+            yield list(readings)
+
+    def event_names(self, stream: str) -> list[tuple[str, str]]:
+        """Return the rules that made events of a stream's records, each with a name of its events."""
+        sql = "SELECT DISTINCT rule, event FROM event JOIN record ON record.id = record WHERE stream = ?"
+        return [(rule, event) for rule, event in self._database.execute(sql, [stream])]
+
     def find(self, words: str) -> list[KnownRecord]:
         """Return the records that have this name, or that people find by these words, in the order of reading."""
         sql = f"SELECT {RECORD} FROM lookup JOIN record ON record.id = record WHERE value = ? ORDER BY record.id"  # noqa: S608  # the same
@@ -139,6 +167,11 @@ class PreviewFile:
         sql = "SELECT body, explanation, personal FROM record WHERE id = ?"
         ((body, explanation, personal),) = self._database.execute(sql, [record])
         return unpacked(body), unpacked(explanation), unpacked(personal) or {}
+
+    def body(self, record: int) -> Any:  # noqa: ANN401  # any record
+        """Return a record as read."""
+        ((body,),) = self._database.execute("SELECT body FROM record WHERE id = ?", [record])
+        return unpacked(body)
 
     def events(self, record: int | None = None) -> Iterator[PlannedEvent]:
         """Yield the events of a record or of all, in the order of the records."""

@@ -32,11 +32,14 @@ from target_posthog.receipts.opening import open_store
 from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter, without_receipts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from target_posthog.delivery.destination import Origin, Outcome
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.meanings import Meanings
+    from target_posthog.preview.file import PreviewFile
+
+    KeepBooks = Callable[[PreviewFile], Iterable[tuple[str, dict[str, str | int]]]]
 
 NOT_DUE = "no event was sent that it would complete"
 
@@ -51,10 +54,14 @@ class PreviewDestination:
 
     is_full = False
 
-    def __init__(self, settings: Mapping[str, Any], meanings: Meanings, *, version: str) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], meanings: Meanings, *, version: str, keep_books: KeepBooks | None = None
+    ) -> None:
+        """Begin a file; `keep_books` returns the rows of its tables of books once all else is written."""
         self._meanings = meanings
         self._keeps_lines = bool(settings.get("dead_letter_path"))
         self._version = version
+        self._keep_books = keep_books
         self._admission = Admission(_note)
         self._namings = {stream: Naming(stream, spec) for stream, spec in meanings.document["records"].items()}
         self._secret = secrets.token_bytes(16)  # of the stand-ins; forgotten at the end
@@ -177,15 +184,26 @@ class PreviewDestination:
         """Make the plan, put the file in its place and print the plan."""
         about = {"made_at": self._made_at, "mapping": self._meanings.name, "identity": self._meanings.identity}
         document = self._meanings.document
-        self._file.finish({**about, "version": self._version, "books": json.dumps(document["books"])})
+        entries = catalogue({"streams": self._meanings.streams, "glossary": document["glossary"]})
+        names: dict[
+            str, dict[str, dict[str, str]]
+        ] = {}  # of events and of those of deleted records, by stream and rule
+        for entry in entries:
+            said = {"event": entry["event"], "deleted": entry["deleted"]}
+            names.setdefault(entry["stream"], {})[entry["rule"]] = said
+        books = {"books": json.dumps(document["books"]), "rules": json.dumps(names)}
+        self._file.finish({**about, "version": self._version, **books})
         planning = Planning(
             {"format": PLAN_FORMAT, **about, "rules": self._meanings.fingerprint},
             self._meanings.personal,
-            catalogue({"streams": self._meanings.streams, "glossary": document["glossary"]}),
+            entries,
             self._meanings.money,
         )
         with contextlib.closing(self._file.read()) as written:
             plan = planning.plan(written.records(), written.events())
+            rows = list(self._keep_books(written)) if self._keep_books else []
+        for table, row in rows:
+            self._file.add(table, row)
         self._file.publish(msgspec.json.encode(plan).decode())
         for line in plan_lines(plan):
             logger.info(line)

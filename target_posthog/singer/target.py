@@ -19,6 +19,7 @@ from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
+from target_posthog.books.rows import book_rows
 from target_posthog.commands.group import command_lines
 from target_posthog.delivery.to_posthog import PostHogDestination
 from target_posthog.errors import RunError
@@ -81,7 +82,12 @@ class TargetPostHog(Target):
 
     def _chosen_destination(self) -> Destination:
         if self.config.get("preview_path"):
-            return PreviewDestination(self.config, self.meanings, version=self.plugin_version)
+            return PreviewDestination(
+                self.config,
+                self.meanings,
+                version=self.plugin_version,
+                keep_books=lambda file: book_rows(file, self.config["time_zone"]),
+            )
         return PostHogDestination(self.config, self.meanings)
 
     def is_wanted(self, stream: str) -> bool:

@@ -42,11 +42,11 @@ def words(text: str) -> str:
 
 def test_a_preview_holds_what_a_run_of_the_same_records_brings(previewed: Preview, filled: PostHog) -> None:
     would, does = totals_of(previewed.database), totals_of(filled.database)
-    assert (would.events, would.persons, would.revenue, would.refunds) == (
+    assert (would.events, would.persons, would.net_sales, would.total_sales) == (
         does.events,
         does.persons,
-        does.revenue,
-        does.refunds,
+        does.net_sales,
+        does.total_sales,
     )
     ids = lambda database: sorted(sorted(one.distinct_ids) for one in database.persons())  # noqa: E731  # one expression
     assert ids(previewed.database) == ids(filled.database)

@@ -9,38 +9,47 @@ import pytest
 
 from target_posthog.books.arrived import Arrived
 from target_posthog.books.differences import (
+    ABSENT,
+    DELETED,
     IN_FLIGHT,
+    KEPT_AS_SENT,
+    NEWER,
+    NO_ENTRY,
+    NO_EVENT,
+    NOT_IN_SHOP,
     NOT_SENT,
+    NOT_THERE,
+    OTHER_AMOUNT,
+    OTHER_FIGURES,
+    OTHER_SOURCE,
+    TWICE,
+    Booked,
     BookedRecord,
     Difference,
     Evidence,
-    Ledger,
+    Place,
     Planned,
     of_arrivals,
     of_record,
 )
-from target_posthog.books.entries import Account, Entry
 
-ONE = Decimal("29.30")
-DAY = "2026-11-01"
-ENTRY = Entry("placed", "Order Completed", DAY, ONE)
+DAY = Place("7", "USD", "2026-11-01")
+NET = {"net_sales": Decimal("29.30")}
+BACK = {"net_sales": Decimal("-29.30")}
 UUID = "5f0c8a3e-6f0b-5d0f-9c4e-000000000001"
 OTHER = UUID.replace("-5d0f", "-5d0e")
-EVENT = Planned(UUID, "Order Completed", DAY, "USD", ONE, DAY)
-ARRIVED = Arrived(UUID, "Order Completed", DAY, "USD", "#1001", ONE)
-KINDS = {"Order Completed": "placed"}
-KEY = (DAY, "placed", "USD")
+ENTRY = Booked("placed", DAY, NET)
+EVENT = Planned(UUID, "placed", "Order Completed", DAY, NET)
+ARRIVED = Arrived(UUID, "Order Completed", "2026-11-01", "USD", "s.example", "#1001", NET)
+EVIDENCE = Evidence(previewed_on={"7": "2026-11-20"}, shops={"s.example": "7"}, deletions={"Order Deleted"})
 
 
-def kept(
-    *events: Planned, entries: tuple[Entry, ...] = (ENTRY,), left: Decimal | None = None, **more: Any
-) -> BookedRecord:
-    edited = more.pop("edited", False)
-    return BookedRecord("#1001", Account("USD", list(entries), left, edited), list(events), **more)
+def kept(*events: Planned, entries: tuple[Booked, ...] = (ENTRY,), **more: Any) -> BookedRecord:
+    return BookedRecord("#1001", entries, events, **more)
 
 
-def reasons(differences: list[Difference]) -> list[tuple[str, Decimal | None, Decimal | None, str]]:
-    return [(one.kind, one.left, one.right, one.reason) for one in differences]
+def told(differences: list[Difference]) -> list[tuple[str, str, bool]]:
+    return [(f"{one.figures.get('net_sales')}", one.reason, one.is_explained) for one in differences]
 
 
 @pytest.mark.parametrize(
@@ -48,94 +57,65 @@ def reasons(differences: list[Difference]) -> list[tuple[str, Decimal | None, De
     [
         (kept(EVENT), []),
         (kept(EVENT, EVENT, entries=(ENTRY, ENTRY)), []),
-        (kept(reasons={"": "left out: test order"}), [("placed", ONE, None, "left out: test order")]),
+        (kept(EVENT._replace(figures={**NET, "shipping": Decimal()})), []),
+        (kept(entries=(Booked("placed", DAY, {}),)), []),
+        (kept(EVENT, EVENT._replace(figures={})), []),
+        (kept(reasons={"": "left out: test order"}), [("-29.30", "left out: test order", True)]),
+        (kept(reasons={"placed": "filtered: it is so"}), [("-29.30", "filtered: it is so", True)]),
+        (kept(reasons={"refunded": "filtered: it is so"}), [("-29.30", NO_EVENT, False)]),
+        (kept(EVENT._replace(figures={"net_sales": Decimal(30)})), [("0.70", OTHER_FIGURES, False)]),
+        (kept(EVENT._replace(figures={"net_sales": Decimal()})), [("-29.30", OTHER_FIGURES, False)]),
         (
-            kept(reasons={"Order Completed": "filtered: `paid` is false"}),
-            [("placed", ONE, None, "filtered: `paid` is false")],
+            kept(EVENT._replace(place=DAY._replace(day="2026-11-02"))),
+            [("29.30", "the event has them on 2026-11-02 in USD", False)],
         ),
-        (kept(), [("placed", ONE, None, "unknown: no rule made the event")]),
-        (
-            kept(EVENT._replace(amount=Decimal(30))),
-            [("placed", ONE, Decimal(30), "unknown: the event says 30 USD on 2026-11-01")],
-        ),
-        (
-            kept(EVENT, EVENT._replace(event="Order Refunded")),
-            [("Order Refunded", None, ONE, "unknown: the record has no entry for the event")],
-        ),
-        (
-            kept(EVENT, left=Decimal(20)),
-            [("left", ONE, Decimal(20), "unknown: its entries don't come to what its source says is left")],
-        ),
-        (kept(EVENT, left=Decimal(35), edited=True), [("left", ONE, Decimal(35), "edited")]),
+        (kept(EVENT, entries=()), [("29.30", NO_ENTRY, False)]),
+        (kept(EVENT._replace(event="Order Deleted", figures=BACK), entries=()), [("-29.30", DELETED, True)]),
     ],
 )
-def test_a_record_and_its_events(record: BookedRecord, found: list[Any]) -> None:
-    assert reasons(list(of_record(record))) == found
+def test_each_entry_has_its_event_and_each_event_its_entry(
+    record: BookedRecord, found: list[tuple[str, str, bool]]
+) -> None:
+    assert told(list(of_record(record, {"Order Deleted"}))) == found
 
 
 @pytest.mark.parametrize(
-    ("arrived", "dead", "missing", "found"),
+    ("arrived", "evidence", "found"),
     [
-        ([ARRIVED], {}, {}, []),
-        ([], {"#1001": "no id"}, {KEY: NOT_SENT}, [("placed", ONE, None, "dead letter: no id")]),
-        ([], {}, {KEY: IN_FLIGHT}, [("placed", ONE, None, IN_FLIGHT)]),
-        ([], {}, {}, [("placed", ONE, None, "unknown: not in PostHog; has the run ended, and for this project?")]),
+        ([ARRIVED], {}, []),
+        ([ARRIVED._replace(shop="former.example")], {}, []),
+        ([ARRIVED, ARRIVED._replace(uuid=OTHER, figures={"net_sales": Decimal()})], {}, []),
+        ([ARRIVED, ARRIVED], {}, [("29.30", TWICE, False)]),
+        ([ARRIVED, ARRIVED._replace(uuid=OTHER)], {}, [("29.30", NOT_IN_SHOP, False)]),
+        ([ARRIVED, ARRIVED._replace(uuid=OTHER.replace("-5", "-7"))], {}, [("29.30", OTHER_SOURCE, False)]),
+        ([ARRIVED, ARRIVED._replace(uuid=OTHER, day="2026-11-20")], {}, [("29.30", NEWER, True)]),
         (
-            [ARRIVED, ARRIVED],
+            [
+                ARRIVED,
+                ARRIVED._replace(uuid=OTHER, name="#1002"),
+                ARRIVED._replace(uuid=OTHER[:-1] + "3", name="#1002", event="Order Deleted", figures=BACK),
+            ],
             {},
-            {},
-            [("placed", None, ONE, "unknown: PostHog counts it twice, as its distinct id or day differs")],
+            [("29.30", DELETED, True), ("-29.30", DELETED, True)],
         ),
-        (
-            [ARRIVED._replace(amount=Decimal(30))],
-            {},
-            {},
-            [("placed", ONE, Decimal(30), "unknown: if it has changed in its source since, preview again")],
-        ),
-        (
-            [ARRIVED, ARRIVED._replace(uuid=OTHER)],
-            {},
-            {},
-            [("placed", None, ONE, "unknown: the preview has no such event; was it sent with another mapping?")],
-        ),
-        (
-            [ARRIVED, ARRIVED._replace(uuid=OTHER, day="2026-11-03")],
-            {},
-            {},
-            [("placed", None, ONE, "newer than the preview")],
-        ),
-        (
-            [ARRIVED, ARRIVED._replace(uuid=UUID.replace("-5d0f", "-7d0f"))],
-            {},
-            {},
-            [("placed", None, ONE, "unknown: another source sends events of this name, and both count")],
-        ),
+        ([ARRIVED._replace(figures={"net_sales": Decimal()})], {}, [("-29.30", OTHER_AMOUNT, False)]),
+        ([ARRIVED._replace(day="2026-11-02")], {}, [("29.30", OTHER_AMOUNT, False)]),
+        ([], {}, [("-29.30", NOT_THERE, False)]),
+        ([], {"acknowledged": set()}, [("-29.30", NOT_SENT, False)]),
+        ([], {"acknowledged": {UUID}}, [("-29.30", ABSENT, True)]),
+        ([], {"acknowledged": {UUID}, "is_recent": True}, [("-29.30", IN_FLIGHT, True)]),
+        ([], {"dead_letters": {"#1001": "too large"}}, [("-29.30", "dead letter: too large", True)]),
     ],
 )
-def test_what_was_planned_and_what_arrived(arrived: list[Arrived], dead: Any, missing: Any, found: list[Any]) -> None:
-    differences = of_arrivals(
-        {UUID: ("#1001", EVENT)},
-        arrived,
-        KINDS,
-        Evidence("2026-11-02", dead, missing),
-    )
-    assert reasons(list(differences)) == found
+def test_what_posthog_has_is_what_was_planned_or_there_is_a_reason(
+    arrived: list[Arrived], evidence: dict[str, Any], found: list[tuple[str, str, bool]]
+) -> None:
+    assert told(list(of_arrivals({UUID: ("#1001", EVENT)}, arrived, EVIDENCE._replace(**evidence)))) == found
 
 
-def test_a_difference_is_explained_unless_its_reason_is_unknown() -> None:
-    place = ("#1001", DAY, "USD", "placed", "read | planned", ONE, None)
-    assert Difference(*place, "left out: test order").is_explained
-    assert not Difference(*place, "unknown: not in PostHog").is_explained
-
-
-def test_a_ledger_sums_each_side_exactly_and_names_the_keys_that_differ() -> None:
-    ledger = Ledger()
-    for side in ("read", "planned"):
-        for _ in range(3):
-            ledger.add(side, KEY, Decimal("0.10"))
-    ledger.add("read", ("2026-11-02", "placed", "USD"), Decimal("0.20"))
-    assert ledger.keys_that_differ(["read", "planned", "in PostHog"]) == [("2026-11-02", "placed", "USD")]
-    assert {side: tuple(one) for side, one in ledger.totals()["placed", "USD"].items()} == {
-        "read": (4, Decimal("0.50")),
-        "planned": (3, Decimal("0.30")),
-    }
+@pytest.mark.parametrize(("is_there", "reason"), [(True, KEPT_AS_SENT), (False, OTHER_AMOUNT)])
+def test_events_whose_money_follows_their_records_are_kept_as_they_were_sent(*, is_there: bool, reason: str) -> None:
+    planned = {UUID: ("#1001", EVENT._replace(is_there=is_there))}
+    arrived = [ARRIVED._replace(figures={"net_sales": Decimal(40)})]
+    (one,) = of_arrivals(planned, arrived, EVIDENCE._replace(may_change=True))
+    assert (one.figures, one.reason, one.is_explained) == ({"net_sales": Decimal("10.70")}, reason, is_there)

@@ -1,65 +1,169 @@
-"""Lines become books, in: events with their money; out: exact sums, per currency and kind.
+"""Lines become books, in: events with their money; out: exact sums per currency, and those of a preview side by side.
 
 Pure: knows neither the database nor how a sum looks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sandbox.posthog.totals import amount_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sandbox.posthog.pages.lines import Line
+    from sandbox.posthog.pages.overview import View
+    from sandbox.posthog.pages.periods import Period
+    from sandbox.posthog.preview_file import Booked, Difference
 
-COMPLETED = ("Order Completed", "Created Shopify Order")
-PAID, REFUNDED, CANCELLED = "Order Paid", "Order Refunded", "Order Cancelled"
 ZERO = Decimal(0)
+SIDES = {"report": "Shopify's report", "ledger": "Its ledger, as read", "planned": "PostHog would hold"}
+# The figures as Shopify's report has them, in its order; the last two aren't sales, and not in it.
+FIGURES = {
+    "gross_sales": "Gross sales",
+    "discounts": "Discounts",
+    "returns": "Returns (sales reversals)",
+    "net_sales": "Net sales",
+    "shipping": "Shipping charges",
+    "taxes": "Taxes",
+    "duties": "Duties",
+    "additional_fees": "Additional fees",
+    "return_fees": "Return fees",
+    "total_sales": "Total sales",
+    "tips": "Tips",
+    "gift_cards": "Gift cards sold",
+}
+BESIDE = ("tips", "gift_cards")
+SUMS = ("net_sales", "total_sales")
 
 
 @dataclass
 class Book:
-    """What orders came to in one currency; refunded and cancelled are what was taken back, above zero."""
+    """What the events of a person or an order come to in one currency, line by line and figure by figure."""
 
     currency: str
-    orders: int = 0
-    completed: Decimal = ZERO
-    paid: Decimal = ZERO
-    refunded: Decimal = ZERO
-    cancelled: Decimal = ZERO
-    shopify_has: Decimal | None = None
+    lines: list[Line] = field(default_factory=list)
+    sums: dict[str, Decimal] = field(default_factory=dict)
 
     @property
-    def left(self) -> Decimal:
-        """What is left of the orders."""
-        return self.completed - self.refunded - self.cancelled
+    def parts(self) -> list[tuple[str, Decimal]]:
+        """The figures of which the sums are made, those that there are, each with its words."""
+        return [(label, self.sums[name]) for name, label in FIGURES.items() if name not in SUMS and self.sums.get(name)]
 
     @property
-    def adds_up(self) -> bool:
-        """Whether completed less refunded is what Shopify said that the order comes to, when it was read last."""
-        return self.completed - self.refunded == self.shopify_has
+    def whole(self) -> list[tuple[str, Decimal]]:
+        """Net and total sales, each with its words."""
+        return [(FIGURES[name], self.sums[name]) for name in SUMS if name in self.sums]
+
+    @property
+    def placed(self) -> Decimal:
+        """What the order came to when it was placed: the event with `revenue` has it."""
+        first = next((one for one in self.lines if "revenue" in one.properties), None)
+        figures = figures_in(first) if first else {}
+        return sum((figures.get(name, ZERO) for name in ("total_sales", *BESIDE)), ZERO)
+
+    @property
+    def paid(self) -> Decimal:
+        """What the sales come to with tips and gift cards: what was to be paid."""
+        return sum((self.sums.get(name, ZERO) for name in ("total_sales", *BESIDE)), ZERO)
 
 
 def books_of(lines: Iterable[Line]) -> list[Book]:
     """Keep one book per currency, in the order of the currencies' names."""
     books: dict[str, Book] = {}
     for line in lines:
-        amount = abs(line.amount or ZERO)
-        if line.event not in (*COMPLETED, PAID, REFUNDED, CANCELLED):
-            continue
-        book = books.setdefault(line.currency, Book(line.currency))
-        if line.event in COMPLETED:
-            book.orders += 1
-            book.completed += amount
-            book.shopify_has = amount_in(line.properties.get("current_total"))
-        elif line.event == PAID:
-            book.paid += amount
-        elif line.event == REFUNDED:
-            book.refunded += amount
-        else:
-            book.cancelled += amount
+        figures = figures_in(line)
+        if figures:
+            book = books.setdefault(line.currency, Book(line.currency))
+            book.lines.append(line)
+            for name, amount in figures.items():
+                book.sums[name] = book.sums.get(name, ZERO) + amount
     return [books[currency] for currency in sorted(books)]
+
+
+def figures_in(line: Line) -> dict[str, Decimal]:
+    """Return the figures of Shopify's ledger that an event has."""
+    found = {name: amount_in(line.properties.get(name)) for name in FIGURES}
+    return {name: amount for name, amount in found.items() if amount is not None}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A figure with its sides next to each other."""
+
+    name: str
+    amounts: list[Decimal]
+    differs: bool
+
+    @property
+    def label(self) -> str:
+        """The figure in words."""
+        return FIGURES.get(self.name, self.name)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The books of one shop in one currency, for some days: whole, by period, and where its sides differ."""
+
+    shop: str
+    currency: str
+    time_zone: str
+    sides: list[str]
+    whole: list[Beside]
+    rows: list[tuple[Period, list[Beside]]]
+    differences: list[Difference]
+
+    @property
+    def unexplained(self) -> int:
+        """How many differences nobody has explained."""
+        return sum(not one.explained for one in self.differences)
+
+
+def shelves_of(
+    booked: Sequence[Booked], differences: Sequence[Difference], view: View, shown: Sequence[Period]
+) -> list[Shelf]:
+    """Lay the sides of each shop side by side, in the view's currency and for its days."""
+    found = []
+    of_view = [one for one in booked if one.currency == view.currency and view.first <= one.day <= view.last]
+    for shop in dict.fromkeys(one.shop for one in of_view):
+        own = [one for one in of_view if one.shop == shop]
+        sides = [side for side in SIDES if any(one.side == side for one in own) or side != "report"]
+        rows = [
+            (period, _beside([one for one in own if period.first <= one.day <= period.last], sides)) for period in shown
+        ]
+        found.append(
+            Shelf(
+                shop,
+                view.currency,
+                own[0].time_zone,
+                [SIDES[side] for side in sides],
+                _beside(own, sides),
+                [(period, [one for one in figures if one.name in SUMS]) for period, figures in rows if figures],
+                [one for one in differences if _is_of(one, shop, view)],
+            )
+        )
+    return found
+
+
+def _is_of(one: Difference, shop: str, view: View) -> bool:
+    if not one.day:
+        return True
+    return (one.shop, one.currency) == (shop, view.currency) and str(view.first) <= one.day <= str(view.last)
+
+
+def _beside(booked: Sequence[Booked], sides: Sequence[str]) -> list[Beside]:
+    sums: dict[str, dict[str, Decimal]] = {}
+    for one in booked:
+        for name, amount in one.figures.items():
+            row = sums.setdefault(name, {})
+            row[one.side] = row.get(one.side, ZERO) + amount
+    found = []
+    for name in [*(one for one in FIGURES if one in sums), *(one for one in sums if one not in FIGURES)]:
+        amounts = [sums[name].get(side, ZERO) for side in sides]
+        compared = amounts[-2:] if name in BESIDE else amounts  # the report knows nothing of these
+        if any(amounts):
+            found.append(Beside(name, amounts, differs=len({*compared}) > 1))
+    return found

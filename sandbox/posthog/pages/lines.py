@@ -17,15 +17,17 @@ from sandbox.posthog.totals import amount_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import tzinfo
 
     from sandbox.posthog.database import Database
 
 LINES_A_PAGE = 50
 LARGEST_INTEGER = 2**63 - 1  # of SQLite
 ONE_MICROSECOND = timedelta(microseconds=1)
+FIRST_DAY, LAST_DAY = date(2, 1, 1), date(9998, 12, 30)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-LESSENING = ("Order Refunded", "Order Cancelled")  # the events that take money back
-AMOUNTS = ("total", "revenue", "transaction_amount")  # the first of these that an event has is its amount
+# The first of these that an event has is its amount: of sales, of money that moved, or of another mapping.
+AMOUNTS = ("total_sales", "cash", "total", "revenue", "transaction_amount")
 
 SELECT = (
     "select e.number, e.uuid, e.event, e.distinct_id, d.person, e.at_microseconds, e.properties, e.historical, "
@@ -82,9 +84,8 @@ class Line:
 
     @property
     def amount(self) -> Decimal | None:
-        """Its money, below zero if it takes some back."""
-        amount = next((found for name in AMOUNTS if (found := amount_in(self.properties.get(name))) is not None), None)
-        return -amount if amount is not None and self.event in LESSENING else amount
+        """Its money, as the event has it."""
+        return next((found for name in AMOUNTS if (found := amount_in(self.properties.get(name))) is not None), None)
 
     @property
     def order(self) -> str:
@@ -107,16 +108,18 @@ class Filters:
     since: date | None = None
     until: date | None = None
     text: str = ""
+    zone: tzinfo = timezone.utc
 
     @classmethod
-    def of(cls, asked: Mapping[str, str]) -> Filters:
-        """Read a URL's parameters; raises ValueError for a date that is none."""
+    def of(cls, asked: Mapping[str, str], zone: tzinfo = timezone.utc) -> Filters:
+        """Read a URL's parameters, days as those of a time zone; raises ValueError for a date that is none."""
         return cls(
             name=asked.get("name", ""),
             who=asked.get("who", "").strip(),
             since=day_in(asked.get("from", "")),
             until=day_in(asked.get("to", "")),
             text=asked.get("text", "").strip(),
+            zone=zone,
         )
 
     @property
@@ -135,9 +138,10 @@ class Filters:
             ids = {self.who, *(one for (one,) in database.ask(IDS_OF, [self.who] * 3))}
             conditions.append(("e.distinct_id in (select value from json_each(?))", [json.dumps(sorted(ids))]))
         if self.since:
-            conditions.append(("e.at_microseconds >= ?", [_start_of(self.since)]))
+            conditions.append(("e.at_microseconds >= ?", [_start_of(self.since, self.zone)]))
         if self.until:
-            conditions.append(("e.at_microseconds < ?", [_start_of(self.until) + timedelta(days=1) // ONE_MICROSECOND]))
+            end = _start_of(min(self.until, LAST_DAY) + timedelta(days=1), self.zone)
+            conditions.append(("e.at_microseconds < ?", [end]))
         if self.text:
             conditions.append(containing("e.properties", self.text))
         return " and ".join(sql for sql, _ in conditions), [value for _, values in conditions for value in values]
@@ -219,8 +223,9 @@ def day_in(text: str) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
-def _start_of(day: date) -> int:
-    return (datetime(day.year, day.month, day.day, tzinfo=timezone.utc) - EPOCH) // ONE_MICROSECOND
+def _start_of(day: date, zone: tzinfo) -> int:
+    within = min(max(day, FIRST_DAY), LAST_DAY)  # what lies beyond has no moment in all zones
+    return (datetime(within.year, within.month, within.day, tzinfo=zone) - EPOCH) // ONE_MICROSECOND
 
 
 def _place(cursor: str) -> list[int]:

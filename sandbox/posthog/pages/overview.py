@@ -9,46 +9,65 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING
 
-from sandbox.posthog.pages.books import COMPLETED
-from sandbox.posthog.pages.lines import EPOCH, day_in
+from sandbox.posthog.pages.lines import EPOCH, ONE_MICROSECOND, day_in
 from sandbox.posthog.pages.periods import DAYS_IN, Period, periods, usual_unit
-from sandbox.posthog.totals import REFUNDS, Amount, Totals, amounts, totals_of
+from sandbox.posthog.totals import Totals, sales_of, totals_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from zoneinfo import ZoneInfo
 
     from sandbox.posthog.database import Database
 
-MICROSECONDS_A_DAY = 86_400_000_000
-COUNTS = f"select event, at_microseconds / {MICROSECONDS_A_DAY}, count(*) from events group by 1, 2"  # noqa: S608  # a number of our own
+QUARTER = timedelta(minutes=15) // ONE_MICROSECOND  # the clocks of all zones differ by quarters of an hour
+COUNTS = f"select event, at_microseconds / {QUARTER}, count(*) from events group by 1, 2"  # noqa: S608  # a number of our own
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
+class DaysSale:
+    """The money of one event on its day."""
+
+    day: date
+    currency: str
+    net: Decimal
+    total: Decimal
+    is_order: bool
+
+
+@dataclass(frozen=True)
 class Figures:
-    """Everything that charts are made of, by day; kept until the database changes."""
+    """Everything that charts are made of, by day of a time zone; kept until the database changes."""
 
     totals: Totals
-    money: list[Amount]
+    sales: list[DaysSale]
     counts: list[tuple[date, str, int]]
 
     @property
     def currencies(self) -> list[str]:
         """The currencies in which money came, the one of most orders first."""
-        seen = [currency for _, event, currency, _ in self.money if event in COMPLETED]
-        return sorted({*self.totals.revenue, *self.totals.refunds}, key=lambda one: (-seen.count(one), one))
+        seen = [sale.currency for sale in self.sales if sale.is_order]
+        known = {*self.totals.net_sales, *self.totals.total_sales}
+        return sorted(known, key=lambda one: (-seen.count(one), one))
 
 
 @dataclass(frozen=True)
 class Row:
-    """One period of the charts; refunds are above zero."""
+    """One period of the charts; `back` is what was taken back of net sales, above zero."""
 
     period: Period
-    revenue: Decimal
-    refunds: Decimal
+    sold: Decimal
+    back: Decimal
+    total: Decimal
     orders: int
+
+    @property
+    def net(self) -> Decimal:
+        """Net sales."""
+        return self.sold - self.back
 
 
 @dataclass(frozen=True)
@@ -78,28 +97,40 @@ class View:
         )
 
 
-def figures_of(database: Database) -> Figures:
+def figures_of(database: Database, zone: ZoneInfo) -> Figures:
     """Read everything once."""
-    money = list(amounts(database))
+
+    @cache
+    def day_of(quarter: int) -> date:
+        return (EPOCH + quarter * QUARTER * ONE_MICROSECOND).astimezone(zone).date()
+
+    sales = list(sales_of(database))
     return Figures(
-        totals=totals_of(database, money),
-        money=money,
-        counts=[(_day(number), event, count) for event, number, count in database.ask(COUNTS)],
+        totals=totals_of(database, sales),
+        sales=[
+            DaysSale(day_of(at // QUARTER), currency, net or ZERO, total or ZERO, is_order)
+            for at, currency, net, total, is_order in sales
+        ],
+        counts=[(day_of(quarter), event, count) for event, quarter, count in database.ask(COUNTS)],
     )
 
 
 def rows_of(figures: Figures, view: View) -> list[Row]:
-    """Sum revenue and refunds in the view's currency, and orders in any, per period."""
+    """Sum sales in the view's currency, and orders in any, per period."""
     shown = periods(view.first, view.last, view.unit)
     starts = [one.first for one in shown]
-    revenue, refunds, orders = ([ZERO] * len(shown), [ZERO] * len(shown), [0] * len(shown))
-    for day, event, currency, amount in figures.money:
-        if currency == view.currency and starts[0] <= day <= view.last:
-            (refunds if event in REFUNDS else revenue)[bisect_right(starts, day) - 1] += amount
-    for day, event, count in figures.counts:
-        if event in COMPLETED and starts[0] <= day <= view.last:
-            orders[bisect_right(starts, day) - 1] += count
-    return [Row(*row) for row in zip(shown, revenue, refunds, orders, strict=True)]
+    sold, back, total = ([ZERO] * len(shown), [ZERO] * len(shown), [ZERO] * len(shown))
+    orders = [0] * len(shown)
+    for sale in figures.sales:
+        if not starts[0] <= sale.day <= view.last:
+            continue
+        at = bisect_right(starts, sale.day) - 1
+        orders[at] += sale.is_order
+        if sale.currency == view.currency:
+            sold[at] += max(sale.net, ZERO)
+            back[at] -= min(sale.net, ZERO)
+            total[at] += sale.total
+    return [Row(*row) for row in zip(shown, sold, back, total, orders, strict=True)]
 
 
 def names_of(figures: Figures, view: View) -> dict[str, int]:
@@ -109,7 +140,3 @@ def names_of(figures: Figures, view: View) -> dict[str, int]:
         if view.first <= day <= view.last:
             counts[event] = counts.get(event, 0) + count
     return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
-
-
-def _day(number: int) -> date:
-    return EPOCH.date() + timedelta(days=number)

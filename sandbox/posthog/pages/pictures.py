@@ -30,18 +30,18 @@ def into(period: Period, view: View) -> str:
 
 
 def money_chart(rows: list[Row], view: View) -> Markup:
-    """Draw revenue upwards and refunds downwards."""
+    """Draw what was sold upwards and what was taken back downwards."""
 
-    def bars(name: str, sign: int) -> list[charts.Bar]:
+    def bars(name: str, words: str, sign: int) -> list[charts.Bar]:
         amounts = [(row.period, getattr(row, name)) for row in rows]
         return [
             charts.Bar(
-                float(sign * amount), f"{period.label}: {name} {money(amount, view.currency)}", into(period, view)
+                float(sign * amount), f"{period.label}: {words} {money(amount, view.currency)}", into(period, view)
             )
             for period, amount in amounts
         ]
 
-    return charts.columns(_labels(rows), {"revenue": bars("revenue", 1), "refunds": bars("refunds", -1)})
+    return charts.columns(_labels(rows), {"sold": bars("sold", "sold", 1), "back": bars("back", "taken back", -1)})
 
 
 def orders_chart(rows: list[Row], view: View) -> Markup:

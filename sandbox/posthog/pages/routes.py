@@ -7,16 +7,17 @@ look the same.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import msgspec
 import requests
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 
 from sandbox.posthog.pages import pictures, words
-from sandbox.posthog.pages.books import books_of
+from sandbox.posthog.pages.books import books_of, shelves_of
 from sandbox.posthog.pages.lines import Filters, lines_of, orders_named, page_of
 from sandbox.posthog.pages.overview import Figures, View, figures_of, names_of, rows_of
-from sandbox.posthog.pages.periods import DAYS_IN
+from sandbox.posthog.pages.periods import DAYS_IN, periods
 from sandbox.posthog.pages.plan import Plan, add_routes
 from sandbox.posthog.pages.profiles import PROFILES_A_PAGE, profile_of, profiles_before, profiles_named
 from sandbox.posthog.pages.shop_side import RecordSide
@@ -45,14 +46,16 @@ EVENTS_OF_PERSON = "e.distinct_id in (select distinct_id from distinct_ids where
 WARNINGS = "select number, type, details from warnings where number < ? order by number desc limit ?"
 
 
-def pages(database: Database, shop: Side | None = None, preview: PreviewFile | None = None) -> Blueprint:
-    """Build the routes of the page.
+def pages(
+    database: Database, shop: Side | None = None, preview: PreviewFile | None = None, time_zone: str = "UTC"
+) -> Blueprint:
+    """Build the routes of the page, whose days are those of a time zone; a preview knows its shop's.
 
     With a shop, an order's page shows what the shop itself has beside its events. With a preview, the events are those
     that would be sent, and there are its plan and its records to look at.
     """
     pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/page")
-    views = _Views(database, RecordSide(preview) if preview else shop, preview)
+    views = _Views(database, RecordSide(preview) if preview else shop, preview, time_zone)
     for name in ("money", "count", "moment", "iso", "plain"):
         pages.add_app_template_filter(getattr(words, name))
     pages.add_app_template_test(words.is_table, "table")
@@ -66,7 +69,7 @@ def pages(database: Database, shop: Side | None = None, preview: PreviewFile | N
     pages.add_url_rule("/warnings", view_func=views.warnings)
     if preview:
         add_routes(pages, preview)
-    pages.context_processor(lambda: {"preview": preview})
+    pages.context_processor(lambda: {"preview": preview, "time_zone": views.zone.key})
     for status in (400, 404):
         pages.register_error_handler(status, _told)
 
@@ -85,9 +88,14 @@ def pages(database: Database, shop: Side | None = None, preview: PreviewFile | N
 class _Views:
     """One method per kind of page."""
 
-    def __init__(self, database: Database, shop: Side | None, preview: PreviewFile | None) -> None:
+    def __init__(self, database: Database, shop: Side | None, preview: PreviewFile | None, time_zone: str) -> None:
         self.database, self.shop, self.preview = database, shop, preview
         self._figures: tuple[int, Figures] | None = None
+        self._booked = preview.booked() if preview else []
+        self._differences = preview.differences() if preview else []
+        # Several shops may have days of several zones: the page has those of the one with most of them.
+        zones = [one.time_zone for one in self._booked]
+        self.zone = ZoneInfo(max(zones, key=zones.count) if zones else time_zone)
 
     def overview(self) -> str:
         figures = self._current_figures()
@@ -105,6 +113,7 @@ class _Views:
             units=DAYS_IN,
             view=view,
             rows=rows,
+            shelves=shelves_of(self._booked, self._differences, view, periods(view.first, view.last, view.unit)),
             names=names,
             zoomed=bool(request.args.get("from") or request.args.get("to")),
             into=pictures.into,
@@ -116,7 +125,7 @@ class _Views:
 
     def events(self) -> str:
         try:
-            filters = Filters.of(request.args)
+            filters = Filters.of(request.args, self.zone)
             page = page_of(
                 self.database, filters, before=request.args.get("before", ""), after=request.args.get("after", "")
             )
@@ -197,7 +206,7 @@ class _Views:
         """Read the figures, or those of the last look if nothing has arrived since."""
         changes = self.database.changes
         if self._figures is None or self._figures[0] != changes:
-            self._figures = changes, figures_of(self.database)
+            self._figures = changes, figures_of(self.database, self.zone)
         return self._figures[1]
 
     def _beside(self, order_id: str) -> tuple[ShopOrder | None, str]:

@@ -24,9 +24,10 @@ query OrderBesideItsEvents($id: ID!) {
     cancelledAt
     displayFinancialStatus
     displayFulfillmentStatus
-    totalPriceSet { shopMoney { amount currencyCode } }
+    originalTotalPriceSet { shopMoney { amount currencyCode } }
     totalRefundedSet { shopMoney { amount } }
     currentTotalPriceSet { shopMoney { amount } }
+    refundDiscrepancySet { shopMoney { amount } }
   }
 }
 """
@@ -34,7 +35,7 @@ query OrderBesideItsEvents($id: ID!) {
 
 @dataclass(frozen=True)
 class ShopOrder:
-    """An order as the shop has it now; `left` is what it comes to after edits and refunds."""
+    """An order as the shop has it now: what it came to when it was placed, and after edits, returns and refunds."""
 
     name: str
     test: bool
@@ -42,7 +43,7 @@ class ShopOrder:
     financial_status: str
     fulfillment_status: str
     currency: str
-    total: Decimal
+    placed: Decimal
     refunded: Decimal
     left: Decimal
 
@@ -99,17 +100,18 @@ class ShopSide:
 
 
 def _order(node: dict[str, Any]) -> ShopOrder:
-    money = {name: node[f"{name}Set"]["shopMoney"] for name in ("totalPrice", "totalRefunded", "currentTotalPrice")}
+    names = ("originalTotalPrice", "totalRefunded", "currentTotalPrice", "refundDiscrepancy")
+    money = {name: node[f"{name}Set"]["shopMoney"] for name in names}
     return ShopOrder(
         name=node["name"],
         test=node["test"],
         cancelled_at=node["cancelledAt"],
         financial_status=str(node["displayFinancialStatus"] or "").lower(),
         fulfillment_status=str(node["displayFulfillmentStatus"] or "").lower(),
-        currency=money["totalPrice"]["currencyCode"],
-        total=Decimal(money["totalPrice"]["amount"]),
+        currency=money["originalTotalPrice"]["currencyCode"],
+        placed=Decimal(money["originalTotalPrice"]["amount"]),
         refunded=Decimal(money["totalRefunded"]["amount"]),
-        left=Decimal(money["currentTotalPrice"]["amount"]),
+        left=Decimal(money["currentTotalPrice"]["amount"]) + Decimal(money["refundDiscrepancy"]["amount"]),
     )
 
 
@@ -121,7 +123,7 @@ def _order_read(record: dict[str, Any]) -> ShopOrder:
         financial_status=str(record["financial_status"] or ""),
         fulfillment_status=str(record["fulfillment_status"] or ""),
         currency=record["currency"],
-        total=Decimal(record["total_price"]),
+        placed=Decimal(record["original_total_price"]),
         refunded=Decimal(record["total_refunded"]),
-        left=Decimal(record["current_total_price"]),
+        left=Decimal(record["current_total_price"]) + Decimal(record["refund_discrepancy"]),
     )

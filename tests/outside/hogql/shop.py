@@ -8,7 +8,8 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
-from target_posthog.books.arrived import Figure, Properties, Sum
+from target_posthog.books.arrived import Key, Sum
+from target_posthog.books.entries import Properties
 from tests.outside.hogql.table import Event
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 # Names as nobody should choose them, and anybody may.
 REFUND = "Order 'Refunded' \\ 100 % {now()} --"
 PROPERTIES = {
-    "Order Completed": Properties("revenue", "currency", "order_name"),
-    REFUND: Properties("total `refund's` \\ 5 %", "cur rency", "order_name"),
+    "Order Completed": Properties(("revenue", "shipping"), "currency", "order_name", "affiliation"),
+    REFUND: Properties(("total `refund's` \\ 5 %",), "cur rency", "order_name"),
 }
 FIRST, LAST = "2026-10-21", "2026-11-08"
 # Over the change of the clocks in Europe (October 25) and in America (November 1), and over the end of a month.
@@ -38,20 +39,21 @@ def _order(at: int) -> Event:
     moment = START + timedelta(hours=2, minutes=41, microseconds=17) * (at // 2 * 2)  # two at each moment
     properties = {
         names.currency: ("USD", "EUR", "Kč \"'\\")[at % 3],
-        names.amount: AMOUNTS[at % len(AMOUNTS)],
+        **{figure: AMOUNTS[(at + shift) % len(AMOUNTS)] for shift, figure in enumerate(names.figures)},
+        "affiliation": ("one.example", "two.example")[at % 2],
         names.name: f"#{1000 + at}",
         "order_id": str(5000 + at),
         "note": "'; select \\ \u2028 é",
     }
     if at % 11 == 0:
-        del properties[names.currency], properties[names.amount]
+        del properties[names.currency], properties[names.figures[0]], properties["affiliation"]
     return Event(uuid5(NAMESPACE_URL, str(at)), name, f"buyer-{at % 23}@x.io", moment, properties)
 
 
 def changed(event: Event) -> Event:
     """Return the event as it might be sent again: the same to PostHog, with another amount."""
     names = PROPERTIES[event.event]
-    return event._replace(properties=event.properties | {names.amount: 5, names.currency: "GBP"})
+    return event._replace(properties=event.properties | {names.figures[0]: 5, names.currency: "GBP"})
 
 
 def merged(batches: Iterable[Sequence[Event]]) -> list[Event]:
@@ -59,22 +61,26 @@ def merged(batches: Iterable[Sequence[Event]]) -> list[Event]:
     return list({event.key: event for batch in batches for event in batch}.values())
 
 
-def truth(batches: Sequence[Sequence[Event]], zone: ZoneInfo, *, is_merged: bool) -> dict[tuple[str, str, str], Sum]:
-    """Count what PostHog has per day, event and currency, and its copies."""
+def truth(batches: Sequence[Sequence[Event]], zone: ZoneInfo, *, is_merged: bool) -> dict[Key, Sum]:
+    """Count what PostHog has per day, event, currency and shop, and its copies."""
     rows: dict[tuple[Any, ...], int] = defaultdict(int)
     for batch in batches:
         for event in batch:
             rows[event.key] += 1
-    found: dict[tuple[str, str, str], Sum] = {}
+    found: dict[Key, Sum] = {}
     for event in merged(batches):
+        names = PROPERTIES[event.event]
         day = event.timestamp.astimezone(zone).date().isoformat()
         if not FIRST <= day <= LAST:
             continue
-        key = (day, event.event, event.properties.get(PROPERTIES[event.event].currency) or "")
-        figure, copies = found.get(key, Sum())
-        amount = money(event.properties.get(PROPERTIES[event.event].amount))
-        total = Figure(figure.number + 1, (figure.amount + amount).normalize() + 0)
-        found[key] = Sum(total, copies + (0 if is_merged else rows[event.key] - 1))
+        shop = event.properties.get(names.shop, "") if names.shop else ""
+        key = Key(day, event.event, event.properties.get(names.currency) or "", shop)
+        known = found.get(key, Sum(0, dict.fromkeys(names.figures, Decimal()), 0))
+        figures = {
+            figure: (amount + money(event.properties.get(figure))).normalize() + 0
+            for figure, amount in known.figures.items()
+        }
+        found[key] = Sum(known.number + 1, figures, known.copies + (0 if is_merged else rows[event.key] - 1))
     return found
 
 
