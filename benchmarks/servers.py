@@ -22,7 +22,7 @@ from benchmarks.taker import Taker
 from sandbox.shop.cdnow import BUYERS, cdnow_store, purchases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -68,8 +68,8 @@ class Stores:
         name, number = found[1].encode(), int(found[1][-1])
         body = _moved(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)), -number)
 
-        def start(status: str, headers: list[tuple[str, str]]) -> object:
-            return start_response(status, [one for one in headers if one[0].lower() != "content-length"])
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:  # noqa: ANN401  # as the protocol has it
+            return start_response(status, [one for one in headers if one[0].lower() != "content-length"], *error)
 
         for part in self._app({**environ, "PATH_INFO": found[2], "wsgi.input": BytesIO(body)}, start):
             own = part.replace(NAME + DOMAIN, name + DOMAIN).replace(b"/bulk/", b"/%b/bulk/" % name)

@@ -17,6 +17,8 @@ from typing_extensions import override
 from tap_shopify_orders.errors import RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from singer_sdk.singerlib.encoding.simple import Message
 
     from tap_shopify_orders.bookmark import Bookmarks
@@ -37,10 +39,10 @@ class WholeLines(MsgSpecWriter):
         self._lines = bytearray()
         self._ends_with_state = False
 
-    def end(self, state: dict[str, Any]) -> None:
+    def end(self, state: Mapping[str, Any]) -> None:
         """Write what there is, `state` last: the SDK leaves out one that hasn't changed, and a run looks cut short."""
         if not self._ends_with_state:
-            self.write_message(StateMessage(state))
+            self.write_message(StateMessage(dict(state)))
 
     @override
     def write_message(self, message: Message) -> None:

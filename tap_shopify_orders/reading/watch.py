@@ -36,8 +36,8 @@ class Watch:
     `held` has how many runs have held an order for its ledger, 0 if it is held for its attribution alone; `waiting` has
     when an order was last changed (in Unix seconds) and a digest of what it waits for. Both are by its number, and part
     of the state. `since` is how far back orders that wait are looked at again; of those placed before `held_since` none
-    is held for its attribution. An order without a ledger ends the run, unless `accepts_no_ledger`, which is None if the
-    ledger wasn't asked for.
+    is held for its attribution. An order without a ledger ends the run, unless `accepts_no_ledger`, which is None where
+    the ledger wasn't asked for.
     """
 
     def __init__(  # noqa: PLR0913  # what earlier runs left, and what this one goes by

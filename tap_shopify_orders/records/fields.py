@@ -211,4 +211,4 @@ def by_moment(node: Any) -> tuple[str, int]:  # noqa: ANN401  # a struct made fo
 
 
 def _number_of(gid: str) -> int:
-    return int(gid.rpartition("/")[2])
+    return int(gid[gid.rindex("/") + 1 :])

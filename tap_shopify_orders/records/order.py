@@ -6,6 +6,7 @@ checked. Pure.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +17,7 @@ from msgspec import UNSET, UnsetType
 from tap_shopify_orders.decoding import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tap_shopify_orders.records.records import Node
 
@@ -156,7 +157,7 @@ class Disagreement(NamedTuple):
 
 
 _DISCOUNTS = ("before", "after")
-_decimal = msgspec.json.Decoder(Decimal)
+_NOTHING = re.compile(rb'"?-?0*\.?0*"?')  # as JSON writes it, a text or a number
 _order = msgspec.json.Decoder(Order)
 
 
@@ -170,71 +171,96 @@ def disagreements(order: Order) -> list[Disagreement]:
     agreements = order.agreements
     if agreements is UNSET or not agreements:
         return []
-    if any(agreement.sales is UNSET or agreement.kind is UNSET for agreement in agreements):
+    found = _looked_through(agreements)
+    if found is None:
         return []
-    return [*_amounts(order, agreements), *_quantities(order, agreements), *_forms(order, agreements)]
+    return [*_amounts(order, found), *_quantities(order, found), *_forms(order, found)]
 
 
-def _amounts(order: Order, agreements: list[_Agreement]) -> Iterator[Disagreement]:
-    """Check the sums; only in the shop's currency, as the other is allocated apart."""
-    sales = _sales(agreements)
-    if any(sale.total_amount is UNSET for sale in sales):
+class _Found(msgspec.Struct):
+    """What one way through an order's sales finds; amounts in the shop's currency, as the other is allocated apart."""
+
+    first: Decimal = ZERO
+    adjusted: Decimal = ZERO
+    everything: Decimal = ZERO
+    is_priced: bool = True  # the amounts were selected
+    placed: int = 0
+    last_at: str = ""
+    ids: list[int | UnsetType] = []
+    moved: dict[int, int] = {}
+
+
+def _looked_through(agreements: list[_Agreement]) -> _Found | None:
+    """Return what the sales come to; None where they or their kind weren't selected."""
+    found = _Found()
+    ids, moved = found.ids, found.moved
+    for agreement in agreements:
+        if agreement.sales is UNSET or agreement.kind is UNSET:
+            return None
+        together = ZERO
+        for sale in agreement.sales:
+            ids.append(sale.id)
+            amount, line = sale.total_amount, sale.line_item_id
+            if amount is UNSET:
+                found.is_priced = False
+            elif amount:
+                together += amount
+                if sale.line_type == "adjustment":
+                    found.adjusted += amount
+            if line is not None and sale.line_type == "product":
+                moved[line] = moved.get(line, 0) + (sale.quantity or 0)
+        found.everything += together
+        found.last_at = max(found.last_at, agreement.happened_at)
+        if agreement.kind == "OrderAgreement":
+            found.placed += 1
+            found.first += together
+    return found
+
+
+def _amounts(order: Order, found: _Found) -> Iterator[Disagreement]:
+    """Check the sums."""
+    if not found.is_priced:
         return
-    first = _total(_sales(agreement for agreement in agreements if agreement.kind == "OrderAgreement"))
-    adjusted = _total(sale for sale in sales if sale.line_type == "adjustment")
-    everything = _total(sales)
     rounding = _sum(order.total_cash_rounding_payment, order.total_cash_rounding_refund)
     paid = _sum(order.net_payment, order.total_outstanding)
+    unadjusted = found.everything - found.adjusted
     checks = (
-        (FIRST, "the sales that placed it", first, order.original_total_price),
-        ("current total", "its sales without adjustments", everything - adjusted, order.current_total_price),
-        ("refund discrepancy", "its adjustments", adjusted, order.refund_discrepancy),
-        ("payments", "all its sales", everything, paid),
+        (FIRST, "the sales that placed it", found.first, order.original_total_price),
+        ("current total", "its sales without adjustments", unadjusted, order.current_total_price),
+        ("refund discrepancy", "its adjustments", found.adjusted, order.refund_discrepancy),
+        ("payments", "all its sales", found.everything, paid),
     )
-    for identity, what, found, expected in checks:
-        if not isinstance(expected, Decimal):
+    for identity, what, amount, expected in checks:
+        if not isinstance(expected, Decimal) or amount == expected:
             continue
-        gap = found - expected
-        if gap and not (identity == "payments" and isinstance(rounding, Decimal) and abs(gap) == abs(rounding)):
+        gap = amount - expected
+        if not (identity == "payments" and isinstance(rounding, Decimal) and abs(gap) == abs(rounding)):
             yield Disagreement(
-                identity, f"Order {order.name}: {what} come to {found:f}, its {identity} is {expected:f} ({gap:+f})."
+                identity, f"Order {order.name}: {what} come to {amount:f}, its {identity} is {expected:f} ({gap:+f})."
             )
 
 
-def _quantities(order: Order, agreements: list[_Agreement]) -> Iterator[Disagreement]:
-    moved: dict[int, int] = {}
-    for sale in _sales(agreements):
-        if sale.line_type == "product" and sale.line_item_id is not None:
-            moved[sale.line_item_id] = moved.get(sale.line_item_id, 0) + (sale.quantity or 0)
+def _quantities(order: Order, found: _Found) -> Iterator[Disagreement]:
     for line in order.line_items:
-        if line.id is UNSET or line.current_quantity is UNSET or line.id not in moved:
+        if line.id is UNSET or line.current_quantity is UNSET or line.id not in found.moved:
             continue
-        gap = moved[line.id] - line.current_quantity
+        gap = found.moved[line.id] - line.current_quantity
         if gap:
             yield Disagreement(
                 "quantities",
-                f"Order {order.name}: the sales of line item {line.id} come to {moved[line.id]} units, the order has"
-                f" {line.current_quantity} ({gap:+d}).",
+                f"Order {order.name}: the sales of line item {line.id} come to {found.moved[line.id]} units, the order"
+                f" has {line.current_quantity} ({gap:+d}).",
             )
 
 
-def _forms(order: Order, agreements: list[_Agreement]) -> Iterator[Disagreement]:
-    placed = sum(agreement.kind == "OrderAgreement" for agreement in agreements)
-    if placed != 1:
-        yield Disagreement("agreements", f"Order {order.name}: {placed} agreements placed it, not 1.")
-    ids = [sale.id for sale in _sales(agreements) if sale.id is not UNSET]
-    if len(ids) > len({*ids}):
-        yield Disagreement("sales", f"Order {order.name}: {len(ids) - len({*ids})} sales are listed twice.")
-    if late := sum(agreement.happened_at > order.updated_at for agreement in agreements):
-        yield Disagreement("moments", f"Order {order.name}: {late} agreements are later than its last change.")
-
-
-def _sales(agreements: Iterable[_Agreement]) -> list[_Sale]:
-    return [sale for agreement in agreements for sale in agreement.sales or ()]
-
-
-def _total(sales: Iterable[_Sale]) -> Decimal:
-    return sum((sale.total_amount or ZERO for sale in sales), ZERO)
+def _forms(order: Order, found: _Found) -> Iterator[Disagreement]:
+    if found.placed != 1:
+        yield Disagreement("agreements", f"Order {order.name}: {found.placed} agreements placed it, not 1.")
+    ids = [number for number in found.ids if number is not UNSET]
+    if twice := len(ids) - len({*ids}):
+        yield Disagreement("sales", f"Order {order.name}: {twice} sales are listed twice.")
+    if found.last_at > order.updated_at:
+        yield Disagreement("moments", f"Order {order.name}: an agreement is later than its last change.")
 
 
 def _sum(*amounts: Amount) -> Amount:
@@ -264,4 +290,4 @@ def has_no_discount(node: Node) -> bool:
 
 
 def _is_nothing(amount: msgspec.Raw) -> bool:
-    return decoded(amount, _decimal) == ZERO
+    return _NOTHING.fullmatch(amount) is not None

@@ -64,22 +64,18 @@ def compiled(shape: Shape) -> Callable[[Any], None]:
 def _reading(shape: Shape, node: str, depth: int, names: dict[str, Any]) -> Iterator[str]:
     """Yield the lines that read the fields of the node in a variable: lift, drop, convert, then go down."""
     indent, inner = "    " * depth, f"node{depth}"
-    for field in shape.fields:
-        if field.source != (field.name,):
-            yield f"{indent}value = {node}.{field.source[0]}"
-            yield from (f"{indent}value = value{_step(step)} if value else None" for step in field.source[1:])
-            # An object of another type than the one asked for is empty: its parts are null.
-            made = "value" if len(field.source) == 1 else "None if value is UNSET else value"
-            yield f"{indent}{node}.{field.name} = {made}"
+    lifted = [field for field in shape.fields if field.source != (field.name,)]
+    for first in dict.fromkeys(field.source[0] for field in lifted):
+        uses = [(field.source[1:], field) for field in lifted if field.source[0] == first]
+        yield f"{indent}value = {node}.{first}"
+        yield from _lifting("value", uses, node, depth, names)
     for key in sorted(shape.keys.keys() - {field.name for field in shape.fields}):
         yield f"{indent}{node}.{key} = UNSET"
     for field in shape.fields:
         here = f"{node}.{field.name}"
-        if field.convert:
-            convert = f"convert{len(names)}"
-            names[convert] = field.convert
+        if field.convert and field not in lifted:
             yield f"{indent}value = {here}"
-            yield f"{indent}if value is not None: {here} = {convert}(value)"
+            yield f"{indent}if value is not None: {here} = {_converting(field, 'value', names)}"
         if field.connection:
             yield f"{indent}{here} = {here}.nodes"
             if field.sort:
@@ -93,6 +89,33 @@ def _reading(shape: Shape, node: str, depth: int, names: dict[str, Any]) -> Iter
             yield f"{indent}{inner} = {here}"
             yield f"{indent}if {inner} is not None:"
         yield from below
+
+
+def _lifting(value: str, uses: Sequence[Use], node: str, depth: int, names: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines that set the node's fields to what is in a value, both in variables; each part is taken once.
+
+    An object of another type than the one asked for is empty: its parts are null.
+    """
+    indent, inner = "    " * depth, f"{value}_"
+    for field in (field for path, field in uses if not path):
+        made = f"None if {value} is None else {_converting(field, value, names)}" if field.convert else value
+        yield f"{indent}{node}.{field.name} = {made}"
+    deeper = [(path, field) for path, field in uses if path]
+    if deeper:
+        yield f"{indent}if {value}:"
+        for step in dict.fromkeys(path[0] for path, _ in deeper):
+            yield f"{indent}    {inner} = {value}{_step(step)}"
+            yield f"{indent}    if {inner} is UNSET: {inner} = None"
+            below = [(path[1:], field) for path, field in deeper if path[0] == step]
+            yield from _lifting(inner, below, node, depth + 1, names)
+        yield f"{indent}else:"
+        yield f"{indent}    {' = '.join(f'{node}.{field.name}' for _, field in deeper)} = None"
+
+
+def _converting(field: Field, value: str, names: dict[str, Any]) -> str:
+    convert = f"convert{len(names)}"
+    names[convert] = field.convert
+    return f"{convert}({value})"
 
 
 def _step(step: str | int) -> str:

@@ -102,8 +102,10 @@ class Client:
         *,
         accept: Collection[str] = (),
         transport: Transport | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         """Take the root of the Admin API without `/api`, such as https://my-store.myshopify.com/admin."""
+        self._patience_seconds = patience_seconds
         self._root = admin_url.rstrip("/")
         self._url = f"{self._root}/api/{API_VERSION}/graphql.json"
         self._credentials = credentials
@@ -136,7 +138,7 @@ class Client:
 
     def attempts(self) -> Iterator[stamina.Attempt]:
         """Yield one attempt after the other, to be entered, until one succeeds or it is time to give up."""
-        patience = PATIENCE_SECONDS if self.answers else FIRST_PATIENCE_SECONDS
+        patience = self._patience_seconds if self.answers else FIRST_PATIENCE_SECONDS
         yield from stamina.retry_context(_wait, attempts=None, timeout=patience, wait_initial=0.5, wait_max=30.0)
 
     def ask_once(

@@ -198,11 +198,11 @@ def _count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
 def denial(stream: str, gaps: Denied) -> str:
     """Return the sentence for fields that Shopify denies: which ones, what it says, and the remedy."""
     fields = sorted({said(".".join(step for step in path if step not in ("page", "nodes"))) for path, _ in gaps.gaps})
-    return (
-        f"Shopify denies {', '.join(fields) or 'all'} of {stream}, which would look as if there were none."
-        f" It says: {gaps} {_remedy(message for _, message in gaps.gaps)}"
-        " Or add `denied_fields` to `accept` to go on without them."
-    )
+    lacks = f"Shopify denies {', '.join(fields) or 'all'} of {stream}, which would look as if there were none."
+    remedy = _remedy(message for _, message in gaps.gaps)
+    # Where all of a stream is denied there is nothing to go on with.
+    without = "Or add `denied_fields` to `accept` to go on without them." if any(fields) else "Or deselect the stream."
+    return f"{lacks} It says: {gaps} {remedy} {without}"
 
 
 def _remedy(messages: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from target_posthog.mapping import plain_yaml
 from target_posthog.mapping.event import GROUP_IDENTIFY
 from target_posthog.mapping.language.compiler import Shipped
 from target_posthog.mapping.language.expressions import did_you_mean
-from target_posthog.mapping.rule import rule_name
+from target_posthog.mapping.rule import GONE, rule_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -230,6 +230,9 @@ def _check(stream: str, rule: Spec) -> None:
     event = rule["event"]
     if not isinstance(event, str) and not (isinstance(event, dict) and list(event) == ["expression"]):
         raise RuleError(f"{place}: `event` is a name, or {{expression: ...}}")
+    unset = rule.get("unset")
+    if isinstance(unset, str) and (unset != GONE or not isinstance(rule.get("set", {}), dict)):
+        raise RuleError(f"{place}: `unset` has names, or is `{GONE}` beside a `set` that is an object")
     if not isinstance(rule["key"], list):
         raise RuleError(f"{place}: `key` is a list of expressions")
     provisional = rule.get("provisional", {})

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Spec = dict[str, JSON]
 ALWAYS_TRUE = "`true`"
+GONE = "gone"  # `unset: gone` removes what `set` has no value for, but not what the stream has no field for
 WITHOUT_TIME = "`timestamp` is empty; name another field, or say with `when` for which records it is there"
 WITHOUT_SURE_TIME = "it has no time that is surely its own"
 # Why a rule makes nothing of a record.
@@ -102,6 +103,11 @@ class Rule:
         self._properties = compiler.entries("properties", spec.get("properties", {}))
         self._set = compiler.value("set", spec.get("set", {}))
         self._set_once = compiler.value("set_once", spec.get("set_once", {}))
+        self._may_be_gone: list[str] = []
+        if unset == GONE:
+            told = spec.get("set", {})
+            self._may_be_gone = [name for name, one in told.items() if compiler.optional(f"set.{name}", one)]
+            unset = {}
         self._unset = compiler.value("unset", unset if isinstance(unset, dict) else dict.fromkeys(unset, True))
         self._groups = compiler.value("groups", spec.get("groups", {}))
         self._has_groups = bool(spec.get("groups"))
@@ -251,11 +257,13 @@ class Rule:
         if not (self._sets or self._other_id):
             return {}
         others = (usable(candidate(scope)) for candidate in self._other_id)
+        said = self._set(scope)
+        gone = (name for name in self._may_be_gone if name not in said)
         properties: dict[str, JSON] = {
             "$anon_distinct_id": next((other for other in others if other and other != distinct_id), None),
-            "$set": self._set(scope),
+            "$set": said,
             "$set_once": self._set_once(scope),
-            "$unset": [name for name, wish in self._unset(scope).items() if is_true(wish)],
+            "$unset": [*gone, *(name for name, wish in self._unset(scope).items() if is_true(wish))],
         }
         return {key: value for key, value in properties.items() if value}
 

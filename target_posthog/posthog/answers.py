@@ -10,12 +10,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
+import requests
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
-if TYPE_CHECKING:
-    import requests
+from target_posthog.errors import RunError
 
+if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
 
 BILLING_LIMIT = frozenset(
@@ -26,6 +27,10 @@ BILLING_LIMIT = frozenset(
         "quota_limited",
         "quota_limit_exceeded",
     )
+)
+NO_CERTIFICATES = (
+    "The certificates to trust can't be read: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment names a file "
+    "that isn't there; name the right one, or neither"
 )
 TRY_AGAIN = frozenset((HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS))
 PLAIN_REASON = re.compile(r"[a-z][a-z0-9_ ]{0,60}")  # PostHog's own codes; anything longer may quote an event
@@ -80,7 +85,21 @@ def plain_reason(reason: object) -> str:
     return text if PLAIN_REASON.fullmatch(text) else "no reason that can be shown"
 
 
+def untrusted(error: OSError, host: str) -> RunError | None:
+    """Return what to say of an error that is about certificates, which no waiting mends; None for any other."""
+    if not isinstance(error, requests.RequestException):  # requests raises it before it connects
+        return RunError(NO_CERTIFICATES)
+    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return RunError(
+            f"`host`: nobody whom this machine trusts vouches for the certificate of {host}; if a proxy or a company's "
+            "own authority stands between, name its certificates in REQUESTS_CA_BUNDLE; nothing was sent there"
+        )
+    return None
+
+
 def network_trouble(error: Exception) -> str:
     """Return what kind of trouble the network had, in words and without the address's parameters."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "no agreement on TLS, so something may stand between, such as a proxy"
     words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__)
-    return words.lower().replace("s s l", "SSL")
+    return words.lower()

@@ -17,14 +17,13 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-import requests
 import stamina
 
 from target_posthog.errors import BusyError, RunError
 from target_posthog.mapping.event import changes_person, touched_ids
 from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.posthog.address import ingestion_address
-from target_posthog.posthog.answers import AnswerError, is_busy, network_trouble, plain_reason
+from target_posthog.posthog.answers import AnswerError, is_busy, network_trouble, plain_reason, untrusted
 from target_posthog.posthog.capture import TAKEN, CaptureBatch, CaptureV1, Envelope, FlagsCheck, Verdicts
 from target_posthog.posthog.outage import Outage
 
@@ -56,10 +55,6 @@ IN_THE_FUTURE = (
 BILLING = (
     "PostHog takes no more events: the billing limit of the organisation is reached; raise it in PostHog's billing "
     "settings and run again, nothing is lost"
-)
-NO_CERTIFICATES = (
-    "The certificates to trust can't be read: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment names a file "
-    "that isn't there; name the right one, or neither"
 )
 
 logger = logging.getLogger(__name__)
@@ -142,12 +137,10 @@ class Client:
             raise RunError(
                 f"`host`: {self.host} answers, but not as a PostHog does; use the address in the project's settings"
             ) from None
-        except requests.RequestException as error:
-            raise RunError(
+        except OSError as error:  # requests' are among them
+            raise untrusted(error, self.host) or RunError(
                 f"`host`: {self.host} can't be reached ({network_trouble(error)}); check it, and this machine's network"
             ) from None
-        except OSError:
-            raise RunError(NO_CERTIFICATES) from None
 
     def _judge_key(self, error: AnswerError) -> None:
         if error.status == HTTPStatus.UNAUTHORIZED or (
@@ -228,10 +221,8 @@ class Client:
             verdicts = self._verdicts(under_way)
         except AnswerError as error:
             self._judge(error)
-        except requests.RequestException as error:
-            raise BusyError(network_trouble(error)) from None
-        except OSError:
-            raise RunError(NO_CERTIFICATES) from None
+        except OSError as error:  # requests' are among them
+            raise untrusted(error, self.host) or BusyError(network_trouble(error)) from None
         if verdicts.unknown:
             raise RunError(
                 f"`protocol`: PostHog at {self.host} says `{verdicts.unknown[0]}` of {len(verdicts.unknown)} events, a "

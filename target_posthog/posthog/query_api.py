@@ -13,17 +13,18 @@ from datetime import date, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import requests
 import stamina
 
 from target_posthog.errors import BusyError, RunError
 from target_posthog.posthog.address import ingestion_address
-from target_posthog.posthog.answers import decoded, is_busy, network_trouble, retry_after_seconds
+from target_posthog.posthog.answers import decoded, is_busy, network_trouble, retry_after_seconds, untrusted
 from target_posthog.posthog.transport import MIB, LargeAnswerError, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+
+    import requests
 
     from target_posthog.mapping.language.functions import JSON
 
@@ -136,8 +137,10 @@ class QueryApi:
             return self._session.request(method, self._url + path, json=question, timeout=TIMEOUT_SECONDS)
         except LargeAnswerError:
             raise TooMuchError(f"an answer of more than {LARGEST_ANSWER_BYTES:,} bytes") from None
-        except requests.RequestException as error:
-            raise BusyError(f"PostHog at {self.host} can't be asked ({network_trouble(error)})") from None
+        except OSError as error:  # requests' are among them
+            raise untrusted(error, self.host) or BusyError(
+                f"PostHog at {self.host} can't be asked ({network_trouble(error)})"
+            ) from None
 
     def _judged(self, status: int, answer: Mapping[str, JSON], wait_seconds: float | None) -> Exception:
         """Return what an answer without a result means; PostHog's own words stand in `detail`."""

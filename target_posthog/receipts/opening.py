@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from target_posthog.receipts.store import Store
 
+LONGEST_REQUEST_SECONDS = 300.0  # beside the time in which it is tried again
 FULL_REFRESH = "a full refresh (`meltano run --full-refresh`) sends those, and nothing that PostHog has"
 
 
@@ -30,7 +31,13 @@ def open_store(settings: Mapping[str, Any], *, is_read_only: bool = False) -> St
         return None
     key = hashed_key(api_key or "")
     if is_database(receipts):
-        return PostgresStore(receipts, key, senders=settings.get("senders") or 1, is_read_only=is_read_only)
+        return PostgresStore(
+            receipts,
+            key,
+            senders=settings.get("senders") or 1,
+            longest_claim_seconds=LONGEST_REQUEST_SECONDS + (settings.get("max_retry_seconds") or 0),
+            is_read_only=is_read_only,
+        )
     if is_read_only and not Path(receipts).is_file():
         return None
     return SqliteStore(receipts, key, is_read_only=is_read_only)

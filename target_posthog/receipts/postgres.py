@@ -1,17 +1,22 @@
 """Receipts in a PostgreSQL database, for many machines.
 
 A claim is a row that isn't committed before PostHog has answered: another target that has the same event waits for it,
-and then finds the receipt. When a target dies, the database rolls its claims back.
+and then finds the receipt; targets that have others don't wait. When a target dies, the database rolls its claims back;
+if its machine is gone without a word, after as long as a claim can last.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+import socket
+import time
 import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from typing_extensions import override
 
 from target_posthog.errors import RunError
@@ -22,6 +27,17 @@ if TYPE_CHECKING:
 
 DRIVER = "postgresql+psycopg"
 NAMES = ("postgres", "postgresql", DRIVER)
+APPLICATION = "target-posthog"
+LONGEST_CLAIM_SECONDS = 1_200.0
+SECONDS_BETWEEN_LOOKS = 10.0  # at who holds what is waited for
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available, deadlock_detected
+WAITED_IN_VAIN = frozenset(("55P03", "40P01"))
+TIMEOUTS = "SELECT set_config('lock_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true)"
+HOLDERS = (
+    "SELECT application_name, coalesce(host(client_addr), 'a socket'), round(extract(epoch FROM now() - xact_start)) "
+    "FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE %s AND application_name <> %s "
+    "AND xact_start IS NOT NULL ORDER BY xact_start LIMIT 1"
+)
 LOCK_OF_TABLES = 7_203_516_449  # any number that nobody else locks
 FACTS = (
     "SELECT uuid, digest, sent_as, resend, provisional FROM posthog_receipts_fact WHERE project = %s AND uuid = ANY(%s)"
@@ -61,10 +77,24 @@ def is_database(receipts: str) -> bool:
     return "://" in receipts
 
 
-class PostgresStore(Store):
-    """The receipts of one project in a database; tables that aren't there are made, unless `is_read_only`."""
+logger = logging.getLogger(__name__)
 
-    def __init__(self, url: str, key: str, *, senders: int = 4, is_read_only: bool = False) -> None:
+
+class PostgresStore(Store):
+    """The receipts of one project in a database; tables that aren't there are made, unless `is_read_only`.
+
+    What another target has under way is waited for as long as a claim can last, `longest_claim_seconds`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        senders: int = 4,
+        longest_claim_seconds: float = LONGEST_CLAIM_SECONDS,
+        is_read_only: bool = False,
+    ) -> None:
         scheme, _, rest = url.partition("://")
         if scheme not in NAMES:
             raise RunError(
@@ -72,9 +102,15 @@ class PostgresStore(Store):
                 "such as postgresql://user:password@host/database"
             )
         self._kinds: dict[tuple[str, str], int] = {}
+        self._longest_claim_seconds = longest_claim_seconds
+        self._name = f"{APPLICATION} on {socket.gethostname()[:30]}, process {os.getpid()}"
         try:
             self._engine = sqlalchemy.create_engine(
-                f"{DRIVER}://{rest}", pool_size=senders + 1, max_overflow=senders, pool_pre_ping=True
+                f"{DRIVER}://{rest}",
+                pool_size=senders + 1,
+                max_overflow=senders,
+                pool_pre_ping=True,
+                connect_args={"application_name": self._name},
             )
             weakref.finalize(self, self._engine.dispose)
             if not is_read_only:
@@ -154,8 +190,8 @@ class PostgresStore(Store):
         for rule, event in {(fact.rule, fact.event) for fact in facts} - self._kinds.keys():
             self._kinds[rule, event] = self._kind(rule, event)
         try:
-            with self._engine.begin() as connection:
-                claim, entities = self._claimed(connection, facts, persons)
+            with self._engine.connect() as connection:
+                claim, entities = self._claimed_in_turn(connection, facts, persons)
                 yield claim
                 refused = list(claim.refused)
                 if refused:
@@ -167,8 +203,42 @@ class PostgresStore(Store):
                 ]
                 if money:
                     connection.exec_driver_sql(NEW_MONEY, tuple(map(list, zip(*money, strict=True))))
+                connection.commit()
         except SQLAlchemyError as error:
             raise self._unusable(error) from None
+
+    def _claimed_in_turn(
+        self, connection: sqlalchemy.Connection, facts: Sequence[Fact], persons: Sequence[Person]
+    ) -> tuple[Claim, dict[str, int]]:
+        """Claim, once no other target has any of it under way; raises `RunError` if one has it for too long."""
+        begun = time.monotonic()
+        is_said = False
+        step = min(SECONDS_BETWEEN_LOOKS, self._longest_claim_seconds)
+        while True:
+            try:
+                timeouts = (f"{round(step * 1_000)}ms", f"{round(self._longest_claim_seconds * 1_000)}ms")
+                connection.exec_driver_sql(TIMEOUTS, timeouts)
+                return self._claimed(connection, facts, persons)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in WAITED_IN_VAIN:
+                    raise
+                connection.rollback()
+                if time.monotonic() - begun >= self._longest_claim_seconds:
+                    raise RunError(
+                        f"`receipts`: {self._holder()} has events under way that this run has, too, for longer than "
+                        f"{self._longest_claim_seconds:,.0f} s; end that one if it hangs, then run this one again"
+                    ) from None
+            if not is_said:
+                is_said = True
+                logger.info("Waiting for %s, which has events under way that this run has, too", self._holder())
+
+    def _holder(self) -> str:
+        """Return who has had a claim for longest."""
+        rows = self.rows(HOLDERS.replace("%s", "?"), f"{APPLICATION}%", self._name)
+        if not rows:
+            return "another program"
+        name, address, seconds = rows[0]
+        return f"{name} (from {address}, for {seconds:,.0f} s)"
 
     def _claimed(
         self, connection: sqlalchemy.Connection, facts: Sequence[Fact], persons: Sequence[Person]

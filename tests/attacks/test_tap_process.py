@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -52,6 +52,26 @@ def test_other_files_may_come_through_a_pipe_and_be_odd(config: Path, tmp_path: 
     (tmp_path / "odd").write_text('{"a":' * 50_000)
     ended = shell(f"$TAP --config {config} --{form} <(cat odd)", folder=tmp_path)
     assert (ended.code, is_clean(ended)) == (1, True)
+
+
+# In blocks of 1,024 bytes: no byte at all, and the beginning of a result.
+@pytest.mark.parametrize("room", [0, 8])
+def test_without_room_for_temporary_files_a_history_is_read_by_pages(shop: Shop, tmp_path: Path, room: int) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(settings_of(shop, method="bulk")))
+    whole = shell("$TAP --config config.json", folder=tmp_path)
+    cramped = shell(f"ulimit -f {room}; exec $TAP --config config.json", folder=tmp_path)
+    assert (whole.code, cramped.code, is_clean(cramped, "shpat_sandbox")) == (0, 0, True)
+    assert records(cramped.out) == records(whole.out)
+    assert any("/bulk/" in one.path for one in shop.controls.requests)
+    assert "no room in the folder for temporary files" not in whole.log
+    said = [line for line in cramped.log.splitlines() if "no room in the folder for temporary files" in line]
+    assert len(said) == 2, "one for each stream"
+    assert all("reading the window by pages" in line for line in said)
+
+
+def records(out: str) -> dict[tuple[str, int], dict[str, Any]]:
+    messages = [json.loads(line) for line in out.splitlines()]
+    return {(one["stream"], one["record"]["id"]): one["record"] for one in messages if one["type"] == "RECORD"}
 
 
 def test_what_it_leaves_is_its_owners_alone(config: Path, tmp_path: Path) -> None:

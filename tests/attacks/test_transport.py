@@ -9,10 +9,13 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from tempfile import TemporaryFile
 
 import pytest
 
 from tap_shopify_orders.shopify.answers import Busy, Gone, host_of
+from tap_shopify_orders.shopify.auth import AccessToken
+from tap_shopify_orders.shopify.client import Client
 from tap_shopify_orders.shopify.transport import Transport, check_link
 from tests.attacks.hostile import Hostile, dripping, head
 
@@ -135,6 +138,36 @@ def test_a_download_that_drips_is_broken_off_and_what_came_is_there(serve: Serve
     with Transport(hostile.url, seconds=SECONDS / 5).download(f"{hostile.url}/x", 0) as download, pytest.raises(Busy):
         came.extend(download.blocks)
     assert 100_000 < len(b"".join(came)) <= 200_000
+
+
+def cut_after(hundreds_of_kb: Iterator[int]) -> Callable[[bytes], Iterator[bytes]]:
+    """Return a server that ignores where to begin and sends, of ten times as much, the beginning alone."""
+
+    def play(_: bytes) -> Iterator[bytes]:
+        yield head("Content-Length: 10000000")
+        for number in range(next(hundreds_of_kb)):
+            yield bytes([number]) * 100_000
+
+    return play
+
+
+def test_a_server_that_begins_anew_and_cuts_for_ever_is_given_up(serve: Serve) -> None:
+    hostile = serve(cut_after(itertools.cycle([30, 15, 29])))
+    client = Client(hostile.url, AccessToken("shpat_x"), patience_seconds=2.0)
+    client.answers = 1  # the store has answered before
+    with TemporaryFile() as file, pytest.raises(Busy, match="broke off"):
+        client.save(f"{hostile.url}/x", file)
+    assert 2 < len(hostile.requests) < 20, "it waits between two of them"
+    assert not any(b"shpat_x" in request for request in hostile.requests)
+
+
+def test_a_server_that_begins_anew_and_cuts_gets_there_if_it_sends_more_each_time(serve: Serve) -> None:
+    hostile = serve(cut_after(iter([20, 40, 60, 80, 100])))
+    client = Client(hostile.url, AccessToken("shpat_x"), patience_seconds=2.0)
+    with TemporaryFile() as file:
+        client.save(f"{hostile.url}/x", file)
+        file.seek(0)
+        assert file.read() == b"".join(bytes([number]) * 100_000 for number in range(100))
 
 
 def test_a_download_is_not_unpacked(serve: Serve) -> None:

@@ -39,14 +39,14 @@ ROWS = [*LEDGER, *SHOPS]
 class Project:
     """A project of PostHog, and the pair that syncs one shop into it, with receipts of its own."""
 
-    def __init__(self, shop: Shop, posthog: PostHog, receipts: Path) -> None:
-        self._shop, self.posthog = shop, posthog
-        self._settings = {"api_key": "phc_sandbox", "host": posthog.url, "receipts": str(receipts)}
+    def __init__(self, shop: Shop, posthog: PostHog, receipts: Path, **settings: str) -> None:
+        self.shop, self.posthog = shop, posthog
+        self._settings = {"api_key": "phc_sandbox", "host": posthog.url, "receipts": str(receipts), **settings}
         self._state: dict[str, Any] = {}
 
-    def sync(self, **tap: Any) -> None:
-        """Run the pair once, from where it was."""
-        run = read(self._shop, self._state, **tap)
+    def sync(self, *, full_refresh: bool = False, **tap: Any) -> None:
+        """Run the pair once, from where it was or from the beginning."""
+        run = read(self.shop, {} if full_refresh else self._state, **tap)
         self._state = run.state
         told = "".join(json.dumps(one) + "\n" for one in run.messages)
         TargetPostHog(config=self._settings).listen(io.StringIO(told))
@@ -57,11 +57,12 @@ class Project:
 
 
 @contextmanager
-def two_projects(store: Store, folder: Path) -> Iterator[tuple[Project, Project]]:
+def two_projects(store: Store, folder: Path, **settings: str) -> Iterator[tuple[Project, Project]]:
+    """Serve a store and two projects; `settings` are the target's."""
     with ExitStack() as stack:
         shop = stack.enter_context(Shop(store).serve())
         projects = [
-            Project(shop, stack.enter_context(PostHog().serve()), folder / f"receipts_{name}.db")
+            Project(shop, stack.enter_context(PostHog().serve()), folder / f"receipts_{name}.db", **settings)
             for name in ("step_by_step", "once")
         ]
         yield projects[0], projects[1]

@@ -424,6 +424,19 @@ def test_a_result_that_is_not_whole_when_it_is_fetched_ahead_is_asked_for_again(
     assert len(asked(small, "Submit")) == 6
 
 
+def test_a_result_that_begins_anew_and_is_cut_for_ever_is_read_by_pages(
+    small: Shop, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    cut = [Reply(ignores=("Range",), truncate_bytes=size, path=BULK_FILE) for size in (9_000, 3_000, 0, 12_000) * 50]
+    small.controls.reply_next(*cut)
+    run = bulk_read(small, clock)
+    assert run.orders == read(small, catalog=catalog_of(small, streams=ORDERS_ONLY), method="pages").orders
+    downloads = [one for one in small.controls.requests if BULK_FILE in one.path]
+    assert 1 < len(downloads) <= 4, "as often as patience allows for, then no more"
+    assert "broke off" in caplog.text
+    assert "reading the window by pages" in caplog.text
+
+
 def test_a_search_that_shopify_ignores_in_part_gets_no_bulk_operation(small: Shop, clock: Clock) -> None:
     tap = bulk_tap(small, clock)
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})

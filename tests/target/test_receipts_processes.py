@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy
 
 from sandbox.controls import Reply
+from target_posthog.errors import RunError
+from target_posthog.receipts.postgres import PostgresStore
+from target_posthog.receipts.sqlite import SqliteStore
+from target_posthog.receipts.store import Fact, hashed_key
 from tests.target.conftest import lines
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
@@ -48,9 +55,9 @@ def copies(posthog: PostHog) -> int:
     return sum(number - 1 for number in Counter(event["uuid"] for event in posthog.fired()).values())
 
 
-def begun(process: subprocess.Popen[str]) -> None:
+def begun(process: subprocess.Popen[str], *messages: dict[str, Any]) -> None:
     assert process.stdin
-    process.stdin.write(lines(*MESSAGES))
+    process.stdin.write(lines(*(messages or MESSAGES)))
     process.stdin.flush()
     process.stdin.close()
 
@@ -91,13 +98,60 @@ def test_a_kill_lets_at_most_the_request_under_way_cross_twice_and_loses_nothing
     assert copies(posthog) <= repeated
 
 
+def is_made(receipts: Path) -> bool:
+    """Say whether a target has opened its receipts: the project is the last thing that it writes then."""
+    if not receipts.exists():
+        return False
+    with contextlib.closing(sqlite3.connect(receipts, isolation_level=None)) as database:
+        try:
+            return bool(database.execute("SELECT 1 FROM posthog_receipts_project").fetchall())
+        except sqlite3.OperationalError:
+            return False
+
+
+def opened(receipts: Path) -> SqliteStore:
+    return SqliteStore(str(receipts), hashed_key("phc_sandbox"))
+
+
 def seen(posthog: PostHog) -> int:
     return sum(ACTIONS in request.path for request in posthog.controls.requests)
 
 
-def test_a_kill_between_acknowledgement_and_state_lets_nothing_cross_twice(
+def test_a_kill_between_acknowledgement_and_receipt_lets_one_request_cross_twice_and_loses_nothing(
     runs: Runs, posthog: PostHog, tmp_path: Path
 ) -> None:
+    receipts = tmp_path / "receipts.sqlite"
+    settings = {**SETTINGS, "receipts": str(receipts)}
+    process = runs.process(tmp_path, **settings)
+    wait_until(lambda: is_made(receipts))
+    store = opened(receipts)
+    store.rows("BEGIN IMMEDIATE")  # no other can write
+    begun(process)
+    wait_until(lambda: len(posthog.fired()) == 500)
+    killed(process)
+    store.rows("ROLLBACK")
+    store.close()
+    assert runs.process_of(tmp_path, *MESSAGES, **settings).code == 0
+    assert (copies(posthog), len(posthog.fired())) == (500, SALES + 500)
+
+
+def test_a_kill_between_receipt_and_state_lets_nothing_cross_twice(
+    runs: Runs, posthog: PostHog, tmp_path: Path
+) -> None:
+    receipts = tmp_path / "receipts.sqlite"
+    settings = {**SETTINGS, "receipts": str(receipts)}
+    store = opened(receipts)
+    large = {"type": "STATE", "value": {"bookmarks": {"sales": "1" * 300_000}}}  # more than a pipe holds
+    process = runs.process(tmp_path, **settings)
+    begun(process, *MESSAGES[:-1], large)
+    wait_until(lambda: store.rows("SELECT count(*) FROM posthog_receipts_fact") == [(SALES,)])
+    killed(process)
+    store.close()
+    assert runs.process_of(tmp_path, *MESSAGES, **settings).code == 0
+    assert (copies(posthog), len(posthog.fired())) == (0, SALES)
+
+
+def test_a_kill_after_state_lets_nothing_cross_twice(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
     settings = {**SETTINGS, "receipts": str(tmp_path / "receipts.sqlite")}
     process = runs.process(tmp_path, **settings)
     begun(process)
@@ -140,3 +194,29 @@ def test_a_target_that_dies_leaves_no_claim_on_a_database(
     killed(process)
     assert runs.process_of(tmp_path, *MESSAGES, **settings).code == 0
     assert (copies(posthog), len(posthog.fired())) == (0, SALES)
+
+
+def test_events_that_another_target_has_under_way_are_waited_for_and_then_it_is_named(
+    database_of_receipts: str,
+) -> None:
+    fact = Fact(b"1" * 16, "Sale", "Sale", None, "jane@example.com", 1, 2, 3)
+    elsewhere = f"{database_of_receipts}&application_name=target-posthog%20on%20another%2C%20process%207"
+    engine = sqlalchemy.create_engine(elsewhere.replace("postgresql:", "postgresql+psycopg:"))
+    store = PostgresStore(database_of_receipts, "key", longest_claim_seconds=0.5)
+    with store.claim([fact], []) as first:
+        assert first.facts == {fact.uuid}
+        first.refused.add(fact.uuid)
+    columns = "project, uuid, kind, entity, sent_as, at, digest"
+    insert = f"INSERT INTO posthog_receipts_fact ({columns}) VALUES (%s, %s, 1, 0, 1, 2, 3)"
+    with engine.connect() as other:
+        other.exec_driver_sql(insert, (store.project, fact.uuid))
+        words = (
+            r"`receipts`: target-posthog on another, process 7 \(from .*\) has events under way that this run has, too"
+        )
+        with pytest.raises(RunError, match=words), store.claim([fact], []):
+            pass
+        other.commit()
+    with store.claim([fact], []) as second:
+        assert second.facts == set()
+    engine.dispose()
+    store.close()

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from target_posthog.errors import RuleError
+from target_posthog.mapping.document import combined
 from target_posthog.mapping.event import NAMESPACE, Event
 from target_posthog.mapping.language.compiler import Shipped
 from target_posthog.mapping.meanings import StreamMapping
@@ -125,6 +126,23 @@ def test_person_properties_are_set_set_once_and_unset() -> None:
         "$unset": ["phone"],
     }
     assert said(unset={"phone": "!phone", "email": "!email"}) == {"$unset": ["phone"]}
+
+
+def test_what_is_gone_is_unset_but_not_what_the_stream_has_no_field_for() -> None:
+    rule = {**RULE, "set": {name: Shipped(name) for name in ("total", "email", "phone")}, "unset": Shipped("gone")}
+    schema = {"properties": {name: {} for name in (*RECORD, "phone")}}
+    for fields, gone in (
+        (schema, ["total", "phone"]),
+        ({"properties": {name: {} for name in RECORD}}, ["total"]),
+    ):
+        mapping = StreamMapping("orders", [rule], identity="email", schema=fields)
+        (event,) = mapping.events({**RECORD, "total": None})
+        assert event["properties"]["$unset"] == gone
+
+
+def test_unset_is_a_list_an_object_or_what_is_gone() -> None:
+    with pytest.raises(RuleError, match="`unset` has names, or is `gone`"):
+        combined({}, {"orders": [{**RULE, "unset": "phone"}]})
 
 
 def test_an_event_without_a_person_says_nothing_of_persons() -> None:

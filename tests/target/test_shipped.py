@@ -376,7 +376,7 @@ def test_the_old_connectors_events_are_there_name_for_name() -> None:
     assert {key: value for key, value in order["properties"].items() if not key.startswith("$")} == {
         "order_number": 1001,
         "currency": "USD",
-        "transaction_amount": "26.58",
+        "transaction_amount": "36.58",
         "order_status_url": "https://x.y",
         "financial_status": "paid",
         "created_at": "2026-11-01T12:00:05Z",

@@ -151,7 +151,7 @@ def test_a_slow_posthog_slows_the_tap_and_no_more_than_two_parts_are_held(runs: 
 
 
 def test_an_event_too_far_in_the_future_does_not_go_to_batch_which_would_move_it(
-    runs: Runs, posthog: PostHog, tmp_path: Path
+    runs: Runs, posthog: PostHog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def in_hours(hours: int) -> str:
         return (datetime.now(timezone.utc) + timedelta(hours=hours)).isoformat()
@@ -167,6 +167,7 @@ def test_an_event_too_far_in_the_future_does_not_go_to_batch_which_would_move_it
     runs.here(*messages, mappings={"sales": [SALE]}, protocol="batch", dead_letter_path=str(dead))
     assert sorted(one["distinct_id"] for one in posthog.events()) == ["jane1@example.com", "jane3@example.com"]
     assert json.loads(dead.read_text().splitlines()[-1])["record"]["id"] == 2
+    assert f"`meltano invoke target-posthog < {dead}` sends them" in caplog.messages[-1], "the last that a run says"
 
 
 def test_a_deleted_record_becomes_an_event_and_nothing_is_removed(runs: Runs, posthog: PostHog) -> None:
@@ -404,6 +405,8 @@ def test_the_summary_says_what_the_run_did(
         "persons_behind": [],
         "persons_forgotten": 0,
         "days": [["2026-11-01", "Sale", "USD", 2, "0.3"]],
+        "provisional": [],
+        "without_amounts": {},
         "persons": 2,
         "oldest": "2026-11-01T00:00:00Z",
         "newest": "2026-11-01T00:00:00Z",

@@ -1,0 +1,131 @@
+"""What changes of the people of a shop, through tap and target into two projects: one synced after each change.
+
+The other is synced once at the end.
+
+Whatever becomes of an e-mail, a customer or a domain, each fact is there once, and the same in both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.posthog import PostHog
+from sandbox.shop import Shop
+from sandbox.shop.people import person
+from sandbox.shop.practice import USUAL, Practice
+from sandbox.shop.store import Store
+from tap_shopify_orders.errors import RunError
+from tests.facts.situations import PLACED, STEPS, simple
+from tests.facts.test_situations import Project, money, told, two_projects
+from tests.tap.conftest import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Change = Callable[[Store, str, int], object]
+
+ALL_MOVE = Practice(moves=frozenset({*USUAL.moves, "erasure"}))
+
+
+def bought(*, email: str | None, of_customer: bool, phone: str | None = None) -> tuple[Store, str, int]:
+    """Return a store with an order of 50, its name, and the number of a customer."""
+    store = Store(practice=ALL_MOVE)
+    somebody = replace(person(Random(1), 1), email="jane@example.com")
+    customer = store.add_customer(PLACED, somebody)
+    extra = {"email": email, "phone": phone}
+    order = store.add_order(replace(simple("50"), customer=customer if of_customer else None, extra=extra))
+    return store, order["name"], int(customer["id"].rsplit("/", 1)[1])
+
+
+CHANGES: dict[str, tuple[dict[str, Any], Change]] = {
+    "the merchant corrects the order's e-mail after a sync": (
+        {"email": "jnae@example.com", "of_customer": True},
+        lambda store, name, _: store.change_email(name, STEPS[0], "jane@example.com"),
+    ),
+    "a guest order's e-mail is corrected": (
+        {"email": "jnae@example.com", "of_customer": False},
+        lambda store, name, _: store.change_email(name, STEPS[0], "jane@example.com"),
+    ),
+    "a customer is removed from a phone-only order": (
+        {"email": None, "of_customer": True, "phone": "+16135550135"},
+        lambda store, name, _: store.set_customer(name, STEPS[0]),
+    ),
+    "personal data is erased in Shopify": (
+        {"email": "jane@example.com", "of_customer": True},
+        lambda store, _, customer: store.erase_customer(customer, STEPS[0]),
+    ),
+    "the store is renamed": (
+        {"email": "jane@example.com", "of_customer": True},
+        lambda store, *_: store.rename_shop("renamed.myshopify.com"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("identity", ["email", "customer_id", "email_sha256"])
+def test_a_fact_is_there_once_whatever_becomes_of_its_buyer(what: str, identity: str, tmp_path: Path) -> None:
+    how, change = CHANGES[what]
+    store, name, customer = bought(**how)
+    with two_projects(store, tmp_path, identity=identity) as (step_by_step, once):
+        step_by_step.sync()
+        change(store, name, customer)
+        step_by_step.sync()
+        step_by_step.sync(full_refresh=True)
+        store.change_order(name, STEPS[1], note="by the door")
+        step_by_step.sync()
+        once.sync()
+        facts = [
+            [one for one in project.facts() if "order_name" in one["properties"]] for project in (step_by_step, once)
+        ]
+        assert sorted(map(told, facts[0])) == sorted(map(told, facts[1]))
+        for side in facts:
+            assert sum(money(one).get("net_sales", Decimal(0)) for one in side) == 50
+            assert len({one["distinct_id"] for one in side}) == 1, "all events of an order are under one id"
+            assert {one["copies"] for one in side} == {0}
+        if what.startswith("the merchant"):
+            assert_one_person(step_by_step, facts[0][0]["distinct_id"], how["email"], identity)
+        if what.startswith("personal"):
+            assert_forgotten(step_by_step)
+
+
+def assert_one_person(project: Project, distinct_id: str, _: str, identity: str) -> None:
+    """The order's first id and the customer's own belong to one person."""
+    holders = [one for one in project.posthog.persons() if distinct_id in one["distinct_ids"]]
+    assert len(holders) == 1
+    assert holders[0]["properties"].get("email") == "jane@example.com" or identity == "email_sha256"
+
+
+def assert_forgotten(project: Project) -> None:
+    """Nothing that names the person is left in the person's properties."""
+    for one in project.posthog.persons():
+        assert not {"email", "name", "first_name", "last_name", "phone"} & one["properties"].keys()
+
+
+def test_what_was_denied_and_is_approved_later_is_there_once(tmp_path: Path) -> None:
+    store, _, _ = bought(email="jane@example.com", of_customer=True)
+    with PostHog().serve() as posthog:
+        with Shop(store, approved=frozenset({"customer", "name"})).serve() as poor:
+            project = Project(poor, posthog, tmp_path / "receipts.db")
+            project.sync(accept=["denied_fields"])
+        with Shop(store).serve() as rich:
+            project.shop = rich
+            project.sync(full_refresh=True)
+        facts = [one for one in project.facts() if "order_name" in one["properties"]]
+        assert sum(money(one).get("net_sales", Decimal(0)) for one in facts) == 50
+        assert {one["copies"] for one in facts} == {0}
+        assert len({one["distinct_id"] for one in facts}) == 1
+
+
+def test_customers_that_are_denied_whole_have_a_remedy_that_helps() -> None:
+    store, _, _ = bought(email="jane@example.com", of_customer=True)
+    with Shop(store, approved=frozenset()).serve() as shop:
+        with pytest.raises(RunError) as raised:
+            read(shop, accept=["denied_fields"])
+        assert "to `accept`" not in str(raised.value)
+        assert "approv" in str(raised.value)
