@@ -17,7 +17,7 @@ from target_posthog.errors import RunError
 from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.posthog.stored_events import rows_by_uuid
 from target_posthog.preview.file import DEFAULT_PATH, PreviewFile
-from target_posthog.preview.lines import arrival_lines, explanation_lines, plan_lines
+from target_posthog.preview.lines import arrival_lines, explanation_lines, plan_lines, record_lines
 from target_posthog.preview.personal import masked
 
 if TYPE_CHECKING:
@@ -53,9 +53,17 @@ def plan(preview_path: str, out: Path | None) -> None:
 @setting("project_id", "The project's number in PostHog.")
 @setting("host", "Where PostHog is.", DEFAULT_HOST)
 @click.option("--mask", is_flag=True, help="Show stand-ins for personal data.")
+@click.option("--record", "shows_record", is_flag=True, help="Show the record, too, as it was read.")
 @click.argument("name")
 def explain(  # noqa: PLR0913  # each is an option of the command
-    *, name: str, preview_path: str, personal_api_key: str | None, project_id: str | None, host: str, mask: bool
+    *,
+    name: str,
+    preview_path: str,
+    personal_api_key: str | None,
+    project_id: str | None,
+    host: str,
+    mask: bool,
+    shows_record: bool,
 ) -> None:
     """Explain one record of a preview: which events it became, and why.
 
@@ -71,7 +79,9 @@ def explain(  # noqa: PLR0913  # each is an option of the command
             if mask:
                 content, explanation = masked(content, stand_ins), masked(explanation, stand_ins)
                 events = [planned._replace(event=masked(planned.event, stand_ins)) for planned in events]
-            for line in explanation_lines(record, content, explanation or (), events):
+            for line in explanation_lines(record, explanation or (), events):
+                click.echo(line)
+            for line in record_lines(content) if shows_record else ():
                 click.echo(line)
         if api and asked:
             rows = rows_by_uuid(api, [planned.event for planned in asked])

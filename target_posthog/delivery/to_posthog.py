@@ -196,6 +196,13 @@ class PostHogDestination:
             self._store.close()
         for line in self.summary.lines(self._client):
             logger.info(line)
+        if self._dead_letters and (self.summary.dead_letters or self.summary.unreadable_lines):
+            kept = self._dead_letters.path
+            logger.warning(
+                "Dead letters are in %s; once their cause is mended, `meltano invoke target-posthog < %s` sends them",
+                kept,
+                kept,
+            )
         try:
             if self._summary_path:
                 self.summary.write(self._summary_path, self._client)

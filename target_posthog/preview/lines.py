@@ -49,7 +49,8 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _more(event: Mapping[str, JSON]) -> str:
-    money = "".join(f", {amount} {currency}" for currency, amount in event["money"].items())
+    said = f"{event['money_name'].replace('_', ' ')} " if event["money_name"] else ""
+    money = "".join(f", {said}{amount} {currency}" for currency, amount in event["money"].items())
     repeated = f", {event['repeated']:,} repeated" if event["repeated"] else ""
     there = f", {event['already_there']:,} already there" if event["already_there"] else ""
     return f"{money}{repeated}{there}"
@@ -75,25 +76,26 @@ def _such_as(reason: Mapping[str, JSON]) -> str:
 
 
 def explanation_lines(
-    record: KnownRecord,
-    content: JSON,
-    explanation: Iterable[Mapping[str, Any]],
-    events: Sequence[PlannedEvent],
+    record: KnownRecord, explanation: Iterable[Mapping[str, Any]], events: Sequence[PlannedEvent]
 ) -> Iterator[str]:
-    """Yield the record, what each rule did, and the events."""
+    """Yield what became of the record: its events first, then what each rule did."""
     yield f"{record.name} ({record.stream}, {record.key_name})"
     if record.left_out:
         yield f"Left out: {record.left_out}"
     if record.undeliverable:
         yield f"UNDELIVERABLE, which would end a run: {record.undeliverable}"
-    yield "\nThe record as read"
-    yield from (f"  {line}" for line in json.dumps(content, indent=2, ensure_ascii=False).splitlines())
-    yield "\nThe rules (+ fired, - didn't)"
-    for rule in explanation:
-        yield from _rule_lines(rule)
     yield f"\nThe events: {len(events)}"
     for planned in _by_time(events):
         yield from _event_lines(planned)
+    yield "\nThe rules (+ fired, - didn't)"
+    for rule in explanation:
+        yield from _rule_lines(rule)
+
+
+def record_lines(content: JSON) -> Iterator[str]:
+    """Yield a record as it was read."""
+    yield "\nThe record as read"
+    yield from (f"  {line}" for line in json.dumps(content, indent=2, ensure_ascii=False).splitlines())
 
 
 def _rule_lines(rule: Mapping[str, Any]) -> Iterator[str]:

@@ -44,6 +44,9 @@ def test_a_record_is_explained_by_each_of_its_names(named: Previews) -> None:
         assert 'distinct_id email = "jane1@example.com": counts' in shown
         assert "2026-11-01T00:00:00Z  Sale  (rule `Sale`)" in shown
         assert "PostHog wasn't asked" in shown
+        assert shown.index("The events: 1") < shown.index("The rules"), "the answer comes first"
+        assert "The record as read" not in shown
+    assert '"email": "jane1@example.com"' in named.command("explain", "1", "--record").split("The record as read")[1]
     assert "Left out: gifts" in named.command("explain", "2")
     explained = named.command("explain", "3")
     assert (

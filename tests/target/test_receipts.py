@@ -204,11 +204,11 @@ def test_an_event_that_posthog_refuses_has_no_receipt_and_is_tried_once_per_run(
         caplog.clear()
         receipted.run(record, record, record, **letters)
         assert caplog.text.count("PostHog refuses its event `Order Completed`") == 1
-        assert receipted.summary["events"]["Order Completed"] | {"revenue": {}} == {
+        assert receipted.summary["events"]["Order Completed"] | {"money": {}} == {
             **dict.fromkeys(("accepted", "already_there", "changed", "not_resent", "person_skipped"), 0),
             "repeated": 2,
             "refused": 1,
-            "revenue": {},
+            "money": {},
         }
     assert ("Order Completed", "jane@example.com") in receipted.run(record, **letters)
 

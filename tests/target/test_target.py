@@ -151,7 +151,7 @@ def test_a_slow_posthog_slows_the_tap_and_no_more_than_two_parts_are_held(runs: 
 
 
 def test_an_event_too_far_in_the_future_does_not_go_to_batch_which_would_move_it(
-    runs: Runs, posthog: PostHog, tmp_path: Path
+    runs: Runs, posthog: PostHog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def in_hours(hours: int) -> str:
         return (datetime.now(timezone.utc) + timedelta(hours=hours)).isoformat()
@@ -167,6 +167,7 @@ def test_an_event_too_far_in_the_future_does_not_go_to_batch_which_would_move_it
     runs.here(*messages, mappings={"sales": [SALE]}, protocol="batch", dead_letter_path=str(dead))
     assert sorted(one["distinct_id"] for one in posthog.events()) == ["jane1@example.com", "jane3@example.com"]
     assert json.loads(dead.read_text().splitlines()[-1])["record"]["id"] == 2
+    assert f"`meltano invoke target-posthog < {dead}` sends them" in caplog.messages[-1], "the last that a run says"
 
 
 def test_a_deleted_record_becomes_an_event_and_nothing_is_removed(runs: Runs, posthog: PostHog) -> None:
@@ -306,7 +307,10 @@ def test_a_wrong_mapping_is_found_before_any_message(settings: dict[str, JSON], 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"api_key": None}, "The setting `api_key` is missing (or TARGET_POSTHOG_API_KEY in the environment): "),
+        (
+            {"api_key": None},
+            "The setting `api_key` is missing (in .env POSTHOG_API_KEY, elsewhere TARGET_POSTHOG_API_KEY): ",
+        ),
         ({"api_kye": "phc_secret"}, "There is no setting `api_kye`; did you mean `api_key`?"),
         ({"identity": "phone"}, "The setting `identity` needs one of email, customer_id, email_sha256"),
         ({"max_events": "phc_secret"}, "The setting `max_events` needs a value of type integer, 0 or more"),
@@ -398,12 +402,14 @@ def test_the_summary_says_what_the_run_did(
                 **dict.fromkeys(("refused", "already_there", "changed", "not_resent", "person_skipped"), 0),
                 "accepted": 2,
                 "repeated": 1,
-                "revenue": {"USD": "0.3"},
+                "money": {"revenue": {"USD": "0.3"}},
             }
         },
         "persons_behind": [],
         "persons_forgotten": 0,
         "days": [["2026-11-01", "Sale", "USD", 2, "0.3"]],
+        "provisional": [],
+        "without_amounts": {},
         "persons": 2,
         "oldest": "2026-11-01T00:00:00Z",
         "newest": "2026-11-01T00:00:00Z",
