@@ -21,6 +21,7 @@ from selenium import webdriver
 from sandbox.posthog.preview import Preview
 from sandbox.posthog.preview_file import PreviewFile
 from sandbox.shop import Shop
+from sandbox.shop.access import SCOPES
 from sandbox.shop.cdnow import cdnow_store
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage
 
 def preview_of(folder: Path) -> PreviewFile:
     """Let the tap read the whole store, and the target write a preview of it."""
-    with Shop(cdnow_store(LAST_DAY)).serve() as shop:
+    with Shop(cdnow_store(LAST_DAY), scopes=(*SCOPES, "read_reports")).serve() as shop:
         settings = {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin"}
         messages = run(folder, "tap_shopify_orders", settings, b"")
     path = folder / "preview.sqlite"

@@ -104,10 +104,11 @@ def serve(home: Home) -> None:
     """Serve shop and PostHog in the foreground until told to stop, or idle for an hour."""
     from sandbox.posthog import PostHog  # noqa: PLC0415  # the same
     from sandbox.shop import Shop  # noqa: PLC0415  # the same
+    from sandbox.shop.access import SCOPES  # noqa: PLC0415  # the same
     from sandbox.shop.cdnow import cdnow_store  # noqa: PLC0415  # so that the other commands stay quick
 
     home.make(fresh=False)
-    shop = Shop(cdnow_store(home.last_day()), journal=home.journal)
+    shop = Shop(cdnow_store(home.last_day()), scopes=(*SCOPES, "read_reports"), journal=home.journal)
     posthog = PostHog(database=str(home.database), shop_url=home.shop_url)
     posthog.app.add_url_rule("/_sandbox/process", view_func=lambda: {"pid": os.getpid()})
     with shop.serve(home.shop_port), posthog.serve(home.posthog_port):

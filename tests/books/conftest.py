@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -22,12 +22,13 @@ from target_posthog.singer.target import TargetPostHog
 from tests.tap.conftest import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 ALL = frozenset({*SCOPES, *MORE_SCOPES})
 LAST_DAY = date(2026, 10, 31)
-MAPPING = os.environ.get("INTERIM", "ecommerce")
+SINCE = "2025-01-01"  # before the first order
+IDS_OF_A_SHOP = 1_000_000  # as in Shopify, where no id is in two shops
 
 
 @dataclass
@@ -50,8 +51,8 @@ class Said:
             if one["reason"].startswith(reason)
         ]
 
-    def column(self, side: str, currency: str = "USD") -> dict[str, dict[str, str]]:
-        (book,) = [one for one in self.books["books"] if one["currency"] == currency]
+    def column(self, side: str, currency: str = "USD", shop: str = "") -> dict[str, dict[str, str]]:
+        (book,) = [one for one in self.books["books"] if one["currency"] == currency and shop in one["shop"]]
         return {one["day"]: one[side] for one in book["days"] if one.get(side)}
 
 
@@ -67,11 +68,16 @@ class Desk:
     @property
     def _all_settings(self) -> dict[str, Any]:
         known = {"api_key": "phc_sandbox", "host": self.posthog.url, "receipts": str(self.folder / "receipts.sqlite")}
-        return {**known, "mapping": MAPPING, "max_retry_seconds": 20, **self.settings}
+        return {**known, "max_retry_seconds": 20, **self.settings}
 
     def messages(self, state: dict[str, Any] | None = None, **settings: Any) -> list[dict[str, Any]]:
         """What the tap reads in each shop."""
-        return [message for shop in self.shops for message in read(shop, state, **settings).messages]
+        settings = {"start_date": SINCE, **settings}
+        found: list[dict[str, Any]] = []
+        for shop in self.shops:
+            domain = shop.store.shop["myshopifyDomain"]
+            found += read(shop, state, **{"store": domain, **settings}).messages
+        return found
 
     def bring(self, messages: list[dict[str, Any]], **settings: Any) -> None:
         TargetPostHog(config={**self._all_settings, **settings}).listen(
@@ -98,17 +104,22 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
-    """Make a desk of one shop, whose practice is as it is wanted."""
-    opened: list[Any] = []
+    """Make a desk of one shop, whose practice is as it is wanted, or of several, each with fields of its own."""
+    with ExitStack() as opened:
 
-    def make(practice: Practice = USUAL, *, customers: int = 5, scopes: frozenset[str] = ALL, **more: Any) -> Desk:
-        store = cdnow_store(LAST_DAY, customers=customers)
-        store.practice = practice
-        serving = (Shop(store, scopes=scopes, **more).serve(), PostHog().serve())
-        opened.extend(serving)
-        shop, posthog = (one.__enter__() for one in serving)
-        return Desk(tmp_path, posthog, [shop])
+        def make(
+            practice: Practice = USUAL,
+            *,
+            customers: int = 5,
+            scopes: frozenset[str] = ALL,
+            fields: Sequence[dict[str, str]] = ({},),
+        ) -> Desk:
+            shops = []
+            for number, own in enumerate(fields):
+                store = cdnow_store(LAST_DAY, customers=customers, ids_after=number * IDS_OF_A_SHOP)
+                store.practice = practice
+                store.shop.update(own)
+                shops.append(opened.enter_context(Shop(store, scopes=scopes).serve()))
+            return Desk(tmp_path, opened.enter_context(PostHog().serve()), shops)
 
-    yield make
-    for one in reversed(opened):
-        one.__exit__(None, None, None)
+        yield make

@@ -88,9 +88,7 @@ def test_before_a_run_what_is_planned_stands_in_posthogs_place(desk: Callable[..
     ("practice", "reason"),
     [
         (Practice(tips_in_total=True), ledger.TIPS),
-        (Practice(adjustments_in_returns=False), ledger.ADJUSTMENTS),
-        (Practice(reports_other_tests=True), ledger.TEST_ORDERS),
-        (Practice(tips_in_total=True, adjustments_in_returns=False, reports_other_tests=True), ledger.TIPS),
+        (Practice(adjustments_in_returns=False, reports_other_tests=True), ledger.ADJUSTMENTS),
     ],
 )
 def test_another_reading_of_the_ledger_is_named_with_its_orders_and_amounts(
@@ -372,3 +370,50 @@ def test_a_deleted_order_is_an_error_until_a_run_has_taken_it_back(desk: Callabl
     amounts = [Decimal(figures["net_sales"]) for _, _, figures in said.named(DELETED)]
     assert sum(amounts) == 0
     assert len(amounts) == 2
+
+
+TOKYO = {"id": "gid://shopify/Shop/7", "myshopifyDomain": "tokyo.myshopify.com", "ianaTimezone": "Asia/Tokyo"}
+
+
+def test_several_shops_are_kept_apart_each_by_its_own_days(desk: Callable[..., Desk]) -> None:
+    books = desk(fields=({}, TOKYO))
+    for shop in books.shops:
+        shop.store.refund_order(plain(shop.store)["name"], f"{DAY}T20:00:00Z", amount="3.00")
+    books.preview()
+    books.run()
+    said = books.reconcile()
+    assert said.code == 0, said.text
+    assert "tokyo.myshopify.com, USD, days of Asia/Tokyo" in said.text
+    for shop, day in (("sandbox", DAY), ("tokyo", "2026-11-04")):
+        for side in ("Shopify's report", "ledger", "PostHog"):
+            assert Decimal(said.column(side, shop=shop)[day]["net_sales"]) == -3, (shop, side)
+    books.shops.pop()
+    books.preview()
+    said = books.reconcile()
+    assert said.code == 0, said.text
+    assert "events of tokyo.myshopify.com aren't compared: the preview has no such shop" in said.text
+
+
+def test_a_renamed_shop_is_the_same_shop(desk: Callable[..., Desk]) -> None:
+    books = desk()
+    books.run()
+    books.shops[0].store.shop["myshopifyDomain"] = "renamed.myshopify.com"
+    books.preview()
+    said = books.reconcile()
+    assert said.code == 0, said.text
+    assert "renamed.myshopify.com was called sandbox.myshopify.com when some events were sent" in said.text
+    arrived = said.column("PostHog")
+    for day, figures in said.column("ledger").items():
+        assert net(figures) == net(arrived[day]), day
+
+
+def test_a_shop_that_changed_its_currency_or_its_zone_is_told(desk: Callable[..., Desk]) -> None:
+    books = desk()
+    messages = books.messages()
+    days = [one for one in messages if one["type"] == "RECORD" and one["stream"] == "sales_by_day"]
+    days[0]["record"] |= {"time_zone": "Europe/Berlin", "currency": "CAD"}
+    books.preview(messages)
+    said = books.reconcile(asks=False)
+    assert "sandbox.myshopify.com has changed its time zone: days are those of America/New_York" in said.text
+    assert "sandbox.myshopify.com has changed its currency to USD" in said.text
+    assert "are of another currency than sandbox.myshopify.com has now (USD)" in said.text

@@ -16,6 +16,7 @@ from sandbox.posthog import PostHog
 from sandbox.posthog.preview import Preview
 from sandbox.posthog.preview_file import PreviewFile
 from sandbox.shop import Shop
+from sandbox.shop.access import SCOPES
 from sandbox.shop.cdnow import cdnow_store
 from tests.conftest import LAST_DAY
 from tests.waiting import LONGEST_WAIT_SECONDS
@@ -48,7 +49,7 @@ def posthog(posthog_server: PostHog) -> PostHog:
 
 @pytest.fixture(scope="session")
 def small_shop() -> Iterator[Shop]:
-    with Shop(cdnow_store(LAST_DAY, customers=40)).serve() as shop:
+    with Shop(cdnow_store(LAST_DAY, customers=40), scopes=(*SCOPES, "read_reports")).serve() as shop:
         paid = next(one for one in shop.store.orders if one["displayFinancialStatus"] == "PAID" and one["customer"])
         shop.store.refund_order(paid["name"], "2026-11-01T12:00:00Z")
         yield shop

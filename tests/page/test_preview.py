@@ -56,8 +56,12 @@ def test_the_plans_figures_are_those_of_the_page(previewed: Preview) -> None:
     plan, totals = previewed.file.plan, totals_of(previewed.database)
     assert {name: one["count"] for name, one in plan["events"].items()} == totals.events
     assert plan["persons"]["persons"] == totals.persons
-    revenue = {currency: Decimal(one["Order Completed"]) for currency, one in plan["money"].items()}
-    assert revenue == totals.revenue
+    sales = {name for name, one in plan["events"].items() if one["properties"].get("net_sales")}
+    net = {
+        currency: sum(Decimal(amount) for name, amount in one.items() if name in sales)
+        for currency, one in plan["money"].items()
+    }
+    assert net == totals.net_sales
     assert (plan["historical"], plan["oldest"], plan["newest"]) == (totals.historical, totals.oldest, totals.newest)
     said = words(get(previewed, "/"))
     assert f"PostHog would bill {plan['bill']['events']:,}" in said
@@ -198,9 +202,12 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, messages: b
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as served:
         assert served.stdout is not None
         address = served.stdout.readline().split()[0]
-        assert "What a run would send" in requests.get(address, timeout=30).text
-        served.send_signal(signal.SIGTERM)
+        try:
+            text = requests.get(address, timeout=30).text
+        finally:
+            served.send_signal(signal.SIGTERM)
         assert served.wait(timeout=30) == 0
+    assert "What a run would send" in text
 
 
 def test_the_command_says_in_a_sentence_that_there_is_no_preview(tmp_path: Path) -> None:
@@ -209,3 +216,21 @@ def test_the_command_says_in_a_sentence_that_there_is_no_preview(tmp_path: Path)
     assert done.returncode == 1
     assert "there is no preview at" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_books_stand_side_by_side_as_the_shop_its_ledger_and_posthog_have_them(previewed: Preview) -> None:
+    text = words(get(previewed, "/", currency="USD"))
+    said = text.split("The books")[1].split("Events per name")[0]
+    sums = totals_of(previewed.database)
+    assert said.strip().startswith("✓ They balance.")
+    assert "in USD, days of America/New_York" in said
+    assert "Its ledger, as read PostHog would hold" in said
+    for label, amount in (("Net sales", sums.net_sales["USD"]), ("Total sales", sums.total_sales["USD"])):
+        assert f"{label} {amount:,.2f} USD {amount:,.2f} USD" in said, label
+    for label in ("Gross sales", "Discounts", "Returns (sales reversals)", "Shipping charges", "Taxes"):
+        assert label in said
+    assert "Days are those of America/New_York." in text
+    month = re.search(r"from=(2026-\d\d-01)&amp;to=(2026-\d\d-\d\d)", get(previewed, "/", currency="USD", per="month"))
+    assert month is not None
+    zoomed = words(get(previewed, "/", currency="USD", **{"from": month[1], "to": month[2]}))
+    assert f"From {month[1]} to {month[2]} in USD" in zoomed

@@ -25,6 +25,7 @@ SCHEMAS = [
 def customer(number: int, email: str | None, day: int = 1, **more: JSON) -> dict[str, Any]:
     record = {
         "shop": "my-store.myshopify.com",
+        "shop_id": 60_000_000_001,
         "id": number,
         "email": email,
         "created_at": "2026-09-01T10:00:00Z",
@@ -37,6 +38,7 @@ def customer(number: int, email: str | None, day: int = 1, **more: JSON) -> dict
 def order(number: int, email: str | None, **more: JSON) -> dict[str, Any]:
     record = {
         "shop": "my-store.myshopify.com",
+        "shop_id": 60_000_000_001,
         "id": number,
         "name": f"#{number}",
         "email": email,
