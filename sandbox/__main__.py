@@ -104,6 +104,7 @@ def serve(home: Home) -> None:
     """Serve shop and PostHog in the foreground until told to stop, or idle for an hour."""
     from sandbox.posthog import PostHog  # noqa: PLC0415  # the same
     from sandbox.shop import Shop  # noqa: PLC0415  # the same
+    from sandbox.shop.access import SCOPES  # noqa: PLC0415  # the same
     from sandbox.shop.cdnow import cdnow_store  # noqa: PLC0415  # so that the other commands stay quick
 
     home.make(fresh=False)
