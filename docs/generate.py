@@ -157,12 +157,13 @@ the order's currency, with the digits that Shopify gives; times are UTC.
 
 ## Money, as `ecommerce` has it
 
-Every event of Shopify's ledger of sales (`Order Completed`, `Order Updated`, `Order Returned`, `Order Refunded`) has the
-figures of its own sales under the names of Shopify's sales report, signed: `gross_sales`, `discounts` (negative), `returns`
-(negative), `net_sales`, `shipping`, `taxes`, `duties`, `additional_fees`, `return_fees`, `total_sales`. So a sum of one of
-them, over any events and days, is that figure of the report. Beside them stand `tips` and `gift_cards` (sold), which are no
-sales. What is paid is no sale either: `cash` on `Order Paid`, negative on `Payment Refunded`. `revenue` is on `Order
-Completed` alone, as PostHog's specification has it, and is the order's `net_sales` of that moment.
+Every event of Shopify's ledger of sales (`Order Completed`, `Order Updated`, `Order Returned`, `Order Refunded`)
+has the figures of its own sales under the names of Shopify's sales report, signed: `gross_sales`, `discounts`
+(negative), `returns` (negative), `net_sales`, `shipping`, `taxes`, `duties`, `additional_fees`, `return_fees`,
+`total_sales`. So a sum of one of them, over any events and days, is that figure of the report. Beside them stand
+`tips` and `gift_cards` (sold), which are no sales. What is paid is no sale either: `cash` on `Order Paid`, negative
+on `Payment Refunded`. `revenue` is on `Order Completed` alone, as PostHog's specification has it, and is the
+order's `net_sales` of that moment.
 
 | question | sum of | over |
 | --- | --- | --- |
@@ -172,18 +173,20 @@ Completed` alone, as PostHog's specification has it, and is the order's `net_sal
 | What a customer is worth | `net_sales` | all events, by person |
 | Money that came and went | `cash` | all events |
 
-An order of which Shopify has no ledger has `total_sales` alone, on `Order Completed`: what it came to when it was placed.
+An order of which Shopify has no ledger has `total_sales` alone, on `Order Completed`: what it came to when it was
+placed.
 
-All events of an order have the same dimensions, such as `channel`, `coupon` and `billing_country`: what nobody can change
-once the order is placed. The shipping address, tags, notes and the customer can be changed in Shopify, so they are on none;
-an event of your own mapping may take them, as they are when it is first sent. A parcel that was cancelled has left before,
-so it stays `Order Fulfilled`. A refund that no agreement of the ledger tells of, as that of a return that was booked
-before, has no `Order Refunded`: its money is `Payment Refunded`.
+All events of an order have the same dimensions, such as `channel`, `coupon` and `billing_country`: what nobody can
+change once the order is placed. The shipping address, tags, notes and the customer can be changed in Shopify, so
+they are on none; an event of your own mapping may take them, as they are when it is first sent. A parcel that was
+cancelled has left before, so it stays `Order Fulfilled`. A refund that no agreement of the ledger tells of, as that
+of a return that was booked before, has no `Order Refunded`: its money is `Payment Refunded`.
 
 ## Which order is a customer's first
 
-`order_index` and `is_first_order` come from Shopify's summary of the visits before an order. Shopify has none of orders of
-a till, drafts, imports and most apps; they have neither property. This counts all orders by their own time:
+`order_index` and `is_first_order` come from Shopify's summary of the visits before an order. Shopify has none of
+orders of a till, drafts, imports and most apps; they have neither property. This counts all orders by their own
+time:
 
 ```sql
 SELECT
@@ -201,8 +204,8 @@ ORDER BY buyer, placed_at
 LIMIT 50000
 ```
 
-The person's own `first_order_at`, `first_channel`, `first_source`, `first_medium` and `first_campaign` come from the order
-that Shopify counts as the first, and stay as they were."""
+The person's own `first_order_at`, `first_channel`, `first_source`, `first_medium` and `first_campaign` come from
+the order that Shopify counts as the first, and stay as they were."""
 
 
 def events_page() -> str:

@@ -22,7 +22,7 @@ from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.side_by_side import SENTENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import click
     from stamina.instrumentation import RetryDetails
@@ -32,18 +32,25 @@ REMEDIES = {
     "--state": "Give what the target wrote last, or nothing, to begin anew: what is read again counts once.",
     "--catalog": "Give what `--discover` writes, with what you select.",
 }
-FOR_THE_SDKS_DEVELOPERS = ("METRIC: ", "Skipping parse of env var settings")
+FOR_THE_SDKS_DEVELOPERS = (
+    "METRIC: ",
+    "Skipping parse of env var settings",
+    "Skipping deselected stream ",
+    "Beginning sync of ",
+    "Starting incremental sync of ",
+)
 _object = msgspec.json.Decoder(dict[str, Any])
 _logger = logging.getLogger("tap-shopify-orders")
 
 
-def leave_to_debug(logger: logging.Logger) -> None:
+def is_wanted(record: logging.LogRecord) -> bool:
     """Keep lines of the SDK for its own developers, such as its metrics, out of a log that isn't at DEBUG."""
+    return _logger.isEnabledFor(logging.DEBUG) or not str(record.msg).startswith(FOR_THE_SDKS_DEVELOPERS)
 
-    def is_wanted(record: logging.LogRecord) -> bool:
-        return logger.isEnabledFor(logging.DEBUG) or not str(record.msg).startswith(FOR_THE_SDKS_DEVELOPERS)
 
-    for each in (logger, metrics.get_metrics_logger()):
+def leave_to_debug(streams: Iterable[str]) -> None:
+    """Filter what the SDK logs: a filter holds for its own logger alone, and each stream has one."""
+    for each in (_logger, metrics.get_metrics_logger(), *map(_logger.getChild, streams)):
         each.addFilter(is_wanted)
 
 

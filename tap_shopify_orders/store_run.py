@@ -5,6 +5,7 @@ It knows what is looked at before the first record, and when the run may end. `t
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 
 READ = (ShopStream, SalesByDay)
+STREAMS: tuple[type[Customers | Orders | SalesByDay], ...] = (Customers, Orders, SalesByDay)
 
 
 class StoreRun(Tap):
@@ -65,7 +67,7 @@ class StoreRun(Tap):
     @override
     def discover_streams(self) -> list[Stream]:
         """Return the streams; which there are doesn't depend on the store."""
-        return [Customers(self, self), Orders(self, self), SalesByDay(self, self)]
+        return [stream(self, self) for stream in STREAMS]
 
     @cached_property
     def store(self) -> Store:
@@ -93,11 +95,19 @@ class StoreRun(Tap):
         """The streams of records that the catalog selects, customers first."""
         return [stream for stream in self.streams.values() if stream.selected and isinstance(stream, ShopStream)]
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether all selected streams have a bookmark: an earlier run has said the rest."""
+        return all(stream.bookmark.value for stream in self.selected_streams)
+
     def check(self, *, probe: bool) -> None:
         """Look at what is granted, and into each stream without a bookmark; raises RunError for what is missing."""
         granted = self.store.granted
         counts = self.store.counts({stream.name: stream.window.search for stream in self.selected_streams})
-        self.logger.info("What the store grants:\n%s", granted.block(counts))
+        if self.goes_on and not probe:
+            self.logger.info(granted.line(counts))
+        else:
+            self.logger.info("What the store grants:\n%s", granted.block(counts))
         for stream in self.selected_streams:
             if probe or not stream.bookmark.value:
                 stream.probe()
@@ -144,7 +154,8 @@ class StoreRun(Tap):
         report = self.streams[SalesByDay.name]
         if report.selected and SCOPE not in granted.scopes:
             report.selected = False
-            self.logger.info(
+            self.logger.log(
+                logging.DEBUG if self.goes_on else logging.INFO,
                 "No sales_by_day, the store's own sales report: the app lacks the scope %s. Add it to have the report.",
                 SCOPE,
             )

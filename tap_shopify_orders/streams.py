@@ -6,6 +6,7 @@ bookmark never runs ahead of the records.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from itertools import chain
@@ -370,7 +371,8 @@ class Orders(ShopStream):
             changed = self._changed_meanwhile(watch, numbers)
             yield from self._looked_at_again(watch, changed)
             points = self._run.store.client.points - points
-            self.logger.info(
+            self.logger.log(
+                logging.INFO if changed else logging.DEBUG,
                 "Looked again at %s orders that wait for something: %s have changed. That took %.0f points.",
                 f"{len(numbers):,}",
                 f"{len(changed):,}",

@@ -24,7 +24,7 @@ from tap_shopify_orders.output import Output, StoreLines, WholeLines
 from tap_shopify_orders.settings import SETTINGS
 from tap_shopify_orders.side_by_side import SIGNAL_EXIT, SideBySide, Stop
 from tap_shopify_orders.state import checked
-from tap_shopify_orders.store_run import StoreRun
+from tap_shopify_orders.store_run import STREAMS, StoreRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,6 +60,7 @@ class TapShopifyOrders(Tap):
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # the SDK's arguments
         """Take settings, catalog and state, as the SDK does; nothing is asked yet."""
+        leave_to_debug(stream.name for stream in STREAMS)
         self.stop = Stop()
         self._bookmarks = Bookmarks({})
         super().__init__(**kwargs)
@@ -128,7 +129,6 @@ class TapShopifyOrders(Tap):
         catalog: IO[str] | None = None,
     ) -> None:
         """Run as the SDK does, but for each store, and look at what is granted before its first message."""
-        leave_to_debug(cls.logger)
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
         tap = cls(

@@ -60,15 +60,13 @@ def cdnow_store(
     customers: int | None = None,
     *,
     copies: int = 1,
-    situations: bool = False,
     ids_after: int = 0,
 ) -> Store:
     """Return a store whose purchases end on `last_day` (UTC), of the first so many buyers or of all.
 
-    The subtotals of its USD orders that are no test orders sum up to 244,091.94, if nobody is left out. With
-    `copies`, so many times as many people buy the same on the same days. With `situations`, merchants change some
-    orders: the dollars are then the net sales of the orders as they were placed, without gift cards. `ids_after` is
-    added to the ids of customers, orders and what belongs to them: in Shopify no two stores share one.
+    The net sales of its USD orders as they were placed, without test orders, sum up to 244,091.94, if nobody is left
+    out; merchants change some of them later. With `copies`, so many times as many people buy the same on the same days.
+    `ids_after` is added to the ids of customers, orders and what belongs to them: in Shopify no two stores share one.
     """
     shift = last_day - max(one.day for one in purchases())
     chosen = [
@@ -91,14 +89,12 @@ def cdnow_store(
         buyer = buyers[one.buyer]
         if one.buyer not in nodes:
             nodes[one.buyer] = buyer.customer(FIRST_CUSTOMER + ids_after + one.buyer, at)
-        situation = Situation(number, store.ids, end) if situations else None
-        life = lives.Life(buyer, nodes[one.buyer], store.ids, at, end, situation)
+        life = lives.Life(buyer, nodes[one.buyer], store.ids, at, end, Situation(number, store.ids, end))
         placed.append(life.order(number, one.quantity, one.dollars))
     more = extras(store.ids, end, len(timed) + 1001)
     lives.tag_at_once(placed, end)
     _fill(store, [*nodes.values(), *more.customers], [*placed, *more.orders])
-    if situations:
-        happen_to_people(store, end)
+    happen_to_people(store, end)
     return store
 
 

@@ -78,6 +78,7 @@ class CustomerChanges(StoreData):
                     orders.touch(one, instant(at))
             kept["tags"] = sorted({*kept["tags"], *gone["tags"]})
             del self.by_type["Customer"][gone_id]
+            self.forget()
             self._settle_customer(kept, instant(at))
             return kept
 

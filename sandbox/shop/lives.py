@@ -70,13 +70,12 @@ class Life:
     ids: Iterator[int]
     at: datetime
     end: datetime
-    situation: Situation | None = None
+    situation: Situation
 
     def order(self, number: int, quantity: int, dollars: Decimal) -> Order:
         """Return the order with everything that happened to it."""
         order = self._lived(number, quantity, dollars)
-        if self.situation:
-            self.situation.happen(order)
+        self.situation.happen(order)
         return order
 
     def _lived(self, number: int, quantity: int, dollars: Decimal) -> Order:
@@ -116,7 +115,7 @@ class Life:
             address=address,
             extra=self._extra(channel, guest=guest),
         )
-        return self.situation.placed(placed) if self.situation else placed
+        return self.situation.placed(placed)
 
     def _discount(self, channel: str, dollars: Decimal) -> tuple[Discount | None, int]:
         if not dollars:
@@ -174,7 +173,7 @@ class Life:
         if how == "second try":
             orders.pay(order, self.ids, at, Payment(status="FAILURE", error_code="CARD_DECLINED"))
         gateway = random.choices(("shopify_payments", "paypal", "gift_card", "cash"), (75, 22, 2, 1))[0]
-        if self.situation and self.situation.pays():
+        if self.situation.pays():
             self.situation.pay(order)
         else:
             orders.pay(order, self.ids, at, Payment(gateway=gateway))

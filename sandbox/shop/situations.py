@@ -1,7 +1,7 @@
 """What merchants do in the default store, in: an order and its number; out: the order as it was placed, and changed.
 
-All chance comes from a source of its own for each order: a store with situations has the same orders, buyers and
-dollars as one without: what an order's goods cost before anything was changed, net of tax, is the sample's.
+All chance comes from a source of its own for each order, so orders, buyers and dollars are the sample's: the dollars
+are what an order's goods cost before anything was changed, net of tax.
 """
 
 from __future__ import annotations

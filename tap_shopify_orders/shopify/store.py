@@ -73,8 +73,13 @@ class Granted:
                 " add the scope read_all_orders, set `start_date` to a later day, or add `partial_history` to `accept`."
             )
 
+    def line(self, counts: Mapping[str, object]) -> str:
+        """Return what a run says first that goes on from another."""
+        found = ", ".join(f"{said(value)} {key}" for key, value in counts.items())
+        return f"{said(self.name)} ({self.domain}), {self.currency}, {self.time_zone}; in the window: {found}"
+
     def block(self, counts: Mapping[str, object]) -> str:
-        """Return what a run says first."""
+        """Return what the first run says first."""
         rows = {
             "store": f"{self.name} ({self.domain}), plan {self.plan}",
             "time zone": self.time_zone,

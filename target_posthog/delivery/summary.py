@@ -60,6 +60,7 @@ class Summary:
     persons_forgotten: int = 0  # more of them, without a name
     days: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by day, event, currency (or "")
     money: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)  # by the same
+    money_of: dict[str, str] = field(default_factory=dict)  # by event: the property that has the money
     oldest: str = ""
     newest: str = ""
     started_at: float = field(default_factory=time.monotonic)
@@ -76,6 +77,7 @@ class Summary:
         self.days[key] += 1
         if money:
             self.money[key] = self.money.get(key, Decimal()) + money.amount
+            self.money_of[name] = money.name
         if is_identified(event):
             self._ids.see(event["distinct_id"])
             if "$anon_distinct_id" in properties:
@@ -115,12 +117,12 @@ class Summary:
     def as_json(self, client: Client) -> dict[str, Any]:
         """Return everything as JSON values; money as decimal texts, times as RFC 3339, durations in seconds.
 
-        `days` has a row per day, event and currency (or ""): day, event, currency, accepted events, revenue (or null).
+        `days` has a row per day, event and currency (or ""): day, event, currency, accepted events, amount (or null).
         """
         names = sorted({*self.accepted, *self.repeated, *self.refused, *self.already_there, *self.not_resent_again})
-        revenue: dict[str, dict[str, Decimal]] = {name: {} for name in names}
+        sums: dict[str, dict[str, Decimal]] = {name: {} for name in names}
         for (_, name, currency), amount in sorted(self.money.items(), key=lambda item: item[0][2]):
-            revenue[name][currency] = revenue[name].get(currency, Decimal()) + amount
+            sums[name][currency] = sums[name].get(currency, Decimal()) + amount
         return {
             "records": dict(sorted(self.records.items())),
             "left_out": [
@@ -140,7 +142,9 @@ class Summary:
                     "changed": self.changed[name],
                     "not_resent": self.not_resent_again[name],
                     "person_skipped": self.person_skipped[name],
-                    "revenue": {currency: f"{amount:f}" for currency, amount in revenue[name].items()},
+                    "money": {self.money_of[name]: {currency: f"{amount:f}" for currency, amount in sums[name].items()}}
+                    if sums[name]
+                    else {},
                 }
                 for name in names
             },
@@ -188,7 +192,11 @@ class Summary:
         for name, event in summary["events"].items():
             counts = ", ".join(f"{event[kind]:,} {kind}" for kind in ("accepted", "repeated", "refused"))
             counts += "".join(f", {event[kind]:,} {words}" for kind, words in KINDS if event[kind])
-            money = "".join(f", revenue {amount} {currency}" for currency, amount in event["revenue"].items())
+            money = "".join(
+                f", {said.replace('_', ' ')} {amount} {currency}"
+                for said, amounts in event["money"].items()
+                for currency, amount in amounts.items()
+            )
             yield f"  {name}: {counts}{money}"
         for one in summary["provisional"]:
             yield f"  not final yet: {one['events']:,} {one['event']} ({one['reason']})"

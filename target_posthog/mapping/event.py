@@ -101,10 +101,11 @@ class Entity(NamedTuple):
 
 
 class Money(NamedTuple):
-    """An exact amount in a currency."""
+    """An exact amount in a currency, and the property that has it."""
 
     amount: Decimal
     currency: str
+    name: str
 
 
 def uuid_of(key: bytes) -> str:
@@ -153,7 +154,7 @@ def money_in(properties: Mapping[str, JSON], names: Mapping[str, str] = REVENUE)
         if amount is None or not isinstance(currency, str):
             continue
         try:
-            return Money(as_decimal(amount), currency)
+            return Money(as_decimal(amount), currency, name)
         except ValueError:
             continue
     return None

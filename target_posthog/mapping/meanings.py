@@ -62,8 +62,8 @@ class StreamMapping:
         return next((rule.name for rule in self._filters if rule.applies(record)), None)
 
     def events(self, record: Record) -> list[Event]:
-        """Return the record's events, rule by rule; raises `RecordError`."""
-        return [one.event for one in self.made(record)]
+        """Return the record's events where nothing of it was sent before, rule by rule; raises `RecordError`."""
+        return [one.event for one in self.made(record) if one.proviso.completes is None]
 
     def made(self, record: Record) -> list[Made]:
         """Return the record's events, each with its rule; raises `RecordError`, also for two that share a key."""

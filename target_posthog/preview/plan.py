@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.mapping.event import LINK_KEYS, PLACES, is_identified, places_of
+from target_posthog.mapping.event import LINK_KEYS, PLACES, REVENUE, is_identified, places_of
 from target_posthog.preview.personal import personal_names_of
 from target_posthog.preview.persons import Persons
 from target_posthog.preview.warnings import Gaps, never_filled
@@ -55,11 +55,12 @@ class EventCounts:
     oldest: str = ""
     newest: str = ""
     money: Sums = field(default_factory=lambda: defaultdict(Decimal))
+    money_name: str | None = None  # the property that has it
     filled: dict[str, Counter[str]] = field(default_factory=lambda: {place: Counter() for place in PLACES})
     sample: dict[str, JSON] | None = None
 
-    def add(self, planned: PlannedEvent) -> None:
-        """Count an event."""
+    def add(self, planned: PlannedEvent, money_names: Iterable[str]) -> None:
+        """Count an event, whose money is in the first of these properties that it has."""
         timestamp = planned.event["timestamp"]
         self.count += 1
         self.historical += planned.historical
@@ -70,6 +71,8 @@ class EventCounts:
             self.filled[place].update(properties.keys())
         if planned.amount and planned.currency:
             self.money[planned.currency] += Decimal(planned.amount)
+            properties = planned.event["properties"]
+            self.money_name = next((name for name in money_names if properties.get(name) is not None), None)
 
     def announce(self, entry: EventEntry) -> None:
         """Let the properties that a rule names be known, also those that no event carries."""
@@ -89,15 +92,26 @@ class EventCounts:
             "oldest": self.oldest or None,
             "newest": self.newest or None,
             "money": _texts(self.money),
+            "money_name": self.money_name,
             **{place: dict(sorted(counts.items())) for place, counts in self.filled.items()},
             "sample": self.sample,
         }
 
 
 class Planning:
-    """Counts what a preview holds; `about` stands at the plan's head, `personal` are names of personal properties."""
+    """Counts what a preview holds; `about` stands at the plan's head, `personal` are names of personal properties.
 
-    def __init__(self, about: Mapping[str, JSON], personal: Collection[str], entries: Iterable[EventEntry]) -> None:
+    `money_names` are the properties that can have an event's money.
+    """
+
+    def __init__(
+        self,
+        about: Mapping[str, JSON],
+        personal: Collection[str],
+        entries: Iterable[EventEntry],
+        money_names: Iterable[str] = REVENUE,
+    ) -> None:
+        self._money_names = tuple(money_names)
         self._about = about
         self._personal = personal
         self._entries = list(entries)
@@ -142,7 +156,7 @@ class Planning:
             counts.already_there += planned.there
             counts.repeated += planned.repeated and not planned.there
             return
-        counts.add(planned)
+        counts.add(planned, self._money_names)
         counts.sample = counts.sample or {"stream": record.stream, "record": record.name, "event": event}
         day_counts, money = self._days.setdefault(event["timestamp"][:10], (Counter(), {}))
         day_counts[name] += 1

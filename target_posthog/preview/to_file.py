@@ -194,7 +194,10 @@ class PreviewDestination:
         books = {"books": json.dumps(document["books"]), "rules": json.dumps(names)}
         self._file.finish({**about, "version": self._version, **books})
         planning = Planning(
-            {"format": PLAN_FORMAT, **about, "rules": self._meanings.fingerprint}, self._meanings.personal, entries
+            {"format": PLAN_FORMAT, **about, "rules": self._meanings.fingerprint},
+            self._meanings.personal,
+            entries,
+            self._meanings.money,
         )
         with contextlib.closing(self._file.read()) as written:
             plan = planning.plan(written.records(), written.events())

@@ -25,7 +25,7 @@ OBJECTS_BETWEEN_COLLECTIONS = (50_000, 20, 100)
 ENDING = (signal.SIGTERM, signal.SIGINT)
 PAUSE_SECONDS = 0.2  # a tap that writes at all writes sooner again
 LONGEST_GOODBYE_SECONDS = 5.0
-FOR_THE_SDKS_DEVELOPERS = ("METRIC: ", "Skipping parse of env var settings")
+FOR_THE_SDKS_DEVELOPERS = ("METRIC: ", "Skipping parse of env var settings", "Reader '%s' completed processing ")
 BYTES_AT_ONCE = 65_536  # what a pipe holds on Linux
 
 

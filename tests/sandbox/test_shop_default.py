@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.shop.cdnow import CDNOW_DOLLARS, cdnow_store
+from sandbox.shop.cdnow import BUYERS, FIRST_CUSTOMER, cdnow_store
 from sandbox.shop.ledger_nodes import agreements
 from tests.sandbox.ledgers import amount, sales, sound
 
@@ -26,11 +26,6 @@ LAST_DAY = date(2026, 11, 22)
 @pytest.fixture(scope="module")
 def lively() -> Store:
     """Build the whole store once; the tests that use it only read."""
-    return cdnow_store(LAST_DAY, situations=True)
-
-
-@pytest.fixture(scope="module")
-def plain() -> Store:
     return cdnow_store(LAST_DAY)
 
 
@@ -44,23 +39,6 @@ def wrote(order: Node, *, line_type: str = "", action: str = "") -> bool:
 
 def test_every_ledger_agrees_with_its_order_and_with_the_report_of_each_day(lively: Store) -> None:
     sound(lively)
-
-
-def test_the_goods_as_they_were_placed_are_the_samples_dollars(lively: Store) -> None:
-    placed = [
-        amount(one["totalAmount"]) - amount(one["totalTaxAmount"])
-        for order in lively.orders
-        if order["currencyCode"] == "USD" and not order["test"]
-        for one in agreements(order)[0]["sales"]
-        if one["lineType"] == "PRODUCT"
-    ]
-    assert sum(placed) == CDNOW_DOLLARS == Decimal("244091.94")
-
-
-def test_the_orders_and_moments_are_those_of_a_store_without_situations(lively: Store, plain: Store) -> None:
-    assert [(one["name"], one["processedAt"]) for one in lively.orders] == [
-        (one["name"], one["processedAt"]) for one in plain.orders
-    ]
 
 
 def test_nothing_happens_after_the_last_day(lively: Store) -> None:
@@ -129,7 +107,8 @@ def test_most_orders_have_nothing_peculiar(lively: Store) -> None:
     assert max(counts) <= 5
 
 
-def test_some_orders_were_deleted_and_some_customers_merged(lively: Store, plain: Store) -> None:
+def test_some_orders_were_deleted_and_some_customers_merged(lively: Store) -> None:
     deleted = [one["subjectType"] for one in lively.by_type["BasicEvent"].values()]
     assert deleted == ["ORDER"] * 3
-    assert len(plain.customers) - len(lively.customers) > 0
+    numbers = {int(one["id"].rsplit("/", 1)[1]) for one in lively.customers}
+    assert any(FIRST_CUSTOMER + buyer not in numbers for buyer in range(1, BUYERS + 1))

@@ -15,6 +15,7 @@ from sandbox.shop import Shop
 from sandbox.shop.catalog import PRODUCTS
 from sandbox.shop.cdnow import CDNOW_DOLLARS, cdnow_store, purchases
 from sandbox.shop.goods import Line, Placed
+from sandbox.shop.ledger_nodes import agreements
 from sandbox.shop.money import Currencies, money
 from sandbox.shop.people import person
 
@@ -45,17 +46,28 @@ def full_store() -> Store:
     return cdnow_store(date(2026, 11, 22))
 
 
+def placed_goods(order: dict[str, Any]) -> Decimal:
+    """Return what an order's goods cost when it was placed, net of tax."""
+    sales = [one for one in agreements(order)[0]["sales"] if one["lineType"] == "PRODUCT"]
+    return sum((amount(one["totalAmount"]) - amount(one["totalTaxAmount"]) for one in sales), Decimal(0))
+
+
+def is_as_placed(order: dict[str, Any]) -> bool:
+    """Say whether nothing came to an order's goods, shipping and tips, and nothing happened to it later."""
+    types = {sale["lineType"] for one in agreements(order) for sale in one["sales"]}
+    is_plain = types <= {"PRODUCT", "SHIPPING", "TIP"} and not order["taxesIncluded"]
+    return is_plain and len(agreements(order)) == 1 and order["discountCodes"] != ["SHIPFREE"]
+
+
 def test_the_dollars_of_the_sample_come_out_to_the_cent(full_store: Store) -> None:
-    assert sum(amount(one["subtotalPriceSet"]) for one in real_usd(full_store)) == CDNOW_DOLLARS == Decimal("244091.94")
+    assert sum(placed_goods(one) for one in real_usd(full_store)) == CDNOW_DOLLARS == Decimal("244091.94")
     assert len(real_usd(full_store)) == 6_919
 
 
 def test_each_purchase_is_an_order_of_its_day_and_dollars(full_store: Store) -> None:
     shift = date(2026, 11, 22) - date(1998, 6, 30)
     expected = Counter((str(one.day + shift), one.dollars) for one in purchases())
-    assert (
-        Counter((one["processedAt"][:10], amount(one["subtotalPriceSet"])) for one in real_usd(full_store)) == expected
-    )
+    assert Counter((one["processedAt"][:10], placed_goods(one)) for one in real_usd(full_store)) == expected
 
 
 def test_a_store_is_the_same_each_time_and_a_small_one_holds_the_same_people(full_store: Store) -> None:
@@ -83,7 +95,7 @@ def test_nothing_happens_after_the_last_day_or_after_an_orders_last_update(full_
 
 
 def test_lines_shipping_tax_and_tip_add_up_to_the_total(full_store: Store) -> None:
-    for one in full_store.orders:
+    for one in filter(is_as_placed, full_store.orders):
         goods = [line for line in one["lineItems"] if line["title"] != "Tip"]
         lines = sum(amount(line["discountedUnitPriceAfterAllDiscountsSet"]) * line["quantity"] for line in goods)
         off = sum(amount(part["allocatedAmountSet"]) for line in goods for part in line["discountAllocations"])
@@ -96,12 +108,11 @@ def test_lines_shipping_tax_and_tip_add_up_to_the_total(full_store: Store) -> No
 
 def test_refunds_add_up_and_never_give_back_more_than_was_received(full_store: Store) -> None:
     for one in full_store.orders:
-        refunded = sum(amount(part["totalRefundedSet"]) for part in one["refunds"])
-        assert refunded == amount(one["totalRefundedSet"]) <= amount(one["totalReceivedSet"])
-        now = amount(one["currentTotalPriceSet"]) + amount(one["refundDiscrepancySet"])
-        assert now == amount(one["totalPriceSet"]) - refunded
-        paid_back = sum(amount(part["amountSet"]) for part in one["transactions"] if part["kind"] == "REFUND")
-        assert paid_back == refunded
+        paid = [part for part in one["transactions"] if part["status"] == "SUCCESS"]
+        back = sum(amount(part["amountSet"]) for part in paid if part["kind"] == "REFUND")
+        assert back == amount(one["totalRefundedSet"]) <= amount(one["totalReceivedSet"])
+        if len(paid) == len(one["transactions"]):
+            assert back == sum(amount(part["totalRefundedSet"]) for part in one["refunds"])
 
 
 def test_customers_count_and_sum_their_own_orders(full_store: Store) -> None:
@@ -159,7 +170,6 @@ def test_customers_count_and_sum_their_own_orders(full_store: Store) -> None:
         ("rubbish in its place", lambda one: any(part["value"] == "undefined" for part in one["customAttributes"])),
         ("300 letters in its place", lambda one: any(len(part["value"]) == 300 for part in one["customAttributes"])),
         ("a journey with UTM", lambda one: journey(one).get("firstVisit", {}).get("utmParameters")),
-        ("a journey that isn't ready", lambda one: journey(one).get("ready") is False),
         ("no journey", lambda one: one.get("customerJourneySummary") is None),
     ],
 )  # fmt: skip
@@ -191,8 +201,8 @@ def test_two_customers_share_an_email_in_different_case(full_store: Store) -> No
 def test_orders_share_a_second_and_two_an_instant(full_store: Store) -> None:
     instants = Counter(one["updatedAt"] for one in full_store.orders)
     seconds = Counter(one["updatedAt"][:19] for one in full_store.orders)
-    assert max(instants.values()) == 2
-    assert max(seconds.values()) == 7
+    assert instants["2026-11-22T21:00:00.600000Z"] == 2
+    assert seconds["2026-11-22T21:00:00"] == 7
 
 
 def test_addresses_of_people_are_nobodys(full_store: Store) -> None:

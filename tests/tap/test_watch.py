@@ -268,7 +268,7 @@ def test_orders_that_wait_are_asked_for_no_more_than_what_they_wait_for(
     waits_for_a_parcel(store)
     first = read(shop, lookback_seconds=0)
     shop.controls.reset()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG):
         read(shop, first.state, lookback_seconds=0)
     (asked,) = [one["query"] for one in queries(shop) if one["query"].startswith("query ById")]
     assert "deliveredAt" in asked

@@ -30,7 +30,7 @@ ORDER = {
     "processed_at": "2026-11-01T12:00:00Z",
     "cancelled_at": "2026-11-06T09:00:00Z",
     "customer": {"id": 7, "email": "new@example.com"},
-    "customer_journey": {"customer_order_index": 1},
+    "customer_journey": {"ready": True, "customer_order_index": 1},
     "note_attributes": [{"name": "_posthog_distinct_id", "value": "0190a0b8-71f4-7c21-b3b5-0242ac120002"}],
     "agreements": [
         {"id": 11, "kind": "OrderAgreement", "happened_at": "2026-11-01T12:00:05Z", "sales": []},
@@ -66,6 +66,7 @@ PINNED = {
         ("$identify", "new@example.com", "2026-11-01T12:00:00Z", "a978dce2-e9ee-59c2-9516-dc5a2ce506d7"),
         ("$set", "new@example.com", "2026-11-01T12:00:00Z", "740899e3-a92b-5159-831f-30041f8bb3ec"),
         ("Order Completed", "jane@example.com", "2026-11-01T12:00:00Z", "0a19c7a4-c932-52ce-a2db-d6219f4586f3"),
+        ("Order Attributed", "jane@example.com", "2026-11-01T12:00:00Z", "f27cc0a5-76d4-5ad7-9403-9938ac84efd6"),
         ("Order Updated", "jane@example.com", "2026-11-02T00:00:00Z", "67b7fca5-8977-531c-aa07-a7f9cd7f1c96"),
         ("Order Updated", "jane@example.com", "2026-11-05T02:00:00Z", "335f8b9e-ded8-5088-8b08-13adcd45e6ad"),
         ("Order Returned", "jane@example.com", "2026-11-03T00:00:00Z", "2287fdf8-daeb-571c-a14a-36c057fd41dc"),
@@ -89,7 +90,7 @@ PINNED = {
         ("Created Shopify Order", "jane@example.com", "2026-11-01T12:00:05Z", "c1391b08-33b8-5277-8b4e-4cef6a482072"),
     ],
 }
-LEDGERS = {"Order Updated", "Order Returned", "Order Refunded"}
+LEDGERS = {"Order Attributed", "Order Updated", "Order Returned", "Order Refunded"}
 PAYMENTS = {"Order Paid", "Payment Refunded"}
 ECOMMERCE = PINNED["ecommerce", "orders"]
 # The same facts from another tap are the same events.
@@ -102,7 +103,7 @@ PINNED["shopify-singer-io", "transactions"] = [
 
 def facts(rules: list[dict[str, Any]], stream: str, records: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
     mapping = StreamMapping(stream, active(rules), identity="email")
-    found = [one for record in records for one in mapping.events(record)]
+    found = [one.event for record in records for one in mapping.made(record)]
     return [(one["event"], one["distinct_id"], one["timestamp"], one["uuid"]) for one in found]
 
 

@@ -25,6 +25,7 @@ SCHEMAS = [
 def customer(number: int, email: str | None, day: int = 1, **more: JSON) -> dict[str, Any]:
     record = {
         "shop": "my-store.myshopify.com",
+        "shop_id": 60_000_000_001,
         "id": number,
         "email": email,
         "created_at": "2026-09-01T10:00:00Z",
@@ -37,6 +38,7 @@ def customer(number: int, email: str | None, day: int = 1, **more: JSON) -> dict
 def order(number: int, email: str | None, **more: JSON) -> dict[str, Any]:
     record = {
         "shop": "my-store.myshopify.com",
+        "shop_id": 60_000_000_001,
         "id": number,
         "name": f"#{number}",
         "email": email,
@@ -202,11 +204,11 @@ def test_an_event_that_posthog_refuses_has_no_receipt_and_is_tried_once_per_run(
         caplog.clear()
         receipted.run(record, record, record, **letters)
         assert caplog.text.count("PostHog refuses its event `Order Completed`") == 1
-        assert receipted.summary["events"]["Order Completed"] | {"revenue": {}} == {
+        assert receipted.summary["events"]["Order Completed"] | {"money": {}} == {
             **dict.fromkeys(("accepted", "already_there", "changed", "not_resent", "person_skipped"), 0),
             "repeated": 2,
             "refused": 1,
-            "revenue": {},
+            "money": {},
         }
     assert ("Order Completed", "jane@example.com") in receipted.run(record, **letters)
 

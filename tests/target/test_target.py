@@ -399,7 +399,7 @@ def test_the_summary_says_what_the_run_did(
                 **dict.fromkeys(("refused", "already_there", "changed", "not_resent", "person_skipped"), 0),
                 "accepted": 2,
                 "repeated": 1,
-                "revenue": {"USD": "0.3"},
+                "money": {"revenue": {"USD": "0.3"}},
             }
         },
         "persons_behind": [],
