@@ -35,7 +35,9 @@ def arrived(posthog_url: str) -> Iterator[str]:
     for name in ("net_sales", "total_sales"):
         for row, (currency, amount) in enumerate(totals[name].items()):
             label = name.replace("_", " ") if row == 0 else ""
-            yield f"{label:<11} {Decimal(amount):>12,} {currency}"
+            placed = totals["placed"].get(currency) if name == "net_sales" else None
+            when = f"   {Decimal(placed):,} {currency} when placed" if placed else ""
+            yield f"{label:<11} {Decimal(amount):>12,} {currency}{when}"
     yield f"from       {totals['oldest']} to {totals['newest']}"
 
 

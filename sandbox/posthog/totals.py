@@ -38,7 +38,8 @@ class Totals(msgspec.Struct):
 
     `unique` counts events as a merge would leave them, `copies` are those that it would take away. `received` counts
     every arrival, `repeats` those of events that had arrived before. `doubles` counts events that have the uuid of
-    another one but differ in name, distinct id or day: no merge takes them away.
+    another one but differ in name, distinct id or day: no merge takes them away. `placed` is what orders came to when
+    they were placed: net sales, or what another mapping has in their place.
     """
 
     events: dict[str, int]
@@ -47,6 +48,7 @@ class Totals(msgspec.Struct):
     groups: int
     net_sales: dict[str, Decimal]
     total_sales: dict[str, Decimal]
+    placed: dict[str, Decimal]
     oldest: str | None
     newest: str | None
     historical: int
@@ -93,6 +95,7 @@ def totals_of(database: Database, sales: Iterable[Sale] | None = None) -> Totals
         groups=database.ask("select count(*) from groups")[0][0],
         net_sales=_sums((one.currency, one.net) for one in found),
         total_sales=_sums((one.currency, one.total) for one in found),
+        placed=_sums((one.currency, one.net if one.net is not None else one.total) for one in found if one.is_order),
         oldest=_moment(oldest),
         newest=_moment(newest),
         historical=historical,
