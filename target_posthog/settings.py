@@ -242,7 +242,8 @@ def wrong_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list
         if not config.get(name):
             description = known[name]["description"]
             wrong.append(
-                f"The setting `{name}` is missing (or {ENVIRONMENT}_{name.upper()} in the environment): {description}"
+                f"The setting `{name}` is missing (in .env POSTHOG_{name.upper()}, elsewhere"
+                f" {ENVIRONMENT}_{name.upper()}): {description}"
             )
     for name, value in config.items():
         expected = None if name in OF_THE_SDK else known.get(name)
