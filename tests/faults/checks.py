@@ -268,6 +268,15 @@ def ahead(bookmarks: Mapping[tuple[int, str], Any], written: Iterable[Written], 
     return [f"the state is ahead of PostHog: {text}" for text in _summed("missing", missing)]
 
 
+def same_events(events: Iterable[Identity], others: Iterable[Identity]) -> set[Identity]:
+    """Return the events that are also among others, if under another distinct id.
+
+    An order isn't changed by its customer's new e-mail. What a run has read of it before, its state may vouch for.
+    """
+    known = {(uuid, event) for uuid, event, *_ in others}
+    return {one for one in events if one[:2] in known}
+
+
 def said(logs: Mapping[str, str], personal: Iterable[str]) -> list[str]:
     """Say which logs hold a traceback, a credential, or something personal; and who failed without a word."""
     found = []

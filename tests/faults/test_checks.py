@@ -121,6 +121,12 @@ def test_a_link_may_come_by_way_of_the_e_mail_of_before() -> None:
         assert not checks.said_already(link("u8", "now", "visitor"), Facts(arrived, ANNA))
 
 
+def test_an_event_is_the_same_under_the_e_mail_of_before() -> None:
+    now, before = ("u8", "$identify", "now", "2026"), ("u8", "$identify", "before", "2026")
+    assert checks.same_events([now, ORDER], [before]) == {now}
+    assert checks.same_events([now, ORDER], [("u8", "Order Paid", "before", "2026")]) == set()
+
+
 def test_copies_are_what_had_arrived_before() -> None:
     assert checks.copies([ORDER], [FIRST, LATER]) == []
     assert checks.copies([ORDER], [ORDER, FIRST, FIRST, FIRST]) == [ORDER, FIRST, FIRST]
