@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 ACCEPTABLE = {
     "partial_history": "orders of the last 60 days only, for want of the scope read_all_orders",
     "denied_fields": "records without the fields that Shopify denies",
-    "no_ledger": "orders of which Shopify has no ledger of sales, or denies it",
     "api_version": "answers in another API version than the tap was made for",
+    "no_ledger": "orders of which Shopify has no ledger of sales, or denies it",
 }
 
 METHODS = {
