@@ -157,7 +157,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         default="UTC",
         title="Time zone",
-        description="The shop's time zone, such as America/New_York, by whose days `reconcile` compares.",
+        description="The time zone, such as America/New_York, by whose days `reconcile` compares where the shop's own "
+        "report, which names the shop's, wasn't read.",
     ),
     th.Property(
         "max_events",
