@@ -73,6 +73,12 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="What a customer's distinct id is: the e-mail, the customer's id or the e-mail's SHA-256.",
     ),
     th.Property(
+        "nobody",
+        th.ArrayType(th.StringType),
+        title="Ids of nobody",
+        description="Ids that stand for nobody, such as the shop's own e-mail address on orders that it enters itself.",
+    ),
+    th.Property(
         "unmapped",
         th.StringType,
         default="event",

@@ -178,23 +178,41 @@ def said_already(events: Mapping[Identity, Mapping[str, Any]], arrived: Facts) -
     """Return the events of persons of which each word, a link of two ids or a description, has arrived with others.
 
     Each order of a buyer links the same two ids, for example; with receipts the first one that is read does it for all.
+    So do links by way of a third id: a visitor's with the e-mail of before, and that e-mail's with the one of now.
     """
-    heard = set().union(*(_words(identity, properties) for identity, properties in arrived.events.items()))
+    heard, joined = set[tuple[str, ...]](), dict[str, str]()
+    for identity, properties in arrived.events.items():
+        heard |= _descriptions(identity, properties)
+        for one, other in _links(identity, properties):
+            joined[_person(joined, one)] = _person(joined, other)
     return {
         identity
         for identity, properties in events.items()
-        if identity[1] in PERSON_EVENTS and identity not in arrived.events and _words(identity, properties) <= heard
+        if identity[1] in PERSON_EVENTS
+        and identity not in arrived.events
+        and _descriptions(identity, properties) <= heard
+        and all(_person(joined, one) == _person(joined, other) for one, other in _links(identity, properties))
     }
 
 
-def _words(identity: Identity, properties: Mapping[str, Any]) -> set[tuple[str, ...]]:
-    """Return what an event says of persons: two ids that are one person's, a description of one, or nothing."""
+def _person(joined: Mapping[str, str], one: str) -> str:
+    """Return the id that stands for all those that are joined with one."""
+    while one in joined and joined[one] != one:
+        one = joined[one]
+    return one
+
+
+def _links(identity: Identity, properties: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the pairs of ids of which an event says that they are one person's."""
     _, event, distinct_id, _ = identity
-    if event not in PERSON_EVENTS:
-        return set()
-    links = {("link", *sorted((distinct_id, properties[key]))) for key in LINKS if key in properties}
-    description = {key: properties[key] for key in SETS if key in properties}
-    return links | ({(event, distinct_id, json.dumps(description, sort_keys=True))} if description else set())
+    return [(distinct_id, properties[key]) for key in LINKS if key in properties and event in PERSON_EVENTS]
+
+
+def _descriptions(identity: Identity, properties: Mapping[str, Any]) -> set[tuple[str, ...]]:
+    """Return how an event describes a person, if it does."""
+    _, event, distinct_id, _ = identity
+    description = {key: properties[key] for key in SETS if key in properties and event in PERSON_EVENTS}
+    return {(event, distinct_id, json.dumps(description, sort_keys=True))} if description else set()
 
 
 def doubles(posthog: PostHog) -> list[str]:
@@ -248,6 +266,15 @@ def ahead(bookmarks: Mapping[tuple[int, str], Any], written: Iterable[Written], 
         if one.updated_at < until or (one.updated_at == until and one.key in bookmark.get("known", {})):
             missing |= one.events - arrived
     return [f"the state is ahead of PostHog: {text}" for text in _summed("missing", missing)]
+
+
+def same_events(events: Iterable[Identity], others: Iterable[Identity]) -> set[Identity]:
+    """Return the events that are also among others, if under another distinct id.
+
+    An order isn't changed by its customer's new e-mail. What a run has read of it before, its state may vouch for.
+    """
+    known = {(uuid, event) for uuid, event, *_ in others}
+    return {one for one in events if one[:2] in known}
 
 
 def said(logs: Mapping[str, str], personal: Iterable[str]) -> list[str]:

@@ -128,11 +128,14 @@ class _Judge:
                 self._result.broken.append(f"a run without faults fails: {self._left[-1].codes}")
         self._result.broken += differences + checks.doubles(self._world.posthog)
         needless = {one for one, properties in expected.facts.events.items() if self._world.gone.lacks(properties)}
-        all_events = {**(earlier.events if earlier else {}), **expected.facts.events}
+        before = earlier.events if earlier else {}
+        all_events = {**before, **expected.facts.events}
         for left in self._left:
-            there = checks.Facts({one: all_events[one] for one in left.arrived & all_events.keys()}, {})
-            said = checks.said_already(expected.facts.events, there) if self._plan.receipts else set()
-            self._result.broken += checks.ahead(left.bookmarks, expected.written, left.arrived | needless | said)
+            facts = checks.Facts({one: all_events[one] for one in left.arrived & all_events.keys()}, {})
+            said = checks.said_already(expected.facts.events, facts) if self._plan.receipts else set()
+            as_before = checks.same_events(expected.facts.events, left.arrived & before.keys())
+            there = left.arrived | needless | said | as_before
+            self._result.broken += checks.ahead(left.bookmarks, expected.written, there)
 
     def _holds_orders(self) -> bool:
         """Whether the last run says that it has held orders for the next one, as their ledgers seem to be cut short."""

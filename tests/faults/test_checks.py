@@ -110,6 +110,23 @@ def test_with_receipts_a_person_s_words_may_come_by_another_event_and_must_come(
     assert checks.differences(Facts({FIRST: described}, ANNA), expected) != [], "without receipts each event comes"
 
 
+def test_a_link_may_come_by_way_of_the_e_mail_of_before() -> None:
+    def link(uuid: str, one: str, other: str) -> dict[tuple[str, ...], dict[str, str]]:
+        return {(uuid, "$identify", one, "2026-10-05T00:00:00Z"): {"$anon_distinct_id": other}}
+
+    before, moved = link("u8", "before", "visitor"), link("u9", "now", "before")
+    expected = {**link("u8", "now", "visitor"), **moved}
+    assert checks.said_already(expected, Facts({**before, **moved}, ANNA)) == {*link("u8", "now", "visitor")}
+    for arrived in (before, moved, {**moved, **link("u8", "before", "other")}):
+        assert not checks.said_already(link("u8", "now", "visitor"), Facts(arrived, ANNA))
+
+
+def test_an_event_is_the_same_under_the_e_mail_of_before() -> None:
+    now, before = ("u8", "$identify", "now", "2026"), ("u8", "$identify", "before", "2026")
+    assert checks.same_events([now, ORDER], [before]) == {now}
+    assert checks.same_events([now, ORDER], [("u8", "Order Paid", "before", "2026")]) == set()
+
+
 def test_copies_are_what_had_arrived_before() -> None:
     assert checks.copies([ORDER], [FIRST, LATER]) == []
     assert checks.copies([ORDER], [ORDER, FIRST, FIRST, FIRST]) == [ORDER, FIRST, FIRST]

@@ -18,7 +18,7 @@ import requests
 from sandbox.posthog.preview import Preview
 from sandbox.posthog.preview_file import NotAPreviewError, PreviewFile
 from sandbox.posthog.totals import totals_of
-from tests.page.conftest import preview_of
+from tests.page.conftest import preview_of, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,6 +169,23 @@ def test_hostile_text_is_shown_as_text(hostile: Preview) -> None:
         text = get(hostile, path)
         assert "<script" not in text, path
         assert "alert(1)" in text or path == "/search?q=x", path
+
+
+def test_what_is_there_already_stands_beside_what_would_arrive(tmp_path: Path, posthog: PostHog) -> None:
+    rule = {"event": "Sale", "distinct_id": "id", "timestamp": "at", "key": ["id"]}
+    schema = {"type": "object", "properties": {"id": {}, "at": {}}}
+    first, second = (
+        {"type": "RECORD", "stream": "sales", "record": {"id": number, "at": "2026-11-01T00:00:00Z"}}
+        for number in ("first", "second")
+    )
+    head = {"type": "SCHEMA", "stream": "sales", "key_properties": ["id"], "schema": schema}
+    settings = {"mappings": {"sales": [rule]}, "receipts": str(tmp_path / "receipts.sqlite"), "api_key": "phc_sandbox"}
+    run(tmp_path, "target-posthog", {**settings, "host": posthog.url}, lines(head, first))
+    with Preview(preview_of(tmp_path, lines(head, first, second), **settings)).serve() as served:
+        assert totals_of(served.database).events == {"Sale": 1}
+        assert "Sale 1 1 already there" in words(get(served, "/"))
+        assert "Sale already there" in words(get(served, "/records/1"))
+        assert "already there" not in words(get(served, "/records/2"))
 
 
 def test_a_preview_without_events_says_so(tmp_path: Path) -> None:
