@@ -34,6 +34,11 @@ METHODS = {
     "bulk": "bulk operations, which Shopify runs in its own time and which cost next to nothing",
 }
 
+MONEY = {
+    "text": "exact decimals in strings, `x-singer.decimal` in the schema",
+    "number": "JSON numbers of the same digits, for targets that make text columns of strings",
+}
+
 CREDENTIALS = (("access_token",), ("client_id", "client_secret"))
 OVERRIDES = ("start_date", "end_date", "accept", "admin_url")
 OF_THE_LIST = ("stores", "stores_at_once", "credentials_prefix")
@@ -170,9 +175,23 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         + "; ".join(f"{name} ({meaning})" for name, meaning in METHODS.items())
         + ".",
     ),
+    th.Property(
+        "money",
+        th.StringType(allowed_values=[*MONEY]),
+        default="text",
+        title="Money",
+        description="How amounts are written: "
+        + "; ".join(f"{name} ({meaning})" for name, meaning in MONEY.items())
+        + ". Choose before the first run: it changes the types of columns.",
+    ),
     _ACCEPT,
     _ADMIN_URL,
 ).to_dict()
+
+
+def has_numbers(config: Mapping[str, Any]) -> bool:
+    """Say whether amounts are to be JSON numbers."""
+    return config.get("money") == "number"
 
 
 def handle_of(store: str) -> str:
