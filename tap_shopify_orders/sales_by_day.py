@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from tap_shopify_orders.bookmark import DayBookmark
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.settings import as_datetime
+from tap_shopify_orders.settings import as_datetime, has_numbers
 from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.sales_report import FIRST_DAY, SalesReport
 
@@ -48,7 +48,7 @@ class SalesByDay(Stream):
 
     def __init__(self, tap: Tap, run: Run) -> None:
         """Declare the stream; nothing is asked yet."""
-        super().__init__(tap, schema=schema.SALES_BY_DAY)
+        super().__init__(tap, schema=schema.report_schema(numbers=has_numbers(tap.config)))
         self._run = run
         self.bookmark = DayBookmark(lambda: self.stream_state)
         self.emitted = 0
@@ -76,7 +76,8 @@ class SalesByDay(Stream):
                 ):
                     continue
                 self.emitted += 1
-                yield {**same, "day": str(day), **figures}  # the SDK writes it, and calls _increment_stream_state
+                # The SDK writes it, and calls _increment_stream_state.
+                yield {**same, "day": str(day), **self._written(figures)}
                 if day >= today - YEAR:
                     self.bookmark.keep(day, digest)
                 self._run.stop_if_asked()
@@ -87,6 +88,12 @@ class SalesByDay(Stream):
             )
             return
         self.bookmark.read_again(today)
+
+    def _written(self, figures: dict[str, Any]) -> dict[str, Any]:
+        """Return a day's figures with money as it is wanted; a sum of a day has fewer digits than a float holds."""
+        if not has_numbers(self.config):
+            return figures
+        return {name: float(one) if isinstance(one, str) else one for name, one in figures.items()}
 
     @override
     def _increment_stream_state(self, latest_record: dict[str, Any], *, context: Context | None = None) -> None:

@@ -24,14 +24,19 @@ if TYPE_CHECKING:
 ACCEPTABLE = {
     "partial_history": "orders of the last 60 days only, for want of the scope read_all_orders",
     "denied_fields": "records without the fields that Shopify denies",
-    "no_ledger": "orders of which Shopify has no ledger of sales, or denies it",
     "api_version": "answers in another API version than the tap was made for",
+    "no_ledger": "orders of which Shopify has no ledger of sales, or denies it",
 }
 
 METHODS = {
     "auto": "bulk where pages would take longer than two minutes at the store's rate limit",
     "pages": "queries of many small pages, each paid for in points of the rate limit",
     "bulk": "bulk operations, which Shopify runs in its own time and which cost next to nothing",
+}
+
+MONEY = {
+    "text": "exact decimals in strings, `x-singer.decimal` in the schema",
+    "number": "JSON numbers of the same digits, for targets that make text columns of strings",
 }
 
 CREDENTIALS = (("access_token",), ("client_id", "client_secret"))
@@ -170,9 +175,23 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         + "; ".join(f"{name} ({meaning})" for name, meaning in METHODS.items())
         + ".",
     ),
+    th.Property(
+        "money",
+        th.StringType(allowed_values=[*MONEY]),
+        default="text",
+        title="Money",
+        description="How amounts are written: "
+        + "; ".join(f"{name} ({meaning})" for name, meaning in MONEY.items())
+        + ". Choose before the first run: it changes the types of columns.",
+    ),
     _ACCEPT,
     _ADMIN_URL,
 ).to_dict()
+
+
+def has_numbers(config: Mapping[str, Any]) -> bool:
+    """Say whether amounts are to be JSON numbers."""
+    return config.get("money") == "number"
 
 
 def handle_of(store: str) -> str:

@@ -31,10 +31,10 @@ from tap_shopify_orders.reading.progress import SECONDS_A_LINE, Progress
 from tap_shopify_orders.reading.watch import Watch
 from tap_shopify_orders.reading.windows import EARLIEST, RECORDS_PER_OPERATION, SECOND, Window, changed_at, split, utc
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.records.fields import select
+from tap_shopify_orders.records.fields import select, with_numbers
 from tap_shopify_orders.records.order import WAITS, has_no_discount
 from tap_shopify_orders.records.records import WHOLE, Connection
-from tap_shopify_orders.settings import as_datetime
+from tap_shopify_orders.settings import as_datetime, has_numbers
 from tap_shopify_orders.shopify.pages import nodes_of, seconds_of
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class ShopStream(Stream):
 
     def __init__(self, tap: Tap, run: Run) -> None:
         """Declare the stream; nothing is asked yet."""
-        super().__init__(tap, schema=schema.stream_schema(self.fields))
+        self._fields = with_numbers(self.fields) if has_numbers(tap.config) else self.fields
+        super().__init__(tap, schema=schema.stream_schema(self._fields))
         self._run = run
         self.bookmark = Bookmark(lambda: self.stream_state, run.write_state)
         self.lookback = timedelta(seconds=self.config.get("lookback_seconds", 0))
@@ -134,7 +135,7 @@ class ShopStream(Stream):
         store = self._run.store
         return Reading(
             self.name,
-            select(self.fields, self._is_wanted),
+            select(self._fields, self._is_wanted),
             store.client,
             shop=store.granted.shop,
             ungranted=store.granted.without_scope(schema.SCOPED),

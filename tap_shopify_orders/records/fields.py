@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 NO_ID = "/0"  # where it wasn't selected
+EXACT = "x-singer.decimal"  # the SDK's name for the format of a decimal in a string
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ def number(name: str, description: str) -> Field:
 
 
 def decimal(name: str, description: str, *source: str | int) -> Field:
-    """Return a field that is an exact decimal in a string, as Shopify's Decimal is (the SDK's `x-singer.decimal`)."""
-    return text(name, description, *source, format="x-singer.decimal")
+    """Return a field that is an exact decimal in a string, as Shopify's Decimal is."""
+    return text(name, description, *source, format=EXACT)
 
 
 def identifier(name: str, description: str, *source: str) -> Field:
@@ -151,6 +152,36 @@ def json_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
             schema["properties"] = json_schema(field.fields)
         properties[field.name] = schema
     return properties
+
+
+def with_numbers(fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """Return the fields with all exact decimals as JSON numbers, of the same digits."""
+    return tuple(
+        replace(
+            field,
+            schema=as_number(field.schema),
+            convert=_numeric(field.convert) if field.schema.get("format") == EXACT else field.convert,
+            fields=with_numbers(field.fields),
+        )
+        for field in fields
+    )
+
+
+def as_number(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a number for that of an exact decimal, and any other as it is."""
+    if schema.get("format") != EXACT:
+        return schema
+    return {key: value for key, value in schema.items() if key != "format"} | {"type": ["null", "number"]}
+
+
+def _numeric(convert: Callable[[Any], Any] | None) -> Callable[[Any], Decimal]:
+    def number_of(value: Any) -> Decimal:  # noqa: ANN401  # what Shopify sends
+        exactly = Decimal(convert(value) if convert else value)
+        if not exactly.is_finite():
+            raise ValueError
+        return exactly
+
+    return number_of
 
 
 def select(

@@ -108,8 +108,8 @@ class Order(msgspec.Struct):
     refund_discrepancy: Amount = UNSET
     net_payment: Amount = UNSET
     total_outstanding: Amount = UNSET
-    total_cash_rounding_payment: Amount = UNSET
-    total_cash_rounding_refund: Amount = UNSET
+    cash_rounding_payment: Amount = UNSET
+    cash_rounding_refund: Amount = UNSET
     transactions: list[_Transaction] = []
     fulfillments: list[_Fulfillment] = []
     return_status: str | None = None
@@ -221,7 +221,7 @@ def _amounts(order: Order, found: _Found) -> Iterator[Disagreement]:
     """Check the sums."""
     if not found.is_priced:
         return
-    rounding = _sum(order.total_cash_rounding_payment, order.total_cash_rounding_refund)
+    rounding = _sum(order.cash_rounding_payment, order.cash_rounding_refund)
     paid = _sum(order.net_payment, order.total_outstanding)
     unadjusted = found.everything - found.adjusted
     checks = (
@@ -289,5 +289,6 @@ def has_no_discount(node: Node) -> bool:
         return False
 
 
-def _is_nothing(amount: msgspec.Raw) -> bool:
-    return _NOTHING.fullmatch(amount) is not None
+def _is_nothing(amount: msgspec.Raw | str) -> bool:
+    """Say whether an amount is zero: as JSON, or as the text that is still to become a number."""
+    return _NOTHING.fullmatch(amount.encode() if isinstance(amount, str) else amount) is not None

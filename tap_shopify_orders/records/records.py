@@ -54,7 +54,7 @@ class Connection(msgspec.Struct, gc=False):
 
 
 WHOLE = PageInfo(has_next_page=False)
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(decimal_format="number").encode  # with all its digits
 _LOOKED_AT = ("happened_at", "id", "updated_at")  # those of any object are looked at while it is read
 
 

@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tap_shopify_orders.records.fields import (
+    EXACT,
     Field,
+    as_number,
     boolean,
     by_id,
     by_moment,
@@ -70,8 +72,16 @@ def stream_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
     return {"type": "object", "required": list(KEYS), "properties": properties}
 
 
+def report_schema(*, numbers: bool) -> dict[str, Any]:
+    """Return the JSON schema of the sales report, its money as exact texts, or as numbers."""
+    if not numbers:
+        return SALES_BY_DAY
+    properties = {name: as_number(one) for name, one in SALES_BY_DAY["properties"].items()}
+    return {**SALES_BY_DAY, "properties": properties}
+
+
 def _figure(description: str) -> dict[str, Any]:
-    return {"type": ["null", "string"], "format": "x-singer.decimal", "description": description}
+    return {"type": ["null", "string"], "format": EXACT, "description": description}
 
 
 # The columns of ShopifyQL: https://shopify.dev/docs/api/shopifyql/latest/schemas/sales_revenue/sales
@@ -482,12 +492,12 @@ _MONEY = (
     *money("current_total_tax", "Taxes, after edits and refunds."),
     *money("current_shipping_price", "Shipping, after discounts, edits and refunds."),
     *money("current_total_duties", "Duties, after edits and refunds."),
-    *money("current_total_additional_fees", "Additional fees, after edits and refunds."),
+    *money("current_additional_fees", "Additional fees, after edits and refunds."),
     *money("total_refunded", "What was paid back."),
     *money("total_outstanding", "What is still to be paid."),
     *money("total_received", "What was received."),
     *money("original_total_price", "What the order came to when it was placed (Order.originalTotalPriceSet)."),
-    *money("original_total_additional_fees", "Additional fees when it was placed."),
+    *money("original_additional_fees", "Additional fees when it was placed."),
     *money(
         "cart_discount_amount", "Discounts of the whole order, before edits and refunds (Order.cartDiscountAmountSet)."
     ),
@@ -497,12 +507,12 @@ _MONEY = (
         "What refunds left to the merchant, less what they gave beyond the goods (Order.refundDiscrepancySet).",
     ),
     *money(
-        "total_cash_rounding_payment",
+        "cash_rounding_payment",
         "Rounding of payments in cash (Order.totalCashRoundingAdjustment.paymentSet).",
         "cash_rounding",
     ),
     *money(
-        "total_cash_rounding_refund",
+        "cash_rounding_refund",
         "Rounding of refunds in cash (Order.totalCashRoundingAdjustment.refundSet).",
         "cash_rounding",
     ),

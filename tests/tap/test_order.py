@@ -36,8 +36,8 @@ SOUND: Node = {
     "refund_discrepancy": "10.00",
     "net_payment": "65.00",
     "total_outstanding": "0.00",
-    "total_cash_rounding_payment": "0.00",
-    "total_cash_rounding_refund": "0.00",
+    "cash_rounding_payment": "0.00",
+    "cash_rounding_refund": "0.00",
 }
 
 
@@ -79,7 +79,7 @@ def test_a_sale_that_is_listed_twice_and_a_second_placement_are_named() -> None:
 
 
 def test_rounding_in_cash_is_no_disagreement() -> None:
-    assert found(net_payment="65.02", total_cash_rounding_payment="0.02") == []
+    assert found(net_payment="65.02", cash_rounding_payment="0.02") == []
 
 
 @pytest.mark.parametrize("name", [*SOUND])
