@@ -130,9 +130,9 @@ def test_an_explanation_is_json_and_agrees_with_the_mapping(mapping: str, stream
     found = Explainer(stream, rules, identity="email").explained(record)
     assert json.loads(json.dumps(found)) == found
     stream_mapping = StreamMapping(stream, rules, identity="email")
-    made = [] if stream_mapping.reason_to_leave_out(record) else stream_mapping.made(record)
+    made = [] if stream_mapping.reason_to_leave_out(record) else [one.event for one in stream_mapping.made(record)]
     attempts = [attempt for one in found for attempt in one["attempts"] if attempt["event"]]
-    assert [attempt["event"]["uuid"] for attempt in attempts if attempt["event"]] == [one.event["uuid"] for one in made]
+    assert [attempt["event"]["uuid"] for attempt in attempts if attempt["event"]] == [one["uuid"] for one in made]
     for attempt in attempts:
         counting = {each["key"]: each["id"] for each in attempt["candidates"] if each["counts"]}
         assert attempt["event"]
