@@ -51,10 +51,11 @@ quick: $(DEVELOPER) ## Pass the tests that only calculate, in under a minute
 
 # More workers than cores, as tests also wait; a file stays with one of them, which makes its fixtures once.
 test: $(DEVELOPER) ## Pass all tests; COVERAGE=1 shows the branches that they don't reach
-	pytest -m "not foreign" --numprocesses 4 --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov)
+	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov)
 
-orchestrate: $(DEVELOPER) ## Pass the tests that need programs of others: a whole Airflow, linters of images
-	pytest -m foreign --numprocesses 2 --dist loadfile
+# They take minutes each, and fetch programs of others.
+test-scale: $(DEVELOPER) ## Pass the tests of many stores and large ones: Airflow, images, memory, benchmarks
+	pytest tests/orchestrate tests/benchmarks --numprocesses 3 --dist loadfile
 
 # They stand on what others made and is too large for every set-up; tests/outside/README.md says what.
 test-outside: $(DEVELOPER) ## Pass the tests on PostHog's grammar, ClickHouse and others' plugins (1.5 GB)
@@ -105,4 +106,4 @@ clean: ## Remove what set-up, sandbox and tests have left; asks before it takes 
 	  answer="$(YES)"; [ -n "$$answer" ] || { [ -t 0 ] && read -r -p "Remove them too? [y/N] " answer; }; \
 	  case "$$answer" in [yY1]*) rm -rf .meltano .receipts .preview; echo "Removed." ;; *) echo "Kept." ;; esac; }
 
-.PHONY: help setup demo sandbox quick test orchestrate test-outside faults lint docs site benchmark materials release-check walk clean
+.PHONY: help setup demo sandbox quick test test-scale test-outside faults lint docs site benchmark materials release-check walk clean

@@ -11,7 +11,7 @@ import re
 MARK = b"\x00"  # where a copy's number goes: JSON never has this byte
 ID_DIGITS = 13  # of the numbers in the sandbox's shop; a copy's number stands before them
 _PLACES = re.compile(  # not those of products, which are the same for all
-    rb'(?:gid://shopify/(?!Product)\w+/|"(?:last_order_|line_item_|parent_)?id":)(?=\d{13})'
+    rb'(?:gid://shopify/(?!Product)\w+/|"(?:last_order_|line_item_|parent_|refund_|return_)?id":)(?=\d{13})'
     rb'|"(?=[^"@\s/:]+@)'
 )
 

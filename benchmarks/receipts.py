@@ -17,6 +17,7 @@ from uuid import UUID
 from target_posthog.mapping.event import Entity, RunningMoney, uuid_of
 from target_posthog.receipts.sifter import Candidate, Sifted, Sifter
 from target_posthog.receipts.sqlite import SqliteStore
+from target_posthog.singer.process import collect_less_garbage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,6 +97,7 @@ def main() -> None:
         step = max(AT_ONCE, asked.receipts // (asked.events // AT_ONCE) // AT_ONCE * AT_ONCE)
         known = [part for first in range(0, asked.receipts, step) for part in candidates(first, AT_ONCE)]
         new = list(candidates(asked.receipts, asked.events))
+        collect_less_garbage()  # as the target does
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start = time.process_time()
         for part in known:

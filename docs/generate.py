@@ -152,9 +152,9 @@ EVENTS_INTRODUCTION = """# Events
 What arrives in PostHog, by the mapping that the setting `mapping` names. Written by `make docs` from
 `target_posthog/mapping/shipped/`; [mapping.md](mapping.md) says how to change it.
 
-An event is a fact with its own moment, and a fact never changes: its uuid follows from its rule's name and Shopify's
-ids alone, so it is the same in every run, and no property is "as of the sync" unless its meaning says so. Money is in
-the order's currency, with the digits that Shopify gives; times are UTC.
+An event is a fact with its own moment, and a fact never changes: its uuid follows from its rule's name and
+Shopify's ids alone, so it is the same in every run, and no property is "as of the sync" unless its meaning says so.
+Money is in the order's currency, with the digits that Shopify gives; times are UTC.
 
 ## Money, as `ecommerce` has it
 

@@ -25,17 +25,19 @@ def ask(posthog_url: str, path: str, **parameters: str | int) -> Any:  # noqa: A
 
 
 def arrived(posthog_url: str) -> Iterator[str]:
-    """Yield the figures: events per name, persons, net and total sales per currency, times."""
+    """Yield the figures: events per name, persons, net sales (also as orders were placed) and total sales, times."""
     totals = ask(posthog_url, "/api/totals")
     sent, repeated = totals["received"], totals["repeats"]
     yield f"events     {sum(totals['events'].values()):>9,}   sent {sent:,}, repeated {repeated:,}"
     for name, count in totals["events"].items():
         yield f"  {count:>18,}   {name}"
     yield f"persons    {totals['persons']:>9,}"
-    for name in ("net_sales", "total_sales"):
-        for row, (currency, amount) in enumerate(totals[name].items()):
-            label = name.replace("_", " ") if row == 0 else ""
-            yield f"{label:<11} {Decimal(amount):>12,} {currency}"
+    for row, (currency, amount) in enumerate(totals["net_sales"].items()):
+        placed = Decimal(totals["placed"].get(currency, 0))
+        label = "" if row else "net sales"
+        yield f"{label:<11} {placed:>12,} {currency} as placed, {Decimal(amount):,} after edits, returns and refunds"
+    for row, (currency, amount) in enumerate(totals["total_sales"].items()):
+        yield f"{'' if row else 'total sales':<11} {Decimal(amount):>12,} {currency}"
     yield f"from       {totals['oldest']} to {totals['newest']}"
 
 

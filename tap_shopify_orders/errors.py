@@ -18,3 +18,8 @@ def said(words: object) -> str:
     cut = text[:LONGEST_WORDS]
     shown = " ".join("".join(letter if letter.isprintable() else " " for letter in cut).split())
     return f"{shown}..." if len(text) > LONGEST_WORDS else shown
+
+
+def in_environment(setting: str) -> str:
+    """Return where a setting stands outside of files: in this project's .env, or under its own name."""
+    return f"in .env SHOPIFY_{setting.upper()}, elsewhere TAP_SHOPIFY_ORDERS_{setting.upper()}"

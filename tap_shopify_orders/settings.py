@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
-from tap_shopify_orders.errors import RunError, said
+from tap_shopify_orders.errors import RunError, in_environment, said
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 ACCEPTABLE = {
     "partial_history": "orders of the last 60 days only, for want of the scope read_all_orders",
     "denied_fields": "records without the fields that Shopify denies",
-    "no_ledger": "orders of which Shopify has no ledger of sales, or denies it",
     "api_version": "answers in another API version than the tap was made for",
+    "no_ledger": "orders of which Shopify has no ledger of sales, or denies it",
 }
 
 METHODS = {
@@ -253,9 +253,12 @@ def mistakes(config: Config, known: Collection[str]) -> Iterator[str]:
     if config.get("stores"):
         return
     if not config.get("store"):
-        yield "The setting `store` is missing: name your store there, or several in `stores`."
+        yield f"The setting `store` is missing ({in_environment('store')}): name your store, or several in `stores`."
     if not (config.get("access_token") or (config.get("client_id") and config.get("client_secret"))):
-        yield "The credentials are missing: set `access_token`, or `client_id` and `client_secret`."
+        yield (
+            "The credentials are missing: set `access_token`, or `client_id` and `client_secret`"
+            f" ({in_environment('access_token')}, and so on)."
+        )
     try:
         admin_url_of(str(config.get("store") or "my-store"), config.get("admin_url"))
     except RunError as refused:

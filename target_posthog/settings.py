@@ -73,6 +73,12 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="What a customer's distinct id is: the e-mail, the customer's id or the e-mail's SHA-256.",
     ),
     th.Property(
+        "nobody",
+        th.ArrayType(th.StringType),
+        title="Ids of nobody",
+        description="Ids that stand for nobody, such as the shop's own e-mail address on orders that it enters itself.",
+    ),
+    th.Property(
         "unmapped",
         th.StringType,
         default="event",
@@ -151,7 +157,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         default="UTC",
         title="Time zone",
-        description="The shop's time zone, such as America/New_York, by whose days `reconcile` compares.",
+        description="The time zone, such as America/New_York, by whose days `reconcile` compares where the shop's own "
+        "report, which names the shop's, wasn't read.",
     ),
     th.Property(
         "max_events",
@@ -241,7 +248,8 @@ def wrong_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list
         if not config.get(name):
             description = known[name]["description"]
             wrong.append(
-                f"The setting `{name}` is missing (or {ENVIRONMENT}_{name.upper()} in the environment): {description}"
+                f"The setting `{name}` is missing (in .env POSTHOG_{name.upper()}, elsewhere"
+                f" {ENVIRONMENT}_{name.upper()}): {description}"
             )
     for name, value in config.items():
         expected = None if name in OF_THE_SDK else known.get(name)

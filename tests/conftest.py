@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LAST_DAY = date(2026, 10, 31)
 
 # The folders whose tests take longest: begun last, one of them would run on alone while the other workers have no more.
-LONGEST_FIRST = ("orchestrate", "secrets", "benchmarks", "pipeline", "page", "faults", "tap")
+LONGEST_FIRST = ("orchestrate", "secrets", "pipeline", "page", "faults", "tap")
 
 # A full collection goes through all that is loaded, whole GraphQL schemas among it. At Python's own threshold, 10, that
 # takes a fourth of the time of tests that read a shop in this process; at 50 half of that, for 60 MB more.

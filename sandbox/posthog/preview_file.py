@@ -26,7 +26,8 @@ HEADS = (
     "select id, stream, name, key_name, left_out, undeliverable, (select count(*) from event where record = record.id) "
     "from record where {} order by id limit ?"
 )
-EVENTS = "select rule, repeated, body from event where record = ? order by id"
+EVENTS = "select rule, repeated, there, body from event where record = ? order by id"
+EVENTS_TO_SEND = "select id, body, historical from event where id > ? and not there order by id limit 1000"
 WITHOUT_EVENTS = "left_out is null and undeliverable is null and id not in (select record from event)"
 
 
@@ -49,10 +50,11 @@ class Head:
 
 @dataclass(frozen=True)
 class PlannedEvent:
-    """An event that a record becomes; `repeated` is one that a later one replaces."""
+    """An event that a record becomes; a later one replaces one that is `repeated`, PostHog has one that is `there`."""
 
     rule: str
     repeated: bool
+    there: bool
     body: dict[str, Any]
 
 
@@ -83,7 +85,7 @@ class Record:
                 return {key: hidden(one) for key, one in value.items()}
             return [hidden(one) for one in value] if isinstance(value, list) else value
 
-        events = [PlannedEvent(one.rule, one.repeated, hidden(one.body)) for one in self.events]
+        events = [PlannedEvent(one.rule, one.repeated, one.there, hidden(one.body)) for one in self.events]
         return Record(self.head, hidden(self.body), hidden(self.explanation), events)
 
 
@@ -134,9 +136,9 @@ class PreviewFile:
         self._connection.close()
 
     def events(self) -> Iterator[tuple[bytes, bool]]:
-        """Yield the JSON of each event, in the order of the records, and whether it is historical."""
+        """Yield the JSON of each event to be sent, in the order of the records, and whether it is historical."""
         last = 0
-        while found := self._ask("select id, body, historical from event where id > ? order by id limit 1000", [last]):
+        while found := self._ask(EVENTS_TO_SEND, [last]):
             for last, body, historical in found:  # noqa: B007  # the last id begins the next question
                 yield zlib.decompress(body), bool(historical)
 
@@ -151,8 +153,8 @@ class PreviewFile:
             _unpacked(body),
             _unpacked(explanation) if explanation else [],
             [
-                PlannedEvent(rule, bool(repeated), _unpacked(event))
-                for rule, repeated, event in self._ask(EVENTS, [number])
+                PlannedEvent(rule, bool(repeated), bool(there), _unpacked(event))
+                for rule, repeated, there, event in self._ask(EVENTS, [number])
             ],
             _unpacked(personal) if personal else {},
         )

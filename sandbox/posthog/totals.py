@@ -36,15 +36,18 @@ _DECODER = msgspec.json.Decoder(_Money, float_hook=Decimal)
 class Totals(msgspec.Struct):
     """What PostHog's insights would show: `events` and money count each copy of an event until they are merged.
 
-    `unique` counts events as a merge would leave them, `copies` are those that it would take away. `received` counts
-    every arrival, `repeats` those of events that had arrived before. `doubles` counts events that have the uuid of
-    another one but differ in name, distinct id or day: no merge takes them away.
+    `placed` is the net sales of orders as they were placed (or what another mapping has in their place), `net_sales`
+    that of all events. `unique` counts events as a
+    merge would leave them, `copies` are those that it would take away. `received` counts every arrival, `repeats` those
+    of events that had arrived before. `doubles` counts events that have the uuid of another one but differ in name,
+    distinct id or day: no merge takes them away.
     """
 
     events: dict[str, int]
     unique: dict[str, int]
     persons: int
     groups: int
+    placed: dict[str, Decimal]
     net_sales: dict[str, Decimal]
     total_sales: dict[str, Decimal]
     oldest: str | None
@@ -93,6 +96,7 @@ def totals_of(database: Database, sales: Iterable[Sale] | None = None) -> Totals
         groups=database.ask("select count(*) from groups")[0][0],
         net_sales=_sums((one.currency, one.net) for one in found),
         total_sales=_sums((one.currency, one.total) for one in found),
+        placed=_sums((one.currency, one.net if one.net is not None else one.total) for one in found if one.is_order),
         oldest=_moment(oldest),
         newest=_moment(newest),
         historical=historical,

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tap_shopify_orders.decoding import UNREADABLE
-from tap_shopify_orders.errors import RunError, said
+from tap_shopify_orders.errors import RunError, in_environment, said
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -176,8 +176,8 @@ def judge_status(response: Received, root: str) -> None:
         raise Busy(f"Shopify has a problem of its own ({status}){_request(response)}.", share=0.5)
     if status == HTTPStatus.UNAUTHORIZED:
         raise Unauthorized(
-            f"{host} doesn't know the token: check the setting `access_token` (or `client_id` and `client_secret`),"
-            " and that it belongs to the `store`."
+            f"{host} doesn't know the token: check the setting `access_token` ({in_environment('access_token')}), or"
+            " `client_id` and `client_secret`, and that it belongs to the `store`."
         )
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         target = host_of(response.headers.get("Location", "")) or "another address"

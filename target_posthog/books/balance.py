@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from target_posthog.books.differences import LEDGER, PLANNED, POSTHOG, REPORT, SIDES
+from target_posthog.books.differences import ABSENT, DEAD_LETTER, LEDGER, PLANNED, POSTHOG, REPORT, SIDES
 from target_posthog.books.figures import add
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ class Balance:
     def unexplained(self) -> list[Difference]:
         """The differences that nobody has explained."""
         return [one for one in self.differences if not one.is_explained]
+
+    @property
+    def to_mend(self) -> list[Difference]:
+        """The differences whose reason is that events are still to be sent: by `resend`, or of dead letters."""
+        return [one for one in self.differences if one.reason == ABSENT or one.reason.startswith(DEAD_LETTER)]
 
     @property
     def sides(self) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from target_posthog.books.balance import DAY, MONTH
-from target_posthog.books.differences import ABSENT, DEAD_LETTER, POSTHOG, REPORT
+from target_posthog.books.differences import POSTHOG, REPORT
 from target_posthog.books.figures import SALES, ZERO, words
 
 if TYPE_CHECKING:
@@ -141,8 +141,9 @@ def _verdict(balance: Balance) -> str:
         return "✗ The books don't balance"
     if not balance.differences:
         return "✓ The books balance"
-    number = sum(one.reason == ABSENT or one.reason.startswith(DEAD_LETTER) for one in balance.differences)
-    return "✓ Each difference is explained" + (f"; {number:,} of them are for you to mend" if number else "")
+    if number := len(balance.to_mend):
+        return f"✗ Each difference is explained, and {number:,} of them are for you to mend"
+    return "✓ Each difference is explained"
 
 
 def difference_line(one: Difference) -> str:

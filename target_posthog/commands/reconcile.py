@@ -66,17 +66,19 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
     """Compare the shop's own report with its ledger and with what PostHog has, to the cent.
 
     Three columns stand next to each other, by month or by day of the shop. Where they differ, the order and the reason
-    are named. The exit code is 1 if a difference has no explanation.
+    are named. The exit code is 1 if a difference has no explanation, or if events are still to be
+    sent: those that PostHog has acknowledged and doesn't show, and dead letters.
     """
     with ending_with_sentence(), contextlib.closing(PreviewFile(preview_path)) as preview:
         api = query_api(personal_api_key, project_id, host)
         keeper = Bookkeeper(preview, time_zone)
         keeper.read()
         absent: list[Fact] = []
+        is_recent = _is_recent(summary_path)
         if api:
             store = open_store({"receipts": receipts, "api_key": api_key}, is_read_only=True)
             letters = dead_letter_reasons(dead_letter_path)
-            compare(keeper, api, Known(letters, _acknowledged(store), _is_recent(summary_path)))
+            compare(keeper, api, Known(letters, _acknowledged(store), is_recent))
             if store:
                 absent = list(islice(missing(api, store, int(time.time()) - LONGEST_FLIGHT_SECONDS), MOST_ABSENT))
     balance = keeper.balance
@@ -88,7 +90,7 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
         with ending_with_sentence():
             write_file(out, json.dumps(balance.as_json(), indent=1, ensure_ascii=False) + "\n")
         click.echo(f"All figures and differences: {out}")
-    if balance.unexplained:
+    if balance.unexplained or balance.to_mend or (absent and not is_recent):
         raise SystemExit(1)
 
 

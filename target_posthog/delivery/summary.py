@@ -193,7 +193,7 @@ class Summary:
             counts = ", ".join(f"{event[kind]:,} {kind}" for kind in ("accepted", "repeated", "refused"))
             counts += "".join(f", {event[kind]:,} {words}" for kind, words in KINDS if event[kind])
             money = "".join(
-                f", {said.replace('_', ' ')} {amount} {currency}"
+                f", {said.replace('_', ' ')} {Decimal(amount):,f} {currency}"
                 for said, amounts in event["money"].items()
                 for currency, amount in amounts.items()
             )

@@ -15,6 +15,7 @@ from target_posthog.delivery.dead_letters import DeadLetters
 from target_posthog.delivery.destination import key_name
 from target_posthog.delivery.held_run import HeldRun
 from target_posthog.delivery.queue import Queue
+from target_posthog.delivery.shared_ids import SharedIds
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
 from target_posthog.mapping.event import Maker
@@ -74,6 +75,7 @@ class PostHogDestination:
         self._dead_letters = DeadLetters(letters) if letters else None
         self._summary_path: str | None = settings.get("summary_path")
         self._origins: dict[str, Origin] = {}
+        self._shared_ids = SharedIds()
         self._key_is_checked = False
         self._is_summed_up = False
 
@@ -107,6 +109,9 @@ class PostHogDestination:
             self._set_aside(source, outcome.invalid)
             return
         self.summary.made[stream] += len(outcome.events)
+        for made in outcome.events:
+            if warning := self._shared_ids.see(made.event, source.name):
+                logger.warning(warning)
         identity = _identity(origin, record)
         self._queue.add(
             Candidate(event, rule, outcome.entity, source, Maker(stream, rule, event["event"]), identity, proviso)

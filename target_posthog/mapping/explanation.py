@@ -15,7 +15,7 @@ from target_posthog.mapping.language.expressions import ANYTHING, Schema
 from target_posthog.mapping.rule import DELETED, EMPTY_LIST, NO_EFFECT, NOT_WHEN, RecordError, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from target_posthog.mapping.language.compiler import Record, Value
     from target_posthog.mapping.language.functions import JSON
@@ -79,8 +79,16 @@ class Explained(TypedDict):
 class Explainer:
     """Explains records by the rules of one stream; takes what `StreamMapping` takes and agrees with it."""
 
-    def __init__(self, stream: str, specs: Sequence[Spec], *, identity: str, schema: Schema = ANYTHING) -> None:
-        self._rules = [_Explainable(stream, spec, identity=identity, schema=schema) for spec in specs]
+    def __init__(
+        self,
+        stream: str,
+        specs: Sequence[Spec],
+        *,
+        identity: str,
+        schema: Schema = ANYTHING,
+        nobody: Collection[str] = (),
+    ) -> None:
+        self._rules = [_Explainable(stream, spec, identity=identity, schema=schema, nobody=nobody) for spec in specs]
 
     def explained(self, record: Record) -> list[Explained]:
         """Return what each rule did, those that can leave the record out first; raises nothing."""
@@ -92,8 +100,9 @@ class Explainer:
 class _Explainable:
     """A rule beside its words."""
 
-    def __init__(self, stream: str, spec: Spec, *, identity: str, schema: Schema) -> None:
-        self._rule = Rule(stream, spec, identity=identity, schema=schema)
+    def __init__(self, stream: str, spec: Spec, *, identity: str, schema: Schema, nobody: Collection[str]) -> None:
+        self._rule = Rule(stream, spec, identity=identity, schema=schema, nobody=nobody)
+        self._nobody = nobody
         self.is_filter = self._rule.is_filter
         self._for_each = str(spec.get("for_each", ""))
         self._questions: list[tuple[str, str, Value | None, str]] = []  # key, expression, how to answer it or why not
@@ -148,7 +157,7 @@ class _Explainable:
             "fired": fired,
             "why_not": why_not,
             "when": next((asked for key, asked in answers if key == "when"), None),
-            "candidates": [] if self.is_filter else _candidates(answers),
+            "candidates": [] if self.is_filter else _candidates(answers, self._nobody),
             "event": event
             and Made(
                 uuid=event["uuid"],
@@ -171,15 +180,15 @@ def _asked(expression: str, value: Value | None, scope: Record, missing: str) ->
         return {"expression": expression, "value": None, "problem": str(error)}
 
 
-def _candidates(answers: Sequence[tuple[str, Asked]]) -> list[Candidate]:
+def _candidates(answers: Sequence[tuple[str, Asked]], nobody: Collection[str]) -> list[Candidate]:
     """Return the candidates of both keys; the first usable one of each counts, if it isn't the other's."""
     candidates: list[Candidate] = []
     chosen: dict[str, str] = {}
     for key, asked in answers:
         if key == "when":
             continue
-        found = usable(asked["value"], hash_long=key == "distinct_id")
-        why_not = asked["problem"] or ("" if found else f"it {why_not_usable(asked['value'])}")
+        found = usable(asked["value"], hash_long=key == "distinct_id", nobody=nobody)
+        why_not = asked["problem"] or ("" if found else f"it {why_not_usable(asked['value'], nobody)}")
         if found and key in chosen:
             why_not = "another stands before it"
         elif found and found == chosen.get("distinct_id"):

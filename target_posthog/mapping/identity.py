@@ -7,6 +7,10 @@ Pure: takes any value, returns a distinct id, or None with the reason.
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 LONGEST_ID_BYTES = 200  # PostHog rust/capture, v1/analytics/types.rs; /batch/ would cut a longer one silently
 # Ids that stand for nobody: PostHog's person-merge-service.ts refuses to merge them, rust/capture v1 makes no person of
@@ -32,14 +36,20 @@ NOBODY = frozenset(
 )
 
 
-def usable(value: object, *, hash_long: bool = False) -> str | None:
+def of_nobody(ids: Iterable[str]) -> frozenset[str]:
+    """Return ids that stand for nobody in a shop as they may come: in lower case, and the SHA-256 of that."""
+    plain = [one.strip().lower() for one in ids]
+    return frozenset((*plain, *(hashlib.sha256(one.encode()).hexdigest() for one in plain)))
+
+
+def usable(value: object, *, hash_long: bool = False, nobody: Collection[str] = ()) -> str | None:
     """Return a text or whole number as a distinct id, without blanks around it; None if PostHog would refuse it.
 
     A whole number counts as one also if it is written as a float. A longer id than PostHog keeps is not usable, or
-    becomes its SHA-256 with `hash_long`.
+    becomes its SHA-256 with `hash_long`. `nobody` are further ids that stand for nobody, as `of_nobody` has them.
     """
     text = plain_text(value)
-    if text is None:
+    if text is None or (nobody and text.lower() in nobody):
         return None
     if text.strip("'\"").lower() in NOBODY or "\0" in text:
         return None
@@ -67,7 +77,7 @@ def group_key(value: object) -> str | None:
     return text or None
 
 
-def why_not_usable(value: object) -> str:
+def why_not_usable(value: object, nobody: Collection[str] = ()) -> str:
     """Return why a value is no distinct id, as words after "it"; an empty text if it is one or could be hashed."""
     if value is None:
         return "is null"
@@ -75,4 +85,6 @@ def why_not_usable(value: object) -> str:
         return "is neither a text nor a whole number"
     if usable(value, hash_long=True) is None:
         return "is empty, or PostHog takes it for nobody's"
+    if usable(value, nobody=nobody) is None and usable(value):
+        return "is nobody's, by the setting `nobody`"
     return "" if usable(value) else f"is longer than the {LONGEST_ID_BYTES} bytes that PostHog keeps"

@@ -16,6 +16,7 @@ from target_posthog.errors import RuleError
 from target_posthog.mapping.document import active, check_completions, combined, grouped, load, recognised
 from target_posthog.mapping.event import REVENUE, Entity, RunningMoney
 from target_posthog.mapping.explanation import Explainer
+from target_posthog.mapping.identity import of_nobody
 from target_posthog.mapping.language.compiler import Compiler
 from target_posthog.mapping.language.expressions import ANYTHING
 from target_posthog.mapping.language.functions import JSON, canonical
@@ -24,7 +25,7 @@ from target_posthog.mapping.plain_yaml import PlainDataError, check_size
 from target_posthog.mapping.rule import ALWAYS_TRUE, NO_FIELDS, RecordError, Rule, Silence, rule_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from target_posthog.mapping.event import Event, Made
     from target_posthog.mapping.language.compiler import Record
@@ -46,9 +47,17 @@ class StreamMapping:
     `missing` names the events and properties of shipped rules for which the stream has no fields. Raises `RuleError`.
     """
 
-    def __init__(self, stream: str, specs: Sequence[Spec], *, identity: str, schema: Schema = ANYTHING) -> None:
+    def __init__(
+        self,
+        stream: str,
+        specs: Sequence[Spec],
+        *,
+        identity: str,
+        schema: Schema = ANYTHING,
+        nobody: Collection[str] = (),
+    ) -> None:
         self._stream = stream
-        rules = [Rule(stream, spec, identity=identity, schema=schema) for spec in specs]
+        rules = [Rule(stream, spec, identity=identity, schema=schema, nobody=nobody) for spec in specs]
         self._filters = [rule for rule in rules if rule.is_filter and rule.is_usable]
         self._rules = [rule for rule in rules if not rule.is_filter and rule.is_usable]
         self._unusable = [rule for rule in rules if not rule.is_usable]
@@ -143,6 +152,7 @@ class Meanings:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.name: str = settings["mapping"]
         self.identity: str = settings["identity"]
+        self._nobody = of_nobody(settings.get("nobody") or ())
         self._unmapped: str = settings["unmapped"]
         self.document = load(self.name)
         changes = settings.get("mappings") or {}
@@ -172,7 +182,8 @@ class Meanings:
     def fingerprint(self) -> str:
         """What changes when a rule or the identity does."""
         rules = {stream: [_without_words(rule) for rule in active(rules)] for stream, rules in self.streams.items()}
-        return hashlib.sha256(json.dumps([self.identity, rules], sort_keys=True).encode()).hexdigest()
+        said = [self.identity, rules, *sorted(self._nobody)]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @property
     def conditions(self) -> dict[str, dict[str, str]]:
@@ -218,7 +229,7 @@ class Meanings:
                 )
         if not rules:
             return None
-        mapping = StreamMapping(stream, active(rules), identity=self.identity, schema=schema)
+        mapping = StreamMapping(stream, active(rules), identity=self.identity, schema=schema, nobody=self._nobody)
         missing = [name for name in mapping.missing if name not in mapping.blind]
         if missing:
             logger.warning("Stream `%s` has no fields for %s; the events do without", stream, ", ".join(missing))
@@ -228,7 +239,9 @@ class Meanings:
                 *(stream, ", ".join(mapping.blind)),
             )
         entities = Entities(stream, self.document["records"].get(stream, {}), keys)
-        explainer = partial(Explainer, stream, active(rules), identity=self.identity, schema=schema)
+        explainer = partial(
+            Explainer, stream, active(rules), identity=self.identity, schema=schema, nobody=self._nobody
+        )
         return Meaning(mapping, entities, explainer)
 
     def _of_unmapped(self, stream: str, schema: Schema, keys: Sequence[str]) -> list[Spec]:

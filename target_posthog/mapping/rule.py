@@ -28,7 +28,7 @@ from target_posthog.mapping.language.functions import JSON, canonical, normal_ti
 from target_posthog.mapping.language.interpreter import is_true
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from target_posthog.mapping.language.compiler import Record
     from target_posthog.mapping.language.expressions import Schema
@@ -69,8 +69,9 @@ class Rule:
     `missing` says what of it the stream has no field for, each with the reason. Raises `RuleError`.
     """
 
-    def __init__(self, stream: str, spec: Spec, *, identity: str, schema: Schema) -> None:
+    def __init__(self, stream: str, spec: Spec, *, identity: str, schema: Schema, nobody: Collection[str] = ()) -> None:
         self.is_filter = "leave_out" in spec
+        self._nobody = nobody
         self.name = rule_name(spec)
         self.silences: Counter[str] = Counter()
         self._place = f"{_whose(spec)}rule `{self.name}` of stream `{stream}`"
@@ -204,7 +205,7 @@ class Rule:
         return Proviso(lacks, self._sent_again, completes)
 
     def _links_nothing(self, scope: Record) -> bool:
-        return not any(usable(candidate(scope)) for candidate in self._other_id)
+        return not any(usable(candidate(scope), nobody=self._nobody) for candidate in self._other_id)
 
     def _made(self, name: JSON, scope: Record, time: JSON, *, is_deletion: bool = False) -> Event:
         if not isinstance(name, str) or not name:
@@ -244,7 +245,7 @@ class Rule:
         return {kind: key for kind, key in keys if key}
 
     def _id(self, name: str, scope: Record, groups: Mapping[str, str]) -> str:
-        ids = (usable(candidate(scope), hash_long=True) for candidate in self._distinct_id)
+        ids = (usable(candidate(scope), hash_long=True, nobody=self._nobody) for candidate in self._distinct_id)
         distinct_id = next((candidate for candidate in ids if candidate), None)
         if distinct_id is None and name == GROUP_IDENTIFY:
             distinct_id = next((f"${kind}_{key}" for kind, key in groups.items()), None)
@@ -256,7 +257,7 @@ class Rule:
         """Return what PostHog reads from an event about its person."""
         if not (self._sets or self._other_id):
             return {}
-        others = (usable(candidate(scope)) for candidate in self._other_id)
+        others = (usable(candidate(scope), nobody=self._nobody) for candidate in self._other_id)
         said = self._set(scope)
         gone = (name for name in self._may_be_gone if name not in said)
         properties: dict[str, JSON] = {

@@ -148,7 +148,7 @@ class Client:
         ):
             raise RunError(
                 f"`api_key`: PostHog at {self.host} doesn't know it; use the project API key (it starts with phc_) "
-                "from the project's settings, and the `host` of the same region"
+                "from the project's settings (in .env POSTHOG_API_KEY), and the `host` of its region (POSTHOG_HOST)"
             )
         if error.status == HTTPStatus.FORBIDDEN:
             raise RunError(

@@ -8,6 +8,7 @@ what an explanation is given may be masked before.
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
 
 def _more(event: Mapping[str, JSON]) -> str:
     said = f"{event['money_name'].replace('_', ' ')} " if event["money_name"] else ""
-    money = "".join(f", {said}{amount} {currency}" for currency, amount in event["money"].items())
+    money = "".join(f", {said}{Decimal(amount):,f} {currency}" for currency, amount in event["money"].items())
     repeated = f", {event['repeated']:,} repeated" if event["repeated"] else ""
     there = f", {event['already_there']:,} already there" if event["already_there"] else ""
     return f"{money}{repeated}{there}"
@@ -59,11 +60,11 @@ def _more(event: Mapping[str, JSON]) -> str:
 def _day_lines(days: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the last days with events."""
     if len(days) > MOST_DAYS:
-        yield f"  the last {MOST_DAYS} of {len(days):,} days:"
+        yield f"  the last {MOST_DAYS} of {len(days):,} days (UTC):"
     for day in days[-MOST_DAYS:]:
         money: dict[str, list[str]] = {}
         for name, sums in day["money"].items():
-            money[name] = [f"{amount} {currency}" for currency, amount in sums.items()]
+            money[name] = [f"{Decimal(amount):,f} {currency}" for currency, amount in sums.items()]
         events = ", ".join(
             f"{count:,} {name}{' (' + ', '.join(money[name]) + ')' if name in money else ''}"
             for name, count in day["events"].items()

@@ -60,6 +60,8 @@ def personal_values(content: JSON, path: str) -> list[tuple[str, str]]:
 def personal_values_of(event: Event, names: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield the personal values of an event; properties whose names are among `names` are personal as a whole."""
     for place, properties in places_of(event).items():
+        if place == "unset":  # it has names and no values
+            continue
         for name, value in properties.items():
             if name in names:
                 yield from ((name, text) for text in _texts(value))
@@ -72,6 +74,8 @@ def personal_values_of(event: Event, names: Collection[str]) -> Iterator[tuple[s
 def personal_names_of(event: Event, names: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield where in an event personal data stands: the place and the property's name, or `distinct_id` twice."""
     for place, properties in places_of(event).items():
+        if place == "unset":  # it has names and no values
+            continue
         for name, value in properties.items():
             if name in names or personal_values(value, f"{place}.{name}"):
                 yield place, name

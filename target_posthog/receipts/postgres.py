@@ -167,7 +167,7 @@ class PostgresStore(Store):
 
     @override
     def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:
-        facts = {bytes(row[0]): KnownFact(*row[1:]) for row in self._found(FACTS, list(wanted))}
+        facts: dict[bytes, KnownFact] = {row[0]: row for row in self._found(FACTS, list(wanted))}
         keys = list({key: None for key in wanted.values() if key})
         return Found(facts, {key: distinct_id for key, _, distinct_id in self._found(ENTITIES, keys)})
 

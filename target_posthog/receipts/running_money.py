@@ -33,14 +33,24 @@ def money_of(properties: Mapping[str, JSON], money: RunningMoney) -> str | None:
     for name in money.adds_up:
         value = properties.get(name)
         if value:
-            try:
-                amounts[name] = f"{as_decimal(value):f}"
-            except ValueError:
-                continue  # an amount that is no number adds up to nothing
+            text = _text_of(value)
+            if text:
+                amounts[name] = text
     if not amounts:
         return None
     beside = {name: properties[name] for name in (*money.carries, PERSON_PROFILE) if name in properties}
     return msgspec.json.encode((amounts, beside)).decode()
+
+
+def _text_of(value: JSON) -> str:
+    """Return an amount as text; empty for what is no number, which adds up to nothing."""
+    text = repr(value) if isinstance(value, (int, float)) else ""
+    if text and "e" not in text and not isinstance(value, bool):
+        return text
+    try:
+        return f"{as_decimal(value):f}"
+    except ValueError:
+        return ""
 
 
 def taken_back(event: Event, kept: Iterable[str]) -> Event:

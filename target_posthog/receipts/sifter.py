@@ -7,7 +7,8 @@ that was acknowledged. Two ids are linked once. All facts of an order stay with 
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from zlib import crc32
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 LINK_RULE = "link of a changed buyer"
 NOT_CONTENT = frozenset((*ALWAYS, *LINK_KEYS, "$process_person_profile", "$groups"))
 NO_SETS = frozenset(LINKS_AND_SETS)
+FIRST_DAY = date(1970, 1, 1).toordinal()
 HASH_BYTES, KEY_BYTES = 8, 16
 
 
@@ -254,24 +256,31 @@ class Sifter:
         self, candidate: Candidate, uuid: bytes, facts: Mapping[bytes, KnownFact], sifted: list[Sifted]
     ) -> None:
         known = facts.get(uuid)
-        if uuid in self._pending or uuid in self._refused:
+        if known is None and uuid not in self._pending and uuid not in self._refused:
+            self._sift_new(candidate, uuid, facts, sifted)
+            return
+        if known is None or uuid in self._pending or uuid in self._refused:
             self._tally.repeated_again(candidate)
-        elif known is None:
-            if self._floor and seconds_of(candidate.event["timestamp"]) < self._floor:
-                self._tally.there(candidate, changed=False)
-            elif self._is_due(candidate, facts):
-                self._let_through(_with_fact(candidate, uuid), candidate, sifted)
-            else:
-                self._tally.not_due(candidate)
-        elif known.resend or _is_final_now(candidate.proviso, known):
-            again = _again(candidate, uuid)
-            if known.resend != RESEND_ANYHOW and again.fact and again.fact.sent_as != known.sent_as:
-                self._tally.not_resent(candidate)
-                return
-            self._let_through(again, candidate, sifted)
+            return
+        _, digest, as_sent, resend, provisional = known
+        if not resend and not (provisional and _is_final_now(candidate.proviso, provisional)):
+            self._tally.there(candidate, changed=digest is not None and digest != _digest(candidate))
+            return
+        again = _again(candidate, uuid)
+        if resend != RESEND_ANYHOW and again.fact and again.fact.sent_as != as_sent:
+            self._tally.not_resent(candidate)
+            return
+        self._let_through(again, candidate, sifted)
+
+    def _sift_new(
+        self, candidate: Candidate, uuid: bytes, facts: Mapping[bytes, KnownFact], sifted: list[Sifted]
+    ) -> None:
+        if self._floor and seconds_of(candidate.event["timestamp"]) < self._floor:
+            self._tally.there(candidate, changed=False)
+        elif self._is_due(candidate, facts):
+            self._let_through(_with_fact(candidate, uuid), candidate, sifted)
         else:
-            changed = known.digest is not None and known.digest != _digest(candidate)
-            self._tally.there(candidate, changed=changed)
+            self._tally.not_due(candidate)
 
     def _is_due(self, candidate: Candidate, facts: Mapping[bytes, KnownFact]) -> bool:
         """Say whether an event that completes another one has something to complete."""
@@ -280,8 +289,7 @@ class Sifter:
         other, reason = candidate.proviso.completes
         uuid = uuid_bytes(other)
         known = facts.get(uuid)
-        lacked = self._pending.get(uuid) or ((known and known.provisional) or "").split()
-        return reason in lacked
+        return reason in self._pending.get(uuid, ()) or reason in ((known and known[-1]) or "").split()
 
     def _let_through(self, item: Sifted, candidate: Candidate, sifted: list[Sifted]) -> None:
         if item.fact:
@@ -321,8 +329,7 @@ def digest_of(event: Event) -> int:
     if not properties.keys().isdisjoint(NO_SETS):
         properties = {name: value for name, value in properties.items() if name not in NO_SETS}
     # The order of properties is that of the rule: to sort them would cost as much again.
-    data = msgspec.json.encode((event["event"], event["timestamp"], properties))
-    return len(data) << 32 | crc32(data)  # a tenth of a cryptographic hash's cost; a miss would only go uncounted
+    return _checked(msgspec.json.encode((event["event"], event["timestamp"], properties)))
 
 
 def bytes_of(digest: int) -> int:
@@ -339,12 +346,18 @@ def content_of(event: Event, digest: int) -> int:
 
 def sent_as(event: str, distinct_id: str, day: str) -> int:
     """Return a hash of what PostHog tells events of one uuid apart by: posthog/models/event/sql.py, ORDER BY."""
-    return _hash(msgspec.json.encode((event, distinct_id, day)))
+    return _checked(f"{event}\0{distinct_id}\0{day}".encode())
 
 
 def seconds_of(timestamp: str) -> int:
-    """Return the whole seconds since 1970 of a time as events have it."""
-    return int(datetime.fromisoformat(f"{timestamp[:19]}+00:00").timestamp())
+    """Return the whole seconds since 1970 of a time as events have it; raises ValueError for what is none."""
+    hours, minutes, seconds = int(timestamp[11:13]), int(timestamp[14:16]), int(timestamp[17:19])
+    return _seconds_of_day(timestamp[:10]) + hours * 3_600 + minutes * 60 + seconds
+
+
+@lru_cache(maxsize=10_000)
+def _seconds_of_day(day: str) -> int:
+    return (date.fromisoformat(day).toordinal() - FIRST_DAY) * 86_400
 
 
 def _wanted(candidates: Sequence[Candidate], uuids: Sequence[bytes]) -> dict[bytes, str | None]:
@@ -359,11 +372,9 @@ def _wanted(candidates: Sequence[Candidate], uuids: Sequence[bytes]) -> dict[byt
     return wanted
 
 
-def _is_final_now(proviso: Proviso, known: KnownFact) -> bool:
+def _is_final_now(proviso: Proviso, provisional: str) -> bool:
     """Say whether what a fact lacked when it was sent is there now, and the fact is to be sent again for it."""
-    if not known.provisional or not proviso.sent_again:
-        return False
-    return not proviso.sent_again.isdisjoint(set(known.provisional.split()) - {*proviso.lacks})
+    return not proviso.sent_again.isdisjoint(set(provisional.split()) - {*proviso.lacks})
 
 
 def _with_fact(candidate: Candidate, uuid: bytes, *, is_again: bool = False) -> Sifted:
@@ -429,6 +440,11 @@ def _link(candidate: Candidate, kept: str) -> Candidate:
 def _without_sets(event: Event) -> Event:
     properties = {name: value for name, value in event["properties"].items() if name not in NO_SETS}
     return {**event, "properties": properties}
+
+
+def _checked(data: bytes) -> int:
+    """Return length and CRC: a tenth of a cryptographic hash's cost, and a miss would only go unsaid."""
+    return len(data) << 32 | crc32(data)
 
 
 def _hash(data: bytes) -> int:

@@ -38,13 +38,10 @@ SECONDS_FOR_ANOTHER_WRITER = 60
 SIZES = (8, 64, 256, MOST_IN_A_STATEMENT)
 CACHE_KIB = 32_768
 PAGES_OF_THE_LOG = 8_192  # 32 MiB: uuids lie all over the table, so that a page is often written again
-# Facts lie beside the others of their entity, so that those of a run's next records are on few pages. Where a fact
-# isn't found there, it is looked for by its uuid alone: what a record is about may be named otherwise since.
-FACTS = (
-    "WITH wanted (entity, uuid) AS (VALUES {}) "
-    "SELECT fact.uuid, digest, sent_as, resend, provisional FROM wanted CROSS JOIN posthog_receipts_fact fact "
-    "ON fact.entity = wanted.entity AND fact.uuid = wanted.uuid AND fact.project = ?"
-)
+# Facts lie beside the others of their entity, so that those of a run's next records are on few pages, and are read
+# together. One that isn't found so is looked for by its uuid: what its record is about may have another name since.
+FACTS = "SELECT uuid, digest, sent_as, resend, provisional FROM posthog_receipts_fact WHERE entity IN ({}) LIMIT {}"
+MOST_FACTS = 20 * MOST_IN_A_STATEMENT  # of entities that have more, each fact is looked for by its uuid
 FACTS_ANYWHERE = (
     "SELECT uuid, digest, sent_as, resend, provisional FROM posthog_receipts_fact WHERE project = ? AND uuid IN ({})"
 )
@@ -145,16 +142,13 @@ class SqliteStore(Store):
     def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:
         keys = list({key: None for key in wanted.values() if key})
         entities = {key: (number, distinct_id) for key, number, distinct_id in self._found(ENTITIES, keys)}
-        placed = [(entities[key][0], uuid) for uuid, key in wanted.items() if key in entities]
         facts: dict[bytes, KnownFact] = {}
-        for part in parts(placed):
-            values = [value for pair in part for value in pair]
+        for part in parts([number for number, _ in entities.values()]):
             padded = _padded(len(part))
-            values += [None] * (2 * padded - len(values))
-            rows = self.rows(FACTS.format(", ".join(["(?, ?)"] * padded)), *values, self.project)
-            facts |= {row[0]: KnownFact(*row[1:]) for row in rows}
+            sql = FACTS.format(", ".join("?" * padded), MOST_FACTS)
+            facts |= {row[0]: row for row in self.rows(sql, *part, *[None] * (padded - len(part)))}
         elsewhere = [uuid for uuid in wanted if uuid not in facts]
-        facts |= {row[0]: KnownFact(*row[1:]) for row in self._found(FACTS_ANYWHERE, elsewhere)}
+        facts |= {row[0]: row for row in self._found(FACTS_ANYWHERE, elsewhere)}
         return Found(facts, {key: distinct_id for key, (_, distinct_id) in entities.items()})
 
     @override

@@ -114,13 +114,9 @@ class Person(NamedTuple):
     digest: int
 
 
-class KnownFact(NamedTuple):
-    """What a run has to know of a fact that was sent: also what it was sent as, and whether to send it again."""
-
-    digest: int | None
-    sent_as: int
-    resend: int
-    provisional: str | None
+# What a run has to know of a fact that was sent, as a database gives it: uuid, digest, what it was sent as, whether to
+# send it again, and why it wasn't final.
+KnownFact = tuple[bytes, int | None, int, int, str | None]
 
 
 class Found(NamedTuple):

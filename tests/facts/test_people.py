@@ -107,6 +107,29 @@ def assert_forgotten(project: Project) -> None:
         assert not {"email", "name", "first_name", "last_name", "phone"} & one["properties"].keys()
 
 
+@pytest.mark.parametrize("identity", ["email", "customer_id", "email_sha256"])
+def test_the_shops_own_address_on_orders_of_several_customers(
+    identity: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, own = Store(), "orders@shop.example.com"
+    emails = [f"buyer{number}@example.com" for number in range(4)]
+    for number, email in enumerate(emails):
+        customer = store.add_customer(PLACED, replace(person(Random(number), number), email=email))
+        store.add_order(replace(simple("50"), number=number, customer=customer, extra={"email": own}))
+    with two_projects(store, tmp_path, identity=identity) as (project, _):
+        project.sync()
+    told = [one.message for one in caplog.records if "`nobody`" in one.message]
+    assert len(told) == 1
+    assert "one e-mail address" in told[0]
+    assert "@" not in told[0]
+    with two_projects(store, tmp_path / "again", identity=identity, nobody=[own.upper()]) as (project, _):
+        project.sync()
+        orders = {one["distinct_id"] for one in project.facts() if one["event"] == "Order Completed"}
+        assert len(orders) == len(project.posthog.persons()) == len(emails)
+        assert orders <= {one for holder in project.posthog.persons() for one in holder["distinct_ids"]}
+    assert len([one for one in caplog.records if "`nobody`" in one.message]) == 1
+
+
 def test_what_was_denied_and_is_approved_later_is_there_once(tmp_path: Path) -> None:
     store, _, _ = bought(email="jane@example.com", of_customer=True)
     with PostHog().serve() as posthog:

@@ -39,7 +39,7 @@ ROWS = [*LEDGER, *SHOPS]
 class Project:
     """A project of PostHog, and the pair that syncs one shop into it, with receipts of its own."""
 
-    def __init__(self, shop: Shop, posthog: PostHog, receipts: Path, **settings: str) -> None:
+    def __init__(self, shop: Shop, posthog: PostHog, receipts: Path, **settings: Any) -> None:
         self.shop, self.posthog = shop, posthog
         self._settings = {"api_key": "phc_sandbox", "host": posthog.url, "receipts": str(receipts), **settings}
         self._state: dict[str, Any] = {}
@@ -57,7 +57,7 @@ class Project:
 
 
 @contextmanager
-def two_projects(store: Store, folder: Path, **settings: str) -> Iterator[tuple[Project, Project]]:
+def two_projects(store: Store, folder: Path, **settings: Any) -> Iterator[tuple[Project, Project]]:
     """Serve a store and two projects; `settings` are the target's."""
     with ExitStack() as stack:
         shop = stack.enter_context(Shop(store).serve())

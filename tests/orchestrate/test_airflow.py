@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from tests.orchestrate.conftest import Airflow
 
-pytestmark = pytest.mark.foreign
 
 LONGEST_SECONDS = 400
 POOLS = ROOT / "orchestrate" / "pools.json"

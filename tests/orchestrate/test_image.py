@@ -31,7 +31,6 @@ LINTERS = {
 }
 
 
-@pytest.mark.foreign
 @pytest.mark.parametrize("command", LINTERS.values(), ids=LINTERS.keys())
 def test_a_linter_has_nothing_to_say(command: list[str | Path]) -> None:
     done = subprocess.run([SCRIPTS / "uv", "tool", "run", "--quiet", *command], capture_output=True, text=True)

@@ -18,7 +18,7 @@ import requests
 from sandbox.posthog.preview import Preview
 from sandbox.posthog.preview_file import NotAPreviewError, PreviewFile
 from sandbox.posthog.totals import totals_of
-from tests.page.conftest import preview_of
+from tests.page.conftest import preview_of, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,6 +171,23 @@ def test_hostile_text_is_shown_as_text(hostile: Preview) -> None:
         assert "alert(1)" in text or path == "/search?q=x", path
 
 
+def test_what_is_there_already_stands_beside_what_would_arrive(tmp_path: Path, posthog: PostHog) -> None:
+    rule = {"event": "Sale", "distinct_id": "id", "timestamp": "at", "key": ["id"]}
+    schema = {"type": "object", "properties": {"id": {}, "at": {}}}
+    first, second = (
+        {"type": "RECORD", "stream": "sales", "record": {"id": number, "at": "2026-11-01T00:00:00Z"}}
+        for number in ("first", "second")
+    )
+    head = {"type": "SCHEMA", "stream": "sales", "key_properties": ["id"], "schema": schema}
+    settings = {"mappings": {"sales": [rule]}, "receipts": str(tmp_path / "receipts.sqlite"), "api_key": "phc_sandbox"}
+    run(tmp_path, "target-posthog", {**settings, "host": posthog.url}, lines(head, first))
+    with Preview(preview_of(tmp_path, lines(head, first, second), **settings)).serve() as served:
+        assert totals_of(served.database).events == {"Sale": 1}
+        assert "Sale 1 1 already there" in words(get(served, "/"))
+        assert "Sale already there" in words(get(served, "/records/1"))
+        assert "already there" not in words(get(served, "/records/2"))
+
+
 def test_a_preview_without_events_says_so(tmp_path: Path) -> None:
     messages = lines(SCHEMA, {"type": "RECORD", "stream": HOSTILE, "record": {"id": 1}})
     with Preview(preview_of(tmp_path, messages, unmapped="ignore")).serve() as served:
@@ -224,9 +241,9 @@ def test_the_books_stand_side_by_side_as_the_shop_its_ledger_and_posthog_have_th
     sums = totals_of(previewed.database)
     assert said.strip().startswith("✓ They balance.")
     assert "in USD, days of America/New_York" in said
-    assert "Its ledger, as read PostHog would hold" in said
+    assert "Shopify's report Its ledger, as read PostHog would hold" in said
     for label, amount in (("Net sales", sums.net_sales["USD"]), ("Total sales", sums.total_sales["USD"])):
-        assert f"{label} {amount:,.2f} USD {amount:,.2f} USD" in said, label
+        assert f"{label} {amount:,.2f} {amount:,.2f} {amount:,.2f}" in said, label
     for label in ("Gross sales", "Discounts", "Returns (sales reversals)", "Shipping charges", "Taxes"):
         assert label in said
     assert "Days are those of America/New_York." in text

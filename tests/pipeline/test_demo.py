@@ -102,8 +102,8 @@ def test_the_demo_prints_what_the_readme_shows(demo: tuple[list[str], subprocess
 def test_the_whole_cdnow_store_arrives_to_the_cent(home: Path) -> None:
     assert (home / "receipts.sqlite").exists(), "receipts are of one PostHog, so they stand beside it"
     with PostHog(str(home / "posthog.db")).serve() as posthog:
-        revenue, events = posthog.totals()["revenue"], posthog.events()
-    assert Decimal(revenue["USD"]) == Decimal("244091.94")
+        placed, events = posthog.totals()["placed"], posthog.events()
+    assert Decimal(placed["USD"]) == Decimal("244091.94")
     currencies = Counter(event["properties"]["currency"] for event in events if event["event"] == "Order Completed")
     assert currencies["USD"] == 6_919
     assert currencies.keys() == {"USD", "EUR", "JPY", "KWD"}

@@ -10,15 +10,28 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from sandbox.shop import Shop
+from sandbox.shop.access import SCOPES
+from sandbox.shop.cdnow import cdnow_store
+from tests.conftest import LAST_DAY
 from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, Project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sandbox.posthog import PostHog
 
 PAGE = (ROOT / "docs/first-run.md").read_text()
 COMMANDS = [one for one in re.findall(r"^\$ (.+)$", PAGE, re.MULTILINE) if not one.startswith("make ")]
 SHOWN = PAGE.split("<!-- what reconcile prints -->\n```text\n")[1].split("```")[0]
 LOOK = "python -m sandbox preview"
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    """A shop that lets its own report be read."""
+    with Shop(cdnow_store(LAST_DAY, customers=40), scopes=(*SCOPES, "read_reports")).serve() as served:
+        yield served
 
 
 @pytest.fixture

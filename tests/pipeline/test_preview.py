@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import stat
 import subprocess
@@ -82,22 +81,21 @@ def assert_every_figure(plan: dict[str, Any], posthog: PostHog) -> None:
         totals["oldest"],
         totals["newest"],
     )
-    facts = sum(one["event"] != "$identify" for one in events)  # what changes persons never travels as history
+    facts = sum(not one["event"].startswith("$") for one in events)  # what changes persons never travels as history
     assert plan["historical"] == totals["historical"] == facts
     assert {name: Decimal(amount) for name, amount in plan["events"]["Order Completed"]["money"].items()} == {
-        name: Decimal(amount) for name, amount in totals["revenue"].items()
+        name: Decimal(amount) for name, amount in totals["placed"].items()
     }
     assert {one["day"]: one["events"] for one in plan["days"]} == by_day(events)
     for name, one in plan["events"].items():
         arrived = [event["properties"] for event in events if event["event"] == name]
         carried = Counter(key for properties in arrived for key in properties if not key.startswith("$"))
         assert {key: count for key, count in one["properties"].items() if count} == carried
-        # What PostHog itself lets the person have, such as `utm_source`, stands among the event's properties, too.
-        sets = [key for properties in arrived for key in properties.get("$set", {}) if key not in properties]
+        sets = [key for properties in arrived for key in properties.get("$set", {})]
         assert one["set"] == Counter(sets)
         assert (one["identified"], one["historical"]) == (
             sum(properties.get("$process_person_profile") is not False for properties in arrived),
-            0 if name == "$identify" else len(arrived),
+            0 if name.startswith("$") else len(arrived),
         )
     emails = sum("@" in event["distinct_id"] for event in events)
     assert {"name": "distinct_id", "place": "distinct_id", "events": emails} in plan["personal"]
@@ -145,8 +143,7 @@ def test_the_plan_of_the_whole_cdnow_store_adds_up_to_the_cent(tmp_path: Path) -
         text=True,
         timeout=60,
     )
-    assert "✓ Each difference is explained" in books.stdout, books.stdout + books.stderr
-    assert re.search(r"^USD  placed +6,921 +244,128\.96 +6,919 +244,091\.94$", books.stdout, re.MULTILINE)
+    assert "✓ The books balance" in books.stdout, books.stdout + books.stderr
 
 
 def test_a_preview_leaves_the_place_of_other_runs_and_has_none_of_its_own(user: Project, posthog: PostHog) -> None:

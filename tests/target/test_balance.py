@@ -121,20 +121,34 @@ def test_what_a_run_hasnt_brought_is_an_error(runs: Runs, posthog: PostHog, prev
     assert "✗ 2026-11-03 2, Billed: paid -10.10 USD in PostHog beyond planned: not in PostHog; has the run" in said
 
 
-def test_the_old_connectors_events_are_kept_as_they_were_sent(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
-    path, receipts = tmp_path / "preview.sqlite", str(tmp_path / "receipts.sqlite")
+def test_an_event_whose_record_has_changed_since_is_kept_as_it_was_sent(
+    runs: Runs, posthog: PostHog, mapping: str
+) -> None:
+    path = Path(mapping).with_name("preview.sqlite")
+    settings = {"mapping": mapping, "receipts": str(path.with_name("receipts.sqlite"))}
+    runs.here(SCHEMA, bill(1, total="9"), **settings)
+    runs.here(SCHEMA, bill(1, total="7"), preview_path=str(path), **settings)
+    code, said = reconcile(path, *key(posthog), "--receipts", settings["receipts"], "--api-key", "phc_sandbox")
+    assert code == 0, said
+    assert "1, Billed: paid +2 USD in PostHog beyond planned: kept as sent" in said
+
+
+def test_the_old_connectors_events_balance_whatever_becomes_of_an_order(
+    runs: Runs, posthog: PostHog, tmp_path: Path
+) -> None:
+    path = tmp_path / "preview.sqlite"
     schema = {**SCHEMA, "stream": "orders", "key_properties": ["shop", "id"]}
     order = {"shop": "s", "id": 1, "order_number": 1001, "created_at": "2026-11-01T10:00:00Z", "currency": "USD"}
-    order |= {"processed_at": order["created_at"], "email": "1@x.io", "refunds": []}
-    settings = {"mapping": "shopify-connector", "receipts": receipts}
+    order |= {"processed_at": order["created_at"], "email": "1@x.io", "original_total_price": "9"}
     told = [
         {"type": "RECORD", "stream": "orders", "record": order | {"current_total_price": one}} for one in ("9", "7")
     ]
-    runs.here(schema, told[0], **settings)
-    runs.here(schema, told[1], preview_path=str(path), **settings)
-    code, said = reconcile(path, *key(posthog), "--receipts", receipts, "--api-key", "phc_sandbox")
+    runs.here(schema, told[0], mapping="shopify-connector")
+    runs.here(schema, told[1], mapping="shopify-connector", preview_path=str(path))
+    code, said = reconcile(path, *key(posthog))
     assert code == 0, said
-    assert "Created Shopify Order: transaction amount +2 USD in PostHog beyond planned: kept as sent" in said
+    assert "✓ The books balance" in said
+    assert said.splitlines()[2].split() == ["transaction", "amount", "9", "9"]
 
 
 def test_a_record_that_was_read_twice_counts_once(runs: Runs, tmp_path: Path, mapping: str) -> None:

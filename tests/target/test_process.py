@@ -45,7 +45,10 @@ def last_line(log: str) -> str:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"api_key": ""}, "The setting `api_key` is missing (or TARGET_POSTHOG_API_KEY in the environment): PostHog's"),
+        (
+            {"api_key": ""},
+            "The setting `api_key` is missing (in .env POSTHOG_API_KEY, elsewhere TARGET_POSTHOG_API_KEY): PostHog's",
+        ),
         ({"api_key": "phc_wrong"}, "`api_key`: PostHog at "),
         ({"host": "https://nowhere.invalid"}, "`host`: https://nowhere.invalid can't be reached (connection error); "),
         ({"host": "http://nowhere.invalid"}, "`host` begins with http://, so the project key and customers' data"),

@@ -307,7 +307,10 @@ def test_a_wrong_mapping_is_found_before_any_message(settings: dict[str, JSON], 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"api_key": None}, "The setting `api_key` is missing (or TARGET_POSTHOG_API_KEY in the environment): "),
+        (
+            {"api_key": None},
+            "The setting `api_key` is missing (in .env POSTHOG_API_KEY, elsewhere TARGET_POSTHOG_API_KEY): ",
+        ),
         ({"api_kye": "phc_secret"}, "There is no setting `api_kye`; did you mean `api_key`?"),
         ({"identity": "phone"}, "The setting `identity` needs one of email, customer_id, email_sha256"),
         ({"max_events": "phc_secret"}, "The setting `max_events` needs a value of type integer, 0 or more"),

@@ -95,7 +95,7 @@ class Beside:
     """A figure with its sides next to each other."""
 
     name: str
-    amounts: list[Decimal]
+    amounts: list[Decimal | None]  # none where Shopify's report says nothing of the figure
     differs: bool
 
     @property
@@ -113,7 +113,7 @@ class Shelf:
     time_zone: str
     sides: list[str]
     whole: list[Beside]
-    rows: list[tuple[Period, list[Beside]]]
+    rows: list[tuple[Period, Beside, bool]]  # the main figure of each period, and whether any of its figures differs
     differences: list[Difference]
 
     @property
@@ -131,9 +131,12 @@ def shelves_of(
     for shop in dict.fromkeys(one.shop for one in of_view):
         own = [one for one in of_view if one.shop == shop]
         sides = [side for side in SIDES if any(one.side == side for one in own) or side != "report"]
-        rows = [
-            (period, _beside([one for one in own if period.first <= one.day <= period.last], sides)) for period in shown
-        ]
+        rows = []
+        for period in shown:
+            figures = _beside([one for one in own if period.first <= one.day <= period.last], sides)
+            main = next((one for one in figures if one.name == "net_sales"), next(iter(figures), None))
+            if main:
+                rows.append((period, main, any(one.differs for one in figures)))
         found.append(
             Shelf(
                 shop,
@@ -141,7 +144,7 @@ def shelves_of(
                 own[0].time_zone,
                 [SIDES[side] for side in sides],
                 _beside(own, sides),
-                [(period, [one for one in figures if one.name in SUMS]) for period, figures in rows if figures],
+                rows,
                 [one for one in differences if _is_of(one, shop, view)],
             )
         )
@@ -163,7 +166,8 @@ def _beside(booked: Sequence[Booked], sides: Sequence[str]) -> list[Beside]:
     found = []
     for name in [*(one for one in FIGURES if one in sums), *(one for one in sums if one not in FIGURES)]:
         amounts = [sums[name].get(side, ZERO) for side in sides]
-        compared = amounts[-2:] if name in BESIDE else amounts  # the report knows nothing of these
+        is_beside = name in BESIDE and sides[0] == "report"
         if any(amounts):
-            found.append(Beside(name, amounts, differs=len({*compared}) > 1))
+            shown: list[Decimal | None] = [None, *amounts[1:]] if is_beside else [*amounts]
+            found.append(Beside(name, shown, differs=len({*shown} - {None}) > 1))
     return found
