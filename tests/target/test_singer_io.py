@@ -241,3 +241,31 @@ def test_version_1_has_the_same_events_as_far_as_it_goes(runs: Runs, posthog: Po
     (person,) = posthog.persons()
     known = ("name", "total_spent", "orders_count", "city", "country_code", "verified_email", "tax_exempt")
     assert [person["properties"][name] for name in known] == ["Bob Biller", 809.9, 2, "Ottawa", "CA", True, False]
+
+
+def number_of(one: Message) -> str:
+    return str(one["properties"]["order_id"])
+
+
+def test_with_receipts_what_was_paid_is_of_whom_the_order_is(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
+    run(runs, receipts=str(tmp_path / "receipts.sqlite"))
+    placed = {number_of(one): one["distinct_id"] for one in called(posthog, "Order Completed")}
+    moved = [*called(posthog, "Order Paid"), *called(posthog, "Payment Refunded")]
+    assert moved
+    assert {number_of(one): one["distinct_id"] for one in moved if number_of(one) in placed} == {
+        number_of(one): placed[number_of(one)] for one in moved if number_of(one) in placed
+    }
+    assert "@" in "".join(one["distinct_id"] for one in moved)
+
+
+def test_a_payment_that_comes_before_its_order_takes_the_order_from_nobody(
+    runs: Runs, posthog: PostHog, tmp_path: Path
+) -> None:
+    told = messages(NEW)
+    order = {"customers": 0, "transactions": 1}
+    told = sorted((one for one in told if one["type"] != "STATE"), key=lambda one: order.get(one.get("stream", ""), 2))
+    run(runs, told=told, receipts=str(tmp_path / "receipts.sqlite"))
+    buyers = {number(one["id"]): one["email"].lower() for one in records("orders") if not one["test"] and one["email"]}
+    placed = {int(number_of(one)): one["distinct_id"] for one in called(posthog, "Order Completed")}
+    assert buyers
+    assert {one: placed[one] for one in buyers} == buyers
