@@ -47,7 +47,8 @@ class Run:
 
     @property
     def orders(self) -> dict[str, Message]:
-        return {one["name"]: one for one in self.records["orders"]}
+        """The orders by name, without the tombstones of those that were deleted."""
+        return {one["name"]: one for one in self.records["orders"] if not one.get("_sdc_deleted_at")}
 
 
 class Collected(MsgSpecWriter):

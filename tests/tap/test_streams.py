@@ -218,6 +218,17 @@ def test_a_first_run_asks_for_no_deletions(shop: Shop) -> None:
     assert not [one for one in queries(shop) if one["query"].startswith("query Deletions")]
 
 
+def test_an_interrupted_first_run_goes_on_without_what_was_gone_before_it(shop: Shop) -> None:
+    shop.store.delete_order("#1005", "2026-10-30T12:00:00Z")
+    writer = Interrupting()
+    tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
+    with pytest.raises(SystemExit):
+        tap.sync_all()
+    first = Run(tap.message_writer.messages)
+    rest = read(shop, read(shop, first.state).state)
+    assert not [one for run in (first, rest) for one in run.records["orders"] if one["_sdc_deleted_at"]]
+
+
 def test_deletions_that_are_denied_are_said_and_left_out(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     state = read(shop).state
     tap = tap_for(shop, state)

@@ -130,7 +130,7 @@ def test_an_explanation_is_json_and_agrees_with_the_mapping(mapping: str, stream
     found = Explainer(stream, rules, identity="email").explained(record)
     assert json.loads(json.dumps(found)) == found
     stream_mapping = StreamMapping(stream, rules, identity="email")
-    made = [] if stream_mapping.reason_to_leave_out(record) else stream_mapping.events(record)
+    made = [] if stream_mapping.reason_to_leave_out(record) else [one.event for one in stream_mapping.made(record)]
     attempts = [attempt for one in found for attempt in one["attempts"] if attempt["event"]]
     assert [attempt["event"]["uuid"] for attempt in attempts if attempt["event"]] == [one["uuid"] for one in made]
     for attempt in attempts:
