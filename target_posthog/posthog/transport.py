@@ -11,19 +11,20 @@ import contextlib
 import socket
 import threading
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from typing_extensions import Self, override
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from urllib3 import PoolManager, ProxyManager
+    from urllib3.connection import HTTPConnection
+    from urllib3.connectionpool import HTTPConnectionPool
 
 MIB = 1024 * 1024
 MOST_CONNECTIONS = 100  # kept open; beyond them urllib3 would warn of each that it closes
@@ -63,7 +64,8 @@ class Session(requests.Session):
                 response = super().send(request, **kwargs)
                 response._content = self._read(response)  # noqa: SLF001  # where `content` keeps what it has read
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-                if deadline.has_passed:
+                # The limit of a single wait is the same: whichever is noticed first.
+                if deadline.has_passed or isinstance(error, ReadTimeoutError):
                     raise DeadlineError(request=request) from None
                 if isinstance(error, (HTTPError, ValueError)):
                     raise requests.ConnectionError(error, request=request) from None
@@ -138,38 +140,21 @@ def _watch(connection: HTTPConnection) -> None:
             raise TimeoutError
 
 
-class _PlainConnection(HTTPConnection):
-    @override
-    def connect(self) -> None:
-        _watch(self)
-        super().connect()
-        _watch(self)
+@cache
+def _cuttable(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    """Return the kind of pool whose connections are watched: plain ones, those of TLS, those through any proxy."""
 
-    @override
-    def request(self, *arguments: Any, **options: Any) -> None:
-        _watch(self)
-        super().request(*arguments, **options)
+    class Connection(pool.ConnectionCls):  # type: ignore[name-defined,misc]  # whatever connections the pool has
+        def connect(self) -> None:
+            _watch(self)
+            super().connect()
+            _watch(self)
 
+        def request(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # urllib3's
+            _watch(self)
+            super().request(*arguments, **options)
 
-class _TLSConnection(HTTPSConnection):
-    @override
-    def connect(self) -> None:
-        _watch(self)
-        super().connect()
-        _watch(self)
-
-    @override
-    def request(self, *arguments: Any, **options: Any) -> None:
-        _watch(self)
-        super().request(*arguments, **options)
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
+    return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
 
 class _Adapter(HTTPAdapter):
@@ -183,10 +168,10 @@ class _Adapter(HTTPAdapter):
     @override
     def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
         manager: ProxyManager = super().proxy_manager_for(proxy, **options)
-        if not proxy.lower().startswith("socks"):  # those have connections of their own, which no deadline can cut
-            _make_cuttable(manager)
+        _make_cuttable(manager)
         return manager
 
 
 def _make_cuttable(manager: PoolManager) -> None:
-    manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
+    pools = manager.pool_classes_by_scheme  # urllib3's own, or those of its SOCKS proxies
+    manager.pool_classes_by_scheme = {scheme: _cuttable(pool) for scheme, pool in pools.items()}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.mapping.event import LINK_KEYS, PLACES, REVENUE, is_identified, places_of
 from target_posthog.preview.personal import personal_names_of
 from target_posthog.preview.persons import Persons
-from target_posthog.preview.warnings import Gaps, never_filled
+from target_posthog.preview.warnings import Future, Gaps, never_filled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -124,6 +124,7 @@ class Planning:
         self._personal_events: Counter[tuple[str, str]] = Counter()
         self._persons = Persons()
         self._gaps = Gaps(self._persons)
+        self._future = Future(str(about["made_at"]))
 
     def plan(self, records: Iterable[KnownRecord], events: Iterable[PlannedEvent]) -> dict[str, Any]:
         """Return the plan; both come in the order of the records, the events of one that has any right after it."""
@@ -169,6 +170,7 @@ class Planning:
                 if isinstance(event["properties"].get(key), str):
                     self._persons.link(person, event["properties"][key])
         self._gaps.add(record, event)
+        self._future.add(record, event)
 
     def _as_json(self) -> dict[str, Any]:
         events = {name: counts.as_json() for name, counts in sorted(self._events.items())}
@@ -206,7 +208,7 @@ class Planning:
                 {"name": name, "place": place, "events": count}
                 for (place, name), count in sorted(self._personal_events.items())
             ],
-            "warnings": [*self._gaps.warnings(events), *never_filled(events)],
+            "warnings": [*self._gaps.warnings(events), *self._future.warnings(), *never_filled(events)],
         }
 
     def _money(self) -> dict[str, dict[str, str]]:

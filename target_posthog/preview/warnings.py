@@ -8,9 +8,12 @@ personal.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.mapping.event import IDENTIFY, is_identified
+from target_posthog.mapping.language.functions import as_timestamp
+from target_posthog.posthog.client import FUTURE_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,6 +78,34 @@ class Gaps:
                 "text": f"persons who are several {stream} by an id that these share: {len(found):,}",
                 "count": len(found),
                 "examples": found[:MOST_EXAMPLES],
+            }
+
+
+class Future:
+    """Events whose time lies so far ahead of the preview's that it depends on the protocol what becomes of them."""
+
+    def __init__(self, made_at: str) -> None:
+        made = datetime.fromisoformat(made_at.replace("Z", "+00:00"))
+        self._latest = as_timestamp(made + FUTURE_AFTER)
+        self._count = 0
+        self._examples: dict[str, None] = {}
+
+    def add(self, record: KnownRecord, event: Event) -> None:
+        """Look at an event."""
+        if event["timestamp"] > self._latest:
+            self._count += 1
+            if len(self._examples) < MOST_EXAMPLES:
+                self._examples[record.name] = None
+
+    def warnings(self) -> Iterator[dict[str, Any]]:
+        """Yield the warning."""
+        if self._count:
+            yield {
+                "about": "future",
+                "text": f"events more than {FUTURE_AFTER // timedelta(hours=1)} hours in the future, which capture V1 "
+                f"keeps as they are, while by `/batch/` they are undeliverable: {self._count:,}",
+                "count": self._count,
+                "examples": [*self._examples],
             }
 
 

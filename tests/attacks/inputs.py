@@ -35,7 +35,7 @@ from target_posthog.mapping.plain_yaml import PlainDataError, check_size, read
 from target_posthog.singer.target import TargetPostHog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 URL = "https://my-store.myshopify.com/admin"
@@ -82,7 +82,6 @@ def _questions() -> list[Question]:
 
 def tap(data: bytes) -> None:
     """Take bytes as an answer of Shopify's: a status, a header, a body; and that as rows of a bulk operation."""
-    logging.getLogger("tap-shopify-orders").setLevel(logging.CRITICAL)
     status = STATUSES[data[0] % len(STATUSES)] if data else 200
     line, _, body = data[1:].partition(b"\n")
     header = {HEADERS[line[0] % len(HEADERS)]: line[1:].decode("latin-1")} if line else {}
@@ -94,9 +93,21 @@ def tap(data: bytes) -> None:
         lambda: Rows(io.BytesIO(body), (("line_items",),), Counted(body.count(b"\n"), 1)).close(),
         *(lambda question=question: _records(client, question) for question in _questions()),
     ]
-    with stamina.set_testing(True, attempts=1):
+    with stamina.set_testing(True, attempts=1), _quietly("tap-shopify-orders"):
         for look in looks:
             _look(look)
+
+
+@contextlib.contextmanager
+def _quietly(name: str) -> Iterator[None]:
+    """Have a logger say nothing meanwhile: a fuzzer hears it a million times."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _look(look: Callable[[], object]) -> None:

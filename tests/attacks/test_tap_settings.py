@@ -117,6 +117,7 @@ WRONG: dict[str, Any] = {
     "faker_config": SECRET,
     "look_again_days": SECRET,
     "attribution_hours": SECRET,
+    "money": SECRET,
 }
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.posthog import PostHog
+from tests.attacks.hostile import Hostile, head
 from tests.target.previews import RULES, SALE, SCHEMA, Previews, sale
+from tests.waiting import LONGEST_WAIT_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Runs
@@ -111,6 +118,39 @@ def test_posthog_says_what_it_has_if_there_is_a_key(named: Previews, runs: Runs,
     with PostHog().serve() as empty:
         asking["TARGET_POSTHOG_HOST"] = empty.url
         assert "PostHog doesn't have it" in named.command("explain", "1", **asking)
+
+
+def test_what_is_explained_is_printed_before_posthog_is_asked(named: Previews) -> None:
+    printed, gave_up = threading.Event(), threading.Event()
+
+    def when_it_is_printed(_: bytes) -> Iterator[bytes]:
+        if not printed.wait(LONGEST_WAIT_SECONDS):
+            gave_up.set()
+        body = b'{"results": [], "timezone": "UTC"}'
+        yield head(f"Content-Length: {len(body)}", "Connection: close") + body
+
+    with Hostile(when_it_is_printed).serve() as asked:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "target_posthog", "explain", "1"],
+            env={
+                **os.environ,
+                "TARGET_POSTHOG_PREVIEW_PATH": str(named.path),
+                "TARGET_POSTHOG_PERSONAL_API_KEY": "phx_sandbox",
+                "TARGET_POSTHOG_PROJECT_ID": "1",
+                "TARGET_POSTHOG_HOST": asked.url,
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            assert process.stdout
+            for line in process.stdout:
+                if "email" in line:  # of the last rule
+                    printed.set()
+        assert process.returncode == 0
+        assert asked.requests
+    assert printed.is_set()
+    assert not gave_up.is_set(), "the answer was held back until PostHog had answered"
 
 
 def test_the_kept_plan_is_the_printed_one_without_personal_data(named: Previews, tmp_path: Path) -> None:

@@ -251,9 +251,45 @@ def test_no_answer_makes_a_traceback_or_an_acknowledgement_that_is_none(
     assert not acknowledged or any(word in raw for word in (b'"ok"', b'"warning"', b'"Ok"', b'"status": 1'))
 
 
-def test_a_proxy_is_asked_for_the_host_and_its_answers_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    with speaking(dripping_body) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy)
+def through(scheme: str, speak: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
+    """Return a proxy: one of HTTP answers in the host's place, one of SOCKS agrees first, and then is the host."""
+    granted = {"socks5h": b"\x05\x00" + b"\x05\x00\x00\x01" + bytes(6), "socks4a": b"\x00\x5a" + bytes(6)}
+
+    def agree(connection: socket.socket) -> None:
+        connection.sendall(granted.get(scheme, b""))
+        speak(connection)
+
+    return agree
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h", "socks4a"])
+@pytest.mark.parametrize("speak", [dripping_head, dripping_body, dripping_chunks])
+def test_through_a_proxy_a_request_has_an_end_as_a_whole_too(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, speak: Callable[[socket.socket], None]
+) -> None:
+    said_all: list[bool] = []
+
+    def noting(connection: socket.socket) -> None:
+        speak(connection)
+        said_all.append(True)
+
+    with speaking(through(scheme, noting)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.replace("http", scheme, 1))
         monkeypatch.setenv("NO_PROXY", "")
         with pytest.raises(DeadlineError):
             Session(most_bytes=1000).post("http://posthog.example/batch/", data=b"x", timeout=DEADLINE_SECONDS)
+        assert said_all == [], "it was heard to its end"
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h", "socks4a"])
+def test_through_a_proxy_an_answer_comes_as_without(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOk")
+
+    with speaking(through(scheme, answer)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.replace("http", scheme, 1))
+        monkeypatch.setenv("NO_PROXY", "")
+        response = Session(most_bytes=1000).post(
+            "http://posthog.example/batch/", data=b"x", timeout=LONGEST_WAIT_SECONDS
+        )
+        assert response.content == b"Ok"

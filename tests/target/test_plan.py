@@ -144,6 +144,20 @@ def test_customers_that_share_an_address_are_warned_of_and_one_that_is_read_twic
     assert [one for one in twice["warnings"] if one["about"] == "shared"] == []
 
 
+def test_events_of_the_future_are_warned_of_as_the_protocol_decides_on_them() -> None:
+    times = {1: "2026-11-20T22:59:59Z", 2: "2026-11-20T23:00:01Z", 3: "2126-01-01T00:00:00Z", 4: "2019-01-01T00:00:00Z"}
+    plan = planned([record(one) for one in times], [event(one, timestamp=at) for one, at in times.items()])
+    assert plan["warnings"] == [
+        {
+            "about": "future",
+            "text": "events more than 23 hours in the future, which capture V1 keeps as they are, while by `/batch/` "
+            "they are undeliverable: 2",
+            "count": 2,
+            "examples": ["#2", "#3"],
+        }
+    ]
+
+
 def test_properties_that_are_empty_or_nearly_so_are_warned_of_and_announced() -> None:
     entry: EventEntry = {
         "stream": "orders",

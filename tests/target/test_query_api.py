@@ -126,6 +126,31 @@ def test_a_busy_posthog_is_asked_again(posthog: PostHog, status: int) -> None:
     assert len(posthog.controls.requests) == 3
 
 
+def test_what_retry_after_asks_for_is_waited_before_the_next_question(posthog: PostHog) -> None:
+    posthog.controls.reply_next(Reply(status=429, headers={"Retry-After": "1"}, path=PATH))
+    assert api_of(posthog).rows(EVENTS, "events") == []
+    first, second = posthog.controls.requests
+    assert second.at - first.at >= 1.0
+
+
+def test_a_retry_after_of_nothing_is_no_reason_not_to_wait(posthog: PostHog) -> None:
+    busy = Reply(status=503, headers={"Retry-After": "0"}, path=PATH)
+    posthog.controls.reply_next(*[busy] * 1_000)
+    with pytest.raises(BusyError, match="busy"):
+        api_of(posthog, seconds=2).rows(EVENTS, "events")
+    assert len(posthog.controls.requests) < 20, "its own backoff counts where that is longer"
+
+
+@pytest.mark.parametrize(
+    "asked", ["86400", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 01 Jan 99999 00:00:00 GMT"]
+)
+def test_a_retry_after_without_end_ends_with_max_retry_seconds(posthog: PostHog, asked: str) -> None:
+    posthog.controls.reply_next(*[Reply(status=429, headers={"Retry-After": asked}, path=PATH)] * 1_000)
+    with pytest.raises(BusyError, match="busy"):
+        api_of(posthog, seconds=1).rows(EVENTS, "events")
+    assert len(posthog.controls.requests) < 20
+
+
 def test_a_posthog_that_stays_busy_is_given_up(posthog: PostHog) -> None:
     posthog.controls.reply_next(Reply(status=503, path=PATH))
     with pytest.raises(BusyError, match="busy"):

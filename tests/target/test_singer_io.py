@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
+from sandbox.posthog import PostHog
+from target_posthog.commands.group import commands
 from target_posthog.mapping.document import active, load
 from target_posthog.mapping.meanings import StreamMapping
 from target_posthog.singer.target import TargetPostHog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from sandbox.posthog import PostHog
 
     from .conftest import Runs
 
@@ -241,3 +242,75 @@ def test_version_1_has_the_same_events_as_far_as_it_goes(runs: Runs, posthog: Po
     (person,) = posthog.persons()
     known = ("name", "total_spent", "orders_count", "city", "country_code", "verified_email", "tax_exempt")
     assert [person["properties"][name] for name in known] == ["Bob Biller", 809.9, 2, "Ottawa", "CA", True, False]
+
+
+def number_of(one: Message) -> str:
+    return str(one["properties"]["order_id"])
+
+
+def test_with_receipts_what_was_paid_is_of_whom_the_order_is(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
+    run(runs, receipts=str(tmp_path / "receipts.sqlite"))
+    placed = {number_of(one): one["distinct_id"] for one in called(posthog, "Order Completed")}
+    moved = [*called(posthog, "Order Paid"), *called(posthog, "Payment Refunded")]
+    assert moved
+    assert {number_of(one): one["distinct_id"] for one in moved if number_of(one) in placed} == {
+        number_of(one): placed[number_of(one)] for one in moved if number_of(one) in placed
+    }
+    assert "@" in "".join(one["distinct_id"] for one in moved)
+
+
+def test_a_payment_that_comes_before_its_order_takes_the_order_from_nobody(
+    runs: Runs, posthog: PostHog, tmp_path: Path
+) -> None:
+    order = {"customers": 0, "transactions": 1}
+    told = [one for one in messages(NEW) if one["type"] != "STATE"]
+    told.sort(key=lambda one: order.get(one.get("stream", ""), 2))
+    run(runs, told=told, receipts=str(tmp_path / "receipts.sqlite"))
+    persons = [{*one["distinct_ids"]} for one in posthog.persons()]
+    placed = {int(number_of(one)): one["distinct_id"] for one in called(posthog, "Order Completed")}
+    orders = [one for one in records("orders") if not one["test"] and one["email"]]
+    assert orders
+    for one in orders:
+        ids = {placed[number(one["id"])], one["email"].lower()}
+        assert any(ids <= person for person in persons), "its id of before is the buyer's now"
+
+
+def test_what_became_of_an_order_or_a_customer_is_explained(runs: Runs, tmp_path: Path) -> None:
+    path = tmp_path / "preview.sqlite"
+    run(runs, preview_path=str(path))
+    order = next(one for one in records("orders") if one["fulfillments"] and not one["test"])
+    said = command("explain", order["name"], "--preview-path", str(path))
+    for name in ("Order Completed", "Order Fulfilled"):
+        assert f"  {name}  (rule `{name}`)" in said
+    assert command("explain", str(number(order["id"])), "--preview-path", str(path)) == said
+    customer = next(one for one in records("customers") if one["email"])
+    assert "  Customer Created  (rule `Customer Created`)" in command(
+        "explain", customer["email"], "--preview-path", str(path)
+    )
+
+
+@pytest.mark.parametrize("version", [NEW, OLD])
+def test_shop_plan_and_posthog_agree_and_what_is_gone_is_named(
+    runs: Runs, posthog: PostHog, tmp_path: Path, version: str
+) -> None:
+    path = tmp_path / "preview.sqlite"
+    run(runs, version, preview_path=str(path))
+    run(runs, version)
+    asked = ("--personal-api-key", "phx_sandbox", "--project-id", "1", "--host", posthog.url)
+    reconcile = ("reconcile", "--preview-path", str(path))
+    assert command(*reconcile, *asked)
+    with PostHog().serve() as empty:
+        code, said = ended(*reconcile, *asked[:-1], empty.url)
+    assert code != 0
+    assert "PostHog" in said
+
+
+def ended(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(commands, arguments, env={"TARGET_POSTHOG_PERSONAL_API_KEY": "phx_sandbox"})
+    return done.exit_code, done.output
+
+
+def command(*arguments: str) -> str:
+    code, said = ended(*arguments)
+    assert code == 0, said
+    return said
