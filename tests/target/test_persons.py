@@ -310,7 +310,7 @@ def test_a_customer_who_opted_out_has_no_profile_and_their_revenue_stays_right(
     assert posthog.persons() == []
     assert buyers(posthog) == {"1": "shopify:customer:7"}
     assert orders_once_merged(posthog) == 1
-    assert posthog.totals()["revenue"] == {"USD": 10}
+    assert posthog.totals()["total_sales"] == {"USD": 10}
     assert "jane" not in str([(one["distinct_id"], one["properties"]) for one in posthog.events()])
 
 
