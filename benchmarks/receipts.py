@@ -17,6 +17,7 @@ from uuid import UUID
 from target_posthog.mapping.event import Entity, RunningMoney, uuid_of
 from target_posthog.receipts.sifter import Candidate, Sifted, Sifter
 from target_posthog.receipts.sqlite import SqliteStore
+from target_posthog.receipts.store import TABLES
 from target_posthog.singer.process import collect_less_garbage
 
 if TYPE_CHECKING:
@@ -124,16 +125,17 @@ def fill(store: SqliteStore, number: int) -> None:
     sql = "INSERT INTO posthog_receipts_entity (project, key, distinct_id) VALUES (?, ?, ?)"
     orders = range(number // FACTS_OF_AN_ORDER)
     store.many(sql, ((key, f"gid://shopify/Order/{order}", f"customer{order // 3}@example.com") for order in orders))
-    store.rows("DROP INDEX posthog_receipts_uuid")
+    store.rows("DROP INDEX posthog_receipts_anchor")
     facts = ((UUID(uuid_of(b"%d" % fact)).bytes, fact) for fact in range(number))
     rows = (
-        (key, uuid, 1, fact // FACTS_OF_AN_ORDER + 1, fact * 7919, 1_790_000_000, fact * 104_729)
+        (key, uuid, 1, order + 1, fact * 7919, 1_790_000_000, fact * 104_729, place == 0)
         for uuid, fact in facts
+        for order, place in [divmod(fact, FACTS_OF_AN_ORDER)]
     )
-    store.many("INSERT INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL)", rows)
+    store.many("INSERT INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL, ?)", rows)
     money = ((order + 1, UUID(uuid_of(b"%d" % (order * FACTS_OF_AN_ORDER))).bytes, MONEY) for order in orders)
     store.many("INSERT INTO posthog_receipts_money VALUES (?, ?, ?)", money)
-    store.rows("CREATE UNIQUE INDEX posthog_receipts_uuid ON posthog_receipts_fact (project, uuid)")
+    store.rows(next(table for table in TABLES if "posthog_receipts_anchor" in table))
     store.rows("COMMIT")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from docs.selecting import selecting_page
 from tap_shopify_orders.tap import TapShopifyOrders
 from target_posthog.commands.init import streams_of
 from target_posthog.mapping.document import load, shipped_names
@@ -308,6 +309,7 @@ def documents() -> dict[Path, str]:
     mapping = between(mapping, "draft", first_draft(mapping))
     texts[Path("docs/mapping.md")] = between(mapping, "examples", examples())
     texts[Path("docs/events.md")] = events_page()
+    texts[Path("docs/selecting.md")] = selecting_page()
     return texts
 
 

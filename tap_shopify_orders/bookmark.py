@@ -13,6 +13,7 @@ from singer_sdk.contrib.msgspec import encoder
 
 from tap_shopify_orders.reading.by_bulk import Task
 from tap_shopify_orders.reading.known import Known
+from tap_shopify_orders.reading.windows import utc
 from tap_shopify_orders.records.schema import BOOKMARK
 from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.state import STREAMS
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 _KNOWN, _TASKS, _HELD, _WAITING, _VALUE = "known", "bulk", "held", "waiting", "replication_key_value"
+_BEGAN = "began"
 _DAYS, _READ_ON = "days", "read_on"
 
 
@@ -32,6 +34,7 @@ class Bookmark:
 
     It moves at these moments, and always behind the records:
 
+    - `begin`, before the first record of all: when that was, by the shop's clock.
     - `advance`, when a record was written: to the record's `updated_at`, but never back. (The SDK's own move goes back
       where the lookback reads records from before the bookmark.)
     - `keep`, when the stream goes on to the next record and when it ends: the fingerprints of what was emitted within
@@ -52,6 +55,16 @@ class Bookmark:
         """The latest change that was emitted; None before the first record of all."""
         text = self._state().get(_VALUE)
         return as_datetime(text) if text else None
+
+    def begin(self, at: datetime) -> None:
+        """Keep when the stream was first read, unless it has been."""
+        if not self.value:
+            self._state().setdefault(_BEGAN, utc(at))
+
+    def may_have_emitted(self, deleted_at: datetime) -> bool:
+        """Say whether a run can have emitted what was deleted at a moment: the first has not what was gone by then."""
+        began = self._state().get(_BEGAN)
+        return not began or deleted_at >= as_datetime(began)
 
     def known(self, lookback: timedelta) -> Known:
         """Return what an earlier run emitted within the lookback; without a bookmark there was no earlier run."""

@@ -178,8 +178,10 @@ class ShopStream(Stream):
         """
         self._run.begin_reading()
         window, read_before = self.window, bool(self.bookmark.value)
+        self.bookmark.begin(self._run.store.granted.at)
         known = self.bookmark.known(self.lookback)
-        deletions = self._reading.deletions(window.search, self.subject, known) if read_before else iter(())
+        deleted = self._reading.deletions(window.search, self.subject, known) if read_before else iter(())
+        deletions = ((mark, record) for mark, record in deleted if self.bookmark.may_have_emitted(mark.updated_at))
         for mark, record in chain(self._examined(self._changes(known), window), deletions):
             if mark.updated_at >= window.until:
                 continue  # it changed while it was read: the next run's, and a bookmark must not go so far

@@ -86,6 +86,8 @@ class PostgresStore(Store):
     What another target has under way is waited for as long as a claim can last, `longest_claim_seconds`.
     """
 
+    order = ("uuid",)
+
     def __init__(
         self,
         url: str,

@@ -17,7 +17,7 @@ from target_posthog.posthog.hogql import moment, raw, text
 from target_posthog.posthog.stored_events import rows_by_uuid, stored_events
 from target_posthog.receipts.running_money import PERSON_PROFILE, money_of
 from target_posthog.receipts.sifter import seconds_of, sent_as
-from target_posthog.receipts.store import MOST_IN_A_STATEMENT, Fact
+from target_posthog.receipts.store import MOST_IN_A_STATEMENT, REBUILT, Fact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from target_posthog.receipts.store import Store
 
 UNKNOWN_RULE = ""
-REBUILT = "distinct id: "  # in place of the entity that PostHog doesn't name
 LIB = ALWAYS["$lib"]
 FIRST_DAY = datetime(2006, 1, 1, tzinfo=timezone.utc)  # before the first Shopify store
 VERSION_OF_OURS = 5  # of the uuids of this target's events

@@ -19,6 +19,7 @@ from typing_extensions import override
 from target_posthog.errors import RunError
 from target_posthog.receipts.store import (
     MOST_IN_A_STATEMENT,
+    REBUILT,
     TABLES,
     VERSION,
     Claim,
@@ -39,12 +40,16 @@ SIZES = (8, 64, 256, MOST_IN_A_STATEMENT)
 CACHE_KIB = 32_768
 PAGES_OF_THE_LOG = 8_192  # 32 MiB: uuids lie all over the table, so that a page is often written again
 # Facts lie beside the others of their entity, so that those of a run's next records are on few pages, and are read
-# together. One that isn't found so is looked for by its uuid: what its record is about may have another name since.
+# together. What a record is about may have another name since: so the first fact of each entity is found by its uuid,
+# too, and with it the others. To find each by its uuid would make a new one three times as dear.
 FACTS = "SELECT uuid, digest, sent_as, resend, provisional FROM posthog_receipts_fact WHERE entity IN ({}) LIMIT {}"
-MOST_FACTS = 20 * MOST_IN_A_STATEMENT  # of entities that have more, each fact is looked for by its uuid
-FACTS_ANYWHERE = (
-    "SELECT uuid, digest, sent_as, resend, provisional FROM posthog_receipts_fact WHERE project = ? AND uuid IN ({})"
+MOST_FACTS = 20 * MOST_IN_A_STATEMENT
+FACTS_OF_LARGE_ENTITIES = (
+    "WITH wanted (entity, uuid) AS (VALUES {}) "
+    "SELECT fact.uuid, digest, sent_as, resend, provisional FROM wanted CROSS JOIN posthog_receipts_fact fact "
+    "ON fact.entity = wanted.entity AND fact.uuid = wanted.uuid"
 )
+ANCHORS = "SELECT uuid, entity FROM posthog_receipts_fact WHERE anchor = 1 AND project = ? AND uuid IN ({})"
 PERSONS = "SELECT key, digest FROM posthog_receipts_person WHERE project = ? AND key IN ({})"
 ENTITIES = "SELECT key, id, distinct_id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
 NEW_PROJECT = "INSERT OR IGNORE INTO posthog_receipts_project (key, version) VALUES (?, ?)"
@@ -52,13 +57,15 @@ PROJECT = "SELECT id, version FROM posthog_receipts_project WHERE key = ?"
 NEW_KIND = "INSERT OR IGNORE INTO posthog_receipts_kind (rule, event) VALUES (?, ?)"
 KIND = "SELECT id FROM posthog_receipts_kind WHERE rule = ? AND event = ?"
 NEW_ENTITY = "INSERT INTO posthog_receipts_entity (id, project, key, distinct_id) VALUES (?, ?, ?, ?)"
-NEW_FACT = "INSERT OR REPLACE INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)"
+NEW_FACT = "INSERT OR REPLACE INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)"
 NEW_MONEY = "INSERT OR REPLACE INTO posthog_receipts_money VALUES (?, ?, ?)"
 NEW_PERSON = "INSERT OR REPLACE INTO posthog_receipts_person VALUES (?, ?, ?)"
 
 
 class SqliteStore(Store):
     """The receipts of one project in a file, which is made if it isn't there; with `is_read_only` it must be there."""
+
+    order = ("entity", "uuid")
 
     def __init__(self, path: str, key: str, *, is_read_only: bool = False) -> None:
         self._path = Path(path)
@@ -142,14 +149,35 @@ class SqliteStore(Store):
     def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:
         keys = list({key: None for key in wanted.values() if key})
         entities = {key: (number, distinct_id) for key, number, distinct_id in self._found(ENTITIES, keys)}
+        nobody = -self.project  # what has no entity
+        numbers = {key: number for key, (number, _) in entities.items()}
+        placed = ((nobody if key is None else numbers.get(key), uuid) for uuid, key in wanted.items())
+        facts = self._facts([(number, uuid) for number, uuid in placed if number is not None])
+        anchors = dict(self._found(ANCHORS, [uuid for uuid in wanted if uuid not in facts]))
+        if anchors:
+            anchored = {wanted[uuid]: number for uuid, number in anchors.items()}
+            facts |= self._facts([(number, uuid) for uuid, number in anchors.items()])
+            facts |= self._facts([(anchored[key], uuid) for uuid, key in wanted.items() if key and key in anchored])
+        return Found(facts, {key: distinct_id for key, (_, distinct_id) in entities.items()})
+
+    def _facts(self, placed: Sequence[tuple[int, bytes]]) -> dict[bytes, KnownFact]:
+        """Return those of some facts that are there, each given with its entity's number; perhaps others, too."""
+        numbers = list({number: None for number, _ in placed if number > 0})
         facts: dict[bytes, KnownFact] = {}
-        for part in parts([number for number, _ in entities.values()]):
+        is_large = len(numbers) != len({number for number, _ in placed})  # what has no entity lies in one heap
+        for part in parts(numbers):
             padded = _padded(len(part))
             sql = FACTS.format(", ".join("?" * padded), MOST_FACTS)
-            facts |= {row[0]: row for row in self.rows(sql, *part, *[None] * (padded - len(part)))}
-        elsewhere = [uuid for uuid in wanted if uuid not in facts]
-        facts |= {row[0]: row for row in self._found(FACTS_ANYWHERE, elsewhere)}
-        return Found(facts, {key: distinct_id for key, (_, distinct_id) in entities.items()})
+            rows = self.rows(sql, *part, *[None] * (padded - len(part)))
+            facts |= {row[0]: row for row in rows}
+            is_large |= len(rows) == MOST_FACTS
+        if is_large:
+            for pairs in parts([pair for pair in placed if pair[1] not in facts]):
+                padded = _padded(len(pairs))
+                values = [value for pair in pairs for value in pair] + [None] * 2 * (padded - len(pairs))
+                rows = self.rows(FACTS_OF_LARGE_ENTITIES.format(", ".join(["(?, ?)"] * padded)), *values)
+                facts |= {row[0]: row for row in rows}
+        return facts
 
     @override
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
@@ -169,7 +197,7 @@ class SqliteStore(Store):
         kept = [fact for fact in facts if fact.uuid not in claim.refused]
         try:
             with self._lock, self._writing():
-                entities = self._entities(kept)
+                entities, anchors = self._entities(kept)
                 self._database.executemany(
                     NEW_FACT,
                     [
@@ -182,6 +210,7 @@ class SqliteStore(Store):
                             fact.at,
                             fact.digest,
                             fact.provisional,
+                            fact.uuid in anchors,
                         )
                         for fact in kept
                     ],
@@ -199,15 +228,21 @@ class SqliteStore(Store):
         except sqlite3.Error as error:
             raise self._unusable(str(error)) from None
 
-    def _entities(self, facts: Iterable[Fact]) -> dict[str, int]:
-        """Return the numbers of the facts' entities, which are made if they aren't there."""
+    def _entities(self, facts: Sequence[Fact]) -> tuple[dict[str, int], set[bytes]]:
+        """Return the numbers of the facts' entities, which are made if they aren't there, and which facts are anchors.
+
+        A fact that is sent again may have been one. Of receipts that were rebuilt, one entity may stand for many.
+        """
         wanted = {fact.entity: fact.distinct_id for fact in facts if fact.entity}
         numbers = {key: number for key, number, _ in self._found(ENTITIES, list(wanted))}
         ((last,),) = self.rows("SELECT coalesce(max(id), 0) FROM posthog_receipts_entity")
         new = [key for key in wanted if key not in numbers]
         numbers |= {key: number for number, key in enumerate(new, last + 1)}
         self._database.executemany(NEW_ENTITY, [(numbers[key], self.project, key, wanted[key]) for key in new])
-        return numbers
+        firsts = {fact.entity: fact.uuid for fact in reversed(facts)}
+        anchors = {firsts[key] for key in new}
+        anchors |= {fact.uuid for fact in facts if fact.is_again or (fact.entity or "").startswith(REBUILT)}
+        return numbers, anchors
 
     def _kind(self, rule: str, event: str) -> int:
         if (rule, event) not in self._kinds:

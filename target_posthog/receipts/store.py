@@ -22,6 +22,7 @@ Item = TypeVar("Item")
 VERSION = 2  # of the tables
 NO_RESEND, RESEND, RESEND_ANYHOW = 0, 1, 2
 MOST_IN_A_STATEMENT = 1_000
+REBUILT = "distinct id: "  # begins the key of an entity that PostHog doesn't name
 TABLES = (
     """CREATE TABLE IF NOT EXISTS posthog_receipts_project (
   id INTEGER PRIMARY KEY,
@@ -53,9 +54,11 @@ TABLES = (
   digest BIGINT,                 -- hash of the content; null if it isn't known
   resend INTEGER NOT NULL DEFAULT 0,
   provisional TEXT,              -- why it wasn't final when it was sent, reasons with blanks between; null if it was
+  anchor INTEGER NOT NULL DEFAULT 1, -- whether it is found by its uuid alone; a file has one such fact for each entity
   PRIMARY KEY ({key_of_fact})
 ){without_rowid}""",
-    "CREATE UNIQUE INDEX IF NOT EXISTS posthog_receipts_uuid ON posthog_receipts_fact (project, uuid)",
+    """CREATE UNIQUE INDEX IF NOT EXISTS posthog_receipts_anchor
+  ON posthog_receipts_fact (project, uuid) WHERE anchor = 1""",
     """CREATE TABLE IF NOT EXISTS posthog_receipts_money (
   entity BIGINT NOT NULL,
   uuid {bytes} NOT NULL,         -- of the fact that carried it
@@ -72,7 +75,16 @@ TABLES = (
 
 ADOPTED = (
     "SELECT fact.uuid, entity.distinct_id FROM posthog_receipts_fact fact "
-    "JOIN posthog_receipts_entity entity ON entity.id = fact.entity WHERE fact.project = ? AND fact.uuid IN ({})"
+    "JOIN posthog_receipts_entity entity ON entity.id = fact.entity "
+    "WHERE fact.anchor = 1 AND fact.project = ? AND fact.uuid IN ({})"
+)
+EXPORTED = (
+    "SELECT fact.entity, fact.uuid, kind.rule, kind.event, entity.key, entity.distinct_id, fact.sent_as, fact.at, "
+    "fact.digest, fact.provisional, money.amounts "
+    "FROM posthog_receipts_fact fact JOIN posthog_receipts_kind kind ON kind.id = fact.kind "
+    "LEFT JOIN posthog_receipts_entity entity ON entity.id = fact.entity "
+    "LEFT JOIN posthog_receipts_money money ON money.entity = fact.entity AND money.uuid = fact.uuid "
+    "WHERE fact.project = ? AND ({columns}) > ({last}) ORDER BY {columns} LIMIT ?"
 )
 RUNNING_MONEY = (
     "SELECT entity.key, money.uuid, money.amounts FROM posthog_receipts_entity entity "
@@ -155,6 +167,7 @@ class Store(ABC):
     """The receipts of one project; safe to use from several threads. Raises `RunError` if it can't be used."""
 
     project: int
+    order: tuple[str, ...]  # the columns by which facts lie, their uuid last
 
     @abstractmethod
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401  # what a database takes
@@ -230,23 +243,14 @@ class Store(ABC):
         return [(event, number, _time(first), _time(last)) for event, number, first, last in rows]
 
     def export(self) -> Iterator[Fact]:
-        """Yield the receipt of each fact, in the order of their uuids."""
-        last = b""
-        while rows := self.rows(
-            "SELECT fact.uuid, kind.rule, kind.event, entity.key, entity.distinct_id, fact.sent_as, fact.at, "
-            "fact.digest, fact.provisional, money.amounts "
-            "FROM posthog_receipts_fact fact JOIN posthog_receipts_kind kind ON kind.id = fact.kind "
-            "LEFT JOIN posthog_receipts_entity entity ON entity.id = fact.entity "
-            "LEFT JOIN posthog_receipts_money money ON money.entity = fact.entity AND money.uuid = fact.uuid "
-            "WHERE fact.project = ? AND fact.uuid > ? ORDER BY fact.uuid LIMIT ?",
-            self.project,
-            last,
-            MOST_IN_A_STATEMENT,
-        ):
-            for uuid, *others in rows:
-                last = bytes(uuid)
-                rule, event, entity, distinct_id, *rest = others
-                yield Fact(last, rule, event, entity, distinct_id or "", *rest)
+        """Yield the receipt of each fact, in the order in which they lie."""
+        columns = ", ".join(f"fact.{name}" for name in self.order)
+        last: tuple[Any, ...] = (-self.project - 1, b"")[-len(self.order) :]
+        sql = EXPORTED.format(columns=columns, last=", ".join("?" * len(last)))
+        while rows := self.rows(sql, self.project, *last, MOST_IN_A_STATEMENT):
+            for number, uuid, rule, event, entity, distinct_id, *rest in rows:
+                last = (number, bytes(uuid))[-len(self.order) :]
+                yield Fact(bytes(uuid), rule, event, entity, distinct_id or "", *rest)
 
     def add(self, facts: Sequence[Fact]) -> int:
         """Write receipts of facts that have none yet, and return how many were new."""

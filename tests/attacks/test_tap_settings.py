@@ -116,6 +116,7 @@ WRONG: dict[str, Any] = {
     "flattening_separator": [SECRET],
     "faker_config": SECRET,
     "look_again_days": SECRET,
+    "attribution_hours": SECRET,
 }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTS = Path(sys.executable).parent
-LONGEST_RUN_SECONDS = 240
+LONGEST_RUN_SECONDS = 600
 
 
 def place_project(folder: Path) -> None:

@@ -262,6 +262,31 @@ def test_money_and_what_is_not_final_move_to_another_store(sales: Sales, tmp_pat
     )
 
 
+def test_what_a_record_is_about_may_have_another_name_since(sales: Sales, tmp_path: Path) -> None:
+    edits: list[JSON] = [{"id": 7, "at": "2026-10-03T10:00:00Z", "net": "-20.05"}]
+    both = [sale(number, ledger=LEDGER, edits=edits) for number in (1, 2)]
+    sales.sent(*both)
+    renamed = tmp_path / "renamed.yaml"
+    renamed.write_text(MAPPING.replace("gid://shop/Sale/", "gid://elsewhere/Sale/"))
+    assert sales.sent(*both, mapping=str(renamed)) == []
+    edits.append({"id": 8, "at": "2026-10-04T10:00:00Z", "net": "1"})
+    assert named(sales.sent(*both, mapping=str(renamed))) == ["Sale Edited", "Sale Edited"]
+    assert sales.sent(*both, mapping=str(renamed)) == []
+
+
+def test_records_without_keys_have_receipts_too(sales: Sales, tmp_path: Path) -> None:
+    keyless = {**SCHEMA, "key_properties": []}
+    mapping = tmp_path / "keyless.yaml"
+    mapping.write_text("streams:" + MAPPING.partition("streams:")[2])
+    for expected in (["Sale", "Sale"], []):
+        before = sales.seen
+        settings = {"receipts": sales.receipts, "mapping": str(mapping)}
+        sales.runs.here(keyless, sale(1, ledger=LEDGER), sale(2, ledger=LEDGER), **settings)
+        arrived = sales.posthog.events()
+        assert named(arrived[before:]) == expected
+        sales.seen = len(arrived)
+
+
 # What is wrong with a rule.
 
 

@@ -139,4 +139,7 @@ def kill_and_compare(folder: Path, undisturbed: Undisturbed, victim: str, sent: 
             target.wait(LONGEST_RUN_SECONDS)
             tap.wait(LONGEST_RUN_SECONDS)
         assert run_to_the_end(folder, undisturbed.settings, posthog) == (0, 0)
-        assert facts(posthog, undisturbed.settings) == undisturbed.facts
+        found, expected = facts(posthog, undisturbed.settings), undisturbed.facts
+        differing = [key for key in found.events | expected.events if found.events.get(key) != expected.events.get(key)]
+        assert [(key, found.events.get(key), expected.events.get(key)) for key in differing] == []
+        assert found == expected
