@@ -68,7 +68,7 @@ def test_any_text_is_an_expression_or_a_sentence(text: str) -> None:
 @example(first="0001-01-01T00:00:00+14:00", second="9999-12-31T23:59:59-12:00")
 def test_a_function_gives_a_value_or_a_sentence(name: str, first: Any, second: Any) -> None:
     evaluate = FUNCTIONS[name]
-    given_ = (first, second)[: len(signature(evaluate).parameters)] if name != "concat" else (first, second)
+    given_ = (first, second, first)[: len(signature(evaluate).parameters)] if name != "concat" else (first, second)
     try:
         json.dumps(evaluate(*given_), allow_nan=False)
     except ValueError as error:

@@ -188,7 +188,8 @@ def test_records_are_the_same_field_for_field_whichever_way_they_were_read(
             by_id = {one["id"]: one for one in bulk.records[stream]}
             assert len(by_id) == len(bulk.records[stream])
             assert by_id == {one["id"]: one for one in pages.records[stream]}
-        assert bulk.state == pages.state
+        for stream in ("customers", "orders"):  # they began at other moments
+            assert {**bulk.state["bookmarks"][stream], "began": ""} == {**pages.state["bookmarks"][stream], "began": ""}
         assert dict(bulk_read(shop, clock, bulk.state, catalog=None).records) == {}
 
 

@@ -42,7 +42,7 @@ STATE = {"bookmarks": {"orders": {"replication_key": "updated_at", "replication_
         ({"acces_token": "x"}, "There is no setting `acces_token`: did you mean `access_token`?"),
         ({"colour": "x"}, "There is no setting `colour`: there are `store`"),
         ({"lookback_seconds": 10**12}, "`maximum` `315360000`"),
-        ({"accept": ["everything"]}, "`partial_history`, `denied_fields`, `no_ledger`, `api_version`"),
+        ({"accept": ["everything"]}, "`partial_history`, `denied_fields`, `api_version`, `no_ledger`"),
     ],
     ids=lambda one: str(one)[:40],
 )

@@ -61,7 +61,7 @@ def make_long(shop: Shop) -> tuple[str, dict[str, int]]:
     order = shop.store.order(name)
     refund = order["refunds"][-1]
     money = refund["totalRefundedSet"]
-    refund["refundLineItems"] = [{**refund["refundLineItems"][0], "id": f"{number}"} for number in range(LONG)]
+    refund["refundLineItems"] = [{**refund["refundLineItems"][0], "id": f"gid://shopify/RefundLineItem/{number}"} for number in range(LONG)]
     adjustment = {"amountSet": money, "taxAmountSet": money, "reason": "RESTOCK"}
     refund["orderAdjustments"] = [{"id": f"gid://shopify/OrderAdjustment/{one}", **adjustment} for one in range(LONG)]
     refund["refundShippingLines"] = [{"subtotalAmountSet": money, "taxAmountSet": money} for _ in range(LONG)]

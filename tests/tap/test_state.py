@@ -141,7 +141,7 @@ def test_what_is_wrong_gets_a_sentence_with_the_remedy_and_no_message(shop: Shop
 @pytest.mark.parametrize("name", TAKEN)
 def test_what_is_only_odd_is_taken(shop: Shop, name: str) -> None:
     run = read(shop, given(name))
-    assert len(run.records["orders"]) == TAKEN[name]
+    assert len(run.orders) == TAKEN[name]
     assert run.state["bookmarks"].keys() >= {"customers", "orders"}
 
 

@@ -111,7 +111,8 @@ def find(items: JSON, field: JSON, value: JSON) -> JSON:
     """Return the first object of a list whose field has that value, such as a refund by its `id`; null if none has."""
     if value is None:
         return None
-    return next((item for item in _objects(items) if item.get(field) == value), None)
+    name = _text(field)
+    return next((item for item in _objects(items) if item.get(name) == value), None)
 
 
 def first_per(items: JSON, field: JSON) -> list[JSON] | None:
@@ -308,8 +309,9 @@ def _objects(items: JSON) -> list[dict[str, JSON]]:
 def _marked(items: JSON, field: JSON) -> Iterator[tuple[dict[str, JSON], bool]]:
     """Yield the objects of a list, each with whether it is the first with its value of a field."""
     known: list[JSON] = [None]
+    name = _text(field)
     for item in _objects(items):
-        value = item.get(field)
+        value = item.get(name)
         yield item, value not in known
         known.append(value)
 
