@@ -39,7 +39,7 @@ class PreviewWriter:
             self._turn = _taken(self._unfinished)
         except OSError as error:
             raise self._unwritable(error.strerror) from None
-        self._tidy = weakref.finalize(self, self._unfinished.unlink, missing_ok=True)  # however the process ends
+        self._tidy = weakref.finalize(self, _let_go, self._unfinished, self._turn)  # however the process ends
         self._database = sqlite3.connect(self._unfinished, isolation_level=None)
         # Without a journal nothing lies beside the file; one that isn't finished is thrown away anyway.
         self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {TABLES} BEGIN;")
@@ -102,6 +102,12 @@ class PreviewWriter:
 
     def _unwritable(self, reason: str | None) -> RunError:
         return RunError(f"`preview_path`: the file {self.path} can't be written ({reason})")
+
+
+def _let_go(path: Path, descriptor: int) -> None:
+    """Remove a file that is this process's, and let others have its place."""
+    path.unlink(missing_ok=True)
+    os.close(descriptor)
 
 
 def _taken(path: Path) -> int:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+import yaml
 from singer_sdk.helpers._flattening import flatten_schema
 
 from sandbox.shop import Shop
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.reading.windows import SECOND, utc
 from tap_shopify_orders.records.fields import EXACT, as_number, decimal, time, with_numbers
 from tap_shopify_orders.records.records import Reader
-from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, report_schema, stream_schema
+from tap_shopify_orders.records.schema import CUSTOMERS, KEYS, ORDERS, report_schema, stream_schema
 from tap_shopify_orders.settings import MONEY
+from target_posthog.mapping.meanings import Meanings
+from tests.waiting import wait_until
 
 from .conftest import catalog_of, read
 from .test_sales_by_day import ALL
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
     from .conftest import Run
 
+PAGE = Path(__file__).parents[2] / "docs/other-targets.md"
 LONGEST_NAME = 63  # of a column in PostgreSQL, the shortest of the warehouses
 DEEPEST = 20
 SCHEMAS = {
@@ -120,3 +128,40 @@ def test_the_sales_report_has_numbers_too(shop: Shop) -> None:
 def test_what_is_no_decimal_keeps_its_schema() -> None:
     moment = {"type": ["null", "string"], "format": "date-time"}
     assert as_number(moment) == moment
+
+
+def test_the_stream_map_of_the_page_keeps_deletions_apart(shop: Shop) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (plugin,) = yaml.safe_load(block)["plugins"]["extractors"]
+    catalog = catalog_of(shop, streams=("orders",))
+    first = read(shop, catalog=catalog, **plugin["config"])
+    deleted, at = first.orders["#1005"]["id"], utc(datetime.now(timezone.utc) + SECOND)  # after the run began
+    shop.store.delete_order("#1005", at)
+    wait_until(lambda: utc(datetime.now(timezone.utc)) > at)  # a run reads up to the second in which it begins
+    second = read(shop, first.state, catalog, **plugin["config"])
+    assert set(first.records) == {"orders"}
+    assert {name: [{**one} for one in found] for name, found in second.records.items() if found} == {
+        "deleted_orders": [
+            {
+                "shop_id": first.orders["#1006"]["shop_id"],
+                "id": deleted,
+                "updated_at": at,
+                "_sdc_deleted_at": at,
+            }
+        ]
+    }
+
+
+SETTINGS = {"mapping": "ecommerce", "identity": "email", "unmapped": "event", "groups": False}
+
+
+def test_of_numbers_this_projects_target_makes_the_same_events(shop: Shop) -> None:
+    made = []
+    for money in MONEY:
+        run, meanings = read(shop, money=money), Meanings(SETTINGS)
+        for stream in ("orders", "customers"):
+            meaning = meanings.of(stream, schema_of(run, stream), KEYS)
+            assert meaning
+            made.append([event for record in run.records[stream] for event in meaning.mapping.events(record)])
+    assert made[:2] == made[2:]
+    assert len(made[0]) > len(shop.store.orders)

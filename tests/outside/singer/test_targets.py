@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import subprocess
 import sys
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 from tests.outside.singer.environments import executable
 from tests.postgres import USER, Server, postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 LIMIT_SECONDS = 180
 DELETED = "_sdc_deleted_at"
-PAGE = Path(__file__).parents[3] / "docs/other-targets.md"
 LONGEST_NAME = 63  # of a column in PostgreSQL
 
 
@@ -44,12 +40,15 @@ def store() -> Any:  # the sandbox's
 @pytest.fixture(scope="module")
 def written(store: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:  # the same
     """What our tap writes of a small store."""
-    folder = tmp_path_factory.mktemp("ours")
+    return told_by_the_tap(store, tmp_path_factory.mktemp("ours"))
+
+
+def told_by_the_tap(store: Any, folder: Path, **settings: str) -> Path:  # the same
+    """Run our tap over the store and return the file of what it wrote."""
     config, out = folder / "config.json", folder / "streams.singer"
     with Shop(store).serve() as shop:
-        config.write_text(
-            json.dumps({"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin"})
-        )
+        own = {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin", **settings}
+        config.write_text(json.dumps(own))
         command = [sys.executable, "-m", "tap_shopify_orders", "--config", str(config)]
         with out.open("wb") as file:
             done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, timeout=LIMIT_SECONDS)
@@ -150,34 +149,41 @@ def test_a_tombstone_empties_the_row_in_postgres(
     ]
 
 
-def test_the_stream_map_of_the_page_makes_numbers_of_money(store: Any, tmp_path: Path) -> None:  # the same
-    (block,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    (plugin,) = yaml.safe_load(block)["plugins"]["extractors"]
-    config = tmp_path / "config.json"
-    with Shop(store).serve() as shop:
-        own = {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin"}
-        config.write_text(json.dumps({**own, **plugin["config"]}))
-        command = [sys.executable, "-m", "tap_shopify_orders", "--config", str(config)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS)
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    rows = [one["record"] for one in told if one["type"] == "RECORD" and one["stream"] == "orders"]
-    assert {type(one["total_price"]) for one in rows} == {float}
-    assert all("line_items" in one for one in rows), "the other fields stay"
+@pytest.fixture(scope="module")
+def numbers(store: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:  # the same
+    """What our tap writes of the store with `money: number`."""
+    return told_by_the_tap(store, tmp_path_factory.mktemp("numbers"), money="number")
 
 
-def test_no_two_flattened_names_are_alike_and_the_long_ones_are_on_the_page() -> None:
-    for fields in (ORDERS, CUSTOMERS):
-        names = list(flattened(stream_schema(fields)))
-        assert len({name.lower()[:LONGEST_NAME] for name in names}) == len(names)
-        assert [name for name in names if len(name) > LONGEST_NAME and name not in PAGE.read_text("utf-8")] == []
+NUMBERS = {"meltanolabs-target-postgres": "numeric", "pipelinewise-target-postgres": "double precision"}
 
 
-def flattened(schema: dict[str, Any], within: str = "") -> Iterator[str]:
-    for name, one in schema["properties"].items():
-        if "properties" in one:
-            yield from flattened(one, f"{within}{name}__")
-        else:
-            yield f"{within}{name}"
+@pytest.mark.parametrize("package", POSTGRES)
+def test_postgres_has_numbers_where_money_is_to_be_one(
+    package: str, server: Server, numbers: Path, written: Path, tmp_path: Path
+) -> None:
+    schema = f"numbers_{package.partition('-')[0]}"
+    where = {"host": "127.0.0.1", "port": server.port, "user": USER, "password": "unasked", **POSTGRES[package]}
+    load(package, numbers, tmp_path, **{**where, "default_target_schema": schema})
+    ((kind, total),) = ask(server, f"select pg_typeof(min(total_price)), sum(total_price)::text from {schema}.orders")
+    assert kind == NUMBERS[package]
+    assert round(Decimal(total), 2) == round(revenue(written), 2)
+
+
+def test_duckdb_has_numbers_where_money_is_to_be_one(numbers: Path, written: Path, tmp_path: Path) -> None:
+    path = tmp_path / "shop.duckdb"
+    load("target-duckdb", numbers, tmp_path, path=str(path), default_target_schema="main")
+    query = "select typeof(min(total_price)), sum(total_price) from orders"
+    code = f"import duckdb; print(*duckdb.connect({str(path)!r}).execute({query!r}).fetchone())"
+    done = subprocess.run(
+        [executable("target-duckdb").parent / "python", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    kind, total = done.stdout.split()
+    assert (kind, round(Decimal(total), 2)) == ("DOUBLE", round(revenue(written), 2))
 
 
 def test_duckdb_has_each_order_once_with_its_money(written: Path, tmp_path: Path) -> None:
