@@ -37,7 +37,16 @@ PYTHONS_GOODBYE = re.compile(
 PYTHONS_FALSE_START = re.compile(r"^fatal python error: (?:init_\w+|error evaluating path).*", re.DOTALL | re.MULTILINE)
 KIND_OF_ERROR = r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit|Interrupt))\b"
 PARTS_OF_AN_ADDRESS = ("name", "company", "address1", "address2", "zip", "city", "phone")
-OF_ONE_STORE = ("first_shop", "customer_id")  # of a person who is in several: the one that was read first, or last
+# Of a person who is in several stores: of the one that was read first, or last.
+OF_ONE_STORE = (
+    "first_shop",
+    "customer_id",
+    "first_order_at",
+    "first_channel",
+    "first_source",
+    "first_medium",
+    "first_campaign",
+)
 # PostHog copies these from each event onto its person (nodejs person-property-utils.ts): the last arrival counts, of
 # `$initial_...` the first. Several requests are under way at once, and PostHog keeps no order between distinct ids, so
 # which one that is would be chance in the real one too, for as long as events have properties of these names.
