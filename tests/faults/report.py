@@ -115,6 +115,7 @@ def _lines(verdicts: Sequence[Verdict]) -> list[str]:
         "",
         "Each file is a case, and gets one sentence that quotes nothing, and loses nothing; or is rightly taken.",
         "Beside them stand property-based tests of the pure parts (`tests/properties`).",
+        "The fuzzer that coverage guides (`python -m tests.attacks.fuzz`) has run for an hour over the last three.",
         "",
         "| what is bad | where the cases are | how many |",
         "| --- | --- | ---: |",
