@@ -17,7 +17,7 @@ import pytest
 
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tests.pipeline.meltano_project import has_traceback
+from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, has_traceback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +123,7 @@ def test_the_plan_of_the_whole_cdnow_store_adds_up_to_the_cent(tmp_path: Path) -
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=LONGEST_RUN_SECONDS,
         )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr + (tmp_path / "tap.log").read_text()
     with closing(sqlite3.connect(preview)) as database:
