@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sandbox.controls import Reply
-from target_posthog.books.arrived import Properties, sums
+from target_posthog.books.arrived import sums
+from target_posthog.books.entries import Properties
 from target_posthog.errors import RunError
 from target_posthog.posthog.query_api import QueryApi
 from target_posthog.posthog.stored_events import StoredEvent, rows_by_uuid, stored_events
@@ -72,10 +73,10 @@ def test_sums_of_halves_are_added(posthog: PostHog) -> None:
     send(posthog, *(event(number, "sale", at=f"2026-11-01T{number:02}:00:00Z", revenue=0.1) for number in range(1, 24)))
     posthog.controls.reply_next(TOO_MUCH, TOO_MUCH)
     api = QueryApi("phx_sandbox", "1", posthog.url)
-    found = sums(api, {"sale": Properties("revenue", "", "")}, "2026-11-01", "2026-11-01", ZoneInfo("UTC"))
-    assert {key: (str(one.figure.amount), one.figure.number) for key, one in found.items()} == {
-        ("2026-11-01", "sale", ""): ("2.3", 23)
-    }
+    found = sums(api, {"sale": Properties(("revenue",))}, "2026-11-01", "2026-11-01", ZoneInfo("UTC"))
+    assert {
+        key: ({name: str(amount) for name, amount in one.figures.items()}, one.number) for key, one in found.items()
+    } == {("2026-11-01", "sale", "", ""): ({"revenue": "2.3"}, 23)}
 
 
 def test_halving_has_an_end(posthog: PostHog) -> None:
