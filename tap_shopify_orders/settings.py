@@ -57,6 +57,11 @@ _ADDRESS = re.compile(
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]*")
 FORMS = "my-store, my-store.myshopify.com, https://my-store.myshopify.com or https://admin.shopify.com/store/my-store"
 
+
+def _listed(choices: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} ({meaning})" for name, meaning in choices.items())
+
+
 _START_DATE = th.Property(
     "start_date",
     th.StringType,
@@ -74,9 +79,7 @@ _ACCEPT = th.Property(
     th.ArrayType(th.StringType(allowed_values=[*ACCEPTABLE])),
     default=[],
     title="Accepted gaps",
-    description="Gaps that you know of and take: "
-    + "; ".join(f"{name} ({meaning})" for name, meaning in ACCEPTABLE.items())
-    + ".",
+    description=f"Gaps that you know of and take: {_listed(ACCEPTABLE)}.",
 )
 _ADMIN_URL = th.Property(
     "admin_url",
@@ -171,18 +174,15 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType(allowed_values=[*METHODS]),
         default="auto",
         title="Method",
-        description="How history is read: "
-        + "; ".join(f"{name} ({meaning})" for name, meaning in METHODS.items())
-        + ".",
+        description=f"How history is read: {_listed(METHODS)}.",
     ),
     th.Property(
         "money",
         th.StringType(allowed_values=[*MONEY]),
         default="text",
         title="Money",
-        description="How amounts are written: "
-        + "; ".join(f"{name} ({meaning})" for name, meaning in MONEY.items())
-        + ". Choose before the first run: it changes the types of columns.",
+        description=f"How amounts are written: {_listed(MONEY)}. Choose before the first run: it changes the types of"
+        " columns.",
     ),
     _ACCEPT,
     _ADMIN_URL,

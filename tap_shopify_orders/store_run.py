@@ -115,13 +115,14 @@ class StoreRun(Tap):
     def read(self) -> None:
         """Look at what is granted, read what there is, and log what that took."""
         self.check(probe=False)
+        lines = self.message_writer if isinstance(self.message_writer, WholeLines) else None
         try:
             self.sync_all()
-            if isinstance(self.message_writer, WholeLines):
-                self.message_writer.end(self.state)
+            if lines:
+                lines.end(self.state)
         finally:
-            if isinstance(self.message_writer, WholeLines):
-                self.message_writer.flush()
+            if lines:
+                lines.flush()
         client = self.store.client
         selected = [stream for stream in self.streams.values() if stream.selected]
         records = ", ".join(f"{stream.emitted:,} {stream.name}" for stream in selected if isinstance(stream, READ))

@@ -37,10 +37,9 @@ class Totals(msgspec.Struct):
     """What PostHog's insights would show: `events` and money count each copy of an event until they are merged.
 
     `placed` is the net sales of orders as they were placed (or what another mapping has in their place), `net_sales`
-    that of all events. `unique` counts events as a
-    merge would leave them, `copies` are those that it would take away. `received` counts every arrival, `repeats` those
-    of events that had arrived before. `doubles` counts events that have the uuid of another one but differ in name,
-    distinct id or day: no merge takes them away.
+    that of all events. `unique` counts events as a merge would leave them, `copies` are those that it would take away.
+    `received` counts every arrival, `repeats` those of events that had arrived before. `doubles` counts events that
+    have the uuid of another one but differ in name, distinct id or day: no merge takes them away.
     """
 
     events: dict[str, int]

@@ -135,13 +135,13 @@ class Watch:
             if again is None:
                 self._forget(str(order.id))
                 return None
-            if not self._lacks_ledger(order_of(again.json)):  # else it is the same, and known by its mark
-                record, order = again, order_of(again.json)
-                found = disagreements(order)
+            order_again = order_of(again.json)
+            if not self._lacks_ledger(order_again):  # else it is the same, and known by its mark
+                record, order, found = again, order_again, disagreements(order_again)
         number = str(order.id)
-        counts = _is_cut_short(found) and number not in self._examined
+        first_time = number not in self._examined
         self._examined.add(number)
-        if self._is_to_be_held(order, cut_short=_is_cut_short(found), counts=counts):
+        if self._is_to_be_held(order, cut_short=_is_cut_short(found), first_time=first_time):
             return None
         if once_more and number not in self._held and self._waiting.get(number, [0, ""])[1] == order.digest:
             return None
@@ -151,10 +151,10 @@ class Watch:
         self._remember(number, order)
         return record
 
-    def _is_to_be_held(self, order: Order, *, cut_short: bool, counts: bool) -> bool:
+    def _is_to_be_held(self, order: Order, *, cut_short: bool, first_time: bool) -> bool:
         """Return whether an order is held for the next run; counts a run in which its ledger was cut short."""
         number = str(order.id)
-        runs = self._held.get(number, 0) + counts
+        runs = self._held.get(number, 0) + (cut_short and first_time)
         is_due = not (cut_short and runs < RUNS_HELD) and not self._is_unattributed(order)
         if is_due or (number not in self._held and len(self._held) >= MOST_HELD):
             return False

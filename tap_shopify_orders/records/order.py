@@ -171,7 +171,7 @@ def disagreements(order: Order) -> list[Disagreement]:
     agreements = order.agreements
     if agreements is UNSET or not agreements:
         return []
-    found = _looked_through(agreements)
+    found = _looked_through(agreements, order.updated_at)
     if found is None:
         return []
     return [*_amounts(order, found), *_quantities(order, found), *_forms(order, found)]
@@ -185,12 +185,12 @@ class _Found(msgspec.Struct):
     everything: Decimal = ZERO
     is_priced: bool = True  # the amounts were selected
     placed: int = 0
-    last_at: str = ""
+    late: int = 0  # agreements after the order's last change
     ids: list[int | UnsetType] = []
     moved: dict[int, int] = {}
 
 
-def _looked_through(agreements: list[_Agreement]) -> _Found | None:
+def _looked_through(agreements: list[_Agreement], updated_at: str) -> _Found | None:
     """Return what the sales come to; None where they or their kind weren't selected."""
     found = _Found()
     ids, moved = found.ids, found.moved
@@ -210,7 +210,7 @@ def _looked_through(agreements: list[_Agreement]) -> _Found | None:
             if line is not None and sale.line_type == "product":
                 moved[line] = moved.get(line, 0) + (sale.quantity or 0)
         found.everything += together
-        found.last_at = max(found.last_at, agreement.happened_at)
+        found.late += agreement.happened_at > updated_at
         if agreement.kind == "OrderAgreement":
             found.placed += 1
             found.first += together
@@ -259,8 +259,8 @@ def _forms(order: Order, found: _Found) -> Iterator[Disagreement]:
     ids = [number for number in found.ids if number is not UNSET]
     if twice := len(ids) - len({*ids}):
         yield Disagreement("sales", f"Order {order.name}: {twice} sales are listed twice.")
-    if found.last_at > order.updated_at:
-        yield Disagreement("moments", f"Order {order.name}: an agreement is later than its last change.")
+    if found.late:
+        yield Disagreement("moments", f"Order {order.name}: {found.late} agreements are later than its last change.")
 
 
 def _sum(*amounts: Amount) -> Amount:

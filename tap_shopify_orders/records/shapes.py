@@ -73,7 +73,7 @@ def _reading(shape: Shape, node: str, depth: int, names: dict[str, Any]) -> Iter
         yield f"{indent}{node}.{key} = UNSET"
     for field in shape.fields:
         here = f"{node}.{field.name}"
-        if field.convert and field not in lifted:
+        if field.convert and field.source == (field.name,):
             yield f"{indent}value = {here}"
             yield f"{indent}if value is not None: {here} = {_converting(field, 'value', names)}"
         if field.connection:

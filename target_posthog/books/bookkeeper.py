@@ -238,11 +238,10 @@ class Bookkeeper:
 
     def _add_rest(self, place: Place, figures: Figures, *, has_orders: bool) -> None:
         """Enter what no reading explains: an error, unless something is known of the day."""
-        made_on = day_of(self._preview.meta["made_at"], self.zones[place.shop])
         without = self._named.get((NO_LEDGER, place))
         converted = self._named.get((OTHER_CURRENCY, place))
         orders, reason, is_explained = "", UNEXPLAINED if has_orders else NOTHING_READ, False
-        if place.day >= made_on:
+        if place.day >= self.previewed_on(place.shop):
             reason, is_explained = UNFINISHED, True
         elif converted:
             orders, reason, is_explained = str(converted), OTHER_CURRENCY, True

@@ -25,7 +25,7 @@ from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.preview.file import DEFAULT_PATH, PreviewFile
 from target_posthog.receipts.opening import open_store
 from target_posthog.receipts.rebuilding import missing
-from target_posthog.receipts.store import MOST_IN_A_STATEMENT
+from target_posthog.receipts.store import parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -100,8 +100,7 @@ def _acknowledged(store: Store | None) -> Acknowledged | None:
         return None
 
     def found(uuids: Sequence[bytes]) -> Collection[bytes]:
-        parts = (uuids[at : at + MOST_IN_A_STATEMENT] for at in range(0, len(uuids), MOST_IN_A_STATEMENT))
-        return {uuid for part in parts for uuid in store.look_up(dict.fromkeys(part)).facts}
+        return {uuid for part in parts(uuids) for uuid in store.look_up(dict.fromkeys(part)).facts}
 
     return found
 

@@ -59,26 +59,20 @@ def personal_values(content: JSON, path: str) -> list[tuple[str, str]]:
 
 def personal_values_of(event: Event, names: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield the personal values of an event; properties whose names are among `names` are personal as a whole."""
-    for place, properties in places_of(event).items():
-        if place == "unset":  # it has names and no values
-            continue
-        for name, value in properties.items():
-            if name in names:
-                yield from ((name, text) for text in _texts(value))
-            else:
-                yield from personal_values(value, f"{place}.{name}")
+    for place, name, value in _values_of(event):
+        if name in names:
+            yield from ((name, text) for text in _texts(value))
+        else:
+            yield from personal_values(value, f"{place}.{name}")
     if "@" in event["distinct_id"]:
         yield "email", event["distinct_id"]
 
 
 def personal_names_of(event: Event, names: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield where in an event personal data stands: the place and the property's name, or `distinct_id` twice."""
-    for place, properties in places_of(event).items():
-        if place == "unset":  # it has names and no values
-            continue
-        for name, value in properties.items():
-            if name in names or personal_values(value, f"{place}.{name}"):
-                yield place, name
+    for place, name, value in _values_of(event):
+        if name in names or personal_values(value, f"{place}.{name}"):
+            yield place, name
     if "@" in event["distinct_id"]:
         yield "distinct_id", "distinct_id"
 
@@ -114,6 +108,13 @@ def masked(content: JSON, instead: Mapping[str, str]) -> JSON:
         return value if text == str(value) else text
 
     return mask(content)
+
+
+def _values_of(event: Event) -> Iterator[tuple[str, str, JSON]]:
+    """Yield each value of an event with its place and name; what is unset has a name and no value."""
+    for place, properties in places_of(event).items():
+        if place != "unset":
+            yield from ((place, name, value) for name, value in properties.items())
 
 
 def _texts(value: JSON) -> Iterator[str]:

@@ -255,12 +255,12 @@ class Sifter:
     def _sift_fact(
         self, candidate: Candidate, uuid: bytes, facts: Mapping[bytes, KnownFact], sifted: list[Sifted]
     ) -> None:
-        known = facts.get(uuid)
-        if known is None and uuid not in self._pending and uuid not in self._refused:
-            self._sift_new(candidate, uuid, facts, sifted)
-            return
-        if known is None or uuid in self._pending or uuid in self._refused:
+        if uuid in self._pending or uuid in self._refused:
             self._tally.repeated_again(candidate)
+            return
+        known = facts.get(uuid)
+        if known is None:
+            self._sift_new(candidate, uuid, facts, sifted)
             return
         _, digest, as_sent, resend, provisional = known
         if not resend and not (provisional and _is_final_now(candidate.proviso, provisional)):

@@ -286,8 +286,7 @@ class Store(ABC):
 
     def mark(self, where: str, values: Sequence[Any], resend: int) -> int:
         """Mark facts to be sent again, by a condition on `fact`, `kind` and `entity`; return how many there are."""
-        selected = SELECTED.format(where)
-        ((number,),) = self.rows(f"SELECT count(*) FROM ({selected}) AS selected", self.project, *values)  # noqa: S608  # the same
+        selected, number = SELECTED.format(where), self.count(where, values)
         self.rows(
             f"UPDATE posthog_receipts_fact SET resend = ? WHERE project = ? AND uuid IN ({selected})",  # noqa: S608  # the same
             resend,
@@ -295,7 +294,7 @@ class Store(ABC):
             self.project,
             *values,
         )
-        return int(number)
+        return number
 
 
 def _time(seconds: int) -> str:

@@ -25,6 +25,7 @@ from target_posthog.books.differences import (
     OTHER_SOURCE,
 )
 from tests.posthog_events import event, send
+from tests.tap.conftest import of_october
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -364,7 +365,7 @@ def test_a_deleted_order_is_an_error_until_a_run_has_taken_it_back(desk: Callabl
     assert (said.code, said.reasons) == (1, {NOT_IN_SHOP}), said.text
     assert {name for _, name, _ in said.named(NOT_IN_SHOP)} == {order["name"]}
     state = next(one["value"] for one in reversed(first) if one["type"] == "STATE")
-    books.run(books.messages(state=state))
+    books.run(books.messages(state=of_october(state)))
     said = books.reconcile()
     assert (said.code, said.reasons) == (0, {DELETED}), said.text
     amounts = [Decimal(figures["net_sales"]) for _, _, figures in said.named(DELETED)]

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sandbox.shop.catalog import GIFT_CARD, PRODUCTS
+from sandbox.shop.catalog import GIFT_CARD
 from sandbox.shop.goods import Discount, Line, Placed
-from sandbox.shop.money import Currencies
 from sandbox.shop.practice import USUAL, Practice
+from tests.sandbox.placed import CD, CODE, FIRST, INCLUSIVE, ONE, THIRDS, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
     Step = Callable[[Store, str, str], object]
 
-PLACED = "2026-10-30T12:00:00.000000Z"
 STEPS = [f"2026-11-0{day}T12:00:00.000000Z" for day in range(3, 8)]  # when the first, second, ... step happens
-CD = PRODUCTS[0]
-CODE = Discount("DiscountCodeApplication", "TEN", 10.0)
 FIGURES = (
     *("gross_sales", "discounts", "returns", "net_sales", "shipping", "taxes", "duties", "additional_fees"),
     *("return_fees", "total_sales", "tips", "gift_cards", "other_sales"),
@@ -64,12 +61,6 @@ def fact(step: int, event: str, **money: float | str) -> Fact:
     return Fact(step, event, {name: str(amount) for name, amount in money.items()})
 
 
-def order_of(*lines: Line, **more: Any) -> Placed:
-    ten = Decimal("0.10")
-    plain = {"shipping": Decimal(10), "shipping_tax_rate": ten, "tax_rate": ten}
-    return Placed(PLACED, 1, list(lines), Currencies("USD", "USD"), **{**plain, **more})
-
-
 def simple(price: str, *more: Line, **fields: Any) -> Placed:
     """Return an order of one item, without shipping and tax."""
     zero = Decimal(0)
@@ -77,13 +68,11 @@ def simple(price: str, *more: Line, **fields: Any) -> Placed:
     return order_of(Line(CD, 1, Decimal(price)), *more, **{**plain, **fields})
 
 
-FIRST = order_of(Line(CD, 2, Decimal(45), Decimal(5)), discount=CODE)
 FIRST_FACTS = (
     fact(0, "Order Completed", gross_sales=100, discounts=-10, net_sales=90, shipping=10, taxes=10, total_sales=110),
     fact(0, "Order Paid", cash=110),
 )
 COMPLETED = FIRST_FACTS[:1]
-ONE = order_of(Line(CD, 1, Decimal(50)), shipping=Decimal(0))
 ONE_FACTS = (
     fact(0, "Order Completed", gross_sales=50, net_sales=50, taxes=5, total_sales=55),
     fact(0, "Order Paid", cash=55),
@@ -94,14 +83,6 @@ FREE = order_of(
     shipping_off=Decimal(10),
     discount=Discount("DiscountCodeApplication", "FREE", 100.0, "SHIPPING_LINE"),
     address={"countryCodeV2": "US"},
-)
-INCLUSIVE = order_of(
-    Line(CD, 2, Decimal("115.50"), Decimal("5.25")),
-    shipping=Decimal(22),
-    tax_rate=Decimal("0.05"),
-    shipping_tax_rate=Decimal("0.05"),
-    taxes_included=True,
-    discount=CODE,
 )
 INCLUSIVE_FACTS = (
     fact(
@@ -119,9 +100,6 @@ INCLUSIVE_FACTS = (
 CARD = order_of(Line(GIFT_CARD, 1, Decimal(40), Decimal(10)), shipping=Decimal(0), discount=CODE)
 TIPPED = order_of(Line(CD, 1, Decimal(50)), shipping=Decimal(0), tip=Decimal(5))
 IMPORTED = order_of(Line(CD, 1, Decimal(50), duty=Decimal(12)), shipping=Decimal(0), fees={"Import": Decimal(3)})
-THIRDS = order_of(
-    Line(CD, 3, Decimal("16.67"), Decimal("3.33"), rest=Decimal("0.01")), shipping=Decimal(0), discount=CODE
-)
 UNIT_BACK = {"returns": -45, "net_sales": -45, "taxes": "-4.5", "total_sales": "-49.5"}
 ALL_BACK = {"returns": -90, "net_sales": -90, "shipping": -10, "taxes": -10, "total_sales": -110}
 

@@ -11,8 +11,9 @@ from sandbox.posthog import PostHog
 from sandbox.shop import Shop
 from sandbox.shop.practice import Practice
 from sandbox.shop.store import Store
-from tests.facts.situations import FIGURES, PLACED
+from tests.facts.situations import FIGURES
 from tests.facts.test_situations import Project, days, money, reported
+from tests.sandbox.placed import PLACED
 from tests.sandbox.test_shop_situations import FIRST
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from sandbox.shop.people import person
 from sandbox.shop.practice import USUAL, Practice
 from sandbox.shop.store import Store
 from tap_shopify_orders.errors import RunError
-from tests.facts.situations import PLACED, STEPS, simple
+from tests.facts.situations import STEPS, simple
 from tests.facts.test_situations import Project, money, told, two_projects
+from tests.sandbox.placed import PLACED
 from tests.tap.conftest import read
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from sandbox.shop import Shop
 from sandbox.shop.sales_report import sales_by_day
 from sandbox.shop.store import Store
 from target_posthog.singer.target import TargetPostHog
-from tests.facts.situations import FIGURES, LEDGER, MONEY, PLACED, SHOPS, STEPS, Situation
-from tests.tap.conftest import read
+from tests.facts.situations import FIGURES, LEDGER, MONEY, SHOPS, STEPS, Situation
+from tests.sandbox.placed import PLACED
+from tests.tap.conftest import of_october, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +48,7 @@ class Project:
     def sync(self, *, full_refresh: bool = False, **tap: Any) -> None:
         """Run the pair once, from where it was or from the beginning."""
         run = read(self.shop, {} if full_refresh else self._state, **tap)
-        self._state = run.state
+        self._state = of_october(run.state)
         told = "".join(json.dumps(one) + "\n" for one in run.messages)
         TargetPostHog(config=self._settings).listen(io.StringIO(told))
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.shop.catalog import GIFT_CARD, PRODUCTS
+from sandbox.shop.catalog import GIFT_CARD
 from sandbox.shop.goods import Discount, Line, Placed
 from sandbox.shop.ledger_nodes import agreements
-from sandbox.shop.money import Currencies
 from sandbox.shop.practice import Practice
 from sandbox.shop.sales_report import sales_by_day
 from sandbox.shop.store import Store
 from tests.sandbox.ledgers import amount, sound
+from tests.sandbox.placed import CD, CODE, FIRST, INCLUSIVE, ONE, PLACED, THIRDS, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,30 +28,9 @@ if TYPE_CHECKING:
     Node = dict[str, Any]
     Change = Callable[[Store, str], object]
 
-PLACED, LATER = "2026-10-30T12:00:00.000000Z", "2026-11-03T12:00:00.000000Z"
-USD, TEN_PERCENT = Currencies("USD", "USD"), Decimal("0.10")
-CODE = Discount("DiscountCodeApplication", "TEN", 10.0)
-CD = PRODUCTS[0]
+LATER = "2026-11-03T12:00:00.000000Z"
 
 
-def order_of(*lines: Line, **more: Any) -> Placed:
-    plain = {"shipping": Decimal(10), "shipping_tax_rate": TEN_PERCENT, "tax_rate": TEN_PERCENT}
-    return Placed(PLACED, 1, list(lines), USD, **{**plain, **more})
-
-
-FIRST = order_of(Line(CD, 2, Decimal(45), Decimal(5)), discount=CODE)
-ONE = order_of(Line(CD, 1, Decimal(50)), shipping=Decimal(0))
-INCLUSIVE = order_of(
-    Line(CD, 2, Decimal("115.50"), Decimal("5.25")),
-    shipping=Decimal(22),
-    tax_rate=Decimal("0.05"),
-    shipping_tax_rate=Decimal("0.05"),
-    taxes_included=True,
-    discount=CODE,
-)
-THIRDS = order_of(
-    Line(CD, 3, Decimal("16.67"), Decimal("3.33"), rest=Decimal("0.01")), shipping=Decimal(0), discount=CODE
-)
 FIRST_SALES = "ORDER PRODUCT 2 99/9 -10, ORDER SHIPPING 1 11/1"
 
 # What was ordered; what the first agreement says: action, type, quantity, total/tax, less discount.

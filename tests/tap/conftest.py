@@ -61,6 +61,12 @@ class Collected(MsgSpecWriter):
         self.messages.append(json.loads(self.format_message(message)))
 
 
+def of_october(state: Message) -> Message:
+    """Return a state as if its first run had been in October, before what a test lets happen in November."""
+    streams = {stream: {**bookmark, "began": "2026-10-01T00:00:00Z"} for stream, bookmark in state["bookmarks"].items()}
+    return {"bookmarks": streams}
+
+
 def settings(shop: Shop, **more: Any) -> dict[str, Any]:
     return {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin", **more}
 

@@ -62,7 +62,7 @@ def test_an_order_whose_ledger_agrees_is_left_alone() -> None:
         ({"refund_discrepancy": "0"}, "refund discrepancy", "its adjustments come to 10.00"),
         ({"net_payment": "60.00"}, "payments", "all its sales come to 65.00, its payments is 60.00 (+5.00)."),
         ({"line_items": [{"id": 7, "current_quantity": 2}]}, "quantities", "line item 7 come to 1 units"),
-        ({"updated_at": "2026-10-31T00:00:00Z"}, "moments", "an agreement is later than its last change."),
+        ({"updated_at": "2026-10-31T00:00:00Z"}, "moments", "3 agreements are later than its last change."),
     ],
 )
 def test_an_identity_that_does_not_hold_is_named_with_the_order_and_by_how_much(

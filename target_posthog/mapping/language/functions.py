@@ -11,7 +11,7 @@ import hashlib
 import re
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -67,34 +67,42 @@ def total(values: JSON) -> int | float | str | None:
     return as_number(sum([as_decimal(value) for value in amounts], NOTHING))
 
 
+def _exact(calculate: Callable[[JSON, JSON], JSON]) -> Callable[[JSON, JSON], JSON]:
+    """Return a function of two amounts that gives null for null, remembers recent results, and refuses what is none."""
+    calculated = lru_cache(maxsize=RECENT, typed=True)(calculate)
+
+    @wraps(calculate)
+    def function(left: JSON, right: JSON) -> JSON:
+        if left is None or right is None:
+            return None
+        try:
+            return calculated(left, right)
+        except TypeError:  # a list or an object
+            raise ValueError("needs a number") from None
+
+    return function
+
+
+@_exact
 def minus(left: JSON, right: JSON) -> int | float | str | None:
     """Return the exact difference of two amounts."""
-    if left is None or right is None:
-        return None
-    try:
-        return _difference_of(left, right)
-    except TypeError:  # a list or an object
-        raise ValueError("needs a number") from None
+    return as_number(as_decimal(left) - as_decimal(right))
 
 
+@_exact
 def plus(left: JSON, right: JSON) -> int | float | str | None:
     """Return the exact sum of two amounts."""
-    if left is None or right is None:
-        return None
-    try:
-        return _sum_of(left, right)
-    except TypeError:
-        raise ValueError("needs a number") from None
+    return as_number(as_decimal(left) + as_decimal(right))
 
 
+@_exact
 def divide(left: JSON, right: JSON) -> int | float | str | None:
     """Return the quotient of two amounts, to the sixth decimal; null where there is nothing to divide by."""
-    if left is None or right is None:
+    by = as_decimal(right)
+    if not by:
         return None
-    try:
-        return _quotient_of(left, right)
-    except TypeError:
-        raise ValueError("needs a number") from None
+    quotient = as_decimal(left) / by
+    return as_number(round(quotient, QUOTIENT_DECIMALS) if abs(quotient) < LARGEST_WHOLE_NUMBER else quotient)
 
 
 def from_minor_units(value: JSON, currency: JSON) -> int | float | str | None:
@@ -277,25 +285,6 @@ def as_timestamp(value: datetime) -> str:
 @lru_cache(maxsize=RECENT)
 def _number_of(text: str) -> int | float | str:
     return as_number(as_decimal(text))
-
-
-@lru_cache(maxsize=RECENT, typed=True)
-def _difference_of(left: JSON, right: JSON) -> int | float | str:
-    return as_number(as_decimal(left) - as_decimal(right))
-
-
-@lru_cache(maxsize=RECENT, typed=True)
-def _sum_of(left: JSON, right: JSON) -> int | float | str:
-    return as_number(as_decimal(left) + as_decimal(right))
-
-
-@lru_cache(maxsize=RECENT, typed=True)
-def _quotient_of(left: JSON, right: JSON) -> int | float | str | None:
-    by = as_decimal(right)
-    if not by:
-        return None
-    quotient = as_decimal(left) / by
-    return as_number(round(quotient, QUOTIENT_DECIMALS) if abs(quotient) < LARGEST_WHOLE_NUMBER else quotient)
 
 
 def _objects(items: JSON) -> list[dict[str, JSON]]:
