@@ -10,8 +10,9 @@ import copy
 import inspect
 import json
 import re
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -24,12 +25,14 @@ from target_posthog.mapping.language.functions import FUNCTIONS
 from target_posthog.mapping.rule import rule_name
 from target_posthog.singer.target import TargetPostHog
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 ROOT = Path(__file__).parent.parent
 PROJECT_DEFAULTS = {
     "receipts": "$MELTANO_PROJECT_ROOT/.receipts/receipts.sqlite"
 }  # also where no environment is active
 PLUGINS = {"tap-shopify-orders": TapShopifyOrders, "target-posthog": TargetPostHog}
-PARTLY_GENERATED = [Path("docs/mapping.md")]
 REPOSITORY = "https://github.com/shopify-posthog/shopify-posthog"
 VARIANT = "shopify-posthog"
 # What Meltano and its Hub know of a plugin besides its settings: https://docs.meltano.com/reference/plugin-definition-syntax.
@@ -297,23 +300,37 @@ def as_yaml(value: object) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
 
 
-def documents() -> dict[Path, str]:
-    """Return each file with generated parts as it should be."""
-    texts = {path: (ROOT / path).read_text() for path in PARTLY_GENERATED}
-    for name, about in ABOUT.items():
-        texts[Path("definitions") / f"{name}.yml"] = f"# Written by `make docs`.\n{as_yaml(definition(name))}"
-        locked = json.dumps(lock(name), indent=2, ensure_ascii=False) + "\n"
-        texts[Path("plugins") / about["plugin_type"] / f"{name}--{VARIANT}.lock"] = locked
-    texts[Path("docs/settings.md")] = settings_page()
-    mapping = between(texts[Path("docs/mapping.md")], "functions", functions_table())
-    mapping = between(mapping, "draft", first_draft(mapping))
-    texts[Path("docs/mapping.md")] = between(mapping, "examples", examples())
-    texts[Path("docs/events.md")] = events_page()
-    texts[Path("docs/selecting.md")] = selecting_page()
-    return texts
+def definition_file(name: str) -> str:
+    """Return the file that defines a plugin for Meltano."""
+    return f"# Written by `make docs`.\n{as_yaml(definition(name))}"
+
+
+def mapping_page() -> str:
+    """Return docs/mapping.md, its generated parts written anew."""
+    page = between((ROOT / "docs/mapping.md").read_text(), "functions", functions_table())
+    return between(between(page, "draft", first_draft(page)), "examples", examples())
+
+
+def locked(name: str) -> str:
+    """Return the lock file of a plugin, as Meltano writes it."""
+    return json.dumps(lock(name), indent=2, ensure_ascii=False) + "\n"
+
+
+# Each file with generated parts, and what writes it.
+DOCUMENTS: dict[Path, Callable[[], str]] = {
+    Path("docs/settings.md"): settings_page,
+    Path("docs/mapping.md"): mapping_page,
+    Path("docs/events.md"): events_page,
+    Path("docs/selecting.md"): selecting_page,
+    **{Path("definitions") / f"{name}.yml": partial(definition_file, name) for name in ABOUT},
+    **{
+        Path("plugins") / about["plugin_type"] / f"{name}--{VARIANT}.lock": partial(locked, name)
+        for name, about in ABOUT.items()
+    },
+}
 
 
 if __name__ == "__main__":
-    for path, text in documents().items():
+    for path, written in DOCUMENTS.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-        (ROOT / path).write_text(text)
+        (ROOT / path).write_text(written())

@@ -5,7 +5,10 @@ A rule is compiled against a stream without the field, as it is when the field i
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tap_shopify_orders.records.schema import BOOKMARK, CUSTOMERS, KEYS, ORDERS, stream_schema
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_shopify_orders.records.fields import Field
+    from target_posthog.mapping.rule import Spec
 
 STREAMS: dict[str, tuple[Field, ...]] = {"orders": ORDERS, "customers": CUSTOMERS}
 IDS = {
@@ -97,10 +101,12 @@ def cost_of(stream: str, name: str) -> Cost:
     whole = stream_schema(STREAMS[stream])
     less = {**whole, "properties": {key: one for key, one in whole["properties"].items() if key != name}}
     cost = Cost()
-    for spec in active(load("ecommerce")["streams"][stream]):
+    for spec in _rules(stream):
         cost.hides |= name in spec["origin"]["fields"]
         if name in COMPARED:
             cost.properties |= {one for one in spec.get("properties", {}) if one.startswith(PRESENTMENT)}
+        if not re.search(rf"\b{name}\b", json.dumps(spec)):
+            continue
         try:
             rule = _compiled(stream, spec, less)
         except RuleError:
@@ -130,7 +136,12 @@ def selecting_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _compiled(stream: str, spec: dict[str, Any], schema: dict[str, Any]) -> Rule:
+@cache
+def _rules(stream: str) -> list[Spec]:
+    return active(load("ecommerce")["streams"][stream])
+
+
+def _compiled(stream: str, spec: Spec, schema: dict[str, Any]) -> Rule:
     return Rule(stream, spec, identity="email", schema=schema)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = (Path(__file__).parents[1] / "docs/selecting.md").read_text()
-SETTINGS = {"mapping": "ecommerce", "identity": "email", "unmapped": "event", "groups": False}
+MEANINGS = Meanings({"mapping": "ecommerce", "identity": "email", "unmapped": "event", "groups": False})
 FIELDS = [(stream, name) for stream in STREAMS for name in fields_of(stream)]
 OUTER = ("$set", "$set_once", "$unset")
 EXCLUDED = re.findall(r"^\$ meltano select tap-shopify-orders (\w+) (\w+) --exclude$", PAGE, re.MULTILINE)
@@ -45,7 +45,7 @@ def events(stream: str, records: list[dict[str, Any]], without: str = "") -> dic
     """Return the events of records that lack a field, by rule and uuid: their properties, also those of persons."""
     schema = stream_schema(STREAMS[stream])
     less = {**schema, "properties": {key: one for key, one in schema["properties"].items() if key != without}}
-    meaning = Meanings(SETTINGS).of(stream, less, KEYS)
+    meaning = MEANINGS.of(stream, less, KEYS)
     assert meaning
     found = {}
     for record in records:

@@ -11,8 +11,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.posthog.normalization import FROM_A_CAMPAIGN, INITIAL
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
@@ -47,10 +45,6 @@ OF_ONE_STORE = (
     "first_medium",
     "first_campaign",
 )
-# PostHog copies these from each event onto its person (nodejs person-property-utils.ts): the last arrival counts, of
-# `$initial_...` the first. Several requests are under way at once, and PostHog keeps no order between distinct ids, so
-# which one that is would be chance in the real one too, for as long as events have properties of these names.
-BY_ARRIVAL = frozenset((*FROM_A_CAMPAIGN, *(INITIAL[name] for name in FROM_A_CAMPAIGN)))
 SHORTEST_NAME = 6  # a shorter text stands in ordinary words too
 
 
@@ -68,11 +62,9 @@ class Facts:
     def of(cls, posthog: PostHog, *, stores: int = 1) -> Facts:
         """Read them, without the moments and numbers that PostHog makes up itself.
 
-        Events come without `SENDER`, persons without `BY_ARRIVAL`.
-
-        Of several `stores` the same people are compared, without `OF_ONE_STORE`.
+        Events come without `SENDER`. Of several `stores` the same people are compared, without `OF_ONE_STORE`.
         """
-        left_out = BY_ARRIVAL.union(OF_ONE_STORE if stores > 1 else ())
+        left_out = OF_ONE_STORE if stores > 1 else ()
         return cls(
             {
                 (one["uuid"], one["event"], one["distinct_id"], one["timestamp"]): {

@@ -100,7 +100,8 @@ def test_about_lists_the_settings() -> None:
 def test_a_signal_ends_the_target_at_once_without_a_state_for_what_is_not_delivered(
     runs: Runs, tmp_path: Path, posthog: PostHog, sent: signal.Signals, senders: int
 ) -> None:
-    posthog.controls.reply_next(*[Reply(status=503, path="/i/v1")] * 50)
+    # Also of /batch/, which is asked where V1 goes on answering so.
+    posthog.controls.reply_next(*[Reply(status=503, path=path) for path in ("/i/v1", "/batch") for _ in range(50)])
     process = runs.process(tmp_path, mappings={"sales": [SALE]}, senders=senders, max_retry_seconds=600)
     assert process.stdin
     for message in (SCHEMA, *(sale(number) for number in range(200)), state(1)):
