@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from graphql import (
     GraphQLInterfaceType,
@@ -19,16 +21,25 @@ from graphql import (
     get_named_type,
     is_leaf_type,
 )
+from graphql.execution.values import VariableValues
+
+from sandbox.shop.operation import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-    from graphql import GraphQLNamedType, SelectionSetNode
+    from graphql import (
+        FieldNode,
+        FragmentDefinitionNode,
+        GraphQLField,
+        GraphQLNamedType,
+        GraphQLSchema,
+        OperationDefinitionNode,
+        SelectionSetNode,
+    )
 
-    from sandbox.shop.operation import Operation
-
-    SizeOf = Callable[[tuple[str, ...], dict[str, Any]], int]
+    SizeOf = Callable[["Connection"], int]
 
 LARGEST_QUERY_POINTS = 1_000  # on any plan
 MUTATION_POINTS = 10
@@ -39,20 +50,55 @@ CONNECTION_POINTS = 2  # `products(first: 1) { edges { node { title } } }` costs
 SIZE_EXPONENT = 0.5877
 
 
+@dataclass
+class Price:
+    """What a selection costs: `points` in any case, its `connections` by their size, and the dearest of each choice."""
+
+    points: float = 0.0
+    connections: list[Connection] = field(default_factory=list)
+    choices: list[list[Price]] = field(default_factory=list)
+
+    def add(self, other: Price) -> None:
+        """Add what is selected beside it."""
+        self.points += other.points
+        self.connections += other.connections
+        self.choices += other.choices
+
+    def total(self, size_of: SizeOf) -> float:
+        """Return the points of connections of such sizes."""
+        sized = ((size_of(one) ** SIZE_EXPONENT, one.node) for one in self.connections)
+        own = sum(CONNECTION_POINTS + factor * node.total(size_of) for factor, node in sized)
+        return self.points + float(own) + sum(max(one.total(size_of) for one in choice) for choice in self.choices)
+
+
+class Connection(NamedTuple):
+    """A connection that a query selects: where (as response keys), the field, and the price of a node."""
+
+    path: tuple[str, ...]
+    definition: GraphQLField
+    field: FieldNode
+    node: Price
+
+
 def requested_cost(operation: Operation) -> int:
     """Return the points asked for before the query runs."""
-    return _total(operation, lambda _path, args: max(args.get("first") or args.get("last") or 0, 0))
+
+    def size_of(connection: Connection) -> int:
+        args = get_argument_values(connection.definition, connection.field, operation.variables)
+        return max(args.get("first") or args.get("last") or 0, 0)
+
+    return _total(operation, size_of)
 
 
 def actual_cost(operation: Operation, data: dict[str, Any] | None) -> int:
     """Return the points of what came back: each connection counts as the fullest of its pages."""
-    return _total(operation, lambda path, _args: size(data, path))
+    return _total(operation, lambda connection: size(data, connection.path))
 
 
 def connections(operation: Operation) -> list[tuple[str, ...]]:
     """Return where the connections of an operation are, as response keys."""
     found: dict[tuple[str, ...], int] = {}
-    _total(operation, lambda path, _args: found.setdefault(path, 0))
+    _total(operation, lambda connection: found.setdefault(connection.path, 0))
     return list(found)
 
 
@@ -63,27 +109,48 @@ def size(data: object, path: tuple[str, ...]) -> int:
 
 def cost_of(operation: Operation, sizes: dict[tuple[str, ...], int]) -> int:
     """Return the points of connections of such sizes."""
-    return _total(operation, lambda path, _args: sizes[path])
+    return _total(operation, lambda connection: sizes[connection.path])
 
 
 def _total(operation: Operation, size_of: SizeOf) -> int:
-    points = _selection(operation, operation.root_type, [operation.definition.selection_set], (), size_of)
+    points = _price(_Selected.of(operation)).total(size_of)
     mutation = operation.definition.operation == OperationType.MUTATION
     return math.ceil(points) + (MUTATION_POINTS - 1 if mutation else 0)
 
 
-def _selection(
-    operation: Operation,
-    type_: GraphQLNamedType,
-    selections: Sequence[SelectionSetNode],
-    path: tuple[str, ...],
-    size_of: SizeOf,
-) -> float:
+class _Selected(NamedTuple):
+    """What decides which fields an operation selects: the variables that are true or false may leave some out."""
+
+    schema: GraphQLSchema
+    definition: OperationDefinitionNode
+    fragments: tuple[FragmentDefinitionNode, ...]
+    truths: tuple[tuple[str, bool], ...]
+
+    @classmethod
+    def of(cls, operation: Operation) -> _Selected:
+        truths = ((name, one) for name, one in operation.variables.coerced.items() if isinstance(one, bool))
+        return cls(operation.schema, operation.definition, tuple(operation.fragments.values()), tuple(truths))
+
+    @property
+    def operation(self) -> Operation:
+        variables = VariableValues(sources={}, coerced=dict(self.truths))
+        return Operation(self.schema, self.definition, {one.name.value: one for one in self.fragments}, variables)
+
+
+@lru_cache(maxsize=64)
+def _price(selected: _Selected) -> Price:
+    operation = selected.operation
+    return _of_selection(operation, operation.root_type, [operation.definition.selection_set], ())
+
+
+def _of_selection(
+    operation: Operation, type_: GraphQLNamedType, selections: Sequence[SelectionSetNode], path: tuple[str, ...]
+) -> Price:
     if isinstance(type_, (GraphQLInterfaceType, GraphQLUnionType)):
         possible = operation.schema.get_possible_types(type_)
-        return max(_selection(operation, one, selections, path, size_of) for one in possible)
+        return Price(choices=[[_of_selection(operation, one, selections, path) for one in possible]])
     type_ = cast("GraphQLObjectType", type_)  # nothing else has selections
-    points = 0.0
+    price = Price()
     for key, nodes in operation.fields(type_, selections).items():
         name = nodes[0].name.value
         if name.startswith("__"):
@@ -93,15 +160,14 @@ def _selection(
         if is_leaf_type(named):
             continue
         inner = [node.selection_set for node in nodes if node.selection_set]
-        below = _selection(operation, named, inner, (*path, key), size_of)
+        below = _of_selection(operation, named, inner, (*path, key))
         if named.name.endswith("Connection"):
-            args = get_argument_values(definition, nodes[0], operation.variables)
-            points += CONNECTION_POINTS + size_of((*path, key), args) ** SIZE_EXPONENT * below
-        elif named.name.endswith("Edge") or named.name == "PageInfo":
-            points += below  # part of the connection's own price
-        else:
-            points += 1 + below
-    return points
+            price.connections.append(Connection((*path, key), definition, nodes[0], below))
+            continue
+        price.add(below)
+        if not named.name.endswith("Edge") and named.name != "PageInfo":  # part of the connection's own price
+            price.points += 1
+    return price
 
 
 def _pluck(data: object, path: tuple[str, ...]) -> Iterator[Any]:
