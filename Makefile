@@ -54,7 +54,7 @@ test: $(DEVELOPER) ## Pass all tests; COVERAGE=1 shows the branches that they do
 	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov)
 
 # They take minutes each, and fetch programs of others.
-test-scale: $(DEVELOPER) ## Pass the tests of many stores, large ones and kills: Airflow, images, memory, faults
+test-scale: $(DEVELOPER) ## Pass the tests of many stores, large ones and faults: Airflow, images, memory, kills
 	pytest tests/orchestrate tests/benchmarks tests/faults --numprocesses 3 --dist loadfile
 
 # They stand on what others made and is too large for every set-up; tests/outside/README.md says what.

@@ -23,11 +23,12 @@ PERSON_EVENTS = ("$identify", "$create_alias", "$groupidentify", "$set")
 # Who sent it: of capture V1 it is the library's header that counts, of /batch/ what the event itself says.
 SENDER = ("$lib", "$lib_version")
 SECRETS = r"shp(?:at|ss)_(?:sandbox|[0-9a-f]{8,})|phc_sandbox|Signature=[\w-]+"
-# While Python itself still starts, up to the entry's import of `signal`, Ctrl-C is its own to answer.
+# While Python itself still starts, up to the entry's import of `signal`, Ctrl-C is its own to answer. The entry of the
+# frequent commands (`start`) has nothing else.
 PYTHONS_GOODBYE = re.compile(
     r"traceback \(most recent call last\)"
     r"(?:(?!/(?:tap_shopify_orders|target_posthog)/(?!__main__\.py\", line \d+, in <module>\n[^\n]*\bimport signal\n)"
-    r"|/faults/|keyboardinterrupt).)*"
+    r"|/faults/(?!start\.py\")|keyboardinterrupt).)*"
     r"keyboardinterrupt",
     re.DOTALL,
 )
@@ -285,10 +286,16 @@ def said(logs: Mapping[str, str], personal: Iterable[str]) -> list[str]:
         lower = log.lower()
         if "traceback (most recent call last)" in PYTHONS_GOODBYE.sub("", PYTHONS_FALSE_START.sub("", lower)):
             kinds = ", ".join(sorted(set(re.findall(KIND_OF_ERROR, log, re.MULTILINE))))
-            found.append(f"{name} logs a traceback ({kinds})")
+            found.append(f"{name} logs a traceback ({kinds}){_place(log)}")
         found += [f"{name} logs a credential ({len(one)} characters)" for one in set(re.findall(SECRETS, log))]
         found += [f"{name} logs something personal ({len(one)} characters)" for one in personal if one.lower() in lower]
     return found
+
+
+def _place(log: str) -> str:
+    """Return which line the last traceback of a log ends in, and which one it entered by."""
+    frames = re.findall(r'File "[^"]*?([^"/]+/[^"/]+)", line (\d+)', log.rpartition("Traceback (most recent")[2])
+    return f" from {':'.join(frames[0])} to {':'.join(frames[-1])}" if frames else ""
 
 
 def silent(codes: Mapping[str, int], logs: Mapping[str, str]) -> list[str]:

@@ -148,7 +148,7 @@ def test_an_event_that_arrived_has_a_receipt_and_a_person_s_has_none() -> None:
     assert checks.without_receipt([ORDER, FIRST], set()) == {ORDER}
 
 
-def test_campaign_properties_of_persons_are_not_compared_and_of_events_are() -> None:
+def test_campaign_properties_of_events_and_of_persons_are_compared() -> None:
     with PostHog().serve() as posthog:
         event = {
             "event": "Order Completed",
@@ -161,8 +161,7 @@ def test_campaign_properties_of_persons_are_not_compared_and_of_events_are() -> 
         found = Facts.of(posthog)
         (properties,), (person,) = found.events.values(), found.persons.values()
         assert properties["utm_source"] == "news"
-        assert posthog.persons()[0]["properties"]["utm_source"] == "news", "PostHog has it"
-        assert person == {"name": "Anna", "is identified": False}
+        assert (person["name"], person["utm_source"], person["$initial_utm_source"]) == ("Anna", "news", "news")
 
 
 @pytest.mark.parametrize(
@@ -199,9 +198,16 @@ def test_what_a_log_may_not_say_is_found() -> None:
     assert checks.said({"tap": "Traceback (most recent call last):\nKeyError: 1"}, texts) == [
         "tap logs a traceback (KeyError)"
     ]
-    for end, broken in (("<frozen site>", False), ("/x/bin/target-posthog", False), ("/x/target_posthog/a.py", True)):
+    for end, broken in (
+        ("<frozen site>", ""),
+        ("/x/bin/target-posthog", ""),
+        ("/x/faults/start.py", ""),
+        ("/x/faults/frequent.py", "faults/frequent.py:1"),
+        ("/x/target_posthog/a.py", "target_posthog/a.py:1"),
+    ):
         log = f'Traceback (most recent call last):\n  File "{end}", line 1, in <module>\nKeyboardInterrupt\n'
-        assert bool(checks.said({"target": log}, texts)) is broken, "Ctrl-C while Python itself starts is Python's"
+        found = [f"target logs a traceback (KeyboardInterrupt) from {broken} to {broken}"] if broken else []
+        assert checks.said({"target": log}, texts) == found, "Ctrl-C while Python itself starts is Python's"
     for line, broken in (("import signal", False), ("main()", True)):
         where = 'File "/x/bin/y"\nFile "/x/target_posthog/__main__.py", line 7, in <module>'
         log = f"Traceback (most recent call last):\n{where}\n{line}\nKeyboardInterrupt\n"
