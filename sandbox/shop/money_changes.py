@@ -49,6 +49,21 @@ class MoneyChanges(StoreData):
             orders.complete(one, instant(at), status, self.practice)
             return self._settled(one)
 
+    def expire_authorization(self, order_id: int | str, at: datetime | str) -> Node:
+        """Let what was authorized lapse: the order says so, no transaction comes (OrderDisplayFinancialStatus)."""
+        with self.lock:
+            one = self.order(order_id)
+            one["_expired"] = True
+            orders.touch(one, instant(at))
+            return self._settled(one)
+
+    def charge_back(self, order_id: int | str, at: datetime | str) -> Node:
+        """Let the bank take a payment back: the order moves, its transactions and its ledger stay (sales.md 1.4)."""
+        with self.lock:
+            one = self.order(order_id)
+            orders.touch(one, instant(at))
+            return self._settled(one)
+
     def fulfill_order(
         self, order_id: int | str, at: datetime | str, delivered_at: datetime | str | None = None
     ) -> Node:

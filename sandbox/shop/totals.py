@@ -181,12 +181,14 @@ def _settle_payment(order: Order) -> None:
     received = total(one["amountSet"] for one in done if one["kind"] in ("SALE", "CAPTURE"))
     authorized = total(one["amountSet"] for one in done if one["kind"] == "AUTHORIZATION")
     voided = order["cancelledAt"] or any(one["kind"] == "VOID" for one in done)
+    expired = order.get("_expired", False)
+    may_capture = authorized and not voided and not expired
     refunded = shop_amount(order["totalRefundedSet"])
     # What all agreements come to: the sum of the ledger.
     owed = shop_amount(order["currentTotalPriceSet"]) + shop_amount(order["refundDiscrepancySet"])
     due = max(owed + refunded, ZERO)
     if not received and shop_amount(order["totalPriceSet"]):
-        status = "VOIDED" if voided else "AUTHORIZED" if authorized else "PENDING"
+        status = "VOIDED" if voided else "EXPIRED" if expired else "AUTHORIZED" if authorized else "PENDING"
     elif received < due:
         status = "PARTIALLY_PAID"
     else:
@@ -196,8 +198,8 @@ def _settle_payment(order: Order) -> None:
         totalReceivedSet=bag(received),
         netPaymentSet=bag(received - refunded),
         totalOutstandingSet=bag(owed - received + refunded),
-        totalCapturableSet=bag(max(authorized - received, ZERO) if authorized and not voided else ZERO),
-        capturable=bool(authorized > received and not voided),
+        totalCapturableSet=bag(max(authorized - received, ZERO) if may_capture else ZERO),
+        capturable=bool(may_capture and authorized > received),
         canMarkAsPaid=status == "PENDING",
         fullyPaid=received >= due,
         unpaid=not received and bool(due),

@@ -124,8 +124,16 @@ def returned(quantity: int = 1, of: int | None = None, **more: Any) -> Step:
     return step
 
 
-def captured(store: Store, name: str, at: str) -> None:
+def authorized(store: Store, name: str, at: str) -> None:
     store.pay_order(name, at, kind="AUTHORIZATION")
+
+
+def voided(store: Store, name: str, at: str) -> None:
+    store.pay_order(name, at, "0", kind="VOID")
+
+
+def captured(store: Store, name: str, at: str) -> None:
+    authorized(store, name, at)
     for part in ("60", "50"):
         store.pay_order(name, at, part, kind="CAPTURE")
 
@@ -395,6 +403,15 @@ LEDGER = [
         [*COMPLETED, fact(1, "Order Paid", cash=60), fact(1, "Order Paid", cash=50)],
         paid=False,
     ),
+    Situation("void", FIRST, [authorized, voided], COMPLETED, paid=False),
+    Situation(
+        "expired authorisation",
+        FIRST,
+        [authorized, lambda store, name, at: store.expire_authorization(name, at)],
+        COMPLETED,
+        paid=False,
+    ),
+    Situation("chargeback", FIRST, [lambda store, name, at: store.charge_back(name, at)], FIRST_FACTS),
     *(
         Situation(
             f"mark as paid{reading}",
