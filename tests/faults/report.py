@@ -36,7 +36,7 @@ COLUMNS = (
 HEAD = """# Reliability
 
 What is promised when things go wrong, and seeded runs in which they did. Written by
-`python -m tests.faults --runs {runs} --seed {seed} --write`; a bounded part of it belongs to `make test`.
+`python -m tests.faults --runs {runs} --seed {seed} --write`; a bounded part of it belongs to `make test-scale`.
 
 ## What is promised
 
@@ -79,10 +79,6 @@ by one event where an undisturbed run without receipts says it by several. After
 events PostHog had already (`copies`). None may have had its receipt when the run began. There may be none at all as
 long as no process was struck, no run has failed and PostHog has answered. Without receipts there is no such bound: a
 run sends again what it reads again.
-
-Of persons, the campaign properties (`utm_source`, `gclid` and the like) and their `$initial_...` aren't compared:
-PostHog copies them from every event onto its person in the order of arrival, and requests that are under way side by
-side have none. On events they are compared.
 
 Where an order was deleted or an e-mail changed, an incremental run may rightly keep what it knew: unchanged events of
 the deleted order, `Order Deleted`, no `$identify` that links an e-mail of before to a person who came with it, and of
