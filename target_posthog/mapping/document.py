@@ -7,6 +7,7 @@ Takes a file's name and changes, returns rules as data. It knows which keys a ru
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -285,8 +286,9 @@ def _parsed(name: str, text: str, known: Sequence[str] = FILE_KEYS) -> dict[str,
     return document
 
 
+@cache
 def _shipped(name: str) -> dict[str, JSON]:
-    """Return a shipped mapping, its texts marked and each rule with its origin."""
+    """Return a shipped mapping, its texts marked and each rule with its origin; it isn't to be changed."""
     document = _parsed(name, (_folder() / f"{name}{SUFFIX}").read_text("utf-8"), (*FILE_KEYS, APPLIES_TO))
     origin = {"mapping": name, **document.pop(APPLIES_TO), "is_changed": False}
     for part in ("streams", "groups"):

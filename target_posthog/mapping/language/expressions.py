@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import jmespath
@@ -52,25 +52,7 @@ class Expression:
     """
 
     def __init__(self, text: str) -> None:
-        if len(text) > LONGEST:
-            raise ExpressionError(f"`{text[:SHOWN]}...` is longer than {LONGEST:,} characters")
-        try:
-            self.parsed = Parsed(text, jmespath.compile(text).parsed)
-            copies = growth(self.parsed.tree)
-            self.shape(ANYTHING)
-        except JMESPathError as error:
-            problem = str(error).splitlines()[0].rstrip(":.")
-            raise ExpressionError(f"`{text}` is no JMESPath expression ({problem}){_quoting(text)}") from None
-        except RecursionError:
-            raise ExpressionError(f"`{text[:SHOWN]}...` is nested too deeply") from None
-        except ExpressionError:
-            raise
-        except ValueError:  # a number of thousands of digits
-            raise ExpressionError(f"`{text[:SHOWN]}...` is no JMESPath expression") from None
-        if copies > MOST_COPIES:
-            raise ExpressionError(
-                f"`{text[:SHOWN]}...` would repeat what it is given more than {MOST_COPIES:,} times: make it simpler"
-            )
+        self.parsed = _parsed(text)
 
     @cached_property
     def value(self) -> Callable[[JSON], JSON]:
@@ -85,6 +67,30 @@ class Expression:
         """
         shape: Schema = _Shapes(self.parsed.text, lenient=lenient, missing=missing).visit(self.parsed.tree, schema)
         return shape
+
+
+@lru_cache(maxsize=4096)  # a rule is compiled to be checked, and again for each stream
+def _parsed(text: str) -> Parsed:
+    if len(text) > LONGEST:
+        raise ExpressionError(f"`{text[:SHOWN]}...` is longer than {LONGEST:,} characters")
+    try:
+        parsed = Parsed(text, jmespath.compile(text).parsed)
+        copies = growth(parsed.tree)
+        _Shapes(text, lenient=False).visit(parsed.tree, ANYTHING)
+    except JMESPathError as error:
+        problem = str(error).splitlines()[0].rstrip(":.")
+        raise ExpressionError(f"`{text}` is no JMESPath expression ({problem}){_quoting(text)}") from None
+    except RecursionError:
+        raise ExpressionError(f"`{text[:SHOWN]}...` is nested too deeply") from None
+    except ExpressionError:
+        raise
+    except ValueError:  # a number of thousands of digits
+        raise ExpressionError(f"`{text[:SHOWN]}...` is no JMESPath expression") from None
+    if copies > MOST_COPIES:
+        raise ExpressionError(
+            f"`{text[:SHOWN]}...` would repeat what it is given more than {MOST_COPIES:,} times: make it simpler"
+        )
+    return parsed
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ expression it was. Both give the same values: tests/target/test_translation.py.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from target_posthog.mapping.language.interpreter import Parsed, interpreted, is_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType
 
     Value = Callable[[Any], JSON]
 
@@ -46,11 +48,16 @@ def function_of(spec: JSON) -> Value:
     try:
         source = FUNCTION.format(source=translator.source(spec))
         names = {**translator.names, "again": again}
-        exec("".join([*translator.definitions, source]), names)  # noqa: S102  # every text from outside is quoted in it
+        exec(_code("".join([*translator.definitions, source])), names)  # noqa: S102  # each text from outside is quoted
     except (SyntaxError, RecursionError, MemoryError):  # nested more deeply than Python reads
         return again
     value: Value = names["value"]
     return value
+
+
+@lru_cache(maxsize=4096)  # a rule is compiled to be checked, and again for each stream
+def _code(source: str) -> CodeType:
+    return compile(source, "<expression>", "exec")
 
 
 def evaluated(spec: JSON, record: JSON) -> JSON:
