@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tap_shopify_orders.errors import RunError, said
+from tap_shopify_orders.errors import RunError, printable
 
 NOT_AS_PROMISED = "Shopify's answer isn't of the form that this API version promises"
 # What code can raise that takes a value for what was promised.
@@ -34,7 +34,7 @@ def decoded(raw: msgspec.Raw | bytes, decoder: msgspec.json.Decoder[T]) -> T:
         return decoder.decode(raw)
     except UNREADABLE as error:
         why = str(error) if isinstance(error, msgspec.ValidationError) else "it isn't text"
-        raise RunError(f"{NOT_AS_PROMISED}: {said(why)}.") from None
+        raise RunError(f"{NOT_AS_PROMISED}: {printable(why)}.") from None
 
 
 def kind_in(global_id: object) -> str:
@@ -44,7 +44,7 @@ def kind_in(global_id: object) -> str:
     """
     found = GLOBAL_ID.match(global_id) if isinstance(global_id, str) else None
     if not found:
-        raise RunError(f"{NOT_AS_PROMISED}: `{said(global_id)}` isn't an id.")
+        raise RunError(f"{NOT_AS_PROMISED}: `{printable(global_id)}` isn't an id.")
     return found[1]
 
 
@@ -53,5 +53,5 @@ def number_in(global_id: object) -> int:
     kind_in(global_id)
     number = str(global_id).rpartition("/")[2]
     if not (number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS):
-        raise RunError(f"{NOT_AS_PROMISED}: `{said(global_id)}` has no number.")
+        raise RunError(f"{NOT_AS_PROMISED}: `{printable(global_id)}` has no number.")
     return int(number)

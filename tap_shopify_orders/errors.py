@@ -12,7 +12,7 @@ class RunError(Exception):
     """Trying again won't help: the message says what is wrong, which setting or stream it is about, and the remedy."""
 
 
-def said(words: object) -> str:
+def printable(words: object) -> str:
     """Return words of somebody else as they may stand in a sentence: on one line, without what steers a terminal."""
     text = str(words)
     cut = text[:LONGEST_WORDS]

@@ -93,7 +93,7 @@ class SalesByDay(Stream):
         """Return a day's figures with money as it is wanted; a sum of a day has fewer digits than a float holds."""
         if not has_numbers(self.config):
             return figures
-        return {name: float(one) if isinstance(one, str) else one for name, one in figures.items()}
+        return {name: float(value) if isinstance(value, str) else value for name, value in figures.items()}
 
     @override
     def _increment_stream_state(self, latest_record: dict[str, Any], *, context: Context | None = None) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
-from tap_shopify_orders.errors import RunError, in_environment, said
+from tap_shopify_orders.errors import RunError, in_environment, printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -274,11 +274,11 @@ def wrong_kinds(config: Config, schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each setting that isn't of the kind that a JSON schema says; none quotes a value."""
     for error in JSONSchemaValidator(schema).iter_errors(dict(config)):
         name, *inside = error.absolute_path or ("?",)
-        place = "".join(f"[{step}]" if isinstance(step, int) else f".{said(step)}" for step in inside)
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{printable(step)}" for step in inside)
         kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
         named = ", ".join(f"`{kind}`" for kind in kinds if isinstance(kind, (str, int)) and kind != "null")
         needs = {"type": f"needs a value of type {named}", "enum": f"is one of {named}"}
-        where = f"The setting `{said(name)}`" + (f" (at `{place}`)" if place else "")
+        where = f"The setting `{printable(name)}`" + (f" (at `{place}`)" if place else "")
         yield f"{where} {needs.get(error.validator, f'is none that passes: `{error.validator}` {named}')}."
 
 
@@ -294,7 +294,7 @@ def unknown(beginning: str, names: Collection[str], known: Collection[str]) -> I
     for name in set(names) - set(known):
         near = get_close_matches(name, known, n=1)
         meant = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(f'`{other}`' for other in known)}."
-        yield f"{beginning} `{said(name)}`: {meant}"
+        yield f"{beginning} `{printable(name)}`: {meant}"
 
 
 def wrong_times(beginning: str, config: Config) -> Iterator[str]:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from tap_shopify_orders.decoding import NOT_AS_PROMISED, decoded, kind_in
-from tap_shopify_orders.errors import RunError, said
+from tap_shopify_orders.errors import RunError, printable
 from tap_shopify_orders.records.records import WHOLE, Connection, Node, Record
 from tap_shopify_orders.shopify.client import LARGEST_PAGE, PageSize
 from tap_shopify_orders.shopify.pages import patiently
@@ -158,12 +158,14 @@ class Completion:
                     more = self._part(node, cursor, sales.page_info.end_cursor, question)
                     if more is None:
                         return None
-                    _extend(sales, more.nodes[0]["sales"] if more.nodes else None, f"sales of {said(node['id'])}", seen)
+                    _extend(
+                        sales, more.nodes[0]["sales"] if more.nodes else None, f"sales of {printable(node['id'])}", seen
+                    )
             if not part.page_info.has_next_page:
                 return agreements
             cursor = part.page_info.end_cursor
             if cursor in cursors or not part.nodes or len(agreements) > MOST_NODES:
-                raise RunError(f"Shopify's agreements of {said(node['id'])} lead nowhere: try again.")
+                raise RunError(f"Shopify's agreements of {printable(node['id'])} lead nowhere: try again.")
             cursors.add(cursor)
 
     def _part(self, node: Node, agreements: str | None, sales: str | None, question: Question) -> Connection | None:
@@ -244,10 +246,11 @@ def _unfinished(node: Node, question: Question) -> Iterator[_Unfinished]:
 def _append(unfinished: _Unfinished, rest: msgspec.Raw, question: Question) -> None:
     if rest == _NULL:
         raise RunError(
-            f"{said(unfinished.owner['id'])} was deleted while it was read: run again, from where this run stopped."
+            f"{printable(unfinished.owner['id'])} was deleted while it was read: run again, from where this run "
+            "stopped."
         )
     more = _Unfinished(question.reader.node(rest, unfinished.path[:-1]), unfinished.path).read
-    what = f"{unfinished.path[-1]} of {said(unfinished.owner['id'])}"
+    what = f"{unfinished.path[-1]} of {printable(unfinished.owner['id'])}"
     _extend(unfinished.read, more, what, unfinished.cursors)
 
 

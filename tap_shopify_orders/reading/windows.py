@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from tap_shopify_orders.decoding import NOT_AS_PROMISED
-from tap_shopify_orders.errors import RunError, said
+from tap_shopify_orders.errors import RunError, printable
 from tap_shopify_orders.settings import as_datetime
 
 if TYPE_CHECKING:
@@ -98,5 +98,5 @@ def changed_at(value: object) -> datetime:
     except ValueError:
         moment = None
     if moment is None or not EARLIEST <= moment < LATEST:
-        raise RunError(f"{NOT_AS_PROMISED}: `updated_at` is {said(value) or 'empty'}.")
+        raise RunError(f"{NOT_AS_PROMISED}: `updated_at` is {printable(value) or 'empty'}.")
     return moment

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, defstruct
 
 from tap_shopify_orders.decoding import NOT_AS_PROMISED, UNPROMISED, PageInfo, decoded
-from tap_shopify_orders.errors import RunError, said
+from tap_shopify_orders.errors import RunError, printable
 from tap_shopify_orders.records.shapes import Shape, compiled, stays
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Reader:
             json = _encode(node)
             line = Raw(json if b"\n" not in json else msgspec.json.format(json, indent=-1))
         except UNPROMISED:  # what it says may quote a value
-            raise RunError(f"{NOT_AS_PROMISED}: a field of {said(name)} can't be read.") from None
+            raise RunError(f"{NOT_AS_PROMISED}: a field of {printable(name)} can't be read.") from None
         return Record(line, node["updated_at"])
 
     def _struct(self, name: str, shape: Shape, place: Names, more: Mapping[str, object] = MappingProxyType({})) -> type:

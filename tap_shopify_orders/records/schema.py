@@ -76,7 +76,7 @@ def report_schema(*, numbers: bool) -> dict[str, Any]:
     """Return the JSON schema of the sales report, its money as exact texts, or as numbers."""
     if not numbers:
         return SALES_BY_DAY
-    properties = {name: as_number(one) for name, one in SALES_BY_DAY["properties"].items()}
+    properties = {name: as_number(schema) for name, schema in SALES_BY_DAY["properties"].items()}
     return {**SALES_BY_DAY, "properties": properties}
 
 

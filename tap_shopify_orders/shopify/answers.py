@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tap_shopify_orders.decoding import UNREADABLE
-from tap_shopify_orders.errors import RunError, in_environment, said
+from tap_shopify_orders.errors import RunError, in_environment, printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -47,7 +47,7 @@ class Denied(RunError):  # noqa: N818  # the class says what to do next
     def __init__(self, gaps: Collection[tuple[tuple[str, ...], str]]) -> None:
         """Keep the gaps; their paths have no places in lists."""
         self.gaps = tuple(gaps)
-        super().__init__(_all_said(message for _, message in self.gaps))
+        super().__init__(_listed(message for _, message in self.gaps))
 
 
 class Gone(RunError):  # noqa: N818  # the class says what to do next
@@ -137,19 +137,21 @@ def judge(response: Received, root: str, *, version: str, any_version: bool) -> 
     served = response.headers.get("X-Shopify-API-Version", version)
     if served != version and not any_version:
         raise RunError(
-            f"Shopify served API version {said(served)} instead of {version}, which it may have retired: update the"
-            " tap, or add `api_version` to `accept` to go on with what was served."
+            f"Shopify served API version {printable(served)} instead of {version}, which it may have retired: update "
+            "the tap, or add `api_version` to `accept` to go on with what was served."
         )
     cost = body.extensions.cost if body.extensions else None
     if body.errors:
         raise _failure(body.errors, cost, response)
     for search in body.extensions.search if body.extensions else ():
         if search.get("warnings"):
-            ignored, why = said(repr(search.get("query"))), said(search["warnings"])
+            ignored, why = printable(repr(search.get("query"))), printable(search["warnings"])
             raise RunError(f"Shopify ignored a part of the search {ignored}: {why}.")
-    deprecated = said(response.headers.get("X-Shopify-API-Deprecated-Reason", ""))
+    deprecated = printable(response.headers.get("X-Shopify-API-Deprecated-Reason", ""))
     at = clock(response.headers)
-    return Answer(body.data, said(served), at or datetime.now(timezone.utc), cost, deprecated, is_our_clock=at is None)
+    return Answer(
+        body.data, printable(served), at or datetime.now(timezone.utc), cost, deprecated, is_our_clock=at is None
+    )
 
 
 def host_of(url: str) -> str:
@@ -159,7 +161,7 @@ def host_of(url: str) -> str:
         port = f":{place.port}" if place.port else ""
     except ValueError:
         return "an address that isn't one"
-    return said(f"{place.hostname or ''}{port}")
+    return printable(f"{place.hostname or ''}{port}")
 
 
 def judge_status(response: Received, root: str) -> None:
@@ -229,13 +231,13 @@ def _failure(errors: Iterable[_Error], cost: Cost | None, response: Received) ->
         return Denied(
             {(tuple(step for step in error.path or () if isinstance(step, str)), error.message) for error in denied}
         )
-    messages = _all_said(error.message or "it doesn't say why" for error in errors)
+    messages = _listed(error.message or "it doesn't say why" for error in errors)
     return RunError(f"Shopify refused the query: {messages}{_request(response)}")
 
 
-def _all_said(messages: Iterable[str]) -> str:
+def _listed(messages: Iterable[str]) -> str:
     """Return different messages as the part of a sentence; of many the first ones."""
-    return "; ".join(islice(dict.fromkeys(map(said, messages)), MOST_MESSAGES))
+    return "; ".join(islice(dict.fromkeys(map(printable, messages)), MOST_MESSAGES))
 
 
 def throttled(cost: Cost | None) -> Busy:
@@ -265,5 +267,5 @@ def clock(headers: Mapping[str, str]) -> datetime | None:
 
 
 def _request(response: Received) -> str:
-    number = said(response.headers.get("X-Request-Id", ""))
+    number = printable(response.headers.get("X-Request-Id", ""))
     return f" (request {number})" if number else ""

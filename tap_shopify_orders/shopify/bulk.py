@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import msgspec
 
 from tap_shopify_orders.decoding import decoded
-from tap_shopify_orders.errors import RunError, said
+from tap_shopify_orders.errors import RunError, printable
 from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.answers import Busy
 from tap_shopify_orders.shopify.pages import WAIT_SECONDS, patiently
@@ -68,7 +68,7 @@ class Operation(msgspec.Struct, rename="camel"):
         A part of a result (`partialDataUrl`) is no result: nothing says what it lacks.
         """
         if self.status != "COMPLETED":
-            return f"ended as {said(self.status)}{f' ({said(self.error_code)})' if self.error_code else ''}"
+            return f"ended as {printable(self.status)}{f' ({printable(self.error_code)})' if self.error_code else ''}"
         return f"has {self.object_count} objects, but no file" if not self.url and self.object_count != "0" else ""
 
 
@@ -199,7 +199,7 @@ def _started(submitted: _Submitted) -> str | None:
         return submitted.bulk_operation.id
     if any(error.code in _NO_SLOT for error in submitted.user_errors):
         return None
-    raise Unsuited(said("; ".join(error.message for error in submitted.user_errors)) or "no reason given")
+    raise Unsuited(printable("; ".join(error.message for error in submitted.user_errors)) or "no reason given")
 
 
 def _waits() -> Iterator[float]:

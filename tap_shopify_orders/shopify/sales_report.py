@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_shopify_orders.decoding import decoded
-from tap_shopify_orders.errors import RunError, said
+from tap_shopify_orders.errors import RunError, printable
 from tap_shopify_orders.shopify import query
 
 if TYPE_CHECKING:
@@ -115,7 +115,9 @@ class SalesReport:
         words = {word for error in errors for word in re.findall(r"\w+", error)}
         named = [figure for figure, columns in self._columns.items() if columns[0] in words]
         if not named:
-            raise RunError(f"Shopify's sales report can't be read: {said('; '.join(errors)) or 'it gives no reason'}.")
+            raise RunError(
+                f"Shopify's sales report can't be read: {printable('; '.join(errors)) or 'it gives no reason'}."
+            )
         for figure in named:
             self._columns[figure].pop(0)
             if not self._columns[figure]:

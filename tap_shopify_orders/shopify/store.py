@@ -13,7 +13,7 @@ import msgspec
 from typing_extensions import override
 
 from tap_shopify_orders.decoding import decoded, number_in
-from tap_shopify_orders.errors import RunError, said
+from tap_shopify_orders.errors import RunError, printable
 from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.client import API_VERSION
 
@@ -75,8 +75,8 @@ class Granted:
 
     def line(self, counts: Mapping[str, object]) -> str:
         """Return what a run says first that goes on from another."""
-        found = ", ".join(f"{said(value)} {key}" for key, value in counts.items())
-        return f"{said(self.name)} ({self.domain}), {self.currency}, {self.time_zone}; in the window: {found}"
+        found = ", ".join(f"{printable(value)} {key}" for key, value in counts.items())
+        return f"{printable(self.name)} ({self.domain}), {self.currency}, {self.time_zone}; in the window: {found}"
 
     def block(self, counts: Mapping[str, object]) -> str:
         """Return what the first run says first."""
@@ -89,7 +89,7 @@ class Granted:
             "history": "all orders" if self._sees_all_orders else "orders that were made in the last 60 days",
             **counts,
         }
-        return "\n".join(f"{key:>12}  {said(value)}" for key, value in rows.items())
+        return "\n".join(f"{key:>12}  {printable(value)}" for key, value in rows.items())
 
 
 class _Named(msgspec.Struct):
@@ -202,7 +202,9 @@ def _count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
 
 def denial(stream: str, gaps: Denied) -> str:
     """Return the sentence for fields that Shopify denies: which ones, what it says, and the remedy."""
-    fields = sorted({said(".".join(step for step in path if step not in ("page", "nodes"))) for path, _ in gaps.gaps})
+    fields = sorted(
+        {printable(".".join(step for step in path if step not in ("page", "nodes"))) for path, _ in gaps.gaps}
+    )
     lacks = f"Shopify denies {', '.join(fields) or 'all'} of {stream}, which would look as if there were none."
     remedy = _remedy(message for _, message in gaps.gaps)
     # Where all of a stream is denied there is nothing to go on with.
