@@ -134,8 +134,8 @@ class _Comparison:
         planned = self._keeper.planned_of(days, self._shops)
         arrived = list(events_of(self._api, self._keeper.events, days, self._zone))
         self._know_renamed(planned, arrived)
-        ours = [one for one in arrived if one.uuid in planned or self._by_name.get(one.shop) in self._shops]
-        missing = list(planned.keys() - {one.uuid for one in ours})
+        ours = [event for event in arrived if event.uuid in planned or self._by_name.get(event.shop) in self._shops]
+        missing = list(planned.keys() - {event.uuid for event in ours})
         has_ledger = self._keeper.has_ledger
         evidence = Evidence(
             previewed_on={shop: self._keeper.previewed_on(shop) for shop in self._shops},
@@ -156,19 +156,19 @@ class _Comparison:
 
     def _know_renamed(self, planned: Mapping[str, tuple[str, Planned]], arrived: Sequence[Arrived]) -> None:
         """Learn from planned events that PostHog has under another shop's name that this is a former name."""
-        for one in arrived:
-            if one.uuid in planned and one.shop not in self._by_name:
-                shop = planned[one.uuid][1].place.shop
-                self._by_name[one.shop] = shop
-                for key, found in self._others.pop(one.shop, []):
+        for event in arrived:
+            if event.uuid in planned and event.shop not in self._by_name:
+                shop = planned[event.uuid][1].place.shop
+                self._by_name[event.shop] = shop
+                for key, found in self._others.pop(event.shop, []):
                     self._enter(key, found, shop)
                 self._balance.notes.append(
-                    f"{self._balance.shops[shop].name} was called {one.shop or 'nothing'} when some events were sent"
+                    f"{self._balance.shops[shop].name} was called {event.shop or 'nothing'} when some events were sent"
                 )
 
     def _tell_of_others(self) -> None:
         for name, found in self._others.items():
-            number = sum(one.number for _, one in found)
+            number = sum(total.number for _, total in found)
             sentence = f"{number:,} events of {name or 'no shop'} aren't compared: the preview has no such shop"
             if sentence not in self._balance.notes:
                 self._balance.notes.append(sentence)

@@ -134,14 +134,14 @@ def events_of(
             span = _span(first, last, zone)
             others = [name for name in properties[1:] if name]
             merged: dict[tuple[str, ...], StoredEvent] = {}
-            for one in stored_events(api, names, span.start, span.end, properties=[*properties.figures, *others]):
-                key = (one.uuid, one.event, one.distinct_id, one.timestamp[:10])
-                if key not in merged or merged[key].created_at <= one.created_at:
-                    merged[key] = one
-            for one in merged.values():
-                currency, name, shop = (_shown(one.properties.get(each)) for each in properties[1:])
-                figures = {figure: _money(one.properties.get(figure)) for figure in properties.figures}
-                yield Arrived(one.uuid, one.event, day_of(one.timestamp, zone), currency, shop, name, figures)
+            for stored in stored_events(api, names, span.start, span.end, properties=[*properties.figures, *others]):
+                key = (stored.uuid, stored.event, stored.distinct_id, stored.timestamp[:10])
+                if key not in merged or merged[key].created_at <= stored.created_at:
+                    merged[key] = stored
+            for stored in merged.values():
+                currency, name, shop = (_shown(stored.properties.get(each)) for each in properties[1:])
+                figures = {figure: _money(stored.properties.get(figure)) for figure in properties.figures}
+                yield Arrived(stored.uuid, stored.event, day_of(stored.timestamp, zone), currency, shop, name, figures)
 
 
 def _by_properties(events: Mapping[str, Properties]) -> list[tuple[list[str], Properties]]:
@@ -154,7 +154,7 @@ def _by_properties(events: Mapping[str, Properties]) -> list[tuple[list[str], Pr
 def _span(first: str, last: str, zone: ZoneInfo) -> Span:
     end = date.fromisoformat(last) + timedelta(days=1)
     midnights = (datetime.combine(on, time(), zone) for on in (date.fromisoformat(first), end))
-    return Span(*(one.astimezone(timezone.utc) for one in midnights))
+    return Span(*(midnight.astimezone(timezone.utc) for midnight in midnights))
 
 
 def _neighbours(days: Collection[str]) -> list[tuple[str, str]]:

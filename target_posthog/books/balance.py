@@ -43,12 +43,16 @@ class Balance:
     @property
     def unexplained(self) -> list[Difference]:
         """The differences that nobody has explained."""
-        return [one for one in self.differences if not one.is_explained]
+        return [difference for difference in self.differences if not difference.is_explained]
 
     @property
     def to_mend(self) -> list[Difference]:
         """The differences whose reason is that events are still to be sent: by `resend`, or of dead letters."""
-        return [one for one in self.differences if one.reason == ABSENT or one.reason.startswith(DEAD_LETTER)]
+        return [
+            difference
+            for difference in self.differences
+            if difference.reason == ABSENT or difference.reason.startswith(DEAD_LETTER)
+        ]
 
     @property
     def sides(self) -> list[str]:
@@ -89,15 +93,15 @@ class Balance:
             ],
             "differences": [
                 {
-                    **one.place._asdict(),
-                    "record": one.record,
-                    "event": one.event,
-                    "between": list(one.between),
-                    "figures": _texts(one.figures),
-                    "reason": one.reason,
-                    "is_explained": one.is_explained,
+                    **difference.place._asdict(),
+                    "record": difference.record,
+                    "event": difference.event,
+                    "between": list(difference.between),
+                    "figures": _texts(difference.figures),
+                    "reason": difference.reason,
+                    "is_explained": difference.is_explained,
                 }
-                for one in self.differences
+                for difference in self.differences
             ],
             "kept_from": self.kept_from,
             "copies": dict(self.copies),

@@ -118,7 +118,7 @@ class Bookkeeper:
             return
         for shop, currency in self._currencies.items():
             self._judge(shop, currency)
-            others = sorted(other for one, other in self.balance.books() if one == shop and other != currency)
+            others = sorted(other for of_shop, other in self.balance.books() if of_shop == shop and other != currency)
             if others:
                 name = self.balance.shops[shop].name
                 self._note(
@@ -130,18 +130,18 @@ class Bookkeeper:
         for readings in self._preview.by_key(stream):
             body = self._preview.body(readings[-1].id)
             try:
-                one = reported(body)
+                report = reported(body)
             except ValueError as error:
                 raise RunError(f"`books` of stream `{stream}`, record {readings[-1].name}: {error}") from None
-            shop = one.shop.id
-            if self.balance.time_zones.get(shop, one.time_zone) != one.time_zone:
-                self._note(f"{one.shop.name} has changed its time zone: days are those of {one.time_zone}")
-            if self._currencies.get(shop, one.currency) != one.currency:
-                self._note(f"{one.shop.name} has changed its currency to {one.currency}")
-            self.balance.shops[shop], self._currencies[shop] = one.shop, one.currency
-            self.balance.time_zones[shop] = one.time_zone or self._usual_zone.key
-            self.zones[shop] = _zone(self.balance.time_zones[shop], f"the time zone of {one.shop.name}")
-            self.balance.put(REPORT, Place(shop, one.currency, one.day), one.figures)
+            shop = report.shop.id
+            if self.balance.time_zones.get(shop, report.time_zone) != report.time_zone:
+                self._note(f"{report.shop.name} has changed its time zone: days are those of {report.time_zone}")
+            if self._currencies.get(shop, report.currency) != report.currency:
+                self._note(f"{report.shop.name} has changed its currency to {report.currency}")
+            self.balance.shops[shop], self._currencies[shop] = report.shop, report.currency
+            self.balance.time_zones[shop] = report.time_zone or self._usual_zone.key
+            self.zones[shop] = _zone(self.balance.time_zones[shop], f"the time zone of {report.shop.name}")
+            self.balance.put(REPORT, Place(shop, report.currency, report.day), report.figures)
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.balance.notes:
@@ -172,8 +172,8 @@ class Bookkeeper:
                 account = books.account(body)
                 zone = self._zone_of(account.shop)
                 entries = [
-                    Booked(one.rule, Place(account.shop.id, account.currency, day_of(one.at, zone)), one.figures)
-                    for one in account.entries
+                    Booked(entry.rule, Place(account.shop.id, account.currency, day_of(entry.at, zone)), entry.figures)
+                    for entry in account.entries
                 ]
                 if is_first:
                     self._keep_readings(known[-1].name, account, entries, zone)
@@ -271,9 +271,14 @@ class Bookkeeper:
         """Note under which names the rules of the books send, whatever a mapping calls them."""
         named: dict[str, dict[str, dict[str, str]]] = json.loads(self._preview.meta.get("rules") or "{}")
         for stream, books in self._books.items():
-            rules = {rule: said for rule, said in named.get(stream, {}).items() if rule in books.rules}
-            self.deletions |= {said["deleted"] for said in rules.values() if said["deleted"]}
-            names = [name for said in rules.values() for name in (said["event"], said["deleted"]) if name]
+            rules = {rule: event_names for rule, event_names in named.get(stream, {}).items() if rule in books.rules}
+            self.deletions |= {event_names["deleted"] for event_names in rules.values() if event_names["deleted"]}
+            names = [
+                name
+                for event_names in rules.values()
+                for name in (event_names["event"], event_names["deleted"])
+                if name
+            ]
             names += [name for rule, name in self._preview.event_names(stream) if rule in books.rules]
             self.events |= dict.fromkeys(names, books.properties)
 

@@ -117,9 +117,9 @@ def of_record(record: BookedRecord, deletions: Collection[str] = ()) -> Iterator
     events, unmet = list(record.events), []
     for entry in record.entries:
         figures = without_zeros(entry.figures)
-        same = [one for one in events if (one.place, without_zeros(one.figures)) == (entry.place, figures)]
+        same = [event for event in events if (event.place, without_zeros(event.figures)) == (entry.place, figures)]
         if same:
-            events.remove(next((one for one in same if one.rule == entry.rule), same[0]))
+            events.remove(next((event for event in same if event.rule == entry.rule), same[0]))
         elif figures:
             unmet.append(entry)
     for entry in unmet:
@@ -134,7 +134,7 @@ def of_record(record: BookedRecord, deletions: Collection[str] = ()) -> Iterator
         why = Why(OTHER_FIGURES if near.place == entry.place else elsewhere)
         figures = less(near.figures, entry.figures) or without_zeros(near.figures)
         yield _of_record(entry.place, record.name, near.event, figures, why)
-    for event in (one for one in events if without_zeros(one.figures)):
+    for event in (event for event in events if without_zeros(event.figures)):
         why = Why(DELETED, True) if event.event in deletions else Why(NO_ENTRY)  # noqa: FBT003  # a field
         yield _of_record(event.place, record.name, event.event, without_zeros(event.figures), why)
 
@@ -151,36 +151,38 @@ def of_arrivals(
     `planned` has the record's name and the event, by uuid.
     """
     seen: set[str] = set()
-    deleted = {one.name for one in arrived if one.event in evidence.deletions}
-    for one in arrived:
-        name, announced = planned.get(one.uuid, (one.name, None))
-        place = Place(announced.place.shop if announced else evidence.shops.get(one.shop, ""), one.currency, one.day)
-        again = one.uuid in seen
-        seen.add(one.uuid)
-        figures = without_zeros(one.figures)
+    deleted = {event.name for event in arrived if event.event in evidence.deletions}
+    for event in arrived:
+        name, announced = planned.get(event.uuid, (event.name, None))
+        place = Place(
+            announced.place.shop if announced else evidence.shops.get(event.shop, ""), event.currency, event.day
+        )
+        again = event.uuid in seen
+        seen.add(event.uuid)
+        figures = without_zeros(event.figures)
         if announced is None or again:
             if figures:
-                reason, known = _why_more(one, place, evidence, again=again, is_deleted=name in deleted)
-                yield Difference(place, name, one.event, (PLANNED, POSTHOG), figures, reason, known)
+                reason, known = _why_more(event, place, evidence, again=again, is_deleted=name in deleted)
+                yield Difference(place, name, event.event, (PLANNED, POSTHOG), figures, reason, known)
         elif (announced.place, without_zeros(announced.figures)) != (place, figures):
             known = evidence.may_change and announced.is_there
             reason = KEPT_AS_SENT if known else OTHER_AMOUNT
             more = less(figures, announced.figures) or figures
-            yield Difference(place, name, one.event, (PLANNED, POSTHOG), more, reason, known)
+            yield Difference(place, name, event.event, (PLANNED, POSTHOG), more, reason, known)
     for uuid, (name, announced) in planned.items():
         if uuid not in seen and (figures := less({}, announced.figures)):
             reason, known = _why_absent(uuid, name, evidence)
             yield Difference(announced.place, name, announced.event, (PLANNED, POSTHOG), figures, reason, known)
 
 
-def _why_more(one: Arrived, place: Place, evidence: Evidence, *, again: bool, is_deleted: bool) -> tuple[str, bool]:
+def _why_more(event: Arrived, place: Place, evidence: Evidence, *, again: bool, is_deleted: bool) -> tuple[str, bool]:
     if again:
         return TWICE, False
-    if one.uuid[14:15] != VERSION_OF_OURS:
+    if event.uuid[14:15] != VERSION_OF_OURS:
         return OTHER_SOURCE, False
     if is_deleted:
         return DELETED, True
-    if one.day >= evidence.previewed_on.get(place.shop, ""):
+    if event.day >= evidence.previewed_on.get(place.shop, ""):
         return NEWER, True
     return NOT_IN_SHOP, False
 

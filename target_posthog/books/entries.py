@@ -64,7 +64,7 @@ class Books:
         amount, currency, name, shop = (str(names.get(key, "")) for key in PROPERTY_KEYS)
         self.properties = Properties((*SALES, *BESIDE) if self.has_ledger else (amount,), currency, name, shop)
         rules = [rule for of_kind in self._rules.values() for rule in of_kind]
-        self.rules = dict.fromkeys([*rules, *(one.rule for one in self._entries)])
+        self.rules = dict.fromkeys([*rules, *(entry.rule for entry in self._entries)])
 
     def account(self, record: Record) -> Account:
         """Return what a record comes to; raises ValueError if a field is no amount or time."""
@@ -77,14 +77,14 @@ class Books:
         entries, readings = list(ledger.entries(record, rules)), list(ledger.readings(record))
         return Account(shop, currency, entries, readings, not ledger.has_no_ledger(record) or not entries)
 
-    def _ledger_rules(self, said: JSON) -> dict[str, list[str]]:
+    def _ledger_rules(self, rules: JSON) -> dict[str, list[str]]:
         place = f"{self._place}, `ledger`"
-        if not isinstance(said, dict) or not {ledger.PLACING, ledger.OTHERS} <= said.keys():
+        if not isinstance(rules, dict) or not {ledger.PLACING, ledger.OTHERS} <= rules.keys():
             raise RuleError(
                 f"{place} names a rule for each kind of agreement, at least for `{ledger.PLACING}` and "
                 f"`{ledger.OTHERS}`"
             )
-        return {str(kind): [*map(str, rule)] if isinstance(rule, list) else [str(rule)] for kind, rule in said.items()}
+        return {str(kind): [*map(str, rule)] if isinstance(rule, list) else [str(rule)] for kind, rule in rules.items()}
 
     def _compiled(self, text: JSON) -> Callable[[Record], JSON]:
         try:

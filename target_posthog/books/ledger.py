@@ -82,7 +82,9 @@ def has_no_ledger(order: Record) -> bool:
 def readings(order: Record) -> Iterator[Reading]:
     """Yield what the report would have otherwise of an order, for each reading that matters to it."""
     if order.get("test"):
-        gateways = order.get("payment_gateway_names") or [one.get("gateway") for one in order.get("transactions") or ()]
+        gateways = order.get("payment_gateway_names") or [
+            transaction.get("gateway") for transaction in order.get("transactions") or ()
+        ]
         if gateways and OWN_GATEWAY not in gateways:
             for entry in _entries(order, {PLACING: "", OTHERS: ""}):
                 yield Reading(TEST_ORDERS, entry.at, entry.figures)
@@ -91,8 +93,8 @@ def readings(order: Record) -> Iterator[Reading]:
         is_placing = agreement.get("kind") == PLACING
         at = _placed_at(order) if is_placing else agreement["happened_at"]
         whole: Figures = {}
-        for one in agreement.get("sales") or ():
-            sale = _Sale.of(one)
+        for raw_sale in agreement.get("sales") or ():
+            sale = _Sale.of(raw_sale)
             add(whole, _columns(sale))
             for name, parts in _otherwise(sale, is_placing=is_placing):
                 yield Reading(name, at, summed_up(parts))
@@ -156,5 +158,5 @@ def _placed_at(order: Record) -> str:
 
 def _refunded_at(order: Record, agreement: Mapping[str, Any]) -> str | None:
     number = agreement.get("refund_id")
-    found = (one for one in order.get("refunds") or () if number is not None and one.get("id") == number)
-    return next((one.get("processed_at") for one in found), None)
+    found = (refund for refund in order.get("refunds") or () if number is not None and refund.get("id") == number)
+    return next((refund.get("processed_at") for refund in found), None)

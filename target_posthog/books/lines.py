@@ -128,9 +128,9 @@ def _difference_lines(balance: Balance) -> Iterator[str]:
     found, unexplained = balance.differences, balance.unexplained
     if found:
         yield f"\n{len(found):,} differences, {len(unexplained):,} of them unexplained:"
-        explained = [one for one in found if one.is_explained]
-        for one in [*unexplained, *explained][:MOST_SHOWN]:
-            yield f"  {difference_line(one)}"
+        explained = [difference for difference in found if difference.is_explained]
+        for difference in [*unexplained, *explained][:MOST_SHOWN]:
+            yield f"  {difference_line(difference)}"
         if len(found) > MOST_SHOWN:
             yield f"  ... the first {MOST_SHOWN} are shown; `--out FILE` keeps all"
     yield f"\n{_verdict(balance)}"
@@ -146,14 +146,14 @@ def _verdict(balance: Balance) -> str:
     return "✓ Each difference is explained"
 
 
-def difference_line(one: Difference) -> str:
+def difference_line(difference: Difference) -> str:
     """Return a difference as a line: when, what, by how much the second side exceeds the first, and why."""
-    amounts = ", ".join(f"{words(name)} {signed(one.figures[name])}" for name in one.figures)
-    what = ", ".join(filter(None, (one.record, one.event)))
-    left, right = one.between
+    amounts = ", ".join(f"{words(name)} {signed(difference.figures[name])}" for name in difference.figures)
+    what = ", ".join(filter(None, (difference.record, difference.event)))
+    left, right = difference.between
     return (
-        f"{'' if one.is_explained else '✗ '}{one.place.day}{f' {what}' if what else ''}: {amounts} "
-        f"{one.place.currency} in {right} beyond {left}: {one.reason}"
+        f"{'' if difference.is_explained else '✗ '}{difference.place.day}{f' {what}' if what else ''}: {amounts} "
+        f"{difference.place.currency} in {right} beyond {left}: {difference.reason}"
     )
 
 

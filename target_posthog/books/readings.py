@@ -50,7 +50,9 @@ def explained(gaps: Mapping[str, Figures], readings: Mapping[str, Mapping[str, F
     parts: dict[str, dict[str, Figures]] = {}
     for name in chosen:
         for day in readings[name].keys() & gaps.keys():
-            part = without_zeros({one: amount for one, amount in readings[name][day].items() if one in gaps[day]})
+            part = without_zeros(
+                {figure: amount for figure, amount in readings[name][day].items() if figure in gaps[day]}
+            )
             if part:
                 parts.setdefault(day, {})[name] = part
     return Explained(parts, {day: more for day, figures in rest.items() if (more := without_zeros(figures))})

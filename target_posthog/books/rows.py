@@ -42,7 +42,7 @@ def book_rows(preview: PreviewFile, time_zone: str) -> Iterator[Row]:
             yield "book", {**where, "side": name, "figures": amounts}
     for note in balance.notes:
         yield "difference", {"shop": "", "currency": "", "day": "", "line": note, "explained": 1}
-    for one in balance.differences:
-        shop = balance.shops[one.place.shop].name
-        where = {"shop": shop, "currency": one.place.currency, "day": one.place.day}
-        yield "difference", {**where, "line": difference_line(one), "explained": int(one.is_explained)}
+    for difference in balance.differences:
+        shop = balance.shops[difference.place.shop].name
+        where = {"shop": shop, "currency": difference.place.currency, "day": difference.place.day}
+        yield "difference", {**where, "line": difference_line(difference), "explained": int(difference.is_explained)}

@@ -262,8 +262,8 @@ def _condition(event: str | None, first: str | None, last: str | None, record: s
 
 
 def _as_json(fact: Fact) -> dict[str, object]:
-    said = {name: value for name, value in fact._asdict().items() if name != "is_again"}
-    return {**said, "uuid": str(UUID(bytes=fact.uuid))}
+    fields = {name: value for name, value in fact._asdict().items() if name != "is_again"}
+    return {**fields, "uuid": str(UUID(bytes=fact.uuid))}
 
 
 def _fact(line: bytes) -> Fact:

@@ -181,7 +181,7 @@ def _batches(placed: Iterable[tuple[int, str, Outgoing]], *, changes_persons: bo
     """
     batches: list[Batch] = []
     place, size, uuids = (0, ""), 0, set[str]()
-    for round_, slot, item in sorted(placed, key=lambda one: one[:2]):
+    for round_, slot, item in sorted(placed, key=lambda entry: entry[:2]):
         full = size + item.size_bytes > LARGEST_BATCH_BYTES or len(uuids) == MOST_EVENTS_IN_A_BATCH
         if full or (round_, slot[:7]) != place or item.event["uuid"] in uuids:
             batches.append(Batch(slot != LIVE, changes_persons))

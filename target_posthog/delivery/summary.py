@@ -172,7 +172,7 @@ class Summary:
         for stream, silences in self.silences.items():
             if self.made[stream] or self.dead_letters[stream] or not self.records[stream]:
                 continue
-            reasons = [f"rule `{one.rule}`: {one.reason} ({one.records:,})" for one in silences]
+            reasons = [f"rule `{silence.rule}`: {silence.reason} ({silence.records:,})" for silence in silences]
             left_out = [(reason, count) for (of, reason), count in self.left_out.items() if of == stream]
             reasons += [f"left out: {reason} ({count:,})" for reason, count in left_out]
             why = "; ".join(reasons) or "it has no rule that makes one"
@@ -193,13 +193,13 @@ class Summary:
             counts = ", ".join(f"{event[kind]:,} {kind}" for kind in ("accepted", "repeated", "refused"))
             counts += "".join(f", {event[kind]:,} {words}" for kind, words in KINDS if event[kind])
             money = "".join(
-                f", {said.replace('_', ' ')} {Decimal(amount):,f} {currency}"
-                for said, amounts in event["money"].items()
+                f", {money_name.replace('_', ' ')} {Decimal(amount):,f} {currency}"
+                for money_name, amounts in event["money"].items()
                 for currency, amount in amounts.items()
             )
             yield f"  {name}: {counts}{money}"
-        for one in summary["provisional"]:
-            yield f"  not final yet: {one['events']:,} {one['event']} ({one['reason']})"
+        for provisional in summary["provisional"]:
+            yield f"  not final yet: {provisional['events']:,} {provisional['event']} ({provisional['reason']})"
         for name, count in summary["without_amounts"].items():
             yield f"  {name}: {count:,} take no amounts back, for no receipts say what was sent of their records"
         yield from self._lines_of_the_rest(summary)

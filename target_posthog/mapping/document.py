@@ -110,12 +110,12 @@ def combined(base: Mapping[str, Sequence[Spec]], changes: Mapping[str, JSON]) ->
     return streams
 
 
-def _by_stream(said: Mapping[str, JSON], within: str = "") -> Iterator[tuple[str, list[Spec]]]:
+def _by_stream(streams: Mapping[str, JSON], within: str = "") -> Iterator[tuple[str, list[Spec]]]:
     """Yield each stream with its rules; one rule stands for a list of it.
 
     Meltano takes a name apart at its dots: `public.orders` comes as an object `public` with an entry `orders`.
     """
-    for name, rules in said.items():
+    for name, rules in streams.items():
         stream = f"{within}{name}"
         if isinstance(rules, dict) and _is_rule(rules):
             yield stream, [rules]
@@ -127,9 +127,9 @@ def _by_stream(said: Mapping[str, JSON], within: str = "") -> Iterator[tuple[str
             raise RuleError(f"stream `{stream}` of the mapping needs a list of rules, each an object")
 
 
-def _is_rule(said: Mapping[str, JSON]) -> bool:
+def _is_rule(value: Mapping[str, JSON]) -> bool:
     """Say whether an object is a rule, not streams by the rest of their names."""
-    return any(isinstance(said.get(key), str) for key in RULE_MARKS) or "expression" in (said.get("event") or ())
+    return any(isinstance(value.get(key), str) for key in RULE_MARKS) or "expression" in (value.get("event") or ())
 
 
 def grouped(streams: Mapping[str, Sequence[Spec]], groups: Mapping[str, JSON]) -> Streams:
@@ -166,7 +166,7 @@ def recognised(stream: str, rules: Iterable[Spec], fields: Collection[str]) -> l
     kept = []
     for rule in rules:
         origin = rule.get("origin") or {"fields": (), "is_changed": False}
-        lacking = [one for one in origin["fields"] if one not in fields]
+        lacking = [field for field in origin["fields"] if field not in fields]
         if not lacking:
             kept.append(rule)
         elif origin["is_changed"]:
@@ -180,7 +180,7 @@ def recognised(stream: str, rules: Iterable[Spec], fields: Collection[str]) -> l
 def _of_origin(rules: Sequence[Spec], described: Iterable[Spec]) -> list[Spec]:
     """Return the rules that describe groups, for the streams that the stream's own rules are for."""
     origin = next((rule["origin"] for rule in rules if "origin" in rule), None)
-    return [{**one, "origin": {**origin, "is_changed": False}} if origin else one for one in described]
+    return [{**rule, "origin": {**origin, "is_changed": False}} if origin else rule for rule in described]
 
 
 def _with_groups(rule: Spec, keys: Mapping[str, str]) -> Spec:
@@ -238,8 +238,8 @@ def _check(stream: str, rule: Spec) -> None:
         raise RuleError(f"{place}: `key` is a list of expressions")
     provisional = rule.get("provisional", {})
     if not isinstance(provisional, dict) or not all(
-        reason.isidentifier() and isinstance(said, dict) and "while" in said and said.keys() <= PROVISIONAL_KEYS
-        for reason, said in provisional.items()
+        reason.isidentifier() and isinstance(spec, dict) and "while" in spec and spec.keys() <= PROVISIONAL_KEYS
+        for reason, spec in provisional.items()
     ):
         raise RuleError(
             f"{place}: `provisional` has reasons, each a word with `while`, an expression, and if the event is to be "
@@ -255,8 +255,8 @@ def check_completions(stream: str, rules: Iterable[Spec]) -> None:
         origin = rule.get("origin")
         if completes is None or (origin and not origin["is_changed"]):
             continue
-        said = list(completes.items()) if isinstance(completes, dict) else []
-        if len(said) != 1 or said[0][1] not in reasons.get(said[0][0], ()):
+        pairs = list(completes.items()) if isinstance(completes, dict) else []
+        if len(pairs) != 1 or pairs[0][1] not in reasons.get(pairs[0][0], ()):
             raise RuleError(
                 f"rule `{rule_name(rule)}` of stream `{stream}`: `completes` names a rule of the stream, with one of "
                 "the reasons for which that one is `provisional`"

@@ -45,13 +45,15 @@ class Stream:
                 if value is not None and name not in self.schema.get("properties", {}):
                     named[name] = _schema_of(value)
         return {
-            name: one if isinstance(one, dict) else {} for name, one in named.items() if not name.startswith("_sdc_")
+            name: schema if isinstance(schema, dict) else {}
+            for name, schema in named.items()
+            if not name.startswith("_sdc_")
         }
 
 
 def draft(streams: Iterable[Stream], source: str) -> str:
     """Return the text of a mapping file for these streams."""
-    parts = [HEAD.format(source=source), *("\n".join(_stream_lines(one)) for one in streams)]
+    parts = [HEAD.format(source=source), *("\n".join(_stream_lines(stream)) for stream in streams)]
     return "\n\n".join(parts) + "\n" if len(parts) > 1 else f"{parts[0]} {{}}\n"
 
 
@@ -134,7 +136,7 @@ def _schema_of(value: JSON) -> dict[str, JSON]:
 
 
 def _list(expressions: Sequence[str]) -> str:
-    return f"[{', '.join(_yaml(one) for one in expressions)}]"
+    return f"[{', '.join(_yaml(expression) for expression in expressions)}]"
 
 
 def _yaml(value: str) -> str:

@@ -38,8 +38,8 @@ NOBODY = frozenset(
 
 def of_nobody(ids: Iterable[str]) -> frozenset[str]:
     """Return ids that stand for nobody in a shop as they may come: in lower case, and the SHA-256 of that."""
-    plain = [one.strip().lower() for one in ids]
-    return frozenset((*plain, *(hashlib.sha256(one.encode()).hexdigest() for one in plain)))
+    plain = [id_.strip().lower() for id_ in ids]
+    return frozenset((*plain, *(hashlib.sha256(id_.encode()).hexdigest() for id_ in plain)))
 
 
 def usable(value: object, *, hash_long: bool = False, nobody: Collection[str] = ()) -> str | None:

@@ -72,7 +72,7 @@ def time_of(schema: Mapping[str, JSON]) -> Time | None:
 
     Only a field that the schema calls a time counts, or else one whose name leaves no doubt, such as `created_at`.
     """
-    fields = {name: one for name, one in schema.get("properties", {}).items() if isinstance(one, dict)}
+    fields = {name: field for name, field in schema.get("properties", {}).items() if isinstance(field, dict)}
     ranked = sorted((rank, name) for name in fields if (rank := _rank(name, fields[name])) is not None)
     if not ranked:
         return None
@@ -84,13 +84,13 @@ def time_of(schema: Mapping[str, JSON]) -> Time | None:
 def times_in(schema: Mapping[str, JSON]) -> list[str]:
     """Return the names of all fields that the schema calls times."""
     fields = schema.get("properties", {})
-    return [name for name, one in fields.items() if isinstance(one, dict) and _is_time(one)]
+    return [name for name, field in fields.items() if isinstance(field, dict) and _is_time(field)]
 
 
 def changing_time_of(schema: Mapping[str, JSON]) -> str | None:
     """Return the field that says when a record was changed last, such as `updated_at`; None if there is none."""
     for name in times_in(schema):
-        words = [one.lower() for one in CAMEL.split(name) if one]
+        words = [part.lower() for part in CAMEL.split(name) if part]
         if any(word.startswith(CHANGED) for word in words) and not any(word.startswith("expir") for word in words):
             return name
     return None
@@ -136,7 +136,7 @@ def text(value: str) -> str:
 
 def _rank(name: str, schema: Mapping[str, JSON]) -> tuple[int, int, int] | None:
     """Return how likely a field is a stream's time, the likeliest first; None if it can't be."""
-    words = [one.lower() for one in CAMEL.split(name) if one]
+    words = [part.lower() for part in CAMEL.split(name) if part]
     if any(word in CHANGING or word.startswith(CHANGED) for word in words):
         return None
     place = next((at for at, word in enumerate(FIRST) if word in words), None)
@@ -156,18 +156,18 @@ def _says_time(words: Sequence[str]) -> bool:
 def _branches(schema: Mapping[str, JSON]) -> list[Mapping[str, JSON]]:
     found = [schema]
     for keyword in ("anyOf", "oneOf", "allOf"):
-        found += [one for one in schema.get(keyword) or () if isinstance(one, dict)]
+        found += [branch for branch in schema.get(keyword) or () if isinstance(branch, dict)]
     return found
 
 
 def _is_time(schema: Mapping[str, JSON]) -> bool:
-    return any(one.get("format") in TIMES for one in _branches(schema))
+    return any(branch.get("format") in TIMES for branch in _branches(schema))
 
 
 def _kinds(schema: Mapping[str, JSON]) -> set[str]:
     kinds: set[str] = set()
-    for one in _branches(schema):
-        named = one.get("type", ())
+    for branch in _branches(schema):
+        named = branch.get("type", ())
         kinds |= {named} if isinstance(named, str) else {kind for kind in named if isinstance(kind, str)}
     return kinds or {"any"}
 

@@ -72,23 +72,23 @@ class StreamMapping:
 
     def events(self, record: Record) -> list[Event]:
         """Return the record's events where nothing of it was sent before, rule by rule; raises `RecordError`."""
-        return [one.event for one in self.made(record) if one.proviso.completes is None]
+        return [item.event for item in self.made(record) if item.proviso.completes is None]
 
     def made(self, record: Record) -> list[Made]:
         """Return the record's events, each with its rule; raises `RecordError`, also for two that share a key."""
-        made = [one for rule in self._rules for one in rule.made(record)]
+        made = [item for rule in self._rules for item in rule.made(record)]
         if len(made) > 1:
             self._check_keys(made)
         return made
 
     def _check_keys(self, made: Sequence[Made]) -> None:
         known: dict[str, Made] = {}
-        for one in made:
-            first = known.setdefault(one.event["uuid"], one)
-            if first is not one and first.event != one.event:
-                rules = f"rule `{one.rule}`" if first.rule == one.rule else f"rules `{first.rule}` and `{one.rule}`"
+        for item in made:
+            first = known.setdefault(item.event["uuid"], item)
+            if first is not item and first.event != item.event:
+                rules = f"rule `{item.rule}`" if first.rule == item.rule else f"rules `{first.rule}` and `{item.rule}`"
                 raise RecordError(
-                    f"{rules} of stream `{self._stream}` made different events `{one.event['event']}` of it under one "
+                    f"{rules} of stream `{self._stream}` made different events `{item.event['event']}` of it under one "
                     "key, of which PostHog would keep one; give `key` what tells them apart, or the events different "
                     "names"
                 )
@@ -182,8 +182,8 @@ class Meanings:
     def fingerprint(self) -> str:
         """What changes when a rule or the identity does."""
         rules = {stream: [_without_words(rule) for rule in active(rules)] for stream, rules in self.streams.items()}
-        said = [self.identity, rules, *sorted(self._nobody)]
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        parts = [self.identity, rules, *sorted(self._nobody)]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property
     def conditions(self) -> dict[str, dict[str, str]]:
@@ -217,12 +217,12 @@ class Meanings:
 
     def of(self, stream: str, schema: Schema, keys: Sequence[str]) -> Meaning | None:
         """Return a stream's rules, checked against its schema; None if its records become nothing."""
-        said = self.streams.get(stream)
-        rules = said and recognised(stream, said, {*schema.get("properties", ()), *keys})
-        if said is None or (said and not rules):
+        specs = self.streams.get(stream)
+        rules = specs and recognised(stream, specs, {*schema.get("properties", ()), *keys})
+        if specs is None or (specs and not rules):
             rules = self._of_unmapped(stream, schema, keys)
-            if said and rules:
-                origin = said[0]["origin"]
+            if specs and rules:
+                origin = specs[0]["origin"]
                 logger.warning(
                     "The shipped rules for `%s` are left alone: they are for %s, whose streams have `%s`",
                     *(stream, origin["tap"], "`, `".join(origin["fields"])),

@@ -50,16 +50,16 @@ def check_size(value: JSON) -> None:
     """Raise PlainDataError for a value that is too large or too deep for a mapping."""
     waiting, seen = [(value, 0)], 0
     while waiting:
-        one, depth = waiting.pop()
+        part, depth = waiting.pop()
         seen += 1
         if seen > MOST_VALUES:
             raise PlainDataError(f"holds more than {MOST_VALUES:,} values")
         if depth > DEEPEST:
             raise PlainDataError(f"is nested more than {DEEPEST} levels deep")
-        if isinstance(one, dict):
-            waiting.extend((inner, depth + 1) for inner in one.values())
-        elif isinstance(one, list):
-            waiting.extend((inner, depth + 1) for inner in one)
+        if isinstance(part, dict):
+            waiting.extend((inner, depth + 1) for inner in part.values())
+        elif isinstance(part, list):
+            waiting.extend((inner, depth + 1) for inner in part)
 
 
 class _Reading:
@@ -78,7 +78,7 @@ class _Reading:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{TAG}seq":
-            return [self.value(one, depth + 1) for one in node.value]
+            return [self.value(element, depth + 1) for element in node.value]
         if isinstance(node, yaml.MappingNode) and node.tag == f"{TAG}map":
             return self._object(node, depth)
         raise _refused(node, "has a tag that means nothing here")
@@ -113,10 +113,10 @@ class _Reading:
         return {**merged, **own}
 
     def _bases(self, node: yaml.Node, depth: int) -> Iterator[dict[str, JSON]]:
-        for one in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-            base = self.value(one, depth + 1)
+        for base_node in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            base = self.value(base_node, depth + 1)
             if not isinstance(base, dict):
-                raise _refused(one, "merges (`<<`) what is no object")
+                raise _refused(base_node, "merges (`<<`) what is no object")
             yield base
 
 

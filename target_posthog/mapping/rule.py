@@ -106,8 +106,10 @@ class Rule:
         self._set_once = compiler.value("set_once", spec.get("set_once", {}))
         self._may_be_gone: list[str] = []
         if unset == GONE:
-            told = spec.get("set", {})
-            self._may_be_gone = [name for name, one in told.items() if compiler.optional(f"set.{name}", one)]
+            to_set = spec.get("set", {})
+            self._may_be_gone = [
+                name for name, expression in to_set.items() if compiler.optional(f"set.{name}", expression)
+            ]
             unset = {}
         self._unset = compiler.value("unset", unset if isinstance(unset, dict) else dict.fromkeys(unset, True))
         self._groups = compiler.value("groups", spec.get("groups", {}))
@@ -126,13 +128,13 @@ class Rule:
     def _compile_provisional(self, compiler: Compiler, provisional: Spec) -> None:
         """Compile why an event may not be final; for which a stream has no fields, that isn't a reason."""
         conditions = {
-            reason: compiler.optional("provisional", said["while"], f"provisional {reason}")
-            for reason, said in provisional.items()
+            reason: compiler.optional("provisional", spec["while"], f"provisional {reason}")
+            for reason, spec in provisional.items()
         }
         for reason in provisional:
             compiler.missing.pop(f"provisional {reason}", None)
         self._provisional = {reason: condition for reason, condition in conditions.items() if condition}
-        self._sent_again = frozenset(reason for reason, said in provisional.items() if said.get("sent_again") is True)
+        self._sent_again = frozenset(reason for reason, spec in provisional.items() if spec.get("sent_again") is True)
 
     def applies(self, record: Record) -> bool:
         """Say whether the rule's `when` is true for a record; raises `RecordError`."""
@@ -258,11 +260,11 @@ class Rule:
         if not (self._sets or self._other_id):
             return {}
         others = (usable(candidate(scope), nobody=self._nobody) for candidate in self._other_id)
-        said = self._set(scope)
-        gone = (name for name in self._may_be_gone if name not in said)
+        to_set = self._set(scope)
+        gone = (name for name in self._may_be_gone if name not in to_set)
         properties: dict[str, JSON] = {
             "$anon_distinct_id": next((other for other in others if other and other != distinct_id), None),
-            "$set": said,
+            "$set": to_set,
             "$set_once": self._set_once(scope),
             "$unset": [*gone, *(name for name, wish in self._unset(scope).items() if is_true(wish))],
         }

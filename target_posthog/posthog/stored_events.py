@@ -112,7 +112,7 @@ def stored_events(  # noqa: PLR0913  # a question has these parts
             span.start, after = span.end, ""
         else:  # what has the last row's time and uuid may go on on the next page, which begins with it
             last = rows[-1]
-            whole = [one for one in rows if (one.timestamp, one.uuid) != (last.timestamp, last.uuid)]
+            whole = [row for row in rows if (row.timestamp, row.uuid) != (last.timestamp, last.uuid)]
             if not whole:
                 raise RunError(f"PostHog holds {page_rows:,} events of one uuid at one time: {last.uuid}")
             yield from whole
@@ -151,6 +151,6 @@ def rows_by_uuid(api: QueryApi, events: Collection[Mapping[str, Any]]) -> dict[s
     names, uuids = {str(event["event"]) for event in events}, sorted({str(event["uuid"]).lower() for event in events})
     for at in range(0, len(uuids), MOST_UUIDS):
         some = uuids[at : at + MOST_UUIDS]
-        for one in stored_events(api, names, first, last + timedelta(days=1), uuids=some):
-            found[one.uuid] = found.get(one.uuid, 0) + one.copies
+        for stored in stored_events(api, names, first, last + timedelta(days=1), uuids=some):
+            found[stored.uuid] = found.get(stored.uuid, 0) + stored.copies
     return found

@@ -149,7 +149,7 @@ class PreviewFile:
         """Yield the readings of each record of a stream, in the order of reading."""
         sql = f"SELECT {RECORD} FROM record WHERE stream = ? ORDER BY key_name, id"  # noqa: S608  # the same
         known = map(KnownRecord._make, self._database.execute(sql, [stream]))
-        for _, readings in groupby(known, key=lambda one: one.key_name):
+        for _, readings in groupby(known, key=lambda reading: reading.key_name):
             yield list(readings)
 
     def event_names(self, stream: str) -> list[tuple[str, str]]:

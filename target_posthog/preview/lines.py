@@ -50,8 +50,8 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _more(event: Mapping[str, JSON]) -> str:
-    said = f"{event['money_name'].replace('_', ' ')} " if event["money_name"] else ""
-    money = "".join(f", {said}{Decimal(amount):,f} {currency}" for currency, amount in event["money"].items())
+    money_name = f"{event['money_name'].replace('_', ' ')} " if event["money_name"] else ""
+    money = "".join(f", {money_name}{Decimal(amount):,f} {currency}" for currency, amount in event["money"].items())
     repeated = f", {event['repeated']:,} repeated" if event["repeated"] else ""
     there = f", {event['already_there']:,} already there" if event["already_there"] else ""
     return f"{money}{repeated}{there}"

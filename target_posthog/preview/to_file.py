@@ -116,8 +116,8 @@ class PreviewDestination:
                 self._file.add_event(self._row_of(outgoing.event, item.rule, there=False))
         if self._not_due:
             explanation = [
-                {**one, "fired": False, "why_not": NOT_DUE} if one["rule"] in self._not_due else one
-                for one in explanation
+                {**rule, "fired": False, "why_not": NOT_DUE} if rule["rule"] in self._not_due else rule
+                for rule in explanation
             ]
         for candidate in self._there:
             self._file.add_event(self._row_of(candidate.event, candidate.rule, there=True))
@@ -189,8 +189,8 @@ class PreviewDestination:
             str, dict[str, dict[str, str]]
         ] = {}  # of events and of those of deleted records, by stream and rule
         for entry in entries:
-            said = {"event": entry["event"], "deleted": entry["deleted"]}
-            names.setdefault(entry["stream"], {})[entry["rule"]] = said
+            event_names = {"event": entry["event"], "deleted": entry["deleted"]}
+            names.setdefault(entry["stream"], {})[entry["rule"]] = event_names
         books = {"books": json.dumps(document["books"]), "rules": json.dumps(names)}
         self._file.finish({**about, "version": self._version, **books})
         planning = Planning(

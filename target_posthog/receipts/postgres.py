@@ -269,8 +269,10 @@ class PostgresStore(Store):
                 if not is_new:
                     resent.add(bytes(uuid))
         if persons:
-            told = ([person.key for person in persons], [person.digest for person in persons])
-            described = {bytes(row[0]) for row in connection.exec_driver_sql(NEW_PERSONS, (self.project, *told))}
+            person_columns = ([person.key for person in persons], [person.digest for person in persons])
+            described = {
+                bytes(row[0]) for row in connection.exec_driver_sql(NEW_PERSONS, (self.project, *person_columns))
+            }
         distinct_ids = {key: distinct_id for key, (_, distinct_id) in entities.items()}
         numbers = {key: number for key, (number, _) in entities.items()}
         return Claim(granted, described, distinct_ids, resent), numbers

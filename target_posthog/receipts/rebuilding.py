@@ -107,7 +107,7 @@ def _facts(api: QueryApi, remembered: Mapping[str, Remembered]) -> Iterator[Fact
     first, end = _all_time()
     query = NAMES.format(lib=raw("$lib"), ours=text(f'"{LIB}"'), first=moment(first), end=moment(end), limit=MOST_NAMES)
     names = {name for name, _ in api.rows(query, QUESTION)} - PERSON_EVENTS
-    wanted = {name for one in remembered.values() for name in (*one.fields.values(), *one.entities.money.names)}
+    wanted = {name for known in remembered.values() for name in (*known.fields.values(), *known.entities.money.names)}
     properties = ["$lib", PERSON_PROFILE, *sorted(wanted)] if wanted else ["$lib"]
     for stored in stored_events(api, names, first, end, properties=properties):
         uuid = UUID(stored.uuid)
@@ -123,8 +123,8 @@ def _facts(api: QueryApi, remembered: Mapping[str, Remembered]) -> Iterator[Fact
 
 
 def _entity_of(stored: StoredEvent, remembered: Mapping[str, Remembered]) -> Entity | None:
-    one = remembered.get(stored.event)
-    return one.entity(stored.properties) if one else None
+    known = remembered.get(stored.event)
+    return known.entity(stored.properties) if known else None
 
 
 def _known_properties(stored: StoredEvent) -> dict[str, JSON]:

@@ -184,7 +184,9 @@ class Sifter:
         ]
         found = self._store.look_up(_wanted(candidates, uuids))
         kept_ids = self._kept_ids(candidates, uuids, found)
-        taking_back = [one.entity.key for one in candidates if one.proviso.takes_back and one.entity]
+        taking_back = [
+            candidate.entity.key for candidate in candidates if candidate.proviso.takes_back and candidate.entity
+        ]
         money = self._store.running_money(taking_back) if taking_back else {}
         sifted: list[Sifted] = []
         of_persons: list[tuple[int, Sifted]] = []  # where it stands, what would be sent
@@ -203,7 +205,7 @@ class Sifter:
                         links.add((kept, buyer))
                         of_persons.append((len(sifted), _with_persons(_link(candidate, kept))))
             if candidate.proviso.takes_back and entity:
-                amounts = [one for of, one in money.get(entity.key, ()) if of != uuid]
+                amounts = [sent for of, sent in money.get(entity.key, ()) if of != uuid]
                 fact = fact._replace(event=self._with_money_back(fact, amounts), digest=_digest(candidate))
             self._sift_fact(fact, uuid, found.facts, sifted)
         return self._with_news_of_persons(sifted, of_persons)
@@ -340,8 +342,8 @@ def bytes_of(digest: int) -> int:
 def content_of(event: Event, digest: int) -> int:
     """Return a hash of all of an event, given its digest."""
     properties = event["properties"]
-    said = [properties[name] for name in LINKS_AND_SETS if name in properties]
-    return hash((digest, event["distinct_id"], msgspec.json.encode(said) if said else b""))
+    values = [properties[name] for name in LINKS_AND_SETS if name in properties]
+    return hash((digest, event["distinct_id"], msgspec.json.encode(values) if values else b""))
 
 
 def sent_as(event: str, distinct_id: str, day: str) -> int:

@@ -84,4 +84,4 @@ class OneLine(logging.LogRecord):
     def getMessage(self) -> str:  # logging's name
         """Return the message."""
         message = super().getMessage()
-        return message if message.isprintable() else "".join(one if one.isprintable() else " " for one in message)
+        return message if message.isprintable() else "".join(char if char.isprintable() else " " for char in message)

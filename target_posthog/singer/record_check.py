@@ -50,7 +50,7 @@ class RecordCheck:
         known, self._passed_over = _checkable(schema)
         self._wrong = self._compiled(stream, known)
         if self._passed_over:
-            fields = ", ".join(f"`{one}`" for one in sorted(set(self._passed_over)))
+            fields = ", ".join(f"`{field}`" for field in sorted(set(self._passed_over)))
             logger.warning("The schema of stream `%s` has what can't be checked here, for %s", stream, fields)
 
     def problem(self, record: Mapping[str, Any]) -> str | None:
@@ -58,7 +58,7 @@ class RecordCheck:
         wrong = self._wrong(record)
         if wrong is None:
             return None
-        place = ".".join(str(one) for one in wrong.path) or "the record"
+        place = ".".join(str(step) for step in wrong.path) or "the record"
         return f"`{place}` isn't as the stream's schema says (`{wrong.keyword}`; {REMEDY})"
 
     def _compiled(self, stream: str, schema: dict[str, Any]) -> Callable[[Mapping[str, Any]], _Wrong | None]:
@@ -136,8 +136,8 @@ def _checkable(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             if isinstance(reference, str) and not _is_here(schema, reference):
                 passed_over.append(_field(path))
                 return {}
-            return {key: copied(one, (*path, key)) for key, one in value.items()}
-        return [copied(one, (*path, at)) for at, one in enumerate(value)] if isinstance(value, list) else value
+            return {key: copied(part, (*path, key)) for key, part in value.items()}
+        return [copied(part, (*path, at)) for at, part in enumerate(value)] if isinstance(value, list) else value
 
     return copied(schema, ()), passed_over
 
@@ -162,17 +162,17 @@ def _is_here(schema: Mapping[str, Any], reference: str) -> bool:
 def _has_flag(value: Any) -> bool:  # noqa: ANN401  # any JSON value
     """Say whether a schema marks single fields as required, as draft 3 does; later ones list them."""
     if isinstance(value, dict):
-        return isinstance(value.get("required"), bool) or any(_has_flag(one) for one in value.values())
-    return isinstance(value, list) and any(_has_flag(one) for one in value)
+        return isinstance(value.get("required"), bool) or any(_has_flag(part) for part in value.values())
+    return isinstance(value, list) and any(_has_flag(part) for part in value)
 
 
 def _has_anchor(value: Any, name: str) -> bool:  # noqa: ANN401  # any JSON value
     if isinstance(value, dict):
         named = name in {value.get("$anchor"), value.get("$dynamicAnchor")} or f"#{name}" in {
-            one for one in (value.get("$id"), value.get("id")) if isinstance(one, str)
+            id_ for id_ in (value.get("$id"), value.get("id")) if isinstance(id_, str)
         }
-        return named or any(_has_anchor(one, name) for one in value.values())
-    return isinstance(value, list) and any(_has_anchor(one, name) for one in value)
+        return named or any(_has_anchor(part, name) for part in value.values())
+    return isinstance(value, list) and any(_has_anchor(part, name) for part in value)
 
 
 def _field(path: Sequence[Step]) -> str:

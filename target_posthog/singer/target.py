@@ -92,8 +92,13 @@ class TargetPostHog(Target):
 
     def is_wanted(self, stream: str) -> bool:
         """Say whether the stream maps let records of a stream through; the SDK makes a sink also where none does."""
-        maps = [one for each in self.mapper.stream_maps.values() for one in each if one.stream_alias == stream]
-        return not maps or not all(isinstance(one, RemoveRecordTransform) for one in maps)
+        maps = [
+            stream_map
+            for each in self.mapper.stream_maps.values()
+            for stream_map in each
+            if stream_map.stream_alias == stream
+        ]
+        return not maps or not all(isinstance(stream_map, RemoveRecordTransform) for stream_map in maps)
 
     def _keep_line(self, line: bytes | str, error: UnreadableLine) -> None:
         """Keep a line that is no message as a dead letter, or end the run."""

@@ -103,7 +103,7 @@ def _quoting(text: str) -> str:
     """Return how to write a field's name that JMESPath doesn't take as it is, as the end of a sentence."""
     dashed = DASHED.search(text)
     if FIELD_NAME.fullmatch(text):
-        parts = [one if IDENTIFIER.fullmatch(one) else f'"{one}"' for one in text.split(".")]
+        parts = [part if IDENTIFIER.fullmatch(part) else f'"{part}"' for part in text.split(".")]
         written = ".".join(parts)
     elif dashed:
         written = f'"{dashed[0]}"'
@@ -245,14 +245,14 @@ def _branches(schema: Schema) -> list[Schema]:
     for _ in range(MOST_BRANCHES):
         if not waiting:
             return found
-        one = waiting.pop()
-        if not isinstance(one, dict) or not UNREAD.isdisjoint(one):
+        branch = waiting.pop()
+        if not isinstance(branch, dict) or not UNREAD.isdisjoint(branch):
             found.append(ANYTHING)
             continue
-        choices = [choice for keyword in CHOICES for choice in one.get(keyword) or ()]
+        choices = [choice for keyword in CHOICES for choice in branch.get(keyword) or ()]
         waiting.extend(reversed(choices))
-        if not choices or one.get("properties"):
-            found.append(one)
+        if not choices or branch.get("properties"):
+            found.append(branch)
     return [ANYTHING] if waiting else found
 
 
@@ -261,7 +261,7 @@ def _properties(schema: Schema) -> dict[str, Schema] | None:
     fields: dict[str, Schema] = {}
     for branch in _branches(schema):
         types, named = branch.get("type", []), branch.get("properties")
-        may_be_object = not types or any(one == "object" or isinstance(one, dict) for one in _listed(types))
+        may_be_object = not types or any(kind == "object" or isinstance(kind, dict) for kind in _listed(types))
         if may_be_object and not named and branch.get("additionalProperties") is not False:
             return None
         if branch.get("additionalProperties") or branch.get("patternProperties"):
