@@ -12,18 +12,20 @@ from hypothesis import settings
 from sandbox.posthog import PostHog
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
+from tests.pipeline.meltano_project import Project, place_project, quiet_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 LAST_DAY = date(2026, 10, 31)
 
 # The folders whose tests take longest: begun last, one of them would run on alone while the other workers have no more.
-LONGEST_FIRST = ("faults", "orchestrate", "secrets", "pipeline", "page", "tap")
+LONGEST_FIRST = ("faults", "orchestrate", "walks", "secrets", "pipeline", "page", "tap")
 
-# A full collection goes through all that is loaded, whole GraphQL schemas among it. At Python's own threshold, 10, that
-# takes a fourth of the time of tests that read a shop in this process; at 50 half of that, for 60 MB more.
-gc.set_threshold(700, 10, 50)
+# A full collection goes through all that is loaded, whole GraphQL schemas among it. At Python's own thresholds it takes
+# a fourth of the time of tests that read a shop in this process; these leave little of it, for 200 MB more.
+gc.set_threshold(50_000, 20, 100)
 
 # How long an example takes says how busy the machine is, and never fails a test. tests/properties has its own profile.
 settings.register_profile("untimed", deadline=None)
@@ -31,7 +33,7 @@ settings.load_profile("untimed")
 
 
 # What makes a test more than a calculation: a server, a browser or a process. These folders are full of them.
-SERVED = {"orchestrate", "secrets", "benchmarks", "faults", "pipeline", "page"}
+SERVED = {"orchestrate", "walks", "secrets", "benchmarks", "faults", "pipeline", "page"}
 SERVERS = {"shop", "posthog", "posthog_server", "project"}
 STARTERS = {"subprocess", "Shop", "PostHog", "Project", "get_tap_test_class", "get_target_test_class"}
 
@@ -61,6 +63,16 @@ def shop() -> Iterator[Shop]:
 def posthog() -> Iterator[PostHog]:
     with PostHog().serve() as served:
         yield served
+
+
+@pytest.fixture
+def project(tmp_path: Path, shop: Shop, posthog: PostHog) -> Project:
+    """The repository's own Meltano project, in a folder of its own, between a served shop and a served PostHog."""
+    place_project(tmp_path)
+    return Project(
+        tmp_path,
+        quiet_environment() | {"TAP_SHOPIFY_ORDERS_ADMIN_URL": f"{shop.url}/admin", "TARGET_POSTHOG_HOST": posthog.url},
+    )
 
 
 @pytest.fixture(scope="module")
