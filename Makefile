@@ -54,8 +54,8 @@ test: $(DEVELOPER) ## Pass all tests; COVERAGE=1 shows the branches that they do
 	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov)
 
 # They take minutes each, and fetch programs of others.
-test-scale: $(DEVELOPER) ## Pass the tests of many stores, large ones, faults and the documents' steps: Airflow, images, memory, kills
-	pytest tests/orchestrate tests/walks tests/benchmarks tests/faults --numprocesses 3 --dist loadfile
+test-scale: $(DEVELOPER) ## Pass the tests of many stores, faults, the page in a browser, the documents' steps: Airflow, memory, kills
+	pytest tests/orchestrate tests/tap/stores tests/walks tests/page tests/benchmarks tests/faults --numprocesses 3 --dist loadfile
 
 # They stand on what others made and is too large for every set-up; tests/outside/README.md says what.
 test-outside: $(DEVELOPER) ## Pass the tests on PostHog's grammar, ClickHouse and others' plugins (1.5 GB)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LAST_DAY = date(2026, 10, 31)
 
 # The folders whose tests take longest: begun last, one of them would run on alone while the other workers have no more.
-LONGEST_FIRST = ("faults", "orchestrate", "walks", "secrets", "pipeline", "page", "tap")
+LONGEST_FIRST = ("faults", "orchestrate", "stores", "walks", "secrets", "pipeline", "page", "tap")
 
 # A full collection goes through all that is loaded, whole GraphQL schemas among it. At Python's own thresholds it takes
 # a fourth of the time of tests that read a shop in this process; these leave little of it, for 200 MB more.

@@ -25,7 +25,7 @@ from tap_shopify_orders import settings as stores
 from tap_shopify_orders.bookmark import Bookmarks
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
-from .conftest import Run, queries, read, settings
+from tests.tap.conftest import Run, queries, read, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
