@@ -23,9 +23,8 @@ from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders import settings as stores
 from tap_shopify_orders.bookmark import Bookmarks
-from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
-
 from tests.tap.conftest import Run, queries, read, settings
+from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
