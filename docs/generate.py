@@ -199,12 +199,11 @@ SELECT
   placed_at,
   row_number() OVER (PARTITION BY buyer ORDER BY placed_at, order_id) AS order_index
 FROM (
-  SELECT person_id AS buyer, properties.order_id AS order_id, min(timestamp) AS placed_at
-  FROM events
-  WHERE event = 'Order Completed' AND timestamp >= toDateTime('2006-01-01 00:00:00') AND timestamp < now()
-  GROUP BY buyer, order_id
+  SELECT argMax(person_id, created_at) AS buyer, argMax(properties.order_id, created_at) AS order_id,
+    argMax(timestamp, created_at) AS placed_at
+  FROM events WHERE event = 'Order Completed' GROUP BY uuid -- copies are there until PostHog merges them
 )
-ORDER BY buyer, placed_at
+ORDER BY placed_at, order_id
 LIMIT 50000
 ```
 

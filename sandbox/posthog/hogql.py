@@ -60,6 +60,7 @@ FUNCTIONS = {
     **{name: name for name in ("count", "sum", "min", "max", "round", "abs", "lower")},
     "ifNull": "ifnull",
     "lagInFrame": "lag",
+    "row_number": "row_number",
     "replaceAll": "replace",
     **{
         name: f"hogql_{name}"

@@ -30,6 +30,7 @@ FUNCTIONS: dict[str, tuple[str, list[str]]] = {
                 "toUnixTimestamp",
                 "dateDiff",
                 "lagInFrame",
+                "row_number",
                 "toIntervalDay",
             ),
         )
@@ -169,8 +170,9 @@ class _Printer:
 
     def _windowfunction(self, node: dict[str, Any]) -> str:
         over = node["over_expr"]
-        frame = f"{over['frame_method']} BETWEEN {_bound(over['frame_start'])} AND {_bound(over['frame_end'])}"
-        parts = f"PARTITION BY {self._listed(over['partition_by'])} ORDER BY {self._listed(over['order_by'])} {frame}"
+        parts = f"PARTITION BY {self._listed(over['partition_by'])} ORDER BY {self._listed(over['order_by'])}"
+        if over.get("frame_method"):
+            parts += f" {over['frame_method']} BETWEEN {_bound(over['frame_start'])} AND {_bound(over['frame_end'])}"
         return f"{FUNCTIONS[node['name']][0]}({self._listed(node['exprs'])}) OVER ({parts})"
 
 

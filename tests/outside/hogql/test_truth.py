@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -132,12 +133,33 @@ def _as_sent(event: Event) -> dict[str, Any]:
     return {"uuid": str(event.uuid), "event": event.event, "timestamp": f"{event.timestamp:%Y-%m-%dT%H:%M:%S.%f}Z"}
 
 
+def question_with(function: str) -> str:
+    """Return the one question of the documents that calls a function."""
+    (query,) = (one for one in document_questions().values() if function in one)
+    return query
+
+
+@pytest.mark.parametrize("is_merged", [False, True], ids=["unmerged", "merged"])
+def test_the_documents_orders_are_counted_by_their_time_with_copies_too(table: Table, *, is_merged: bool) -> None:
+    table.take(*BATCHES)
+    if is_merged:
+        table.merge()
+    counts: Counter[str] = Counter()
+    expected = {}
+    for one in sorted(merged(BATCHES), key=lambda event: (event.timestamp, event.properties["order_id"])):
+        if one.event == "Order Completed":
+            counts[one.distinct_id] += 1
+            expected[one.properties["order_id"]] = counts[one.distinct_id]
+    assert {row[1]: row[3] for row in table.rows(question_with("row_number"))} == expected
+    assert max(counts.values()) > 1
+
+
 @pytest.mark.parametrize("is_merged", [False, True], ids=["unmerged", "merged"])
 def test_the_documents_days_since_the_order_before_are_right_with_copies_too(table: Table, *, is_merged: bool) -> None:
     table.take(*BATCHES)
     if is_merged:
         table.merge()
-    (query,) = document_questions().values()
+    query = question_with("lagInFrame")
     expected: list[list[Any]] = []
     last: dict[str, datetime] = {}
     for one in sorted(merged(BATCHES), key=lambda event: (event.timestamp, event.properties["order_id"])):
