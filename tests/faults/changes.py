@@ -84,7 +84,7 @@ def change_email(world: World, random: Random) -> None:
     buyers = [one["customer"] for one in world.shop.store.orders if _is_free(world, one["customer"])]
     customer = random.choice([one for one in buyers if one["email"]])
     world.touched.add(customer["id"])
-    world.left_emails.add(customer["email"])
+    world.left_emails[customer["email"]] = f"shopify:customer:{customer['legacyResourceId']}"
     email = f"moved.{customer['email']}"
     world.shop.store.change_customer(int(customer["legacyResourceId"]), _now(), email=email)
 

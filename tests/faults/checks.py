@@ -96,10 +96,14 @@ class Written:
 
 @dataclass(frozen=True)
 class Gone:
-    """What the shop had and has no more: the numbers of deleted orders, and the e-mails that customers had before."""
+    """What the shop had and has no more: the numbers of deleted orders, and the e-mails that customers had before.
+
+    `customers` are the distinct ids of those: their own record links the new e-mail, as no order is read again.
+    """
 
     orders: Collection[str] = ()
     emails: Collection[str] = ()
+    customers: Collection[str] = ()
 
     def leaves(self, identity: Identity, properties: Mapping[str, Any], before: Mapping[Identity, Any]) -> bool:
         """Say whether an event tells of a deleted order: that it is, or, unchanged, what was known of it before."""
@@ -121,8 +125,14 @@ class Gone:
         }
 
     def lacks(self, properties: Mapping[str, Any]) -> bool:
-        """Say whether an event links an e-mail of before: where the customer came with it, that is done."""
-        return properties.get("$anon_distinct_id") in self.emails
+        """Say whether an event links an e-mail of before, or a customer who has left one: that is done."""
+        return properties.get("$anon_distinct_id") in (*self.emails, *self.customers)
+
+    def told(self, identities: Iterable[Identity]) -> set[str]:
+        """Return the uuids of what was said of a person under an e-mail of before: an order isn't read again for it."""
+        return {
+            uuid for uuid, event, distinct_id, _ in identities if event in PERSON_EVENTS and distinct_id in self.emails
+        }
 
 
 def differences(
@@ -143,7 +153,8 @@ def differences(
         for identity, properties in before.items()
         if facts_stay and identity[1] not in PERSON_EVENTS and found.events.get(identity) == properties
     }
-    settled = {identity[0] for identity in staying}
+    told = {one for one, properties in before.items() if found.events.get(one) == properties}
+    settled = {identity[0] for identity in staying} | gone.told(told)
     allowed = {identity: properties for identity, properties in before.items() if identity[1] == "$identify"}
     additional = {
         identity: properties
@@ -152,6 +163,7 @@ def differences(
         and allowed.get(identity) != properties
         and not gone.leaves(identity, properties, before)
         and identity not in staying
+        and not (identity in told and gone.told({identity}))
     }
     lacking = {
         identity

@@ -134,7 +134,9 @@ class _Judge:
             facts = checks.Facts({one: all_events[one] for one in left.arrived & all_events.keys()}, {})
             said = checks.said_already(expected.facts.events, facts) if self._plan.receipts else set()
             as_before = checks.same_events(expected.facts.events, left.arrived & before.keys())
-            there = left.arrived | needless | said | as_before
+            told = self._world.gone.told(left.arrived & before.keys())
+            moved = {identity for identity in expected.facts.events if identity[0] in told}
+            there = left.arrived | needless | said | as_before | moved
             self._result.broken += checks.ahead(left.bookmarks, expected.written, there)
 
     def _holds_orders(self) -> bool:

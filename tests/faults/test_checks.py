@@ -148,6 +148,24 @@ def test_an_event_that_arrived_has_a_receipt_and_a_person_s_has_none() -> None:
     assert checks.without_receipt([ORDER, FIRST], set()) == {ORDER}
 
 
+def test_what_was_said_under_an_e_mail_of_before_needs_not_be_said_again_by_an_order() -> None:
+    time, before, after = "2026-11-01T00:00:00Z", "a@example.com", "b@example.com"
+    person = {("b",): {"name": "Anna"}}
+    earlier = Facts({("u1", "$set", before, time): {"$set_once": {"first_channel": "web"}}}, {})
+    expected = Facts(
+        {
+            ("u1", "$set", after, time): {"$set_once": {"first_channel": "web"}},
+            ("u2", "$identify", after, time): {"$anon_distinct_id": "shopify:customer:1"},
+        },
+        person,
+    )
+    found = Facts(dict(earlier.events), person)
+    gone = Gone(emails=[before], customers=["shopify:customer:1"])
+    assert checks.differences(found, expected, earlier, gone) == []
+    assert len(checks.differences(found, expected, earlier, Gone())) == 3
+    assert len(checks.differences(Facts(dict(found.events), {}), expected, earlier, gone)) == 1, "persons are compared"
+
+
 def test_campaign_properties_of_events_and_of_persons_are_compared() -> None:
     with PostHog().serve() as posthog:
         event = {

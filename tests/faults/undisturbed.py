@@ -58,14 +58,17 @@ def _run(
     config, messages = folder / f"{command}.json", folder / f"{command}.jsonl"
     config.write_text(json.dumps(settings))
     with (given or config).open("rb") as stdin, messages.open("wb") as stdout:
-        subprocess.run(
+        ended = subprocess.run(
             [SCRIPTS / command, "--config", config],
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
             env=quiet_environment() | (keys or {}),
             timeout=LONGEST_RUN_SECONDS,
-            check=True,
+        )
+    if ended.returncode:
+        raise RuntimeError(
+            f"{command} ended with {ended.returncode}, though nothing disturbed it:\n{ended.stderr.decode()}"
         )
     return messages
 

@@ -122,7 +122,7 @@ class World:
     folder: Path
     touched: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
-    left_emails: set[str] = field(default_factory=set)
+    left_emails: dict[str, str] = field(default_factory=dict)
     shops: list[Shop] = field(init=False)
     posthog: PostHog = field(init=False)
 
@@ -210,7 +210,7 @@ class World:
     @property
     def gone(self) -> Gone:
         """What the shop has no more."""
-        return Gone(self.deleted, self.left_emails)
+        return Gone(self.deleted, self.left_emails.keys(), self.left_emails.values())
 
     def arrived(self) -> set[tuple[str, ...]]:
         """Return the events that PostHog has, each by what PostHog counts it by."""
