@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
+import threading
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 LAST_DAY = date(2026, 10, 31)
 
 # The folders whose tests take longest: begun last, one of them would run on alone while the other workers have no more.
-LONGEST_FIRST = ("faults", "orchestrate", "stores", "walks", "secrets", "pipeline", "page", "tap")
+LONGEST_FIRST = ("faults", "orchestrate", "stores", "walks", "secrets", "pipeline", "page", "books", "facts", "tap")
 
 # A full collection goes through all that is loaded, whole GraphQL schemas among it. At Python's own thresholds it takes
 # a fourth of the time of tests that read a shop in this process; these leave little of it, for 200 MB more.
@@ -32,10 +34,23 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+# What a test that only calculates never does, seen by a hook of Python's own, whatever it is done through.
+SERVING = {"socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.posix_spawn"}
+
 # What makes a test more than a calculation: a server, a browser or a process. These folders are full of them.
 SERVED = {"orchestrate", "walks", "secrets", "benchmarks", "faults", "pipeline", "page"}
-SERVERS = {"shop", "posthog", "posthog_server", "project"}
-STARTERS = {"subprocess", "Shop", "PostHog", "Project", "get_tap_test_class", "get_target_test_class"}
+SERVERS = {
+    "shop",
+    "shop_with",
+    "posthog",
+    "posthog_server",
+    "project",
+    "desk",
+    "serve",
+    "odd_server",
+    "database_of_receipts",
+}
+STARTERS = {"socket", "subprocess", "Shop", "PostHog", "Project", "get_tap_test_class", "get_target_test_class"}
 
 
 def is_pure(item: pytest.Item) -> bool:
@@ -43,6 +58,30 @@ def is_pure(item: pytest.Item) -> bool:
     module = item.getparent(pytest.Module)
     starters = STARTERS & vars(module.obj).keys() if module else set()
     return not (item.path.parent.name in SERVED or SERVERS & set(getattr(item, "fixturenames", ())) or starters)
+
+
+class Calculating:
+    """Fails a test that counts as pure and yet starts a server or a process, or speaks to one."""
+
+    def __init__(self) -> None:
+        self._test = ""
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, _: tuple[Any, ...]) -> None:
+        if event in SERVING and self._test and threading.current_thread() is threading.main_thread():
+            pytest.fail(f"{event}: {self._test} isn't pure, so tests/conftest.py has to know what it starts it with")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._test = item.nodeid if item.get_closest_marker("pure") else ""
+        try:
+            return (yield)
+        finally:
+            self._test = ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Calculating())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -42,8 +42,9 @@ def owners() -> dict[str, set[str]]:
     """Return whose each top-level name is; `packages_distributions` of Python 3.10 knows only what says so itself."""
     found: dict[str, set[str]] = {}
     for distribution in importlib.metadata.distributions():
+        name = distribution.name  # read from the metadata anew each time
         for file in distribution.files or ():
-            found.setdefault(file.parts[0].removesuffix(".py"), set()).add(distribution.name)
+            found.setdefault(file.parts[0].removesuffix(".py"), set()).add(name)
     return found
 
 
