@@ -10,7 +10,9 @@ import socket
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
+from itertools import islice
 from threading import Thread, current_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +32,7 @@ ANSWER_SECONDS = 120.0  # the whole of a request, however busily its parts come
 DOWNLOAD_SHARE = 5  # of that, for a part of a result; the next part goes on from there
 LARGEST_ANSWER_BYTES = 64 << 20  # a page of 250 orders with all fields has some MB
 BLOCK_BYTES = 1 << 16
+BLOCKS_AT_ONCE = 64  # of a result, by one thread: to begin a thread takes as long as some blocks
 NO_CERTIFICATES = (
     "The certificates to trust can't be read: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment names a file that"
     " isn't there. Name the right one, or neither."
@@ -100,8 +103,16 @@ class Transport:
             blocks = response.raw.stream(BLOCK_BYTES, decode_content=False)
 
             def timed() -> Iterator[bytes]:
-                while block := self._until(ends, lambda: next(blocks, b""), response):
-                    yield block
+                while True:
+                    came: list[bytes] = []
+                    try:
+                        self._until(ends, partial(_take, blocks, came), response)
+                    except Busy:
+                        yield b"".join(came)
+                        raise
+                    if not came:
+                        return
+                    yield b"".join(came)
 
             yield Download(response.status_code, response.headers, timed())
 
@@ -157,6 +168,11 @@ class Transport:
             f"Nobody whom this machine trusts vouches for the certificate of {self.host}: if a proxy or a company's own"
             " authority stands between, name its certificates in REQUESTS_CA_BUNDLE. Nothing was sent."
         )
+
+
+def _take(blocks: Iterator[bytes], came: list[bytes]) -> None:
+    for block in islice(blocks, BLOCKS_AT_ONCE):
+        came.append(block)  # noqa: PERF402  # one by one, so that those before a fault are there
 
 
 def check_link(link: str, root: Transport, root_url: str) -> None:

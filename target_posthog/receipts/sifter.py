@@ -351,15 +351,12 @@ def sent_as(event: str, distinct_id: str, day: str) -> int:
     return _checked(f"{event}\0{distinct_id}\0{day}".encode())
 
 
+@lru_cache(maxsize=10_000)  # most events of an order have its own time
 def seconds_of(timestamp: str) -> int:
     """Return the whole seconds since 1970 of a time as events have it; raises ValueError for what is none."""
+    days = date.fromisoformat(timestamp[:10]).toordinal() - FIRST_DAY
     hours, minutes, seconds = int(timestamp[11:13]), int(timestamp[14:16]), int(timestamp[17:19])
-    return _seconds_of_day(timestamp[:10]) + hours * 3_600 + minutes * 60 + seconds
-
-
-@lru_cache(maxsize=10_000)
-def _seconds_of_day(day: str) -> int:
-    return (date.fromisoformat(day).toordinal() - FIRST_DAY) * 86_400
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _wanted(candidates: Sequence[Candidate], uuids: Sequence[bytes]) -> dict[bytes, str | None]:
