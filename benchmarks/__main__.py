@@ -95,7 +95,7 @@ def both(bench: Bench, sizes: Sequence[int]) -> str:
     """Return a table of the pair, in a pipe and through Meltano, also when nothing has changed since."""
     rows: list[Row] = []
     for size in _each(bench, sizes):
-        rows += [bench.pair("bulk"), bench.pair_again("bulk")]
+        rows += [bench.pair("bulk"), bench.pair_again("bulk"), *bench.pairs_with_receipts("bulk")]
         if size <= MOST_BY_PAGES:
             rows += [*bench.meltano("bulk"), *bench.meltano("bulk", few_fields=True)]
     return table(rows, MANY_BOTH)

@@ -111,10 +111,28 @@ class Bench:
 
     def pair_again(self, method: str) -> Row:
         """Run tap and target from the state that they left."""
-        state = self._folder / "state.json"
-        state.write_text((self._folder / "states.jsonl").read_text().splitlines()[-1])
-        pipe = [[*self._tap_by(method), "--state", state], self._target]
+        pipe = [[*self._tap_by(method), "--state", self._last_state], self._target]
         return self._median("tap and target, nothing changed", Load(), lambda: run(pipe))
+
+    def pairs_with_receipts(self, method: str) -> list[Row]:
+        """Run tap and target with receipts: into an empty store, once more from the start, and from the last state."""
+        receipts = self._folder / "receipts.sqlite"
+        settings = json.loads((self._folder / "target.json").read_text())
+        self._settings("target_with_receipts", **settings, receipts=str(receipts))
+        target: Command = [*self._target[:2], self._folder / "target_with_receipts.json"]
+        first, again = [self._tap_by(method), target], [[*self._tap_by(method), "--state", self._last_state], target]
+
+        def from_nothing() -> Used:
+            for file in self._folder.glob(f"{receipts.name}*"):
+                file.unlink()
+            return run(first, write=self._folder / "states.jsonl")
+
+        load = self._all._replace(events=self._sizes["events once"] * self.copies)
+        return [
+            self._median("with receipts", load, from_nothing),
+            self._median("with receipts, full refresh", self._all._replace(events=0), lambda: run(first)),
+            self._median("with receipts, nothing changed", Load(), lambda: run(again)),
+        ]
 
     def meltano(self, method: str, *, few_fields: bool = False) -> list[Row]:
         """Run both through Meltano; with all fields again when nothing has changed since."""
@@ -182,6 +200,13 @@ class Bench:
         return found
 
     @property
+    def _last_state(self) -> Path:
+        """A file with the state that the pair has left."""
+        state = self._folder / "state.json"
+        state.write_text((self._folder / "states.jsonl").read_text().splitlines()[-1])
+        return state
+
+    @property
     def _all(self) -> Load:
         return Load(self.customers + self.orders, self._sizes["events"] * self.copies)
 
@@ -209,7 +234,7 @@ class Bench:
         run([[*self._tap_by("bulk"), *self._few_fields]], write=few)
         run([self._tap_by("bulk")])
         run([[sys.executable, "-m", "benchmarks.recording", few, os.devnull]], write=events)
-        self._sizes["events of few fields"] = json.loads(events.read_text())
+        self._sizes["events of few fields"] = json.loads(events.read_text())["events"]
 
     def _tap_by(self, method: str) -> Command:
         return [SCRIPTS / "tap-shopify-orders", "--config", self._folder / f"{method}.json"]

@@ -26,7 +26,7 @@ def prepare(folder: Path) -> dict[str, int]:
     some = [json.loads(line) for line in lines[:: max(1, len(lines) // NODES_FOR_A_SCHEMA)]]
     streams = plain_streams(json.loads((folder / "questions.json").read_bytes()), some)
     (folder / "plain_streams.json").write_text(json.dumps(streams))
-    return {**records, "events": events}
+    return {**records, **events}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Knows what the target makes of a record, not how many copies there will be.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections import Counter
@@ -15,13 +16,17 @@ import msgspec
 
 from benchmarks.copies import marked
 from benchmarks.feed import WIDE_MARK
-from target_posthog.mapping.document import active, load
-from target_posthog.mapping.meanings import StreamMapping
+from benchmarks.receipts import Tally
+from target_posthog.mapping.meanings import Meanings
+from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter, without_receipts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from target_posthog.mapping.meanings import Meaning
+
 UUID = re.compile(rb'("uuid":")[0-9a-f]{3}')
+SETTINGS = {"mapping": "ecommerce", "identity": "email", "unmapped": "event", "groups": False}
 
 
 def write_messages(recording: Path, template: Path) -> dict[str, int]:
@@ -35,23 +40,32 @@ def write_messages(recording: Path, template: Path) -> dict[str, int]:
     return dict(records)
 
 
-def write_events(recording: Path, template: Path) -> int:
-    """Write the events that the target makes of the records, with marks too; return how many different ones."""
-    rules = load("ecommerce")["streams"]
-    streams: dict[str, StreamMapping] = {}
+def write_events(recording: Path, template: Path) -> dict[str, int]:
+    """Write the events that the target makes of the records, with marks too; return how many different ones there are.
+
+    `events` is without receipts; `events once` with them, from an empty store.
+    """
+    meanings = Meanings(SETTINGS)
+    streams: dict[str, Meaning | None] = {}
+    sifter = Sifter(NothingKnown(), Tally())
     written: set[str] = set()
+    sent: set[str] = set()
     with template.open("wb") as file:
         for _, message in _messages(recording):
             stream: Any = message.get("stream")
             if message["type"] == "SCHEMA" and stream not in streams:
-                streams[stream] = StreamMapping(
-                    stream, active(rules[stream]), identity="email", schema=message["schema"]
-                )
-            elif message["type"] == "RECORD" and not streams[stream].reason_to_leave_out(message["record"]):
-                for event in streams[stream].events(message["record"]):
-                    file.write(UUID.sub(rb"\1" + WIDE_MARK, marked(msgspec.json.encode(event) + b"\n")))
-                    written.add(event["uuid"])
-    return len(written)
+                streams[stream] = meanings.of(stream, message["schema"], message["key_properties"])
+            meaning = streams.get(stream)
+            if message["type"] != "RECORD" or not meaning or meaning.mapping.reason_to_leave_out(message["record"]):
+                continue
+            entity = meaning.entities.of(message["record"])
+            made = meaning.mapping.made(message["record"])
+            candidates = [Candidate(event, rule, entity, proviso=proviso) for event, rule, proviso in made]
+            for item in without_receipts(candidates, Tally()):
+                file.write(UUID.sub(rb"\1" + WIDE_MARK, marked(msgspec.json.encode(item.event) + b"\n")))
+                written.add(item.event["uuid"])
+            sent.update(item.event["uuid"] for item in sifter.sift(candidates))
+    return {"events": len(written), "events once": len(sent)}
 
 
 def _messages(recording: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
@@ -61,4 +75,4 @@ def _messages(recording: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
 
 
 if __name__ == "__main__":
-    print(write_events(Path(sys.argv[1]), Path(sys.argv[2])))
+    print(json.dumps(write_events(Path(sys.argv[1]), Path(sys.argv[2]))))
