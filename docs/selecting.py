@@ -101,7 +101,7 @@ def cost_of(stream: str, name: str) -> Cost:
     whole = stream_schema(STREAMS[stream])
     less = {**whole, "properties": {key: one for key, one in whole["properties"].items() if key != name}}
     cost = Cost()
-    for spec in _rules(stream):
+    for spec, always_missing in _rules(stream):
         cost.hides |= name in spec["origin"]["fields"]
         if name in COMPARED:
             cost.properties |= {one for one in spec.get("properties", {}) if one.startswith(PRESENTMENT)}
@@ -113,7 +113,7 @@ def cost_of(stream: str, name: str) -> Cost:
             cost.ends = True
             continue
         if rule.is_usable:
-            cost.properties |= rule.missing.keys() - _compiled(stream, spec, whole).missing.keys()
+            cost.properties |= rule.missing.keys() - always_missing
         else:
             (cost.counts if rule.is_filter else cost.events).append(rule_name(spec))
     return cost
@@ -137,8 +137,10 @@ def selecting_page() -> str:
 
 
 @cache
-def _rules(stream: str) -> list[Spec]:
-    return active(load("ecommerce")["streams"][stream])
+def _rules(stream: str) -> list[tuple[Spec, frozenset[str]]]:
+    """Return a stream's rules, each with the properties that it lacks even where all fields are selected."""
+    whole, rules = stream_schema(STREAMS[stream]), active(load("ecommerce")["streams"][stream])
+    return [(spec, frozenset(_compiled(stream, spec, whole).missing)) for spec in rules]
 
 
 def _compiled(stream: str, spec: Spec, schema: dict[str, Any]) -> Rule:

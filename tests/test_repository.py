@@ -14,17 +14,12 @@ import posthog.request
 import pytest
 import singer_sdk.streams.rest
 
+from tests.checkout import ROOT, files
+
 THIS_FILE = Path(__file__)
-ROOT = THIS_FILE.parent.parent
 PACKAGES = ("tap_shopify_orders", "target_posthog", "sandbox")
 MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-TRACKED = subprocess.run(
-    ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=True,
-).stdout.splitlines()
+TRACKED = files()
 
 FORBIDDEN_WHERE_PURE = {"requests", "posthog", "sqlite3", "os", "pathlib", "subprocess", "time", "logging"}
 PURE = re.compile(r"^Pure\b", re.MULTILINE)  # a module says so in its docstring

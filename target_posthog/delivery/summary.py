@@ -119,10 +119,6 @@ class Summary:
 
         `days` has a row per day, event and currency (or ""): day, event, currency, accepted events, amount (or null).
         """
-        names = sorted({*self.accepted, *self.repeated, *self.refused, *self.already_there, *self.not_resent_again})
-        sums: dict[str, dict[str, Decimal]] = {name: {} for name in names}
-        for (_, name, currency), amount in sorted(self.money.items(), key=lambda item: item[0][2]):
-            sums[name][currency] = sums[name].get(currency, Decimal()) + amount
         return {
             "records": dict(sorted(self.records.items())),
             "left_out": [
@@ -133,21 +129,7 @@ class Summary:
             "missing": {stream: list(names) for stream, names in sorted(self.missing.items()) if names},
             "dead_letters": dict(sorted(self.dead_letters.items())),
             "unreadable_lines": self.unreadable_lines,
-            "events": {
-                name: {
-                    "accepted": self.accepted[name],
-                    "repeated": self.repeated[name],
-                    "refused": self.refused[name],
-                    "already_there": self.already_there[name],
-                    "changed": self.changed[name],
-                    "not_resent": self.not_resent_again[name],
-                    "person_skipped": self.person_skipped[name],
-                    "money": {self.money_of[name]: {currency: f"{amount:f}" for currency, amount in sums[name].items()}}
-                    if sums[name]
-                    else {},
-                }
-                for name in names
-            },
+            "events": self._events_as_json(),
             "days": [
                 [*key, count, f"{self.money[key]:f}" if key in self.money else None]
                 for key, count in sorted(self.days.items())
@@ -165,6 +147,27 @@ class Summary:
             "requests": client.requests,
             "retries": client.retries,
             "seconds": round(time.monotonic() - self.started_at, 1),
+        }
+
+    def _events_as_json(self) -> dict[str, dict[str, Any]]:
+        names = sorted({*self.accepted, *self.repeated, *self.refused, *self.already_there, *self.not_resent_again})
+        sums: dict[str, dict[str, Decimal]] = {name: {} for name in names}
+        for (_, name, currency), amount in sorted(self.money.items(), key=lambda item: item[0][2]):
+            sums[name][currency] = sums[name].get(currency, Decimal()) + amount
+        return {
+            name: {
+                "accepted": self.accepted[name],
+                "repeated": self.repeated[name],
+                "refused": self.refused[name],
+                "already_there": self.already_there[name],
+                "changed": self.changed[name],
+                "not_resent": self.not_resent_again[name],
+                "person_skipped": self.person_skipped[name],
+                "money": {self.money_of[name]: {currency: f"{amount:f}" for currency, amount in sums[name].items()}}
+                if sums[name]
+                else {},
+            }
+            for name in names
         }
 
     def warnings(self) -> Iterator[str]:

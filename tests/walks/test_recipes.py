@@ -6,11 +6,15 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.checkout import ROOT, files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LONGEST_SECONDS = 300
 DIFF = re.compile(r"^```diff\n\+\+\+ (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FIELDS = "tests/tap/test_records.py::test_a_query_names_exactly_the_fields_of_the_schema[orders]"
@@ -27,14 +31,7 @@ def steps(heading: str) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for path in listed.stdout.splitlines():
+    for path in files():
         if (ROOT / path).is_file():
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / path, tmp_path / path)
