@@ -1,8 +1,9 @@
 """Rehearsal of a release: everything but the push.
 
 Builds wheel, sdist and the release's text into `dist/`, each once; looks through them; installs both as a user would,
-where nothing else is, so that the commands start and a shop is read and previewed. The image is built where a container
-engine answers; where none does, that is said.
+where nothing else is, so that the commands start and a shop is read and previewed. The image is built and run where
+Docker or Podman answers; where neither does, that is said. The variable IMAGE_PYTHON names another base image than the
+Dockerfile's.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from pathlib import Path
 from packaging.metadata import Metadata
 
 from release.notes import CHANGELOG, notes
+from sandbox.posthog import PostHog
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 
 ROOT = Path(__file__).parent.parent
 DIST = ROOT / "dist"
 UV = shutil.which("uv") or "uv"
+ENGINES = ("docker", "podman")  # in this order: the release's workflow pushes what Docker has built
 COMMANDS = ("tap-shopify-orders", "target-posthog")
 PACKAGES = ("tap_shopify_orders", "target_posthog")
 LONGEST_SECONDS = 600
@@ -62,7 +65,7 @@ def main() -> None:
     say(f"the text of the release is in dist/RELEASE.md: that of {tag or 'Unreleased'}")
     look_through(wheel, sdist, version)
     say("wheel and sdist hold what runs and nothing else; their metadata is valid")
-    with Shop(cdnow_store(date(2026, 10, 31), customers=CUSTOMERS)).serve() as shop:
+    with cdnow_shop().serve() as shop:
         for artefact in (wheel, sdist):
             with tempfile.TemporaryDirectory(prefix="release-") as folder:
                 use(install(artefact, Path(folder)), version, f"{shop.url}/admin")
@@ -111,6 +114,11 @@ def look_through(wheel: Path, sdist: Path, version: str) -> None:
         sys.exit("the wheel's metadata names another version than its file")
 
 
+def cdnow_shop() -> Shop:
+    """Return a small shop."""
+    return Shop(cdnow_store(date(2026, 10, 31), customers=CUSTOMERS))
+
+
 def install(artefact: Path, folder: Path) -> Path:
     """Return the folder of the commands, in an environment that holds the artefact and what it asks for."""
     run([UV, "venv", "--quiet", "--python", sys.executable, str(folder / "venv")], os.environ)
@@ -137,17 +145,39 @@ def use(commands: Path, version: str, admin_url: str) -> None:
 
 
 def image(version: str) -> None:
-    """Build the image and start it, if there is an engine for it; else say that there is none."""
-    engine = shutil.which("docker")
-    if not engine or subprocess.run([engine, "info"], capture_output=True, check=False).returncode:  # found
+    """Build the image and run it as the CronJob does, if there is an engine for it; else say that there is none."""
+    engine = next(filter(answers, ENGINES), None)
+    if not engine:
         say("NOT TRIED: the image. No container engine answers here; the release's workflow builds it")
         return
-    name = f"shopify-posthog:{version}"
-    run([engine, "build", "--quiet", "--build-arg", f"VERSION={version}", "--tag", name, "."], os.environ)
-    said = run([engine, "run", "--rm", "--entrypoint", "target-posthog", name, "--version"], os.environ)
+    name, base = f"shopify-posthog:{version}", os.environ.get("IMAGE_PYTHON")
+    arguments = [f"--build-arg=VERSION={version}", *([f"--build-arg=PYTHON={base}"] if base else [])]
+    run([engine, "build", "--quiet", *arguments, "--tag", name, "."], os.environ)
+    start = [engine, "run", "--rm", "--network=host", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL"]
+    said = run([*start, "--entrypoint=target-posthog", name, "--version"], os.environ)
     if version not in said:
         sys.exit(f"the image's target calls itself {said.strip()!r}, and should be {version}")
-    say(f"the image {name} is built, and its commands start")
+    with cdnow_shop().serve() as shop, PostHog().serve() as posthog:
+        settings = {
+            "SHOPIFY_STORE": "sandbox",
+            "SHOPIFY_ACCESS_TOKEN": "shpat_sandbox",
+            "TAP_SHOPIFY_ORDERS_ADMIN_URL": f"{shop.url}/admin",
+            "POSTHOG_API_KEY": "phc_sandbox",
+            "POSTHOG_HOST": posthog.url,
+        }
+        said = run([*start, *(f"--env={key}={value}" for key, value in settings.items()), name], os.environ)
+        if not posthog.totals()["events"].get("Order Completed"):
+            sys.exit(f"a run of the image brings no order into PostHog: {said[-2000:]}")
+    say(
+        f"{engine} builds the image {name} on {base or 'its own base'}; a run of it brings a shop's orders into PostHog"
+    )
+
+
+def answers(engine: str) -> bool:
+    """Whether the engine is installed and can work here."""
+    if not shutil.which(engine):
+        return False
+    return subprocess.run([engine, "info"], capture_output=True, check=False).returncode == 0  # one of ENGINES
 
 
 def run(command: list[str], environment: os._Environ[str] | dict[str, str], stdin: str = "") -> str:
