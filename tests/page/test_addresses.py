@@ -348,6 +348,21 @@ def test_the_day_that_is_today_is_unfinished() -> None:
         assert [one.first.day for one in periods(first, last, unit, today) if one.unfinished] == expected, (unit, today)
 
 
+def test_of_one_moment_an_order_is_paid_before_it_is_paid_back(posthog: PostHog) -> None:
+    at = {"at": "2026-11-04T00:00:00Z"}
+    send(posthog, order(1, "back", "1", **at, net_sales=-9), order(2, "repaid", "1", **at, cash=-9))
+    send(posthog, order(3, "sold", "1", **at, revenue=9), order(4, "paid", "1", **at, cash=9))
+    assert listed(page(posthog, "/orders/1")) == [3, 4, 1, 2]
+
+
+def test_values_stand_on_bars_that_are_few(posthog: PostHog) -> None:
+    send(posthog, order(1, "Order Completed", "1", at="2026-11-02T03:00:00Z", revenue=1234))
+    for until, shown in (("2026-11-04", True), ("2026-12-31", False)):
+        text = page(posthog, "/", per="day", **{"from": "2026-11-02", "to": until})
+        chart = text[text.index("<figure>") : text.index("</figure>")]
+        assert bool(re.search(r'<text[^>]*class="value"[^>]*>1,234<', chart)) == shown
+
+
 def test_a_persons_name_stands_beside_the_id(posthog: PostHog) -> None:
     named = {"name": "Ada Lovelace", "email": "ada@x.io"}
     send(posthog, order(1, "Order Completed", "1", net_sales=1), event(2, "seen", "ada@x.io", **{"$set": named}))

@@ -84,6 +84,11 @@ def books_of(lines: Iterable[Line]) -> list[Book]:
     return [books[currency] for currency in sorted(books)]
 
 
+def told_by_time(lines: Iterable[Line]) -> list[Line]:
+    """Sort an order's lines by time; of one moment, what gives comes before what takes back."""
+    return sorted(lines, key=lambda one: (one.at_microseconds, (one.net or one.moved or ZERO) < ZERO))
+
+
 @dataclass(frozen=True)
 class Sums:
     """What the lines of a list come to: net sales, and what was paid less what was paid back."""
@@ -121,6 +126,11 @@ class Beside:
     def label(self) -> str:
         """The figure in words."""
         return FIGURES.get(self.name, self.name)
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it is one of the figures that the others come to."""
+        return self.name in SUMS
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ WIDTH, HEIGHT = 640, 260  # units of the drawing, which the stylesheet stretches
 LETTERS = 20  # the same units: large enough to be read where the drawing is as narrow as a telephone
 MOST_LABELS = 4  # of dates below a chart
 MOST_VALUES = 7  # of bars on which their values have room
+HEADROOM = 1.15  # of the highest bar, for its value
 UNFINISHED = "unfinished"
 DROPPED = {"defs", "desc", "title"}  # script, style, and words that the bars' own titles replace
 
@@ -37,7 +38,10 @@ class Bar:
 
 
 def columns(labels: Sequence[str], series: dict[str, list[Bar]], unit: str = "") -> Markup:
-    """Draw upright bars over labels; series stand on each other, values below zero hang; `unit` stands at the axis."""
+    """Draw upright bars over labels; series stand on each other, values below zero hang; `unit` stands at the axis.
+
+    Where there is room, the value of a bar that stands is written above it.
+    """
     every = -(-len(labels) // MOST_LABELS)
     chart = pygal.StackedBar(
         **_looks(HEIGHT, unit),
@@ -46,10 +50,18 @@ def columns(labels: Sequence[str], series: dict[str, list[Bar]], unit: str = "")
         show_x_guides=False,
         max_scale=5,
         truncate_label=-1,
-        print_values=len(labels) <= MOST_VALUES,
+        **(_values_above(series) if len(labels) <= MOST_VALUES else {}),
     )
     chart.x_labels = labels
     return _drawn(chart, series)
+
+
+def _values_above(series: dict[str, list[Bar]]) -> dict[str, Any]:
+    """Write each bar's value above it, and leave room there for that of the highest."""
+    sums = [[one.value for one in bars] for bars in zip(*series.values(), strict=True)]
+    highest = max((sum(max(one, 0) for one in values) for values in sums), default=0)
+    lowest = min((sum(min(one, 0) for one in values) for values in sums), default=0)
+    return {"print_values": True, "print_values_position": "top", "range": (lowest, (highest or 1) * HEADROOM)}
 
 
 def _looks(height: int, unit: str) -> dict[str, Any]:
@@ -92,7 +104,8 @@ def _plain(root: Element) -> Element:
     for parent in list(root.iter()):
         for child in list(parent):
             words = child.text if child.tag == "desc" and child.get("class") == "label" else None
-            if not isinstance(child.tag, str) or child.tag in DROPPED or "overlay" in child.get("class", ""):
+            overlaid = "overlay" in child.get("class", "") and not child.get("class", "").endswith("text-overlay")
+            if not isinstance(child.tag, str) or child.tag in DROPPED or overlaid:
                 parent.remove(child)
             if words:
                 title = Element("title")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import url_for
 
 from sandbox.posthog.pages import charts
-from sandbox.posthog.pages.words import MINUS, count, money
+from sandbox.posthog.pages.words import count, money
 
 if TYPE_CHECKING:
     from datetime import date
@@ -33,10 +33,9 @@ def money_chart(rows: list[Row], view: View) -> Markup:
     """Draw what orders came to when they were placed, and what edits, returns and refunds made of it."""
 
     def bars(name: str, words: str) -> list[charts.Bar]:
-        return [
-            _bar(row, float(getattr(row, name)), f"{words} {money(getattr(row, name), view.currency)}", view)
-            for row in rows
-        ]
+        amounts = [getattr(row, name) for row in rows]
+        told = [f"{words} {money(amount, view.currency)}" for amount in amounts]
+        return [_bar(row, float(amount), one, view) for row, amount, one in zip(rows, amounts, told, strict=True)]
 
     series = {"placed": bars("placed", "as placed"), "changes": bars("changes", "edits, returns and refunds")}
     return charts.columns(_labels(rows), series, view.currency)
@@ -52,7 +51,7 @@ def orders_chart(rows: list[Row], view: View) -> Markup:
 def _bar(row: Row, value: float, words: str, view: View) -> charts.Bar:
     period = row.period
     told = f"{period.label}{', unfinished' if period.unfinished else ''}: {words}"
-    short = f"{value:,.0f}".replace("-", MINUS) if round(value) else ""
+    short = f"{value:,.0f}" if round(value) > 0 else ""
     return charts.Bar(value, told, short, into(period, view), period.unfinished)
 
 

@@ -15,7 +15,7 @@ import requests
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 
 from sandbox.posthog.pages import pictures, words
-from sandbox.posthog.pages.books import books_of, shelves_of, sums_of
+from sandbox.posthog.pages.books import books_of, shelves_of, sums_of, told_by_time
 from sandbox.posthog.pages.lines import Filters, lines_of, orders_named, page_of
 from sandbox.posthog.pages.overview import Figures, View, figures_of, names_of, rows_of
 from sandbox.posthog.pages.periods import DAYS_IN
@@ -170,7 +170,8 @@ class _Views:
             abort(404, f"No event names an order {wanted}.")
         if len(orders) > 1:
             return redirect(url_for("pages.search", q=wanted))
-        ((called, lines),) = orders.items()
+        ((called, found),) = orders.items()
+        lines = told_by_time(found)
         told, silent = self._beside(called)
         return render_template(
             "order.html",
