@@ -58,7 +58,7 @@ def places(preview: Preview) -> Iterator[tuple[str, str, int, int]]:
     record = file.record_of_event(refund["uuid"])
     if record is None:
         raise SystemExit("the preview has no record of its own sample")
-    yield "plan", "/", 0, 960
+    yield "plan", "/", 0, 1560
     yield "plan-details", "/#samples", -20, 1190
     yield "order", f"/orders/{refund['properties']['order_id']}", 0, 760
     yield "record", f"/records/{record.number}?masked=1", 0, 930

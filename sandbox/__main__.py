@@ -109,7 +109,8 @@ def serve(home: Home) -> None:
 
     home.make(fresh=False)
     shop = Shop(cdnow_store(home.last_day()), scopes=(*SCOPES, "read_reports"), journal=home.journal)
-    posthog = PostHog(database=str(home.database), shop_url=home.shop_url)
+    zone = str(shop.store.shop["ianaTimezone"])
+    posthog = PostHog(database=str(home.database), shop_url=home.shop_url, time_zone=zone)
     posthog.app.add_url_rule("/_sandbox/process", view_func=lambda: {"pid": os.getpid()})
     with shop.serve(home.shop_port), posthog.serve(home.posthog_port):
         home.write_pid()

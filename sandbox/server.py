@@ -1,4 +1,4 @@
-"""A Flask app becomes a real HTTP server on loopback, in: the app and a port; out: its address.
+"""A WSGI app becomes a real HTTP server on loopback, in: the app and a port; out: its address.
 
 Knows nothing of what the app serves.
 """
@@ -16,7 +16,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from flask import Flask
 
 HOST = "127.0.0.1"
@@ -50,7 +50,7 @@ def guarded(app: Flask) -> Flask:
 
 
 @contextmanager
-def serve(app: Flask, port: int = 0) -> Iterator[str]:
+def serve(app: WSGIApplication, port: int = 0) -> Iterator[str]:
     """Serve the app in a thread; yields its address, such as `http://127.0.0.1:40123`. Port 0 takes a free one."""
 
     def noted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

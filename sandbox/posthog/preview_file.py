@@ -118,6 +118,8 @@ class PreviewFile:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise NotAPreviewError(f"there is no preview at {path}; `meltano --environment=preview run sync` makes one")
+        self.path = path
+        self._stamp = _stamp_of(path)
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         try:
@@ -130,6 +132,10 @@ class PreviewFile:
                 f"{path} is a preview of format {self.meta.get('format')}, this reads {FORMAT}; preview again"
             )
         self.plan: dict[str, Any] = json.loads(plan, parse_float=Decimal)
+
+    def is_current(self) -> bool:
+        """Say whether the file in its place is still the one that was opened, or is gone."""
+        return _stamp_of(self.path) in (self._stamp, None)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -202,6 +208,14 @@ class PreviewFile:
     def _ask(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._connection.execute(sql, values).fetchall()
+
+
+def _stamp_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _amounts(figures: str) -> dict[str, Decimal]:

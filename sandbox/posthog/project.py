@@ -60,7 +60,7 @@ class PostHog:
     `drop_events_older_than`: the project's setting; older events are told `ok` and dropped (drop-old-events-step.ts).
     `clock`: now, as a datetime with its zone.
     `personal_api_key`: the key of the query API for project 1; `key_scopes` is what it may do.
-    `time_zone`: the project's, in which HogQL shows times.
+    `time_zone`: the project's, in which HogQL and the page show times.
     `event_retention_months`, `events_retention_enforced`: with the second no query returns an older event (team
     serializer, posthog-api.md 1.2).
     `shop_url`: the sandbox's shop, to be asked for an order that somebody looks at; nobody is asked by default.
@@ -167,7 +167,8 @@ class PostHog:
         self.controls.install(app)
         app.register_blueprint(views(self.database))
         app.register_blueprint(query_api(self.database, PROJECT_ID, self))
-        app.register_blueprint(pages(self.database, ShopSide(self.shop_url) if self.shop_url else None))
+        side = ShopSide(self.shop_url) if self.shop_url else None
+        app.register_blueprint(pages(self.database, side, time_zone=self.time_zone))
         for path, answer in {
             capture_v1.PATH: self._capture_v1,
             capture_v0.PATH: self._capture_v0,

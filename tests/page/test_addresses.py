@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import uuid
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 import requests
 
 from sandbox.posthog import PostHog
+from sandbox.posthog.pages.periods import periods
 from tests.posthog_events import event, order, send
 
 if TYPE_CHECKING:
@@ -164,19 +166,25 @@ def test_the_overviews_table_sums_to_the_totals(posthog: PostHog) -> None:
         for currency, digits in (("USD", 2), ("KWD", 3)):
             text = page(posthog, "/", per=unit, currency=currency, **{"from": "2026-01-01" if unit == "day" else ""})
             table = text[text.index("<details>") : text.index("</details>")]
-            rows = [words(row).split() for row in re.findall(r"<tr><th scope=\"row\">.*?</tr>", table)]
-            sums = [sum(Decimal(row[place].replace(",", "")) for row in rows) for place in (1, 3, 5)]
+            rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", table)
+            cells = [re.findall(r'<td class="number">([^<]+)', row) for row in rows]
+            sums = [
+                sum(Decimal(row[place].replace(",", "").replace(MINUS, "-")) for row in cells) for place in range(3)
+            ]
             shown = 2 if unit == "day" else 3
             net = round(shown * Decimal("0.05" if currency == "USD" else "1.005"), digits)
             assert sums == [net, 0, 2 * shown], (unit, currency)
-            assert len({row[0] for row in rows}) == len(rows)
+            assert len({words(row.split("</a>")[0]) for row in rows}) == len(rows)
+            assert f"in {currency} and orders per {unit}" in table
     assert posthog.totals()["net_sales"] == {"KWD": Decimal("3.015"), "USD": Decimal("0.15")}
-    assert "Net sales 3.015 KWD 0.15 USD Total sales 0" in words(page(posthog, "/"))
+    assert "Net sales 3.015 KWD 0.15 USD after discounts, edits, returns and refunds Total sales 0" in words(
+        page(posthog, "/")
+    )
 
 
 def test_the_overview_follows_what_arrives(posthog: PostHog) -> None:
     send(posthog, order(1, "Order Completed", "1", revenue=3))
-    assert "Net sales 3.00 USD Total sales 0 " in words(page(posthog, "/"))
+    assert "Net sales 3.00 USD after discounts, edits, returns and refunds Total sales 0 " in words(page(posthog, "/"))
     again = order(1, "Order Completed", "1", revenue=4)
     send(posthog, again, event(3, distinct_id="x"), event(3, distinct_id="x", at="2026-11-02T00:00:00Z"))
     said = words(page(posthog, "/"))
@@ -189,8 +197,11 @@ def test_the_overview_follows_what_arrives(posthog: PostHog) -> None:
         "Counted twice 1 ",
     )
     assert [one for one in figures if one not in said] == []
+    assert "✗ 1 event counts twice until PostHog merges copies." in said
+    assert "✗ 1 event counts twice for good: same uuid, other name, id or day." in said
     posthog.merge()
     said = words(page(posthog, "/"))
+    assert "until PostHog merges copies." not in said
     figures = (
         "Events 3 ",
         "Persons 2 ",
@@ -276,8 +287,90 @@ def test_an_orders_page_tells_it_in_the_order_of_time_and_sums_its_sales(posthog
         f"Gross sales 10.00 USD Discounts {MINUS}1.00 USD Returns (sales reversals) {MINUS}1.50 USD Taxes 0.75 USD "
         "Tips 2.00 USD Net sales 7.50 USD Total sales 8.25 USD" in said
     )
-    assert f"Order Refunded {MINUS}1.65 USD" in said
+    assert "Order Completed 9.00 USD" in said
+    assert "Order Paid 11.90 USD" in said
+    assert f"Order Refunded {MINUS}1.50 USD" in said
+    assert "In all 7.50 USD 11.90 USD" in said
     assert "shop's side" not in said
+
+
+def test_the_answer_and_the_problems_stand_on_top(posthog: PostHog) -> None:
+    send(posthog, order(1, "Order Completed", "1", revenue=3_000, net_sales=3_000))
+    said = words(page(posthog, "/"))
+    answer = said.index("1 event of 1 person")
+    assert "net sales 3,000.00 USD" in said[answer:]
+    assert answer < said.index("✓ There are none: no event counts twice, and nobody warns of anything.")
+    assert said.index("✓ There are none") < said.index("Figures")
+    send(posthog, event(2, "$create_alias", alias="none"))
+    said = words(page(posthog, "/"))
+    assert "✗ 1 warning of PostHog's ingestion." in said
+    assert "There are none" not in said
+    assert "1 warning" in words(page(posthog, "/warnings")).split("Find")[1]
+
+
+def test_days_and_times_are_those_of_the_projects_zone() -> None:
+    with PostHog(time_zone="America/New_York").serve() as posthog:
+        send(posthog, order(1, "Order Completed", "1", at="2026-11-02T03:00:00Z", revenue=3))
+        said = words(page(posthog, "/"))
+        assert "from 1 Nov 2026 to 1 Nov 2026" in said
+        assert "Days are those of America/New_York." in said
+        assert "2026-11-01 22:00:00" in words(page(posthog, "/events", to="2026-11-01"))
+        assert "All times and days are those of America/New_York" in said
+
+
+@pytest.mark.parametrize(
+    ("unit", "last", "labels", "unfinished"),
+    [
+        ("day", "2015-11-04", ["2 Nov 2015", "3 Nov 2015", "4 Nov 2015"], []),
+        ("week", "2015-11-11", ["2 Nov 2015", "9 Nov 2015"], ["9 Nov 2015"]),
+        ("week", "2015-11-15", ["2 Nov 2015", "9 Nov 2015"], []),
+        ("month", "2015-12-01", ["Nov 2015", "Dec 2015"], ["Dec 2015"]),
+        ("year", "2016-01-01", ["2015", "2016"], ["2016"]),
+    ],
+)
+def test_a_period_that_ends_later_is_marked_as_unfinished(
+    posthog: PostHog, unit: str, last: str, labels: list[str], unfinished: list[str]
+) -> None:
+    send(posthog, order(1, "Order Completed", "1", at="2015-11-02T03:00:00Z", revenue=3))
+    text = page(posthog, "/", per=unit, **{"from": "2015-11-02", "to": last})
+    table = text[text.index("<details>") : text.index("</details>")]
+    assert re.findall(r'<th scope="row"><a [^>]+>([^<]+)', table) == labels
+    assert re.findall(r'([^>]+)</a> <span class="tag">unfinished', table) == unfinished
+    chart = text[text.index("<figure>") : text.index("</figure>")]
+    assert [one for one in labels if f"{one}, unfinished: as placed" in chart] == unfinished
+    assert ('class="unfinished"' in chart) == bool(unfinished)
+    assert "3 USD" in words(chart)
+
+
+def test_the_day_that_is_today_is_unfinished() -> None:
+    first, last = date(2026, 11, 2), date(2026, 11, 4)
+    for unit, today, expected in (("day", last, [4]), ("day", date(2026, 11, 5), []), ("week", date(2026, 11, 8), [2])):
+        assert [one.first.day for one in periods(first, last, unit, today) if one.unfinished] == expected, (unit, today)
+
+
+def test_of_one_moment_an_order_is_paid_before_it_is_paid_back(posthog: PostHog) -> None:
+    at = {"at": "2026-11-04T00:00:00Z"}
+    send(posthog, order(1, "back", "1", **at, net_sales=-9), order(2, "repaid", "1", **at, cash=-9))
+    send(posthog, order(3, "sold", "1", **at, revenue=9), order(4, "paid", "1", **at, cash=9))
+    assert listed(page(posthog, "/orders/1")) == [3, 4, 1, 2]
+
+
+def test_values_stand_on_bars_that_are_few(posthog: PostHog) -> None:
+    send(posthog, order(1, "Order Completed", "1", at="2026-11-02T03:00:00Z", revenue=1234))
+    for until, shown in (("2026-11-04", True), ("2026-12-31", False)):
+        text = page(posthog, "/", per="day", **{"from": "2026-11-02", "to": until})
+        chart = text[text.index("<figure>") : text.index("</figure>")]
+        assert bool(re.search(r'<text[^>]*class="value"[^>]*>1,234<', chart)) == shown
+
+
+def test_a_persons_name_stands_beside_the_id(posthog: PostHog) -> None:
+    named = {"name": "Ada Lovelace", "email": "ada@x.io"}
+    send(posthog, order(1, "Order Completed", "1", net_sales=1), event(2, "seen", "ada@x.io", **{"$set": named}))
+    send(posthog, event(3, "seen", "nobody-7", **{"$process_person_profile": False}))
+    said = words(page(posthog, "/events"))
+    assert "Ada Lovelace ada@x.io" in said
+    assert "nobody-7 of nobody" in said
+    assert "of nobody: the event counts, but for no person" in said
 
 
 def test_orders_of_two_stores_with_one_name_are_told_apart(posthog: PostHog) -> None:

@@ -25,6 +25,21 @@ if TYPE_CHECKING:
 WIDE, NARROW = 1280, 390  # pixels: a laptop's window, a telephone
 TOO_WIDE = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 FOCUSED = "const one = document.activeElement; return one.innerText || one.value || one.id"
+# Words, not ids, code or what a reader knows as one string, that stand on two lines without a hyphen.
+BROKEN = """
+const found = [], walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT)
+while (walker.nextNode()) {
+  const node = walker.currentNode
+  if (node.parentElement.closest("option, svg, thead, .unseen, .id, .ids, .properties, code, dl.inner")) continue
+  for (const word of node.data.matchAll(/[\\p{L}\\d]+/gu)) {
+    const range = document.createRange()
+    range.setStart(node, word.index)
+    range.setEnd(node, word.index + word[0].length)
+    if (new Set([...range.getClientRects()].map(one => Math.round(one.top))).size > 1) found.push(word[0])
+  }
+}
+return found
+"""
 RULES = {
     "light": {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"], "resultTypes": ["violations"]},
     "dark": {
@@ -167,6 +182,7 @@ def test_no_page_is_too_wide_complains_or_shuts_anybody_out(
             for details in browser.find_elements(By.TAG_NAME, "details"):
                 browser.execute_script("arguments[0].open = true", details)
             assert browser.execute_script(TOO_WIDE) == 0, (path, width)
+            assert browser.execute_script(BROKEN) == [], (path, width)
             backgrounds.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
         violations = Axe().run(browser, options=RULES[scheme])["violations"]
         assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == [], path

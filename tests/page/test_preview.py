@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ def test_the_plans_figures_are_those_of_the_page(previewed: Preview) -> None:
     for one in plan["left_out"]:
         assert f"Left out: {one['reason']} {one['stream']} {one['records']:,} {', '.join(one['examples'])}" in said
     for one in plan["warnings"]:
-        assert one["text"].replace("`", "").split(" ")[0] in said
+        assert one["text"].replace("`", "").split(":")[0] in said
     for one in plan["personal"]:
         assert re.search(rf"\b{re.escape(one['name'])} (in|on) the [a-z, ]+ {one['events']:,}\b", said), one
 
@@ -237,7 +238,7 @@ def test_the_command_says_in_a_sentence_that_there_is_no_preview(tmp_path: Path)
 
 def test_the_books_stand_side_by_side_as_the_shop_its_ledger_and_posthog_have_them(previewed: Preview) -> None:
     text = words(get(previewed, "/", currency="USD"))
-    said = text.split("The books")[1].split("Events per name")[0]
+    said = text.split("The books")[1].split("One of each event")[0]
     sums = totals_of(previewed.database)
     assert said.strip().startswith("✓ They balance.")
     assert "in USD, days of America/New_York" in said
@@ -250,4 +251,30 @@ def test_the_books_stand_side_by_side_as_the_shop_its_ledger_and_posthog_have_th
     month = re.search(r"from=(2026-\d\d-01)&amp;to=(2026-\d\d-\d\d)", get(previewed, "/", currency="USD", per="month"))
     assert month is not None
     zoomed = words(get(previewed, "/", currency="USD", **{"from": month[1], "to": month[2]}))
-    assert f"From {month[1]} to {month[2]} in USD" in zoomed
+    first, last = (date.fromisoformat(one) for one in month.groups())
+    assert f"From 1 {first:%b %Y} to {last.day} {last:%b %Y} in USD" in zoomed
+
+
+def test_the_number_of_warnings_is_that_of_their_page(previewed: Preview) -> None:
+    number = len(previewed.file.plan["warnings"]) + len(previewed.database.warnings())
+    assert number
+    said = words(get(previewed, "/"))
+    assert f"Warnings {number} " in said
+    assert said.index("warnings of the plan:" if number > 1 else "warning of the plan:") < said.index("Figures")
+    page = get(previewed, "/warnings")
+    assert f"<h1>{number} warning" in page
+    assert page.count("<li>") == number
+
+
+def test_a_new_preview_in_the_files_place_is_shown_without_a_restart(tmp_path: Path) -> None:
+    rule = {"event": "Sale", "distinct_id": "id", "timestamp": "'2026-11-01'", "key": ["id"]}
+    head = {"type": "SCHEMA", "stream": "sales", "key_properties": ["id"], "schema": {"properties": {"id": {}}}}
+    records = [{"type": "RECORD", "stream": "sales", "record": {"id": name}} for name in ("first", "second")]
+    settings = {"mappings": {"sales": [rule]}}
+    with Preview(preview_of(tmp_path, lines(head, records[0]), **settings)).serve() as served:
+        assert "1 event of 1 person" in words(get(served, "/"))
+        preview_of(tmp_path, lines(head, *records), **settings).close()
+        assert "2 events of 2 persons" in words(get(served, "/"))
+        assert "second" in words(get(served, "/records/2"))
+        (tmp_path / "preview.sqlite").unlink()
+        assert "2 events of 2 persons" in words(get(served, "/"))

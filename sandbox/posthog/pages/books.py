@@ -84,6 +84,30 @@ def books_of(lines: Iterable[Line]) -> list[Book]:
     return [books[currency] for currency in sorted(books)]
 
 
+def told_by_time(lines: Iterable[Line]) -> list[Line]:
+    """Sort an order's lines by time; of one moment, what gives comes before what takes back."""
+    return sorted(lines, key=lambda one: (one.at_microseconds, (one.net or one.moved or ZERO) < ZERO))
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the lines of a list come to: net sales, and what was paid less what was paid back."""
+
+    currency: str
+    net: Decimal
+    moved: Decimal
+
+
+def sums_of(lines: Iterable[Line]) -> Sums | None:
+    """Sum lines of one currency; None if they have several, or no money."""
+    valued = [one for one in lines if one.net is not None or one.moved is not None]
+    currency, *others = dict.fromkeys(one.currency for one in valued) or [""]
+    if not valued or others:
+        return None
+    net, moved = sum((one.net or ZERO for one in valued), ZERO), sum((one.moved or ZERO for one in valued), ZERO)
+    return Sums(currency, net, moved)
+
+
 def figures_in(line: Line) -> dict[str, Decimal]:
     """Return the figures of Shopify's ledger that an event has."""
     found = {name: amount_in(line.properties.get(name)) for name in FIGURES}
@@ -102,6 +126,11 @@ class Beside:
     def label(self) -> str:
         """The figure in words."""
         return FIGURES.get(self.name, self.name)
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it is one of the figures that the others come to."""
+        return self.name in SUMS
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,16 @@ LARGEST_INTEGER = 2**63 - 1  # of SQLite
 ONE_MICROSECOND = timedelta(microseconds=1)
 FIRST_DAY, LAST_DAY = date(2, 1, 1), date(9998, 12, 30)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-# The first of these that an event has is its amount: of sales, of money that moved, or of another mapping.
-AMOUNTS = ("total_sales", "cash", "total", "revenue", "transaction_amount")
+NET = ("net_sales", "revenue")  # the first of these that an event has is its net sales
+# The first of these is, where it has no net sales, the money that it moved, or that another mapping says it did.
+MOVED = ("cash", "total", "transaction_amount", "total_sales")
+NAMES = ("name", "email", "username", "first_name", "last_name")  # of a person
 
 SELECT = (
     "select e.number, e.uuid, e.event, e.distinct_id, d.person, e.at_microseconds, e.properties, e.historical, "
     "(select count(*) - 1 from events c "
-    "where c.uuid = e.uuid and c.event = e.event and c.distinct_id = e.distinct_id and c.day = e.day) "
+    "where c.uuid = e.uuid and c.event = e.event and c.distinct_id = e.distinct_id and c.day = e.day), "
+    "(select properties from persons where uuid = d.person) "
     "from events e left join distinct_ids d on d.distinct_id = e.distinct_id where {} "
     "order by e.at_microseconds {order}, e.number {order} limit ?"
 )
@@ -66,6 +69,7 @@ class Line:
     properties: dict[str, Any]
     historical: bool
     copies: int
+    name: str  # of its person, empty if none is known
 
     @property
     def at(self) -> datetime:
@@ -83,9 +87,14 @@ class Line:
         return str(self.properties.get("currency") or "")
 
     @property
-    def amount(self) -> Decimal | None:
-        """Its money, as the event has it."""
-        return next((found for name in AMOUNTS if (found := amount_in(self.properties.get(name))) is not None), None)
+    def net(self) -> Decimal | None:
+        """What it did to net sales."""
+        return self._first(NET)
+
+    @property
+    def moved(self) -> Decimal | None:
+        """The money that it moved: what was paid, below zero what was paid back."""
+        return self._first(MOVED) if self.net is None else None
 
     @property
     def order(self) -> str:
@@ -97,6 +106,9 @@ class Line:
     def order_name(self) -> str:
         """What a person calls its order."""
         return str(self.properties.get("order_name") or self.order)
+
+    def _first(self, names: Sequence[str]) -> Decimal | None:
+        return next((found for name in names if (found := amount_in(self.properties.get(name))) is not None), None)
 
 
 @dataclass(frozen=True)
@@ -182,11 +194,21 @@ def lines_of(
 ) -> list[Line]:
     """Read lines in the order of time; those of one moment in the order of arrival."""
     return [
-        Line(number, uuid, event, distinct_id, person, at, _DECODER.decode(text), bool(historical), copies)
-        for number, uuid, event, distinct_id, person, at, text, historical, copies in database.ask(
+        Line(
+            *(number, uuid, event, distinct_id, person, at),
+            *(_DECODER.decode(text), bool(historical), copies, name_in(_DECODER.decode(about)) if about else ""),
+        )
+        for number, uuid, event, distinct_id, person, at, text, historical, copies, about in database.ask(
             SELECT.format(where, order=order), [*values, limit]
         )
     ]
+
+
+def name_in(properties: Mapping[str, Any]) -> str:
+    """Return what a person's properties call them: by name or e-mail, empty if by neither."""
+    known = {name: str(properties.get(name) or "") for name in NAMES}
+    full = f"{known['first_name']} {known['last_name']}".strip()
+    return known["name"] or full or known["email"] or known["username"]
 
 
 def orders_named(database: Database, wanted: str) -> dict[str, list[Line]]:

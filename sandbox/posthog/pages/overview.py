@@ -1,4 +1,4 @@
-"""What arrived becomes figures, in: the database and what to look at; out: totals, and rows for three charts.
+"""What arrived becomes figures, in: the database and what to look at; out: totals, and rows for charts.
 
 Knows SQL and sums, not how a chart looks.
 """
@@ -47,6 +47,12 @@ class Figures:
     counts: list[tuple[date, str, int]]
 
     @property
+    def days(self) -> tuple[date, date] | None:
+        """The first day and the last, None while there are no events."""
+        days = [day for day, _, _ in self.counts]
+        return (min(days), max(days)) if days else None
+
+    @property
     def currencies(self) -> list[str]:
         """The currencies in which money came, the one of most orders first."""
         seen = [sale.currency for sale in self.sales if sale.is_order]
@@ -56,18 +62,18 @@ class Figures:
 
 @dataclass(frozen=True)
 class Row:
-    """One period of the charts; `back` is what was taken back of net sales, above zero."""
+    """One period of the charts; `changes` is what edits, returns and refunds made of net sales, mostly below zero."""
 
     period: Period
-    sold: Decimal
-    back: Decimal
+    placed: Decimal
+    changes: Decimal
     total: Decimal
     orders: int
 
     @property
     def net(self) -> Decimal:
         """Net sales."""
-        return self.sold - self.back
+        return self.placed + self.changes
 
 
 @dataclass(frozen=True)
@@ -78,14 +84,23 @@ class View:
     unit: str
     first: date
     last: date
+    today: date
+
+    @property
+    def periods(self) -> list[Period]:
+        """The periods that it shows."""
+        return periods(self.first, self.last, self.unit, self.today)
 
     @classmethod
-    def of(cls, asked: Mapping[str, str], figures: Figures) -> View | None:
-        """Read a URL's parameters, None while there are no events; raises ValueError for a date that is none."""
-        days = [day for day, _, _ in figures.counts]
-        if not days:
+    def of(cls, asked: Mapping[str, str], figures: Figures, today: date) -> View | None:
+        """Read a URL's parameters, None while there are no events; raises ValueError for a date that is none.
+
+        `today` is the day on which the events were there, in the page's time zone.
+        """
+        if figures.days is None:
             return None
-        first, last = day_in(asked.get("from", "")) or min(days), day_in(asked.get("to", "")) or max(days)
+        oldest, newest = figures.days
+        first, last = day_in(asked.get("from", "")) or oldest, day_in(asked.get("to", "")) or newest
         currencies = figures.currencies
         currency = asked.get("currency", "")
         unit = asked.get("per", "")
@@ -94,6 +109,7 @@ class View:
             unit=unit if unit in DAYS_IN else usual_unit(first, last),
             first=first,
             last=max(first, last),
+            today=today,
         )
 
 
@@ -117,9 +133,9 @@ def figures_of(database: Database, zone: ZoneInfo) -> Figures:
 
 def rows_of(figures: Figures, view: View) -> list[Row]:
     """Sum sales in the view's currency, and orders in any, per period."""
-    shown = periods(view.first, view.last, view.unit)
+    shown = view.periods
     starts = [one.first for one in shown]
-    sold, back, total = ([ZERO] * len(shown), [ZERO] * len(shown), [ZERO] * len(shown))
+    placed, changes, total = ([ZERO] * len(shown), [ZERO] * len(shown), [ZERO] * len(shown))
     orders = [0] * len(shown)
     for sale in figures.sales:
         if not starts[0] <= sale.day <= view.last:
@@ -127,10 +143,9 @@ def rows_of(figures: Figures, view: View) -> list[Row]:
         at = bisect_right(starts, sale.day) - 1
         orders[at] += sale.is_order
         if sale.currency == view.currency:
-            sold[at] += max(sale.net, ZERO)
-            back[at] -= min(sale.net, ZERO)
+            (placed if sale.is_order else changes)[at] += sale.net
             total[at] += sale.total
-    return [Row(*row) for row in zip(shown, sold, back, total, orders, strict=True)]
+    return [Row(*row) for row in zip(shown, placed, changes, total, orders, strict=True)]
 
 
 def names_of(figures: Figures, view: View) -> dict[str, int]:

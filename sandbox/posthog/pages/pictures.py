@@ -1,4 +1,4 @@
-"""The overview's rows become its three charts, in: rows and what a person chose; out: SVG whose bars lead on.
+"""The overview's rows become its two charts, in: rows and what a person chose; out: SVG whose bars lead on.
 
 Knows what the figures mean, not how a chart is drawn.
 """
@@ -30,38 +30,29 @@ def into(period: Period, view: View) -> str:
 
 
 def money_chart(rows: list[Row], view: View) -> Markup:
-    """Draw what was sold upwards and what was taken back downwards."""
+    """Draw what orders came to when they were placed, and what edits, returns and refunds made of it."""
 
-    def bars(name: str, words: str, sign: int) -> list[charts.Bar]:
-        amounts = [(row.period, getattr(row, name)) for row in rows]
-        return [
-            charts.Bar(
-                float(sign * amount), f"{period.label}: {words} {money(amount, view.currency)}", into(period, view)
-            )
-            for period, amount in amounts
-        ]
+    def bars(name: str, words: str) -> list[charts.Bar]:
+        amounts = [getattr(row, name) for row in rows]
+        told = [f"{words} {money(amount, view.currency)}" for amount in amounts]
+        return [_bar(row, float(amount), one, view) for row, amount, one in zip(rows, amounts, told, strict=True)]
 
-    return charts.columns(_labels(rows), {"sold": bars("sold", "sold", 1), "back": bars("back", "taken back", -1)})
+    series = {"placed": bars("placed", "as placed"), "changes": bars("changes", "edits, returns and refunds")}
+    return charts.columns(_labels(rows), series, view.currency)
 
 
 def orders_chart(rows: list[Row], view: View) -> Markup:
     """Draw the number of orders."""
-    bars = [
-        charts.Bar(row.orders, f"{row.period.label}: {count(row.orders)} orders", into(row.period, view))
-        for row in rows
-    ]
-    return charts.columns(_labels(rows), {"orders": bars})
-
-
-def names_chart(names: dict[str, int], view: View) -> Markup:
-    """Draw the number of events per name."""
-    days = _days(view.first, view.last)
-    return charts.rows(
-        {
-            name: charts.Bar(number, f"{name}: {count(number)}", url_for("pages.events", name=name, **days))
-            for name, number in names.items()
-        }
+    return charts.columns(
+        _labels(rows), {"orders": [_bar(row, row.orders, f"{count(row.orders)} orders", view) for row in rows]}
     )
+
+
+def _bar(row: Row, value: float, words: str, view: View) -> charts.Bar:
+    period = row.period
+    told = f"{period.label}{', unfinished' if period.unfinished else ''}: {words}"
+    short = f"{value:,.0f}" if round(value) > 0 else ""
+    return charts.Bar(value, told, short, into(period, view), period.unfinished)
 
 
 def _labels(rows: list[Row]) -> list[str]:

@@ -47,6 +47,11 @@ class Plan:
         return [name for example in examples for name in example.split(" and ")]
 
     @property
+    def undeliverable(self) -> int:
+        """How many records a run couldn't deliver."""
+        return sum(one["records"] for one in self.body["undeliverable"])
+
+    @property
     def not_sent(self) -> int:
         """How many records become no events."""
         kept_back = [one["records"] for kind in ("left_out", "undeliverable") for one in self.body[kind]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sandbox.posthog.pages.lines import EPOCH, ONE_MICROSECOND, containing, like, like_value
+from sandbox.posthog.pages.lines import EPOCH, NAMES, ONE_MICROSECOND, containing, like, like_value, name_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sandbox.posthog.database import Database
 
 PROFILES_A_PAGE = 50
-NAMES = ("name", "email", "username", "first_name", "last_name")
 SELECT = (
     "select p.uuid, p.properties, p.is_identified, p.created_at_microseconds, "
     "(select json_group_array(distinct_id) from "
@@ -50,9 +49,7 @@ class Profile:
     @property
     def title(self) -> str:
         """What the person is called: by name, e-mail or, for want of both, a distinct id."""
-        known = {name: str(self.properties.get(name) or "") for name in NAMES}
-        full = f"{known['first_name']} {known['last_name']}".strip()
-        return known["name"] or full or known["email"] or known["username"] or self.distinct_ids[0]
+        return name_in(self.properties) or self.distinct_ids[0]
 
     @property
     def email(self) -> str:

@@ -6,6 +6,7 @@ look the same.
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -14,15 +15,17 @@ import requests
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 
 from sandbox.posthog.pages import pictures, words
-from sandbox.posthog.pages.books import books_of, shelves_of
+from sandbox.posthog.pages.books import books_of, shelves_of, sums_of, told_by_time
 from sandbox.posthog.pages.lines import Filters, lines_of, orders_named, page_of
 from sandbox.posthog.pages.overview import Figures, View, figures_of, names_of, rows_of
-from sandbox.posthog.pages.periods import DAYS_IN, periods
+from sandbox.posthog.pages.periods import DAYS_IN
 from sandbox.posthog.pages.plan import Plan, add_routes
 from sandbox.posthog.pages.profiles import PROFILES_A_PAGE, profile_of, profiles_before, profiles_named
 from sandbox.posthog.pages.shop_side import RecordSide
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from flask import Response
     from werkzeug import Response as BaseResponse
     from werkzeug.exceptions import HTTPException
@@ -56,9 +59,11 @@ def pages(
     """
     pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/page")
     views = _Views(database, RecordSide(preview) if preview else shop, preview, time_zone)
-    for name in ("money", "count", "moment", "iso", "plain"):
+    for name in ("money", "count", "day", "iso", "plain"):
         pages.add_app_template_filter(getattr(words, name))
+    pages.add_app_template_filter(lambda time: words.moment(time, views.zone), "moment")
     pages.add_app_template_test(words.is_table, "table")
+    pages.add_app_template_test(words.is_amount, "amount")
     pages.add_url_rule("/", view_func=views.overview)
     pages.add_url_rule("/events", view_func=views.events)
     pages.add_url_rule("/events/<uuid>", view_func=views.event)
@@ -100,7 +105,7 @@ class _Views:
     def overview(self) -> str:
         figures = self._current_figures()
         try:
-            view = View.of(request.args, figures)
+            view = View.of(request.args, figures, self._today())
         except ValueError as error:
             abort(400, str(error))
         if view is None:
@@ -113,14 +118,14 @@ class _Views:
             units=DAYS_IN,
             view=view,
             rows=rows,
-            shelves=shelves_of(self._booked, self._differences, view, periods(view.first, view.last, view.unit)),
+            shelves=shelves_of(self._booked, self._differences, view, view.periods),
             names=names,
+            days=figures.days,
             zoomed=bool(request.args.get("from") or request.args.get("to")),
             into=pictures.into,
             plan=Plan.of(self.preview) if self.preview else None,
             money_chart=pictures.money_chart(rows, view),
             orders_chart=pictures.orders_chart(rows, view),
-            names_chart=pictures.names_chart(names, view),
         )
 
     def events(self) -> str:
@@ -165,13 +170,15 @@ class _Views:
             abort(404, f"No event names an order {wanted}.")
         if len(orders) > 1:
             return redirect(url_for("pages.search", q=wanted))
-        ((called, lines),) = orders.items()
+        ((called, found),) = orders.items()
+        lines = told_by_time(found)
         told, silent = self._beside(called)
         return render_template(
             "order.html",
             called=called,
             lines=lines,
             books=books_of(lines),
+            sums=sums_of(lines),
             told=told,
             silent=silent,
             when=self.shop.when if self.shop else "",
@@ -200,7 +207,13 @@ class _Views:
         counts = self.database.ask("select type, count(*) from warnings group by type order by 2 desc, type")
         shown = [(kind, msgspec.json.decode(details)) for _, kind, details in found[:WARNINGS_A_PAGE]]
         older = found[WARNINGS_A_PAGE - 1][0] if len(found) > WARNINGS_A_PAGE else None
-        return render_template("warnings.html", warnings=shown, counts=dict(counts), older=older)
+        plan = Plan.of(self.preview) if self.preview else None
+        return render_template("warnings.html", warnings=shown, counts=dict(counts), older=older, plan=plan)
+
+    def _today(self) -> date:
+        """The day on which the events were there: that of the preview, else today."""
+        made = datetime.fromisoformat(self.preview.plan["made_at"].replace("Z", "+00:00")) if self.preview else None
+        return (made or datetime.now(timezone.utc)).astimezone(self.zone).date()
 
     def _current_figures(self) -> Figures:
         """Read the figures, or those of the last look if nothing has arrived since."""

@@ -5,11 +5,12 @@ Pure: knows no HTML.
 
 from __future__ import annotations
 
+from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from decimal import Decimal
+    from datetime import date, tzinfo
 
 # ISO 4217, where a currency has other than two decimals.
 NO_DECIMALS = (
@@ -34,9 +35,15 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def moment(time: datetime) -> str:
-    """Write a time in UTC to the second, or finer where it is finer."""
-    return time.replace(tzinfo=None).isoformat(sep=" ")
+def day(one: date) -> str:
+    """Write a day, such as `4 May 2025`."""
+    return f"{one.day} {one:%b %Y}"
+
+
+def moment(time: datetime | str, zone: tzinfo) -> str:
+    """Write a time in a time zone to the second, or finer where it is finer; a text is a time in ISO 8601."""
+    at = datetime.fromisoformat(time.replace("Z", "+00:00")) if isinstance(time, str) else time
+    return at.astimezone(zone).replace(tzinfo=None).isoformat(sep=" ")
 
 
 def iso(time: datetime) -> str:
@@ -58,3 +65,8 @@ def is_table(value: Any) -> bool:  # noqa: ANN401  # any JSON
     rows = value if isinstance(value, list) else []
     flat = (isinstance(row, dict) and not any(isinstance(one, (dict, list)) for one in row.values()) for row in rows)
     return bool(rows) and all(flat)
+
+
+def is_amount(value: Any) -> bool:  # noqa: ANN401  # any JSON
+    """Say whether a value is a number, which stands at the right of its column."""
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
