@@ -182,7 +182,8 @@ def test_no_page_is_too_wide_complains_or_shuts_anybody_out(
             for details in browser.find_elements(By.TAG_NAME, "details"):
                 browser.execute_script("arguments[0].open = true", details)
             assert browser.execute_script(TOO_WIDE) == 0, (path, width)
-            assert browser.execute_script(BROKEN) == [], (path, width)
+            if (width, scheme) == (NARROW, "light"):
+                assert browser.execute_script(BROKEN) == [], path
             backgrounds.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
         violations = Axe().run(browser, options=RULES[scheme])["violations"]
         assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == [], path
