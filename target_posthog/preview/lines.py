@@ -31,7 +31,7 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {name}: {event['count']:,}{_more(event)}"
     if plan["oldest"]:
         yield f"  from {plan['oldest']} to {plan['newest']}: {plan['historical']:,} historical, {plan['live']:,} live"
-    yield from _day_lines(plan["days"])
+    yield from _day_lines(plan["days"], plan["time_zone"])
     yield f"  persons: at most {persons['persons']:,} new, of {persons['ids']:,} ids ({persons['merged']:,} merged)"
     yield (
         f"  PostHog would bill {bill['events']:,} events: {bill['identified']:,} with a person, "
@@ -57,10 +57,11 @@ def _more(event: Mapping[str, JSON]) -> str:
     return f"{money}{repeated}{there}"
 
 
-def _day_lines(days: list[dict[str, Any]]) -> Iterator[str]:
+def _day_lines(days: list[dict[str, Any]], time_zone: str) -> Iterator[str]:
     """Yield the last days with events."""
-    if len(days) > MOST_DAYS:
-        yield f"  the last {MOST_DAYS} of {len(days):,} days (UTC):"
+    which = f"the last {MOST_DAYS} of {len(days):,} days" if len(days) > MOST_DAYS else "days"
+    if days:
+        yield f"  {which}, those of {time_zone}:"
     for day in days[-MOST_DAYS:]:
         money: dict[str, list[str]] = {}
         for name, sums in day["money"].items():

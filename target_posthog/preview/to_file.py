@@ -26,7 +26,7 @@ from target_posthog.preview.file import plain
 from target_posthog.preview.lines import plan_lines
 from target_posthog.preview.naming import Naming
 from target_posthog.preview.personal import personal_values, personal_values_of, stand_ins
-from target_posthog.preview.plan import Planning
+from target_posthog.preview.plan import UTC, Planning
 from target_posthog.preview.writer import PreviewWriter
 from target_posthog.receipts.opening import open_store
 from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter, without_receipts
@@ -193,15 +193,17 @@ class PreviewDestination:
             names.setdefault(entry["stream"], {})[entry["rule"]] = event_names
         books = {"books": json.dumps(document["books"]), "rules": json.dumps(names)}
         self._file.finish({**about, "version": self._version, **books})
-        planning = Planning(
-            {"format": PLAN_FORMAT, **about, "rules": self._meanings.fingerprint},
-            self._meanings.personal,
-            entries,
-            self._meanings.money,
-        )
         with contextlib.closing(self._file.read()) as written:
-            plan = planning.plan(written.records(), written.events())
             rows = list(self._keep_books(written)) if self._keep_books else []
+            zones = {str(row["time_zone"]) for table, row in rows if table == "book"}
+            planning = Planning(
+                {"format": PLAN_FORMAT, **about, "rules": self._meanings.fingerprint},
+                self._meanings.personal,
+                entries,
+                self._meanings.money,
+                zones.pop() if len(zones) == 1 else UTC,  # of several shops each has days of its own
+            )
+            plan = planning.plan(written.records(), written.events())
         for table, row in rows:
             self._file.add(table, row)
         self._file.publish(msgspec.json.encode(plan).decode())

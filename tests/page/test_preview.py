@@ -55,6 +55,7 @@ def test_a_preview_holds_what_a_run_of_the_same_records_brings(previewed: Previe
 
 def test_the_plans_figures_are_those_of_the_page(previewed: Preview) -> None:
     plan, totals = previewed.file.plan, totals_of(previewed.database)
+    assert plan["time_zone"] == "America/New_York"
     assert {name: one["count"] for name, one in plan["events"].items()} == totals.events
     assert plan["persons"]["persons"] == totals.persons
     sales = {name for name, one in plan["events"].items() if one["properties"].get("net_sales")}

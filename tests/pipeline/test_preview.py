@@ -6,9 +6,10 @@ import json
 import stat
 import subprocess
 from collections import Counter
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -79,7 +80,7 @@ def assert_every_figure(plan: dict[str, Any], posthog: PostHog) -> None:
     assert {name: Decimal(amount) for name, amount in plan["events"]["Order Completed"]["money"].items()} == {
         name: Decimal(amount) for name, amount in totals["placed"].items()
     }
-    assert {one["day"]: one["events"] for one in plan["days"]} == by_day(events)
+    assert {one["day"]: one["events"] for one in plan["days"]} == by_day(events, ZoneInfo(plan["time_zone"]))
     for name, one in plan["events"].items():
         arrived = [event["properties"] for event in events if event["event"] == name]
         carried = Counter(key for properties in arrived for key in properties if not key.startswith("$"))
@@ -94,10 +95,11 @@ def assert_every_figure(plan: dict[str, Any], posthog: PostHog) -> None:
     assert {"name": "distinct_id", "place": "distinct_id", "events": emails} in plan["personal"]
 
 
-def by_day(events: list[dict[str, Any]]) -> dict[str, Counter[str]]:
+def by_day(events: list[dict[str, Any]], zone: ZoneInfo) -> dict[str, Counter[str]]:
     days: dict[str, Counter[str]] = {}
     for event in events:
-        days.setdefault(event["timestamp"][:10], Counter())[event["event"]] += 1
+        at = datetime.fromisoformat(event["timestamp"].replace("Z", "+00:00"))
+        days.setdefault(str(at.astimezone(zone).date()), Counter())[event["event"]] += 1
     return days
 
 

@@ -64,6 +64,25 @@ def test_events_are_counted_by_name_day_and_age() -> None:
     assert (plan["events"]["Sale"]["oldest"], plan["events"]["Sale"]["live"]) == ("2026-11-01T00:00:00Z", 1)
 
 
+@pytest.mark.parametrize(
+    ("zone", "timestamp", "day"),
+    [
+        ("UTC", "2026-11-02T03:59:59Z", "2026-11-02"),
+        ("America/New_York", "2026-11-02T04:59:59Z", "2026-11-01"),
+        ("America/New_York", "2026-11-01T03:59:59Z", "2026-10-31"),  # in summer time still
+        ("America/New_York", "2026-11-02T05:00:00Z", "2026-11-02"),
+        ("Asia/Kathmandu", "2026-11-01T18:15:00Z", "2026-11-02"),  # 5 hours and 45 minutes before UTC
+        ("Asia/Kathmandu", "2026-11-01T18:14:59Z", "2026-11-01"),
+        ("Asia/Tokyo", "9999-12-31T23:00:00Z", "9999-12-31"),
+    ],
+)
+def test_days_are_those_of_the_shops_zone_and_it_is_named(zone: str, timestamp: str, day: str) -> None:
+    planning = Planning({"format": 1, "made_at": "2026-11-20T00:00:00Z"}, (), [], time_zone=zone)
+    plan = planning.plan([record(1)], [event(1, timestamp=timestamp)])
+    assert ([one["day"] for one in plan["days"]], plan["time_zone"]) == ([day], zone)
+    assert f"  days, those of {zone}:" in plan_lines(plan)
+
+
 def test_money_is_exact_and_each_currency_apart() -> None:
     sums = [event(one, revenue=0.1, currency="USD") for one in range(1, 11)]
     plan = planned(
