@@ -116,7 +116,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "summary_path",
         th.StringType,
         title="Summary",
-        description="File for the summary of the run, as JSON.",
+        description="File for the summary of the run, as JSON; its `days` are those of UTC.",
     ),
     th.Property(
         "preview_path",
