@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Answer = tuple["Batch", "Sent"]
 
+# A signal that comes at the very moment at which a wait begins is answered only when the wait ends.
+SECONDS_BETWEEN_LOOKS = 0.5
+
 
 class Sending:
     """Batches under way in threads of their own, while their owner goes on.
@@ -35,7 +38,8 @@ class Sending:
 
     def wait(self) -> tuple[list[Answer], Exception | None]:
         """Return the answers when all are there, with the error that ended it early, if one did."""
-        self._thread.join()
+        while self._thread.is_alive():
+            self._thread.join(SECONDS_BETWEEN_LOOKS)
         return self._answers, self._errors[0] if self._errors else None
 
     def _carry_out(self) -> None:

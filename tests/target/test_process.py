@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sandbox.posthog import PostHog
     from target_posthog.mapping.language.functions import JSON
 
+LIBC = ctypes.CDLL(None)
 SALE = {"event": "Sale", "distinct_id": "email", "timestamp": "created_at", "key": ["id"]}
 SCHEMA = {
     "type": "SCHEMA",
@@ -112,6 +114,22 @@ def test_a_signal_ends_the_target_at_once_without_a_state_for_what_is_not_delive
     process.send_signal(sent)
     said, _ = process.communicate(timeout=LONGEST_WAIT_SECONDS)
     assert (process.returncode, said) == (128 + sent, "")
+
+
+@pytest.mark.skipif(not hasattr(LIBC, "tgkill"), reason="the C library can't signal a thread")
+def test_a_signal_that_finds_another_thread_ends_the_target_too(runs: Runs, tmp_path: Path, posthog: PostHog) -> None:
+    """The main thread isn't woken by it, as it isn't by one that comes at the moment at which its wait begins."""
+    posthog.controls.reply_next(*[Reply(status=503, path=path) for path in ("/i/v1", "/batch") for _ in range(50)])
+    process = runs.process(tmp_path, mappings={"sales": [SALE]}, max_retry_seconds=600)
+    assert process.stdin
+    process.stdin.write("".join(json.dumps(message) + "\n" for message in (SCHEMA, sale(1), state(1))))
+    process.stdin.close()
+    process.stdin = None
+    wait_until(lambda: len(posthog.controls.requests) >= 3)
+    (other, *_) = sorted({int(path.name) for path in Path(f"/proc/{process.pid}/task").iterdir()} - {process.pid})
+    assert LIBC.tgkill(process.pid, other, signal.SIGTERM) == 0
+    said, _ = process.communicate(timeout=LONGEST_WAIT_SECONDS)
+    assert (process.returncode, said) == (128 + signal.SIGTERM, "")
 
 
 @pytest.mark.parametrize("protocol", ["v1", "batch"])
