@@ -47,7 +47,7 @@ def nodes_of(answer: Answer) -> list[msgspec.Raw]:
 def seconds_of(records: int, answer: Answer, nodes: int) -> float:
     """Return how long so many records take by pages, in seconds, judged by one page of `nodes` of them.
 
-    A store restores so many points a second, and each record costs some (an order with all fields about 58), whatever
+    A store restores so many points a second, and each record costs some (an order with all fields about 126), whatever
     the size of the pages. 0.0 where the answer tells no cost.
     """
     cost = answer.cost

@@ -16,8 +16,8 @@ HISTORICAL_EVENTS_PER_SECOND = 2_000
 # The store of the arithmetic. An order's points and events are those of benchmarks/README.md, customers included.
 ORDERS_OF_HISTORY = 10_000
 ORDERS_A_DAY = 30
-POINTS_PER_ORDER = 58
-EVENTS_PER_ORDER = 3.8
+POINTS_PER_ORDER = 126
+EVENTS_PER_ORDER = 5.3
 STORES_PER_RUN = 20
 
 

@@ -35,7 +35,7 @@ def test_a_row_is_read_as_it_is_written() -> None:
 def test_history_takes_as_long_as_posthog_needs() -> None:
     rows = [scale.Row(run, 8, 10.0, 3.6, 100, 7.0, 148.0) for run in (scale.AGAIN, scale.TOGETHER)]
     (line,) = (line for line in scale.arithmetic(rows) if "into PostHog" in line)
-    assert line.endswith("| 19 s | 0.5 h | 52.8 h |"), "10,000 orders x 3.8 events x stores / 2,000 per second"
+    assert line.endswith("| 26 s | 0.7 h | 73.6 h |"), "10,000 orders x 5.3 events x stores / 2,000 per second"
     (line,) = (line for line in scale.arithmetic(rows) if "a run per store" in line)
     assert line.endswith("| 0.00 cores | 0.10 cores | 10.00 cores |")
 
