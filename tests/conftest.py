@@ -71,8 +71,16 @@ class Calculating:
         if event in SERVING and self._test and threading.current_thread() is threading.main_thread():
             pytest.fail(f"{event}: {self._test} isn't pure, so tests/conftest.py has to know what it starts it with")
 
+    # Not while it is torn down: after a worker's last test that ends what other tests have started, too.
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
+        return (yield from self._watched(item))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        return (yield from self._watched(item))
+
+    def _watched(self, item: pytest.Item) -> Iterator[None]:
         self._test = item.nodeid if item.get_closest_marker("pure") else ""
         try:
             return (yield)
