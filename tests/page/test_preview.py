@@ -279,3 +279,16 @@ def test_a_new_preview_in_the_files_place_is_shown_without_a_restart(tmp_path: P
         assert "second" in words(get(served, "/records/2"))
         (tmp_path / "preview.sqlite").unlink()
         assert "2 events of 2 persons" in words(get(served, "/"))
+
+
+def test_a_preview_of_what_posthog_has_already_is_shown(tmp_path: Path, posthog: PostHog) -> None:
+    rule = {"event": "Sale", "distinct_id": "id", "timestamp": "'2026-11-01'", "key": ["id"]}
+    head = {"type": "SCHEMA", "stream": "sales", "key_properties": ["id"], "schema": {"properties": {"id": {}}}}
+    messages = lines(head, {"type": "RECORD", "stream": "sales", "record": {"id": "first"}})
+    settings = {"mappings": {"sales": [rule]}, "receipts": str(tmp_path / "receipts.sqlite")}
+    run(tmp_path, "target-posthog", {"api_key": "phc_sandbox", "host": posthog.url, **settings}, messages)
+    known = preview_of(tmp_path, messages, api_key="phc_sandbox", host=posthog.url, **settings)
+    assert known.plan["events"]["Sale"]["already_there"] == 1
+    with Preview(known).serve() as served:
+        for path in ("/", "/records", "/events", "/persons", "/warnings"):
+            assert requests.get(f"{served.url}{path}", timeout=10).status_code == 200, path

@@ -37,8 +37,8 @@ class Plan:
     @classmethod
     def of(cls, preview: PreviewFile) -> Plan:
         """Take the plan of a preview, and find the record of each sample."""
-        samples = {name: one["sample"]["event"]["uuid"] for name, one in preview.plan["events"].items()}
-        found = {name: preview.record_of_event(uuid) for name, uuid in samples.items()}
+        samples = {name: one["sample"] for name, one in preview.plan["events"].items() if one["sample"]}
+        found = {name: preview.record_of_event(one["event"]["uuid"]) for name, one in samples.items()}
         return cls(preview.plan, {name: head for name, head in found.items() if head})
 
     @staticmethod
