@@ -32,6 +32,7 @@ from target_posthog.books.readings import explained, gaps
 from target_posthog.books.report import reported
 from target_posthog.errors import RunError
 from target_posthog.mapping.language.functions import as_decimal
+from target_posthog.preview.plan import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from target_posthog.books.figures import Figures
     from target_posthog.preview.file import KnownRecord, PlannedEvent, PreviewFile
 
-UTC = "UTC"
 MOST_NAMES = 3
 UNFINISHED = "the day wasn't over when the shop was read"
 NO_LEDGER = "Shopify gives no ledger for it: only its original total is known"

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent.parent
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
 
+SALE = {"event": "Sale", "distinct_id": "id", "timestamp": "'2026-11-01'", "key": ["id"]}
+SALES = {"type": "SCHEMA", "stream": "sales", "key_properties": ["id"], "schema": {"properties": {"id": {}}}}
+
 
 def get(preview: Preview, path: str, **asked: str | int) -> str:
     answer = requests.get(f"{preview.url}{path}", params=asked, timeout=30)
@@ -268,13 +271,11 @@ def test_the_number_of_warnings_is_that_of_their_page(previewed: Preview) -> Non
 
 
 def test_a_new_preview_in_the_files_place_is_shown_without_a_restart(tmp_path: Path) -> None:
-    rule = {"event": "Sale", "distinct_id": "id", "timestamp": "'2026-11-01'", "key": ["id"]}
-    head = {"type": "SCHEMA", "stream": "sales", "key_properties": ["id"], "schema": {"properties": {"id": {}}}}
     records = [{"type": "RECORD", "stream": "sales", "record": {"id": name}} for name in ("first", "second")]
-    settings = {"mappings": {"sales": [rule]}}
-    with Preview(preview_of(tmp_path, lines(head, records[0]), **settings)).serve() as served:
+    settings = {"mappings": {"sales": [SALE]}}
+    with Preview(preview_of(tmp_path, lines(SALES, records[0]), **settings)).serve() as served:
         assert "1 event of 1 person" in words(get(served, "/"))
-        preview_of(tmp_path, lines(head, *records), **settings).close()
+        preview_of(tmp_path, lines(SALES, *records), **settings).close()
         assert "2 events of 2 persons" in words(get(served, "/"))
         assert "second" in words(get(served, "/records/2"))
         (tmp_path / "preview.sqlite").unlink()
@@ -282,10 +283,8 @@ def test_a_new_preview_in_the_files_place_is_shown_without_a_restart(tmp_path: P
 
 
 def test_a_preview_of_what_posthog_has_already_is_shown(tmp_path: Path, posthog: PostHog) -> None:
-    rule = {"event": "Sale", "distinct_id": "id", "timestamp": "'2026-11-01'", "key": ["id"]}
-    head = {"type": "SCHEMA", "stream": "sales", "key_properties": ["id"], "schema": {"properties": {"id": {}}}}
-    messages = lines(head, {"type": "RECORD", "stream": "sales", "record": {"id": "first"}})
-    settings = {"mappings": {"sales": [rule]}, "receipts": str(tmp_path / "receipts.sqlite")}
+    messages = lines(SALES, {"type": "RECORD", "stream": "sales", "record": {"id": "first"}})
+    settings = {"mappings": {"sales": [SALE]}, "receipts": str(tmp_path / "receipts.sqlite")}
     run(tmp_path, "target-posthog", {"api_key": "phc_sandbox", "host": posthog.url, **settings}, messages)
     known = preview_of(tmp_path, messages, api_key="phc_sandbox", host=posthog.url, **settings)
     assert known.plan["events"]["Sale"]["already_there"] == 1
