@@ -6,6 +6,7 @@ import gc
 import sys
 import threading
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,8 @@ from tests.pipeline.meltano_project import Project, place_project, quiet_environ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+HERE = Path(__file__).parent
 
 LAST_DAY = date(2026, 10, 31)
 
@@ -38,7 +40,7 @@ settings.load_profile("untimed")
 SERVING = {"socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.posix_spawn"}
 
 # What makes a test more than a calculation: a server, a browser or a process. These folders are full of them.
-SERVED = {"orchestrate", "walks", "secrets", "benchmarks", "faults", "pipeline", "page"}
+SERVED = {"orchestrate", "walks", "secrets", "benchmarks", "faults", "outside", "pipeline", "page"}
 SERVERS = {
     "shop",
     "shop_with",
@@ -57,7 +59,8 @@ def is_pure(item: pytest.Item) -> bool:
     """Return whether a test only calculates: it takes nothing that serves, and its module starts nothing."""
     module = item.getparent(pytest.Module)
     starters = STARTERS & vars(module.obj).keys() if module else set()
-    return not (item.path.parent.name in SERVED or SERVERS & set(getattr(item, "fixturenames", ())) or starters)
+    folders = SERVED.intersection(item.path.relative_to(HERE).parts)
+    return not (folders or SERVERS & set(getattr(item, "fixturenames", ())) or starters)
 
 
 class Calculating:
