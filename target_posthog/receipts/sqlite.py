@@ -56,7 +56,7 @@ NEW_PROJECT = "INSERT OR IGNORE INTO posthog_receipts_project (key, version) VAL
 PROJECT = "SELECT id, version FROM posthog_receipts_project WHERE key = ?"
 NEW_KIND = "INSERT OR IGNORE INTO posthog_receipts_kind (rule, event) VALUES (?, ?)"
 KIND = "SELECT id FROM posthog_receipts_kind WHERE rule = ? AND event = ?"
-NEW_ENTITY = "INSERT INTO posthog_receipts_entity (id, project, key, distinct_id) VALUES (?, ?, ?, ?)"
+NEW_ENTITY = "INSERT OR IGNORE INTO posthog_receipts_entity (id, project, key, distinct_id) VALUES (?, ?, ?, ?)"
 NEW_FACT = "INSERT OR REPLACE INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)"
 NEW_MONEY = "INSERT OR REPLACE INTO posthog_receipts_money VALUES (?, ?, ?)"
 NEW_PERSON = "INSERT OR REPLACE INTO posthog_receipts_person VALUES (?, ?, ?)"
@@ -234,13 +234,13 @@ class SqliteStore(Store):
         A fact that is sent again may have been one. Of receipts that were rebuilt, one entity may stand for many.
         """
         wanted = {fact.entity: fact.distinct_id for fact in facts if fact.entity}
-        numbers = {key: number for key, number, _ in self._found(ENTITIES, list(wanted))}
         ((last,),) = self.rows("SELECT coalesce(max(id), 0) FROM posthog_receipts_entity")
-        new = [key for key in wanted if key not in numbers]
-        numbers |= {key: number for number, key in enumerate(new, last + 1)}
-        self._database.executemany(NEW_ENTITY, [(numbers[key], self.project, key, wanted[key]) for key in new])
+        rows = [(number, self.project, *entity) for number, entity in enumerate(wanted.items(), last + 1)]
+        numbers = {key: number for number, _, key, _ in rows}
+        if self._database.executemany(NEW_ENTITY, rows).rowcount < len(rows):  # those that are there keep their number
+            numbers = {key: number for key, number, _ in self._found(ENTITIES, list(wanted))}
         firsts = {fact.entity: fact.uuid for fact in reversed(facts)}
-        anchors = {firsts[key] for key in new}
+        anchors = {firsts[key] for key, number in numbers.items() if number > last}
         anchors |= {fact.uuid for fact in facts if fact.is_again or (fact.entity or "").startswith(REBUILT)}
         return numbers, anchors
 

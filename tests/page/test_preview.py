@@ -197,7 +197,7 @@ def test_a_preview_without_events_says_so(tmp_path: Path) -> None:
     messages = lines(SCHEMA, {"type": "RECORD", "stream": HOSTILE, "record": {"id": 1}})
     with Preview(preview_of(tmp_path, messages, unmapped="ignore")).serve() as served:
         said = words(get(served, "/"))
-        assert "Nothing would arrive" in said
+        assert "What a run would send Nothing : no record of this preview becomes an event." in said
         assert "No rule is about this stream" in words(get(served, "/records/1"))
         assert requests.get(f"{served.url}/records/2", timeout=30).status_code == 404
 
@@ -289,5 +289,6 @@ def test_a_preview_of_what_posthog_has_already_is_shown(tmp_path: Path, posthog:
     known = preview_of(tmp_path, messages, api_key="phc_sandbox", host=posthog.url, **settings)
     assert known.plan["events"]["Sale"]["already_there"] == 1
     with Preview(known).serve() as served:
-        for path in ("/", "/records", "/events", "/persons", "/warnings"):
+        assert "Nothing : PostHog has the one event of these records already. Previewed at" in words(get(served, "/"))
+        for path in ("/records", "/events", "/persons", "/warnings"):
             assert requests.get(f"{served.url}{path}", timeout=10).status_code == 200, path

@@ -47,6 +47,11 @@ class Plan:
         return [name for example in examples for name in example.split(" and ")]
 
     @property
+    def already_there(self) -> int:
+        """How many events PostHog has already."""
+        return sum(one["already_there"] for one in self.body["events"].values())
+
+    @property
     def undeliverable(self) -> int:
         """How many records a run couldn't deliver."""
         return sum(one["records"] for one in self.body["undeliverable"])
