@@ -262,7 +262,7 @@ def _condition(event: str | None, first: str | None, last: str | None, record: s
 
 
 def _as_json(fact: Fact) -> dict[str, object]:
-    fields = {name: value for name, value in fact._asdict().items() if name != "is_again"}
+    fields = {name: value for name, value in msgspec.structs.asdict(fact).items() if name != "is_again"}
     return {**fields, "uuid": str(UUID(bytes=fact.uuid))}
 
 

@@ -118,8 +118,8 @@ def _facts(api: QueryApi, remembered: Mapping[str, Remembered]) -> Iterator[Fact
         at = seconds_of(stored.timestamp)
         entity = _entity_of(stored, remembered)
         owner = entity.key if entity else f"{REBUILT}{stored.distinct_id}"
-        fact = Fact(uuid.bytes, UNKNOWN_RULE, stored.event, owner, stored.distinct_id, whose, at, None)
-        yield fact._replace(money=money_of(_known_properties(stored), entity.money)) if entity else fact
+        money = money_of(_known_properties(stored), entity.money) if entity else None
+        yield Fact(uuid.bytes, UNKNOWN_RULE, stored.event, owner, stored.distinct_id, whose, at, None, money=money)
 
 
 def _entity_of(stored: StoredEvent, remembered: Mapping[str, Remembered]) -> Entity | None:

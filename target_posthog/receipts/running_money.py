@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
 
 PERSON_PROFILE = "$process_person_profile"
+NUMBERS = (int, float)  # a truth value is neither
+PLAIN_FROM, PLAIN_BELOW = 1e-4, 1e16  # Python writes these without an exponent
 
 _kept = msgspec.json.Decoder(tuple[dict[str, str], dict[str, msgspec.Raw]])
 
@@ -29,11 +31,14 @@ def money_of(properties: Mapping[str, JSON], money: RunningMoney) -> str | None:
     None without amounts; an amount of nothing isn't kept. Whether the event has a person is kept with them, as the
     amounts' sum by person should stay right when they are taken back.
     """
+    if properties.keys().isdisjoint(money.adds_up):
+        return None
     amounts = {}
     for name in money.adds_up:
         value = properties.get(name)
         if value:
-            text = _text_of(value)
+            is_plain = type(value) in NUMBERS and PLAIN_FROM <= abs(value) < PLAIN_BELOW
+            text = repr(value) if is_plain else _text_of(value)
             if text:
                 amounts[name] = text
     if not amounts:
@@ -43,10 +48,7 @@ def money_of(properties: Mapping[str, JSON], money: RunningMoney) -> str | None:
 
 
 def _text_of(value: JSON) -> str:
-    """Return an amount as text; empty for what is no number, which adds up to nothing."""
-    text = repr(value) if isinstance(value, (int, float)) else ""
-    if text and "e" not in text and not isinstance(value, bool):
-        return text
+    """Return what isn't a number yet as one; empty for what can't be, which adds up to nothing."""
     try:
         return f"{as_decimal(value):f}"
     except ValueError:

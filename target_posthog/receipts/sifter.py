@@ -63,7 +63,7 @@ class Candidate(NamedTuple):
     digest: int | None = None
 
 
-class Sifted(NamedTuple):
+class Sifted(msgspec.Struct, frozen=True, gc=False):
     """An event to send, and the receipts that it earns: of a fact, or of what it says of persons."""
 
     event: Event
@@ -387,7 +387,7 @@ def _with_fact(candidate: Candidate, uuid: bytes, *, is_again: bool = False) -> 
         sent_as(event["event"], event["distinct_id"], event["timestamp"][:10]),
         seconds_of(event["timestamp"]),
         _digest(candidate),
-        " ".join(candidate.proviso.lacks) or None,
+        " ".join(candidate.proviso.lacks) if candidate.proviso.lacks else None,
         money_of(event["properties"], entity.money) if entity and entity.money.adds_up else None,
         is_again,
     )

@@ -112,12 +112,8 @@ class SqliteStore(Store):
 
     def _project_of(self, key: str, *, is_read_only: bool) -> int:
         if not is_read_only:
-            self._database.execute(
-                "INSERT OR IGNORE INTO posthog_receipts_project (key, version) VALUES (?, ?)", (key, VERSION)
-            )
-        found = self._database.execute(
-            "SELECT id, version FROM posthog_receipts_project WHERE key = ?", (key,)
-        ).fetchone()
+            self._database.execute(NEW_PROJECT, (key, VERSION))
+        found = self._database.execute(PROJECT, (key,)).fetchone()
         if found and found[1] != VERSION:
             raise self._unusable(f"it is of version {found[1]}, this program reads version {VERSION}")
         return int(found[0]) if found else 0
@@ -245,14 +241,12 @@ class SqliteStore(Store):
         return numbers, anchors
 
     def _kind(self, rule: str, event: str) -> int:
-        if (rule, event) not in self._kinds:
-            self._database.execute(
-                "INSERT OR IGNORE INTO posthog_receipts_kind (rule, event) VALUES (?, ?)", (rule, event)
-            )
-            ((self._kinds[rule, event],),) = self._database.execute(
-                "SELECT id FROM posthog_receipts_kind WHERE rule = ? AND event = ?", (rule, event)
-            )
-        return self._kinds[rule, event]
+        kind = self._kinds.get((rule, event))
+        if kind is None:
+            self._database.execute(NEW_KIND, (rule, event))
+            ((kind,),) = self._database.execute(KIND, (rule, event))
+            self._kinds[rule, event] = kind
+        return kind
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -99,7 +99,7 @@ SELECTED = (
 )
 
 
-class Fact(NamedTuple):
+class Fact(msgspec.Struct, frozen=True, gc=False):  # made for each event: half the cost of a tuple with names
     """The receipt of a fact; `at` is in seconds since 1970, `digest` None if its content isn't known.
 
     `provisional` says why it isn't final, `money` is JSON as the table has it, both None for most. With `is_again` it
