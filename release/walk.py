@@ -125,7 +125,14 @@ def walk(shell: Shell, folder: Path) -> None:
             expect("What a run would send" in said, "the page shows the plan")
         if "reconcile" in command:
             expect("✓" in said and "✗" not in said, "the books balance")
-    shell.say(".venv/bin/python -m sandbox stop; .venv/bin/python -m sandbox --folder .walk stop")
+
+
+def stop_sandboxes(checkout: Path) -> None:
+    """Stop the demo's sandbox and the second one, also where the walk has ended early: they outlive their shell."""
+    python = checkout / ".venv" / "bin" / "python"
+    for folder in ((), ("--folder", ".walk")):
+        if python.exists():
+            subprocess.run([python, "-m", "sandbox", *folder, "stop"], cwd=checkout, check=False)  # ours
 
 
 def expect(true: bool, what: str) -> None:  # noqa: FBT001  # a fact and its name
@@ -146,6 +153,7 @@ def main() -> None:
         walk(shell, folder)
     finally:
         shell.close()
+        stop_sandboxes(folder / "checkout")
         shutil.rmtree(folder, ignore_errors=True)
     for seconds, command in shell.took:
         print(f"{seconds:6.1f} s  {command}")  # noqa: T201  # a command that prints
