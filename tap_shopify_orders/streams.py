@@ -415,6 +415,6 @@ class Orders(ShopStream):
 
     def _changed_meanwhile(self, watch: Watch, numbers: list[str]) -> list[str]:
         """Return which of the orders that wait have changed; asks for no more than what they wait for."""
-        question = self._reading.less(lambda path: any(wanted[: len(path)] == path for wanted in WAITS))
+        question = self._reading.question_for(lambda path: any(wanted[: len(path)] == path for wanted in WAITS))
         records = self._reading.by_ids([f"{ORDER_ID}{number}" for number in numbers], question)
         return watch.changed(numbers, records)

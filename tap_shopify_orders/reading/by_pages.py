@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from tap_shopify_orders.decoding import decoded, kind_in
+from tap_shopify_orders.decoding import kind_in
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.reading.connections import Completion, whole
+from tap_shopify_orders.reading.connections import NULL, Completion, asked_by_id, whole
 from tap_shopify_orders.reading.known import Mark
 from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    import msgspec
+
     from tap_shopify_orders.reading.known import Known
     from tap_shopify_orders.records.fields import Field, Names
     from tap_shopify_orders.records.records import Node, Record
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
     from tap_shopify_orders.shopify.client import Client
 
 
-class _Found(msgspec.Struct):
-    nodes: list[msgspec.Raw]
-
-
-_found = msgspec.json.Decoder(_Found)
-_NULL = msgspec.Raw(b"null")
 FEW_FIELDS_PAGE = 50  # nodes of a question for less than all fields, to begin with
 
 
@@ -64,11 +58,11 @@ class Reading:
     first_page: int = 10
 
     def __post_init__(self) -> None:
-        """Question; nothing is asked yet."""
+        """Make the question; nothing is asked yet."""
         self._denied: set[Names] = {*self.ungranted}
         self._size = PageSize(first=self.first_page)
         self.completion = Completion(self.client, self.pause)
-        self.question = self._question()
+        self.question = self.question_for(lambda _: True)
 
     def ask(self, search: str, cursor: str | None = None, *, newest_first: bool = False) -> Answer:
         """Return a page; without the fields that are denied, if that is accepted."""
@@ -84,23 +78,18 @@ class Reading:
         left, size = ids, PageSize(first=FEW_FIELDS_PAGE if question else self.first_page)
         while left:
             asked = question or self.question
+            document = asked.query.by_id(kind_in(left[0]))
             try:
-                found = patiently(partial(self._nodes, asked, left, size), self.pause)
+                found = patiently(partial(asked_by_id, self.client, document, left, size), self.pause)
             except Denied as gaps:
                 self._go_without(gaps, below=1)
                 continue
-            nodes = [asked.reader.node(raw) for raw in found if raw != _NULL]
+            nodes = [asked.reader.node(raw) for raw in found if raw != NULL]
             yield from self.completion.records(nodes, asked)
-            left = left[max(len(found), 1) :]
+            left = left[len(found) :]
 
-    def _nodes(self, question: Question, ids: Sequence[str], size: PageSize) -> list[msgspec.Raw]:
-        """Return the nodes of as many ids as an answer may hold."""
-        document = question.query.by_id(kind_in(ids[0]))
-        answer = self.client.ask(document, lambda first: {"ids": ids[:first]}, size)
-        return decoded(answer.data, _found).nodes
-
-    def less(self, wanted: Callable[[Names], bool]) -> Question:
-        """Return a question for those of the fields that are wanted, as far as they are granted."""
+    def question_for(self, wanted: Callable[[Names], bool]) -> Question:
+        """Return the question for those of the fields that are wanted, as far as they are granted."""
         return Question.of(self.name, select(self.fields, wanted, self._denied), self.shop)
 
     def changes(self, search: str, known: Known) -> Iterator[tuple[Mark, Record]]:
@@ -114,9 +103,6 @@ class Reading:
         """
         events = f"action:destroy AND subject_type:{subject} AND {search.replace(schema.BOOKMARK, 'created_at')}"
         yield from self._fresh(self._pages_of_deletions(events), known)
-
-    def _question(self) -> Question:
-        return Question.of(self.name, select(self.fields, lambda _: True, self._denied), self.shop)
 
     def _pages(self, search: str) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
         for page in pages(partial(self.ask, search)):
@@ -159,5 +145,5 @@ class Reading:
         if "denied_fields" not in self.accept or () in denied or denied <= self._denied:
             raise RunError(denial(self.name, gaps)) from None
         self._denied |= denied | self._denied_with(denied)
-        self.question = self._question()
+        self.question = self.question_for(lambda _: True)
         self.logger.warning("Going on without fields that Shopify denies. %s", denial(self.name, gaps))

@@ -51,7 +51,7 @@ class _LedgerPart(msgspec.Struct):
 
 _ledger_part = msgspec.json.Decoder(_LedgerPart)
 _rests = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_NULL = msgspec.Raw(b"null")
+NULL = msgspec.Raw(b"null")  # in the place of an object that is there no more
 
 
 class Completion:
@@ -106,9 +106,11 @@ class Completion:
             left = list(pairs)
             lacked = [path for path, lacks in zip(paths, is_lacked, strict=True) if lacks]
             while left:
-                found = self._beginnings([owner["id"] for _, owner in left], lacked, question)
+                ids = [owner["id"] for _, owner in left]
+                document = question.query.beginnings(kind_in(ids[0]), lacked)
+                found = asked_by_id(self._client, document, ids, self._owners_size)
                 for (node, owner), beginning in zip(left, found, strict=False):
-                    if beginning == _NULL:
+                    if beginning == NULL:
                         yield node
                     else:
                         there = question.reader.node(beginning, way)
@@ -117,15 +119,6 @@ class Completion:
                                 raise RunError(f"{NOT_AS_PROMISED}: it lacks {path[-1]}.")
                             setattr(owner, path[-1], there[path[-1]])
                 left = left[len(found) :]
-
-    def _beginnings(self, ids: list[str], paths: Sequence[Names], question: Question) -> list[msgspec.Raw]:
-        """Return owners with first pages of connections, as many of the ids as one answer may hold."""
-        document = question.query.beginnings(kind_in(ids[0]), paths)
-        answer = self._client.ask(document, lambda first: {"ids": ids[:first]}, self._owners_size)
-        found = decoded(answer.data, _found).nodes
-        if not found:
-            raise RunError("Shopify's answer lacks what was asked for by id: try again.")
-        return found
 
     def _drain(self, node: Node, question: Question) -> bool:
         """Read an order's ledger to its end; returns whether it could be read whole.
@@ -178,9 +171,8 @@ class Completion:
 
     def _read_again(self, node: Node, question: Question) -> bool:
         """Read a node as a whole once more, in place; returns whether it is still there."""
-        document = question.query.by_id(kind_in(node["id"]))
-        (raw,) = decoded(self._client.ask(document, {"ids": [node["id"]]}).data, _found).nodes
-        if raw == _NULL:
+        raw, *_ = asked_by_id(self._client, question.query.by_id(kind_in(node["id"])), [node["id"]])
+        if raw == NULL:
             return False
         again = question.reader.node(raw)
         for name in again.__struct_fields__:
@@ -196,7 +188,7 @@ class Completion:
             answer = self._client.ask(document, size=self._rest_size)
             rest = decoded(answer.data, _rests)
             for index, connection in enumerate(now):
-                _append(connection, rest.get(f"rest{index}", _NULL), question)
+                _append(connection, rest.get(f"rest{index}", NULL), question)
             unfinished = [connection for connection in unfinished if connection.read.page_info.has_next_page]
 
 
@@ -223,6 +215,18 @@ class _Unfinished:
         return Missing(self.owner["id"], self.path, str(self.read.page_info.end_cursor))
 
 
+def asked_by_id(client: Client, document: str, ids: Sequence[str], size: PageSize | None = None) -> list[msgspec.Raw]:
+    """Return the first objects of global ids, as many as one answer may hold, each as JSON; NULL is there no more.
+
+    Raises RunError for an answer that has none: nothing is forgotten because an answer lacks it.
+    """
+    answer = client.ask(document, lambda first: {"ids": ids[:first]}, size)
+    found = decoded(answer.data, _found).nodes
+    if not found:
+        raise RunError("Shopify's answer lacks what was asked for by id: try again.")
+    return found
+
+
 def whole(node: Node, question: Question) -> bool:
     """Say whether every connection inside a node is there, to its end."""
     for way, keys in question.query.owners.items():
@@ -244,7 +248,7 @@ def _unfinished(node: Node, question: Question) -> Iterator[_Unfinished]:
 
 
 def _append(unfinished: _Unfinished, rest: msgspec.Raw, question: Question) -> None:
-    if rest == _NULL:
+    if rest == NULL:
         raise RunError(
             f"{printable(unfinished.owner['id'])} was deleted while it was read: run again, from where this run "
             "stopped."

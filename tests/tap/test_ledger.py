@@ -25,7 +25,7 @@ from tap_shopify_orders.shopify.client import Client
 from tests.sandbox.test_shop_situations import CD, FIRST, LATER, OTHERWISE, PLACEMENTS, SITUATIONS, UNPAID
 from tests.sandbox.test_shop_situations import order_of as placed_of
 
-from .conftest import Message, Run, catalog_of, queries, read, tap_for
+from .conftest import Message, Run, catalog_of, queries, read, tap_for, without_nodes_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,6 +283,19 @@ def test_an_order_that_is_deleted_while_it_is_drained_is_left_out() -> None:
     with Shop(store).serve() as shop:
         found = Meddling.read(shop, lambda nth: nth == 3 and store.delete_order(name, "2026-11-04T12:00:00Z"))
         assert {*found.orders} == {other}
+
+
+def test_an_order_that_an_answer_lacks_while_it_is_drained_is_no_success() -> None:
+    store, name = long_store()
+    with Shop(store).serve() as shop:
+
+        def change(asked: int) -> None:
+            if asked == 3:
+                store.change_order(name, "2026-11-04T12:00:00Z", note="changed, so that it is read again")
+                shop.twist = without_nodes_by_id
+
+        with pytest.raises(RunError, match="lacks what was asked for by id"):
+            Meddling.read(shop, change)
 
 
 def test_a_ledger_that_leads_nowhere_is_no_success() -> None:

@@ -16,7 +16,7 @@ from tap_shopify_orders.reading import watch
 from tap_shopify_orders.settings import as_datetime
 from tests.sandbox.test_shop_situations import FIRST
 
-from .conftest import Message, Run, catalog_of, queries, read, tap_for
+from .conftest import Message, Run, catalog_of, queries, read, tap_for, without_nodes_by_id
 from .test_ledger import add, found_in
 
 if TYPE_CHECKING:
@@ -143,6 +143,17 @@ def test_an_order_whose_attribution_does_not_come_is_emitted_without_it_and_agai
     assert dict(read_at(shop, "2026-10-31T14:00:00Z", second.state).records) == {}
     becomes_ready()
     assert {*read_at(shop, "2026-10-31T15:00:00Z", second.state).orders} == {"#1002"}
+
+
+def test_an_answer_that_lacks_the_orders_asked_for_ends_the_run_and_forgets_none(shop: Shop, store: Store) -> None:
+    waits_for_attribution(store)
+    store.fulfill_order("#1003", "2026-10-30T12:30:00.000000Z")  # so that the bookmark lies beyond #1002
+    first = read_at(shop, "2026-10-30T13:00:00Z")
+    shop.twist = without_nodes_by_id
+    with pytest.raises(RunError, match="lacks what was asked for by id"):
+        read_at(shop, "2026-10-30T14:00:00Z", first.state)
+    shop.twist = lambda body: body
+    assert {*read_at(shop, "2026-10-31T13:00:00Z", first.state).orders} == {"#1002"}
 
 
 @pytest.mark.parametrize("settings", [{"attribution_hours": 0}, {"end_date": "2026-11-01"}], ids=str)
