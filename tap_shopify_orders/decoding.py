@@ -16,7 +16,7 @@ NOT_AS_PROMISED = "Shopify's answer isn't of the form that this API version prom
 # What code can raise that takes a value for what was promised.
 UNPROMISED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what JSON of any kind can raise
-MOST_DIGITS = 18  # of an id; more than 64 bits hold no reader takes
+MOST_DIGITS = 18  # of an id; no reader takes more than 64 bits hold, and SQLite doesn't either
 GLOBAL_ID = re.compile(r"gid://shopify/([A-Za-z]{1,100})/[^/\s]")
 T = TypeVar("T")
 

@@ -261,8 +261,8 @@ def mistakes(config: Config, known: Collection[str]) -> Iterator[str]:
         )
     try:
         admin_url_of(str(config.get("store") or "my-store"), config.get("admin_url"))
-    except RunError as refused:
-        yield str(refused)
+    except RunError as mistake:
+        yield str(mistake)
 
 
 def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -379,8 +379,8 @@ def _mistakes_in_entry(where: str, entry: Config) -> Iterator[str]:
         yield f"{where} lacks `store`: name the store."
     try:
         admin_url_of(str(entry.get("store") or "my-store"), entry.get("admin_url"))
-    except RunError as refused:
-        yield f"{where}: {refused}"
+    except RunError as mistake:
+        yield f"{where}: {mistake}"
 
 
 def _missing_credentials(where: str, entry: Config, config: Config, environment: Mapping[str, str]) -> Iterator[str]:

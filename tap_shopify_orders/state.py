@@ -18,7 +18,6 @@ from tap_shopify_orders.settings import as_datetime
 if TYPE_CHECKING:
     from datetime import datetime
 
-STREAMS = ("customers", "orders", "sales_by_day")
 CLOCKS_DIFFER = timedelta(days=1)  # by far less; a bookmark is a change in the shop, and never later than its clock
 REMEDY = (
     "Mend the state, or begin without one (no `--state`; with Meltano, `meltano state clear`): what is read again"
@@ -32,8 +31,6 @@ class _Moment:
 
 
 _Number = Annotated[str, msgspec.Meta(pattern=r"^\d{1,20}$")]
-
-
 _Day = date | None
 
 
@@ -91,6 +88,7 @@ _FORMS: dict[str, type[_OfAStream | _DaysOfAStream]] = {
     "orders": _OfAStream,
     "sales_by_day": _DaysOfAStream,
 }
+STREAMS = tuple(_FORMS)
 
 
 class _State(msgspec.Struct):
@@ -107,7 +105,7 @@ def checked(state: object) -> dict[str, Any]:
     bookmarks = _of_form(state, _State, "The state").bookmarks
     if bookmarks and not bookmarks.keys() & {*STREAMS}:
         raise RunError(f"The state is another tap's: it has no bookmark of {' or '.join(STREAMS)}. {REMEDY}")
-    for stream in bookmarks.keys() & _FORMS.keys():
+    for stream in bookmarks.keys() & {*STREAMS}:
         where = f"The state's bookmark of {stream}"
         found: _OfAStream | _DaysOfAStream = _of_form(bookmarks[stream], _FORMS[stream], where)
         shops = [bookmark.context.shop_id for bookmark in found.partitions]

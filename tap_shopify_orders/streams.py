@@ -54,6 +54,8 @@ ORDER_ID = "gid://shopify/Order/"
 FEW_RECORDS = 100  # so many are always read by pages
 # Where pages take longer than this, by the store's rate limit, bulk operations pay: a small one takes a minute.
 PAGES_SECONDS = 120.0
+MOST_NESTED = 4  # connections inside a bulk operation's, which may have five in all (operation-restrictions)
+BULK_CONNECTIONS = (("line_items",), ("shipping_lines",), ("discount_applications",), ("returns",))
 
 
 class Run(Protocol):
@@ -71,10 +73,6 @@ class Run(Protocol):
 
     def stop_if_asked(self) -> None:
         """End the run with its state, if a signal asked for it; only called where state and messages agree."""
-
-
-MOST_NESTED = 4  # connections inside a bulk operation's, which may have five in all (operation-restrictions)
-BULK_CONNECTIONS = (("line_items",), ("shipping_lines",), ("discount_applications",), ("returns",))
 
 
 class _Changed(msgspec.Struct):
@@ -275,9 +273,9 @@ class ShopStream(Stream):
 
     def _forms(self) -> list[Form]:
         """Return the ways to ask by bulk operations, the best first: with which connections of a record."""
-        question = self._reading.question.query
-        wanted = (tuple(path for path in form if path in question.connections) for form in self.bulk_forms)
-        return [Form(question, nested) for nested in dict.fromkeys(form[:MOST_NESTED] for form in wanted)]
+        query = self._reading.question.query
+        wanted = (tuple(path for path in form if path in query.connections) for form in self.bulk_forms)
+        return [Form(query, nested) for nested in dict.fromkeys(form[:MOST_NESTED] for form in wanted)]
 
     def _joined(self, rows: Rows, window: Window) -> Iterator[tuple[Mark, Record]]:
         """Yield the records of an operation's rows, after those that an interrupted run emitted."""

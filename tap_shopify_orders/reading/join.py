@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 
-from tap_shopify_orders.decoding import UNREADABLE
+from tap_shopify_orders.decoding import MOST_DIGITS, UNREADABLE
 from tap_shopify_orders.errors import RunError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ LARGEST_ROW_BYTES = 64 << 20
 MOST_CHILDREN = 100_000  # of one row; Shopify lets an order have some hundreds
 NO_ROOM = "There is no room in the folder for temporary files, TMPDIR"
 _MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z$"
-MOST_DIGITS = 18  # of an id's number; SQLite holds no more
 ROWS_AT_ONCE = 1_500  # those of some 400 orders, 4 MB: what they lack is asked for in as few calls as can be
 PARENT = "__parentId"
 
@@ -223,6 +222,6 @@ def _kind(row: object, keys: Sequence[str]) -> int:
 
 def _number(global_id: str | None) -> int:
     number = (global_id or "").rpartition("/")[2]
-    if not number.isdecimal() or len(number) > MOST_DIGITS:
+    if not (number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS):
         raise Incomplete("left a result that has a row without its id")
     return int(number)

@@ -100,10 +100,6 @@ class Watch:
             if number not in self._examined:
                 self._forget(number)
 
-    def _forget(self, number: str) -> None:
-        self._held.pop(number, None)
-        self._waiting.pop(number, None)
-
     def summary(self) -> str:
         """Return what a run says of its orders at the end; empty where all is well."""
         parts = [f"{count:,} by {name}" for name, count in sorted(self.findings.items())]
@@ -120,6 +116,10 @@ class Watch:
                 f"{self._let_go:,} more orders wait for something than the state holds; they aren't looked at again."
             )
         return " ".join(sentences)
+
+    def _forget(self, number: str) -> None:
+        self._held.pop(number, None)
+        self._waiting.pop(number, None)
 
     def _has_changed(self, number: str, order: Order) -> bool:
         if number in self._held:

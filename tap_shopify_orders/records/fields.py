@@ -196,9 +196,7 @@ def _select(
 ) -> Iterator[Field]:
     for field in fields:
         path = (*record, field.name)
-        if not wanted(path) or any(
-            place[: len(refusal)] == refusal for place in _places(field, node) for refusal in denied
-        ):
+        if not wanted(path) or any(place[: len(gap)] == gap for place in _places(field, node) for gap in denied):
             continue
         inner = tuple(_select(field.fields, path, (*node, *field.inside), wanted, denied))
         if inner or not field.fields:

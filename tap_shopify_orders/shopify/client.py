@@ -16,15 +16,7 @@ import msgspec
 import stamina
 
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.shopify.answers import (
-    Answer,
-    Busy,
-    Gone,
-    TooDear,
-    Unauthorized,
-    judge,
-    judge_link,
-)
+from tap_shopify_orders.shopify.answers import Answer, Busy, Gone, TooDear, Unauthorized, judge, judge_link
 from tap_shopify_orders.shopify.transport import Transport, check_link
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MOST_EMPTY_PAGES = 10  # one after the other, each of which says that there are more
 WAIT_SECONDS = 0.2  # how late a signal may be noticed while a page is being fetched
 
+_END: Any = object()
 T = TypeVar("T")
 
 
@@ -87,9 +88,6 @@ def ahead(items: Iterator[T], pause: Callable[[], None]) -> Iterator[T]:
 def patiently(call: Callable[[], T], pause: Callable[[], None]) -> T:
     """Return what a call returns, or raise what it raises; `pause` is called while it isn't done."""
     return result(in_background(call), pause)
-
-
-_END: Any = object()
 
 
 def result(future: Future[T], pause: Callable[[], None]) -> T:

@@ -132,8 +132,7 @@ class PageQuery:
         return text
 
     def _node(self, kind: str) -> str:
-        nodes = next(selection for selection in _selections(self._page) if _key(selection) == "nodes")
-        fields = " ".join(map(_text, _selections(nodes)))
+        fields = " ".join(map(_text, _of_nodes(self._page)))
         return f"query ById($ids:[ID!]!){{nodes(ids:$ids){{...on {kind}{{{fields}}}}}}}"
 
     def _part(self) -> str:
@@ -148,7 +147,6 @@ class PageQuery:
 
     def _bulk(self, nested: tuple[Names, ...]) -> str:
         """Return the query of a bulk operation, with _SEARCH for the search."""
-        nodes = next(selection for selection in _selections(self._page) if _key(selection) == "nodes")
         arguments = tuple(
             ArgumentNode(name=argument.name, value=StringValueNode(value=_SEARCH))
             if argument.name.value == "query"
@@ -160,7 +158,7 @@ class PageQuery:
             alias=self._page.alias,
             name=self._page.name,
             arguments=arguments,
-            selection_set=_edges(_without_connections(_selections(nodes), nested)),
+            selection_set=_edges(_without_connections(_of_nodes(self._page), nested)),
         )
         operation = OperationDefinitionNode(operation=OperationType.QUERY, selection_set=_set_of([page]))
         return _text(operation)
@@ -227,8 +225,7 @@ def read(name: str) -> str:
 
 def _fields_of(connection: FieldNode) -> str:
     """Return the fields of a connection's nodes, without the connections inside."""
-    nodes = next(selection for selection in _selections(connection) if _key(selection) == "nodes")
-    return " ".join(map(_text, _without_connections(_selections(nodes))))
+    return " ".join(map(_text, _without_connections(_of_nodes(connection))))
 
 
 def _text(node: Node) -> str:
@@ -263,11 +260,10 @@ def _without_connections(
             )
         elif (path := (*way, key := _response_key(selection))) in nested:
             tells = FieldNode(alias=NameNode(value=f"in_{key}"), name=NameNode(value="__typename"))
-            nodes = next(inner for inner in _selections(selection) if _key(inner) == "nodes")
             yield FieldNode(
                 alias=selection.alias,
                 name=selection.name,
-                selection_set=_edges(chain([tells], _without_connections(_selections(nodes), nested, path))),
+                selection_set=_edges(chain([tells], _without_connections(_of_nodes(selection), nested, path))),
             )
 
 
@@ -278,6 +274,11 @@ def _set_of(selections: Iterable[SelectionNode]) -> SelectionSetNode:
 def _selections(selection: SelectionNode) -> tuple[SelectionNode, ...]:
     inner = selection.selection_set if isinstance(selection, (FieldNode, InlineFragmentNode)) else None
     return tuple(inner.selections) if inner else ()
+
+
+def _of_nodes(connection: FieldNode) -> tuple[SelectionNode, ...]:
+    """Return what is selected of a connection's nodes."""
+    return _selections(next(selection for selection in _selections(connection) if _key(selection) == "nodes"))
 
 
 def _response_key(field: FieldNode) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 from typing_extensions import override
 
-from tap_shopify_orders.decoding import decoded, number_in
+from tap_shopify_orders.decoding import NOT_AS_PROMISED, decoded, number_in
 from tap_shopify_orders.errors import RunError, printable
 from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.client import API_VERSION
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # https://shopify.dev/docs/api/usage/access-scopes; the second of a pair also grants the access, and without
 # read_all_orders an app sees the orders of 60 days.
 SCOPES = {"customers": ("read_customers", "write_customers"), "orders": ("read_orders", "write_orders")}
-T = TypeVar("T")
 SHORT_HISTORY = timedelta(days=60)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _count(client: Client, searches: Mapping[str, str]) -> dict[str, Count]:
     }
     counts = decoded(client.ask(query.read("counts"), variables).data, _counts)
     if not searches.keys() <= counts.keys():
-        raise RunError("Shopify's answer isn't of the form that this API version promises: it lacks a count.")
+        raise RunError(f"{NOT_AS_PROMISED}: it lacks a count.")
     return counts
 
 
