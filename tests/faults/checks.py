@@ -49,6 +49,11 @@ OF_ONE_STORE = (
 SHORTEST_NAME = 6  # a shorter text stands in ordinary words too
 
 
+def identity_of(event: Mapping[str, Any]) -> Identity:
+    """Return what PostHog counts an event by."""
+    return event["uuid"], event["event"], event["distinct_id"], event["timestamp"]
+
+
 @dataclass(frozen=True)
 class Facts:
     """Events by what PostHog counts them by, with their properties; persons by their distinct ids.
@@ -68,9 +73,7 @@ class Facts:
         left_out = OF_ONE_STORE if stores > 1 else ()
         return cls(
             {
-                (one["uuid"], one["event"], one["distinct_id"], one["timestamp"]): {
-                    name: value for name, value in one["properties"].items() if name not in SENDER
-                }
+                identity_of(one): {name: value for name, value in one["properties"].items() if name not in SENDER}
                 for one in posthog.events()
             },
             {
@@ -105,11 +108,30 @@ class Gone:
     emails: Collection[str] = ()
     customers: Collection[str] = ()
 
-    def leaves(self, identity: Identity, properties: Mapping[str, Any], before: Mapping[Identity, Any]) -> bool:
-        """Say whether an event tells of a deleted order: that it is, or, unchanged, what was known of it before."""
-        if properties.get("order_id") not in self.orders:
-            return False
-        return identity[1] == "Order Deleted" or before.get(identity) == properties
+    def may_stay(self, identity: Identity, properties: Mapping[str, Any], before: Mapping[Identity, Any]) -> bool:
+        """Say whether an event may be there that a first run over the final shop doesn't send.
+
+        It tells that an order is deleted, or it tells, unchanged, of such an order or of a person by an e-mail of
+        before.
+        """
+        of_order = properties.get("order_id") in self.orders
+        if before.get(identity) == properties:
+            return of_order or self._is_by_left_email(identity)
+        return of_order and identity[1] == "Order Deleted"
+
+    def needless(self, expected: Mapping[Identity, Mapping[str, Any]], told: Iterable[Identity]) -> set[Identity]:
+        """Return the expected events that needn't come.
+
+        They link an e-mail of before or a customer who has left one, which is done; or what they say of a person was
+        told by such an e-mail, and an order isn't read again for the new one.
+        """
+        linked = {*self.emails, *self.customers}
+        uuids = {identity[0] for identity in told if self._is_by_left_email(identity)}
+        return {
+            identity
+            for identity, properties in expected.items()
+            if identity[0] in uuids or properties.get("$anon_distinct_id") in linked
+        }
 
     def less_kept(
         self, ids: tuple[str, ...], person: Mapping[str, Any], expected: Mapping[str, Any], before: Facts | None
@@ -124,15 +146,9 @@ class Gone:
             if name in expected or not any(one.get(name) == value for one in known)
         }
 
-    def lacks(self, properties: Mapping[str, Any]) -> bool:
-        """Say whether an event links an e-mail of before, or a customer who has left one: that is done."""
-        return properties.get("$anon_distinct_id") in (*self.emails, *self.customers)
-
-    def told(self, identities: Iterable[Identity]) -> set[str]:
-        """Return the uuids of what was said of a person under an e-mail of before: an order isn't read again for it."""
-        return {
-            uuid for uuid, event, distinct_id, _ in identities if event in PERSON_EVENTS and distinct_id in self.emails
-        }
+    def _is_by_left_email(self, identity: Identity) -> bool:
+        _, event, distinct_id, _ = identity
+        return event in PERSON_EVENTS and distinct_id in self.emails
 
 
 def differences(
@@ -143,9 +159,11 @@ def differences(
     If the shop changed while it was read, `earlier` are the facts of the store as it was before. Each customer changes
     once, so a disturbed run may have met exactly two states of one: an `$identify` of the first (its uuid holds the
     time of the state) may be there too, if it is, to the property, the one of the store before. Nothing else may: the
-    other events have uuids without a time, and the last arrival counts, so they must be those of the final store, but
-    for what is `gone` from it. With receipts `facts_stay`: an event of
-    the store before may stay as it was sent, and what was said of a person isn't said again.
+    other events have uuids without a time, and the last arrival counts. So they must be those of the final store, but
+    for what is `gone` from it.
+
+    With receipts `facts_stay`: an event of the store before may stay as it was sent, and what was said of a person
+    isn't said again.
     """
     before = earlier.events if earlier else {}
     staying = {
@@ -153,23 +171,19 @@ def differences(
         for identity, properties in before.items()
         if facts_stay and identity[1] not in PERSON_EVENTS and found.events.get(identity) == properties
     }
-    told = {one for one, properties in before.items() if found.events.get(one) == properties}
-    settled = {identity[0] for identity in staying} | gone.told(told)
+    settled = {identity[0] for identity in staying}
     allowed = {identity: properties for identity, properties in before.items() if identity[1] == "$identify"}
     additional = {
         identity: properties
         for identity, properties in found.events.items()
         if identity not in expected.events
         and allowed.get(identity) != properties
-        and not gone.leaves(identity, properties, before)
         and identity not in staying
-        and not (identity in told and gone.told({identity}))
+        and not gone.may_stay(identity, properties, before)
     }
-    lacking = {
-        identity
-        for identity, properties in expected.events.items()
-        if identity not in found.events and not gone.lacks(properties) and identity[0] not in settled
-    }
+    lacking = {one for one in expected.events.keys() - found.events.keys() if one[0] not in settled}
+    told = (one for one, properties in before.items() if found.events.get(one) == properties)
+    lacking -= gone.needless(expected.events, told)
     if facts_stay:
         lacking -= said_already(expected.events, found)
     others = [one for one in _unequal(found.events, expected.events) if one not in staying]

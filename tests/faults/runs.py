@@ -127,16 +127,14 @@ class _Judge:
             if any(self._left[-1].codes.values()):
                 self._result.broken.append(f"a run without faults fails: {self._left[-1].codes}")
         self._result.broken += differences + checks.doubles(self._world.posthog)
-        needless = {one for one, properties in expected.facts.events.items() if self._world.gone.lacks(properties)}
         before = earlier.events if earlier else {}
         all_events = {**before, **expected.facts.events}
         for left in self._left:
             facts = checks.Facts({one: all_events[one] for one in left.arrived & all_events.keys()}, {})
             said = checks.said_already(expected.facts.events, facts) if self._plan.receipts else set()
             as_before = checks.same_events(expected.facts.events, left.arrived & before.keys())
-            told = self._world.gone.told(left.arrived & before.keys())
-            moved = {identity for identity in expected.facts.events if identity[0] in told}
-            there = left.arrived | needless | said | as_before | moved
+            needless = self._world.gone.needless(expected.facts.events, left.arrived & before.keys())
+            there = left.arrived | needless | said | as_before
             self._result.broken += checks.ahead(left.bookmarks, expected.written, there)
 
     def _holds_orders(self) -> bool:

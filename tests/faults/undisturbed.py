@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.posthog import PostHog
 from target_posthog.mapping.document import active, load
 from target_posthog.mapping.meanings import StreamMapping
-from tests.faults.checks import Facts, Written
+from tests.faults.checks import Facts, Written, identity_of
 from tests.faults.pipes import LONGEST_RUN_SECONDS
 from tests.faults.world import read_by, shops_of
 from tests.pipeline.meltano_project import SCRIPTS, quiet_environment
@@ -86,7 +86,7 @@ def _written(messages: Path) -> list[Written]:
         if message["type"] == "RECORD" and message["stream"] in mappings:
             record, mapping = message["record"], mappings[message["stream"]]
             events = [] if mapping.reason_to_leave_out(record) else mapping.events(record)
-            identities = frozenset((one["uuid"], one["event"], one["distinct_id"], one["timestamp"]) for one in events)
+            identities = frozenset(map(identity_of, events))
             key = record["admin_graphql_api_id"].removeprefix("gid://shopify/")
             written.append(Written(record["shop_id"], message["stream"], key, record["updated_at"], identities))
     return written

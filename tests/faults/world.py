@@ -24,7 +24,7 @@ from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from target_posthog.receipts.opening import open_store
 from tests.faults import checks
-from tests.faults.checks import Gone
+from tests.faults.checks import Gone, identity_of
 from tests.faults.kinds import KINDS, Fault, Side, jump
 from tests.faults.pipes import CommandPipe, MeltanoPipe, of_clock
 
@@ -213,12 +213,12 @@ class World:
         return Gone(self.deleted, self.left_emails.keys(), self.left_emails.values())
 
     def arrived(self) -> set[tuple[str, ...]]:
-        """Return the events that PostHog has, each by what PostHog counts it by."""
-        return {(one["uuid"], one["event"], one["distinct_id"], one["timestamp"]) for one in self.posthog.events()}
+        """Return the events that PostHog has."""
+        return set(map(identity_of, self.posthog.events()))
 
     def _fired(self) -> list[tuple[str, ...]]:
         """Return each arrival so far, in order; each copy of an event has the same time."""
-        return [(one["uuid"], one["event"], one["distinct_id"], one["timestamp"]) for one in self.posthog.fired()]
+        return list(map(identity_of, self.posthog.fired()))
 
     def _receipts(self) -> frozenset[str]:
         """Return the uuids that have a receipt."""
