@@ -95,22 +95,25 @@ class Access:
 
     def refusal(self, type_name: str, name: str, definition: GraphQLField) -> AccessDeniedError | None:
         """Return why a field is refused, if it is."""
+        field = f"{type_name}.{name}"
         target = get_named_type(definition.type).name.removesuffix("Connection")
-        scopes = SCOPES_OF_FIELD.get(f"{type_name}.{name}") or SCOPES_OF_TYPE.get(target)
-        if scopes and self.scopes.isdisjoint(scopes):
-            return denied(name, scopes)
-        if target == "Customer" and "customer" not in self.approved:
-            return AccessDeniedError(f"This app is not approved to access the Customer object. {_MORE}")
-        subject = PROTECTED.get(f"{type_name}.{name}")
+        scopes = SCOPES_OF_FIELD.get(field) or SCOPES_OF_TYPE.get(target)
+        refusal = self._refusal_of_object(name, target, scopes)
+        if refusal:
+            return refusal
+        subject = PROTECTED.get(field)
         if subject and subject not in self.approved:
             return AccessDeniedError(f"This app is not approved to use the {name} field. {_MORE}")
         return None
 
     def refusal_of_node(self, type_name: str) -> AccessDeniedError | None:
         """Return why `node(id:)` refuses a type, if it does."""
-        scopes = SCOPES_OF_TYPE.get(type_name)
+        return self._refusal_of_object("node", type_name, SCOPES_OF_TYPE.get(type_name))
+
+    def _refusal_of_object(self, name: str, type_name: str, scopes: Sequence[str] | None) -> AccessDeniedError | None:
+        """Return why a field refuses an object of a type that needs one of the scopes, if it does."""
         if scopes and self.scopes.isdisjoint(scopes):
-            return denied("node", scopes)
+            return denied(name, scopes)
         if type_name == "Customer" and "customer" not in self.approved:
             return AccessDeniedError(f"This app is not approved to access the Customer object. {_MORE}")
         return None

@@ -23,17 +23,15 @@ from sandbox.shop.access import SCOPES, SUBJECTS, Access, approved_by_plan
 from sandbox.shop.answers import Answers
 from sandbox.shop.bulk import BulkOperations
 from sandbox.shop.cost import Bucket
-from sandbox.shop.schemas import VERSIONS, deprecated_fields, read_document, served_version
+from sandbox.shop.schemas import VERSIONS, deprecated_fields, served_version
 from sandbox.shop.shopifyql import Report
-from sandbox.shop.tokens import LIFETIME_SECONDS, Tokens
+from sandbox.shop.tokens import BAD_TOKEN, LIFETIME_SECONDS, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sandbox.shop.store import Store
-
-BAD_TOKEN = "[API] Invalid API key or access token (unrecognized login or wrong password)"  # noqa: S105  # a message
 
 
 @dataclass(frozen=True)
@@ -148,8 +146,9 @@ class Shop:
         right = answers.body(body["query"], body.get("variables") or {}, body.get("operationName"), debug=debug)
         response = _answer(self.twist(right))
         response.headers["X-Shopify-API-Version"] = served
-        if not isinstance(read_document(served, body["query"]), list) and deprecated_fields(served, body["query"]):
-            response.headers["X-Shopify-API-Deprecated-Reason"] = deprecated_fields(served, body["query"])
+        deprecated = deprecated_fields(served, body["query"])
+        if deprecated:
+            response.headers["X-Shopify-API-Deprecated-Reason"] = deprecated
         return response
 
     def _approved(self, token: str | None) -> frozenset[str]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sandbox.shop.goods import Line, Product
-from sandbox.shop.money import DECIMALS, ZERO
+from sandbox.shop.money import ZERO
 
 if TYPE_CHECKING:
     from random import Random
@@ -49,12 +49,12 @@ PRODUCTS = tuple(
 GIFT_CARD = Product(900, "Gift card", "Sandbox Records", grams=0, gift_card=True)
 MOST_LINES = 4
 WHOLE_PERCENT = 100
+CENT = Decimal("0.01")
 
 
-def lines(random: Random, quantity: int, amount: Decimal, percent_off: int = 0, currency: str = "USD") -> list[Line]:
-    """Return lines of so many CDs that cost the amount together, after so many percent off what they cost before."""
-    scale = DECIMALS.get(currency, 2)
-    left, pieces = int(amount.scaleb(scale)), max(quantity, 1)
+def lines(random: Random, quantity: int, dollars: Decimal, percent_off: int = 0) -> list[Line]:
+    """Return lines of so many CDs for so many dollars together, after so many percent off what they cost before."""
+    left, pieces = int(dollars / CENT), max(quantity, 1)
     count = min(pieces, random.randint(1, MOST_LINES))
     if count == 1 and left % pieces:
         count = 2  # one of the CDs takes the cent that can't be divided
@@ -66,17 +66,15 @@ def lines(random: Random, quantity: int, amount: Decimal, percent_off: int = 0, 
         left -= unit * each
         units.append(unit)
     return [
-        Line(random.choice(PRODUCTS), each, Decimal(unit).scaleb(-scale), _off(unit, percent_off, scale))
+        Line(random.choice(PRODUCTS), each, unit * CENT, _off(unit, percent_off))
         for each, unit in zip(quantities, units, strict=True)
     ]
 
 
-def _off(unit: int, percent_off: int, scale: int) -> Decimal:
-    """Return what was taken off a unit: for a present (100 percent) all of a usual price."""
+def _off(unit: int, percent_off: int) -> Decimal:
+    """Return the dollars taken off a unit of so many cents: for a present (100 percent) all of a usual price."""
     if not percent_off:
         return ZERO
-    return (
-        Decimal("14.99")
-        if percent_off == WHOLE_PERCENT
-        else Decimal(unit * percent_off // (WHOLE_PERCENT - percent_off)).scaleb(-scale)
-    )
+    if percent_off == WHOLE_PERCENT:
+        return Decimal("14.99")
+    return unit * percent_off // (WHOLE_PERCENT - percent_off) * CENT

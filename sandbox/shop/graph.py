@@ -50,9 +50,8 @@ class Graph:
     access: Access = field(default_factory=lambda: Access(frozenset(SCOPES)))
     visible: Callable[[Node], bool] | None = None  # of orders: which ones the app may see
     fields: Mapping[str, Resolver] = field(default_factory=dict)  # further resolvers, by `Type.field`
-    rows: Mapping[str, tuple[Mapping[str, Filter], Page]] = field(
-        default_factory=dict
-    )  # further searchable connections
+    # Further connections that can be searched, by `Type.field`.
+    rows: Mapping[str, tuple[Mapping[str, Filter], Page]] = field(default_factory=dict)
     searches: list[tuple[list[str], Search]] = field(default_factory=list)
 
     def resolver_for(self, type_name: str, name: str, definition: GraphQLField, key: str) -> Resolver | None:

@@ -1,6 +1,6 @@
 """The parts of an order, in: what was bought, paid, sent or given back; out: dicts shaped as Shopify's types.
 
-Knows what each part says of itself, not the totals and statuses that follow (`ledger`) nor when it happens (`orders`).
+Knows what each part says of itself, not the totals and statuses that follow (`totals`) nor when it happens (`orders`).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def application(placed: Placed) -> Node | None:
 
 
 def line_item(order: Node, line: Line, application: Node | None, ids: Iterator[int]) -> Node:
-    """Return a LineItem that nobody has bought yet; `sold` and `price` say the rest."""
+    """Return a LineItem that nobody has bought yet: `ledger.goods` counts its units."""
     number, product = next(ids), line.product
     name = product.title if product.gift_card else f"{product.title} - {product.variant}"
     item = {

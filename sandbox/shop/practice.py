@@ -1,6 +1,6 @@
 """What Shopify does where nobody has seen it do so, in: nothing; out: one choice for each open question.
 
-The numbers are those of the ledger's open points. A test runs both ways; the first way is what is likelier.
+A test runs both ways; the first way is what is likelier.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from sandbox.shop.goods import Edit, Placed, Processed, Reversal
 from sandbox.shop.moments import moment
-from sandbox.shop.money import DECIMALS
+from sandbox.shop.money import ZERO, smallest
 from sandbox.shop.practice import USUAL, Practice
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from sandbox.shop.goods import Line
 
-ZERO = Decimal(0)
 OWN_GATEWAY = "shopify_payments"
 
 
@@ -194,8 +193,7 @@ class Account:
 
     def _off(self, stock: _Stock, count: int) -> Decimal:
         """Return the discount on so many units: of what can't be divided the first ones have a cent each."""
-        cents = count * Decimal(1).scaleb(-DECIMALS.get(self.currency, 2))
-        return stock.off * count + min(stock.rest, cents)
+        return stock.off * count + min(stock.rest, count * smallest(self.currency))
 
     def _price(self, stock: _Stock, count: int) -> Decimal:
         return stock.price * count - self._off(stock, count)
@@ -212,7 +210,7 @@ class Account:
     def _tax(self, amount: Decimal, rate: Decimal) -> Decimal:
         """Return the tax on an amount, or the tax in it."""
         tax = amount - amount / (1 + rate) if self.taxes_included else amount * rate
-        return tax.quantize(Decimal(1).scaleb(-DECIMALS.get(self.currency, 2)), ROUND_HALF_UP)
+        return tax.quantize(smallest(self.currency), ROUND_HALF_UP)
 
     def _net(self, amount: Decimal, rate: Decimal) -> Decimal:
         return amount - self._tax(amount, rate) if self.taxes_included else amount

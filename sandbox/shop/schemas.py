@@ -60,8 +60,10 @@ def refusal(error: GraphQLError) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def deprecated_fields(version: str, query: str) -> str:
-    """Return the deprecated fields that a valid query uses, such as `Customer.email, Order.totalPrice`."""
-    document = cast("DocumentNode", read_document(version, query))  # only asked of valid queries
+    """Return the deprecated fields of a query, such as `Customer.email, Order.totalPrice`; of an invalid one none."""
+    document = read_document(version, query)
+    if isinstance(document, list):
+        return ""
     info = TypeInfo(schema(version))
     found: set[str] = set()
 

@@ -156,11 +156,8 @@ class Situation:
             "edit ships": Edit(shipping=Decimal("6.50")),
         }[self.deed]
         edits.edit(order, self.ids, at, change)
-        totals.settle(order)
-        left = shop_amount(order["totalOutstandingSet"])
-        if left > 0:
-            orders.pay(order, self.ids, at, Payment(amount=left))
-        elif left < 0:
+        left = self._pay_what_is_left(order, at)
+        if left < 0:
             refunds.refund(order, self.ids, at, Reversal(money=-left))
 
     def _exchange(self, order: Order, at: str) -> None:
@@ -171,10 +168,15 @@ class Situation:
         else:
             returns.process(order, self.ids, at, Processed(Reversal({0: 1})))
             edits.edit(order, self.ids, at, Edit(added=new))
+        self._pay_what_is_left(order, at)
+
+    def _pay_what_is_left(self, order: Order, at: str) -> Decimal:
+        """Pay what is outstanding; returns how much it was, negative where too much is paid."""
         totals.settle(order)
         left = shop_amount(order["totalOutstandingSet"])
         if left > 0:
             orders.pay(order, self.ids, at, Payment(amount=left))
+        return left
 
     def _return(self, order: Order, at: str) -> None:
         units = order["lineItems"][0]["_count"]
@@ -186,9 +188,9 @@ class Situation:
         fees = {"RestockingFee": fee} if fee else {}
         for step in range(0 if self.deed == "return under way" else count):
             worth = refunds.value(order, Reversal({0: 1}))
-            moment = min(_after(at, step * 3), instant(self.end - timedelta(minutes=1)))
-            money = Reversal({0: 1}, money=worth - fee - kept)
-            returns.process(order, self.ids, moment, Processed(money, fees=fees))
+            then = min(_after(at, step * 3), instant(self.end - timedelta(minutes=1)))
+            back = Reversal({0: 1}, money=worth - fee - kept)
+            returns.process(order, self.ids, then, Processed(back, fees=fees))
 
     def _refund(self, order: Order, at: str) -> None:
         worth = refunds.value(order, Reversal({0: 1}))

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, jsonify, request
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+BAD_TOKEN = "[API] Invalid API key or access token (unrecognized login or wrong password)"  # noqa: S105  # a message
 LIFETIME_SECONDS = 86_399  # "expires_in" of a day's token, as Shopify answers it
 
 APPLICATION_CANNOT_BE_FOUND = "application_cannot_be_found"
@@ -77,9 +78,7 @@ class Tokens:
         @blueprint.get("/access_scopes.json")
         def access_scopes() -> tuple[Response, int]:
             if not self.knows(request.headers.get("X-Shopify-Access-Token")):
-                return jsonify(
-                    errors="[API] Invalid API key or access token (unrecognized login or wrong password)"
-                ), 401
+                return jsonify(errors=BAD_TOKEN), 401
             return jsonify(access_scopes=[{"handle": one} for one in self._scopes]), 200
 
         return blueprint

@@ -1,7 +1,7 @@
 """What follows from an order's parts, in: an order dict; out: the same with its totals and statuses.
 
-Knows the parts, not the ledger, so that a test can hold one against the other; no deeds and no store. What the totals
-mean: https://shopify.dev/docs/api/admin-graphql/latest/objects/Order.
+Knows the parts and their prices, not the agreements, so that a test can hold one against the other; no deeds and no
+store. What the totals mean: https://shopify.dev/docs/api/admin-graphql/latest/objects/Order.
 """
 
 from __future__ import annotations

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from sandbox.shop import Shop
 
-SECRET = "shpat_0123456789abcdef"  # nobody's
-
 
 @pytest.fixture
 def config(shop: Shop, tmp_path: Path) -> Path:

@@ -6,7 +6,7 @@ import json
 import stat
 import subprocess
 from collections import Counter
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from sandbox.posthog import PostHog
     from tests.pipeline.meltano_project import Project
 
-LAST_DAY = date(2026, 10, 31)
 PREVIEW = "--environment=preview"
 NOTHING_NEW = "A run would send 0 events"
 STATE_ID = "sandbox:tap-shopify-orders-to-target-posthog"

@@ -72,7 +72,6 @@ PLACEMENTS = [
 ]
 
 NOTHING = ""
-PROCESSED = "ReturnAgreement"
 
 
 def _returned(store: Store, name: str, quantities: dict[int, int], of: int | None = None, **more: Any) -> None:
