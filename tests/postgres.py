@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def postgres_server() -> Iterator[Server]:
     run = {"cwd": folder, "user": user, "check": True, "capture_output": True}
     data = folder / "data"
     subprocess.run([binaries / "initdb", "--auth=trust", f"--username={USER}", "--no-sync", data], **run)
-    port = _free_port()
+    port = free_port()
     options = f"-c listen_addresses=127.0.0.1 -c port={port} -c fsync=off -k {folder}"
     control = [binaries / "pg_ctl", "--silent", "--wait", "--pgdata", data, "--log", folder / "log"]
     subprocess.run([*control, "--options", options, "start"], **run)
@@ -49,10 +50,3 @@ def postgres_server() -> Iterator[Server]:
     finally:
         subprocess.run([*control, "--mode=fast", "stop"], **run)
         shutil.rmtree(folder)
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port

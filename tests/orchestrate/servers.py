@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.postgres import USER, postgres_server
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-POSTGRES = shutil.which("pg_config")
 
 
 @contextmanager
 def postgres() -> Iterator[dict[str, str]]:
-    """A database server of its own, reached by a socket in its folder; the server refuses to be run by root."""
-    if not POSTGRES:
-        pytest.skip("PostgreSQL isn't installed: apt-get install postgresql")
-    binaries = Path(subprocess.run([POSTGRES, "--bindir"], capture_output=True, text=True, check=True).stdout.strip())
-    user = "postgres" if os.getuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="postgres-"))  # pytest's own folders are closed to other users
-    if user:
-        shutil.chown(folder, user)
-    run = {"cwd": folder, "user": user, "check": True, "capture_output": True}
-    data = folder / "data"
-    subprocess.run([binaries / "initdb", "--auth=trust", "--username=meltano", "--no-sync", data], **run)
-    options = f"-c listen_addresses='' -c fsync=off -k {folder}"
-    control = [binaries / "pg_ctl", "--silent", "--wait", "--pgdata", data, "--log", folder / "log"]
-    subprocess.run([*control, "--options", options, "start"], **run)
-    try:
-        yield {"MELTANO_DATABASE_URI": f"postgresql+psycopg://meltano@/postgres?host={folder}"}
-    finally:
-        subprocess.run([*control, "--mode=fast", "stop"], **run)
-        shutil.rmtree(folder)
+    """A database server of its own, reached by a socket in its folder."""
+    with postgres_server() as made:
+        place = f"host={made.folder}&port={made.port}"
+        yield {"MELTANO_DATABASE_URI": f"postgresql+psycopg://{USER}@/postgres?{place}"}
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sqlite3
 import time
 from contextlib import closing, contextmanager
@@ -15,6 +14,7 @@ import pytest
 
 from tests.orchestrate.many import Many, bookmarks
 from tests.pipeline.meltano_project import ROOT
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,9 +89,7 @@ def test_the_scheduler_runs_no_more_tasks_than_the_rate_allows(airflow: Airflow,
 @contextmanager
 def standalone(airflow: Airflow) -> Iterator[None]:
     """All of Airflow's servers."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     airflow.environment |= {
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),

@@ -8,16 +8,16 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from random import SystemRandom
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.posthog import PostHog
 from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, Project, place_project, quiet_environment
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,16 +35,6 @@ def unvarying(text: str) -> str:
     for pattern, name in VARYING.items():
         text = re.sub(pattern, name, text)
     return text.strip()
-
-
-def free_port() -> int:
-    """A port that no other test is given meanwhile: Linux hands out those from 32,768, other systems from 49,152."""
-    chance = SystemRandom()
-    for _ in range(100):
-        with socket.socket() as found, suppress(OSError):
-            found.bind(("127.0.0.1", chance.randrange(10_000, 32_768)))
-            return found.getsockname()[1]
-    raise RuntimeError("no port is free")
 
 
 @contextmanager
