@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 LONGEST_RUN_SECONDS = 60.0
@@ -48,8 +48,3 @@ def is_clean(ended: Ended, *secrets: str) -> bool:
     """Say whether a run that failed has said so in a sentence, without a traceback and without what is secret."""
     printed = ended.out + ended.log
     return "Traceback" not in printed and "Exception" not in printed and not [one for one in secrets if one in printed]
-
-
-def settings_of(shop: Any, **more: Any) -> dict[str, Any]:  # a Shop
-    """Return the tap's settings for a shop."""
-    return {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin", **more}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.attacks.processes import is_clean, sentences, settings_of, shell
+from tests.attacks.processes import is_clean, sentences, shell
+from tests.tap.conftest import settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def config(shop: Shop, tmp_path: Path) -> Path:
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(settings_of(shop)))
+    path.write_text(json.dumps(settings(shop)))
     return path
 
 
@@ -55,7 +56,7 @@ def test_other_files_may_come_through_a_pipe_and_be_odd(config: Path, tmp_path: 
 # In blocks of 1,024 bytes: no byte at all, and the beginning of a result.
 @pytest.mark.parametrize("room", [0, 8])
 def test_without_room_for_temporary_files_a_history_is_read_by_pages(shop: Shop, tmp_path: Path, room: int) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(settings_of(shop, method="bulk")))
+    (tmp_path / "config.json").write_text(json.dumps(settings(shop, method="bulk")))
     whole = shell("$TAP --config config.json", folder=tmp_path)
     cramped = shell(f"ulimit -f {room}; exec $TAP --config config.json", folder=tmp_path)
     assert (whole.code, cramped.code, is_clean(cramped, "shpat_sandbox")) == (0, 0, True)

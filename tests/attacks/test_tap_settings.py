@@ -10,7 +10,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_shopify_orders.settings import SETTINGS
 from tap_shopify_orders.store_run import StoreRun
 from tap_shopify_orders.tap import TapShopifyOrders
-from tests.attacks.processes import settings_of
+from tests.tap.conftest import settings
 
 if TYPE_CHECKING:
     from sandbox.shop import Shop
@@ -50,7 +50,7 @@ def test_blanks_around_a_credential_are_not_the_credential(shop: Shop) -> None:
         {"access_token": " shpat_sandbox\n"},
         {"access_token": None, "client_id": " sandbox-client\n", "client_secret": "shpss_sandbox\r\n"},
     ):
-        run = StoreRun(config=settings_of(shop, **more), setup_mapper=False)
+        run = StoreRun(config=settings(shop, **more), setup_mapper=False)
         assert run.store.granted.name == "Sandbox Records"
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,13 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders.bookmark import Bookmarks
+from tap_shopify_orders.side_by_side import Stop
 from tap_shopify_orders.state import checked
 from tap_shopify_orders.store_run import StoreRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
 Message = dict[str, Any]
@@ -61,6 +64,20 @@ class Collected(MsgSpecWriter):
         self.messages.append(json.loads(self.format_message(message)))
 
 
+class Interrupting(Collected):
+    """Asks the run to stop, as a signal does, while it writes the nth record."""
+
+    def __init__(self, nth: int) -> None:
+        super().__init__()
+        self.stop = Stop()
+        self._nth = nth
+
+    def write_message(self, message: Any) -> None:
+        super().write_message(message)
+        if len([one for one in self.messages if one["type"] == "RECORD"]) == self._nth:
+            self.stop.signal = signal.SIGTERM
+
+
 def of_october(state: Message) -> Message:
     """Return a state as if its first run had been in October, before what a test lets happen in November."""
     streams = {stream: {**bookmark, "began": "2026-10-01T00:00:00Z"} for stream, bookmark in state["bookmarks"].items()}
@@ -84,11 +101,21 @@ def tap_for(shop: Shop, state: Message | None = None, catalog: Message | None = 
     )
 
 
+def run_of(tap: StoreRun) -> Run:
+    """Return what a run in this process has put out so far."""
+    return Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+
+
+def let_it_be(at: datetime, tap: StoreRun) -> None:
+    """Let it be so late in a run's shop."""
+    tap.store.looked = replace(tap.store.granted, at=at)
+
+
 def read(shop: Shop, state: Message | None = None, catalog: Message | None = None, **more: Any) -> Run:
     """Run the tap in this process; its errors are raised."""
     tap = tap_for(shop, state, catalog, **more)
     tap.sync_all()
-    return Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+    return run_of(tap)
 
 
 def queries(shop: Shop) -> list[Message]:

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ from tap_shopify_orders.side_by_side import Stop
 from tap_shopify_orders.store_run import StoreRun
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
-from .conftest import Collected, Message, Run, catalog_of, queries, read, settings, tap_for
+from .conftest import Interrupting, Message, Run, catalog_of, let_it_be, queries, read, run_of, settings, tap_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,14 +133,14 @@ def bulk_tap(
 def bulk_read(shop: Shop, clock: Clock, state: Message | None = None, **more: Any) -> Run:
     tap = bulk_tap(shop, clock, state, **more)
     tap.sync_all()
-    return Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+    return run_of(tap)
 
 
 def stopped(tap: StoreRun) -> Run:
     """Run a tap that a signal ends."""
     with pytest.raises(SystemExit):
         tap.sync_all()
-    return Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+    return run_of(tap)
 
 
 def asked(shop: Shop, word: str) -> list[Message]:
@@ -275,7 +275,7 @@ def test_the_method_decides_and_auto_weighs_what_pages_would_take(
 
 def run_tap(tap: StoreRun) -> Run:
     tap.sync_all()
-    return Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+    return run_of(tap)
 
 
 FAILURES = {
@@ -580,22 +580,9 @@ def test_what_changes_between_two_runs_comes_after_what_was_picked_up() -> None:
         assert "bulk" not in second.state["bookmarks"]["orders"]
 
 
-class Interrupting(Collected):
-    """Asks the run to stop, as a signal does, while it writes the tenth record."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stop = Stop()
-
-    def write_message(self, message: Any) -> None:
-        super().write_message(message)
-        if len([one for one in self.messages if one["type"] == "RECORD"]) == 10:
-            self.stop.signal = signal.SIGTERM
-
-
 def test_a_run_that_ends_within_a_window_goes_on_there(small: Shop, clock: Clock) -> None:
     tap = bulk_tap(small, clock)
-    writer = Interrupting()
+    writer = Interrupting(10)
     tap = StoreRun(config=dict(tap.config), catalog=tap.input_catalog, message_writer=writer, stop=writer.stop)
     first = stopped(tap)
     second = bulk_read(small, clock, first.state)
@@ -659,7 +646,7 @@ def test_an_order_that_changes_while_operations_run_is_left_to_the_next_run(cloc
         changes = Meanwhile(waiting=lambda: shop.store.change_order("#1003", moved, note="changed meanwhile"))
         first = bulk_read(shop, clock, meanwhile=changes)
         later = bulk_tap(shop, clock, first.state)
-        later.store.looked = replace(later.store.granted, at=moved + timedelta(hours=1))
+        let_it_be(moved + timedelta(hours=1), later)
         second = run_tap(later)
         assert set(first.orders) == names(shop) - {"#1003"}
         assert set(second.orders) == {"#1003"}

@@ -25,7 +25,7 @@ from tap_shopify_orders.shopify.client import Client
 from tests.sandbox.test_shop_situations import CD, FIRST, LATER, OTHERWISE, PLACEMENTS, SITUATIONS, UNPAID
 from tests.sandbox.test_shop_situations import order_of as placed_of
 
-from .conftest import Message, Run, catalog_of, queries, read, tap_for, without_nodes_by_id
+from .conftest import Message, Run, catalog_of, queries, read, run_of, tap_for, without_nodes_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,7 +225,7 @@ class Meddling(Client):
         tap.store.client = cls(shop, happens)
         tap.sync_all()
         assert tap.store.client.asked > 1
-        return Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+        return run_of(tap)
 
 
 @pytest.mark.parametrize("broken", [Reply(status=503), Reply(cut=True), Reply(truncate_bytes=50)], ids=str)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from sandbox.shop.sales_report import sales_by_day
 from sandbox.shop.shopifyql import Report
 from tap_shopify_orders.records import schema
 
-from .conftest import Message, Run, queries, read, tap_for
+from .conftest import Message, Run, let_it_be, queries, read, run_of, tap_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +103,7 @@ def test_a_second_run_reads_the_last_days_and_once_a_day_a_year(shop: Shop) -> N
     assert len(reports(shop)) <= 2
     assert second.state == first.state
     tap = tap_for(shop, first.state)
-    tap.store.looked = replace(tap.store.granted, at=tap.store.granted.at + timedelta(days=1))
+    let_it_be(tap.store.granted.at + timedelta(days=1), tap)
     shop.controls.reset()
     tap.sync_all()
     assert len(reports(shop)) == 12
@@ -116,7 +115,7 @@ def test_an_old_day_that_changes_is_emitted_again_also_when_nothing_is_left_of_i
     gone = next(one for one in shop.store.orders if one["createdAt"][:10] == day)
     shop.store.delete_order(gone["name"], "2026-11-02T12:00:00.000000Z")
     tap = tap_for(shop, first.state)
-    tap.store.looked = replace(tap.store.granted, at=tap.store.granted.at + timedelta(days=1))
+    let_it_be(tap.store.granted.at + timedelta(days=1), tap)
     tap.sync_all()
-    again = days(Run(tap.message_writer.messages))  # type: ignore[attr-defined]  # it is Collected
+    again = days(run_of(tap))
     assert again[day]["orders"] == 0

@@ -18,7 +18,7 @@ from tap_shopify_orders.shopify.answers import Busy, Denied
 from tap_shopify_orders.shopify.auth import ClientCredentials
 from tap_shopify_orders.shopify.client import API_VERSION, Client
 
-from .conftest import Run, catalog_of, queries, read, tap_for
+from .conftest import catalog_of, queries, read, run_of, tap_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +104,7 @@ def test_a_token_that_ends_in_the_middle_of_a_run_is_renewed_once(shop: Shop) ->
     _ = tap.store.granted
     shop.tokens.revoke()
     tap.sync_all()
-    assert len(Run(tap.message_writer.messages).orders) == len(shop.store.orders)
+    assert len(run_of(tap).orders) == len(shop.store.orders)
     assert len([one for one in shop.controls.requests if one.path.endswith("/access_token")]) == 2
 
 
@@ -273,7 +273,7 @@ def test_a_field_that_breaks_inside_shopify_is_asked_again(shop: Shop) -> None:
     _ = tap.store.granted
     shop.break_field("Order.customer", times=2)
     tap.sync_all()
-    orders = Run(tap.message_writer.messages).orders
+    orders = run_of(tap).orders
     assert {name for name, one in orders.items() if one["customer"]} == {
         one["name"] for one in shop.store.orders if one["customer"]
     }

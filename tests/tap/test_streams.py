@@ -13,10 +13,9 @@ from sandbox.shop import Shop
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.known import MOST_KNOWN_RECORDS, Known, Mark
 from tap_shopify_orders.settings import as_datetime
-from tap_shopify_orders.side_by_side import Stop
 from tap_shopify_orders.store_run import StoreRun
 
-from .conftest import Collected, Run, catalog_of, of_october, queries, read, settings, tap_for
+from .conftest import Interrupting, Run, catalog_of, of_october, queries, read, run_of, settings, tap_for
 
 NOON = "2026-11-02T12:00:00Z"
 
@@ -118,25 +117,12 @@ def test_bookmarks_are_instants_not_texts(shop: Shop) -> None:
     assert searches(shop)[0].startswith("updated_at:>='2026-06-01T00:00:00Z'")
 
 
-class Interrupting(Collected):
-    """Asks the run to stop, as a signal does, while it writes the twentieth record."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stop = Stop()
-
-    def write_message(self, message: Any) -> None:
-        super().write_message(message)
-        if len([one for one in self.messages if one["type"] == "RECORD"]) == 20:
-            self.stop.signal = signal.SIGTERM
-
-
 def test_a_signal_leaves_a_state_that_goes_no_further_than_the_records(shop: Shop) -> None:
-    writer = Interrupting()
+    writer = Interrupting(20)
     tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
     with pytest.raises(SystemExit) as ended:
         tap.sync_all()
-    first = Run(tap.message_writer.messages)
+    first = run_of(tap)
     assert ended.value.code == 128 + signal.SIGTERM
     assert first.messages[-1]["type"] == "STATE"
     assert len(first.records["customers"]) == 20
@@ -145,11 +131,11 @@ def test_a_signal_leaves_a_state_that_goes_no_further_than_the_records(shop: Sho
 
 
 def test_an_interrupted_run_goes_on_where_it_was(shop: Shop) -> None:
-    writer = Interrupting()
+    writer = Interrupting(20)
     tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
     with pytest.raises(SystemExit):
         tap.sync_all()
-    first = Run(tap.message_writer.messages)
+    first = run_of(tap)
     rest = read(shop, first.state)
     ids = [one["id"] for run in (first, rest) for one in run.records["customers"]]
     assert sorted(ids) == sorted(int(one["legacyResourceId"]) for one in shop.store.customers)
@@ -220,11 +206,11 @@ def test_a_first_run_asks_for_no_deletions(shop: Shop) -> None:
 
 def test_an_interrupted_first_run_goes_on_without_what_was_gone_before_it(shop: Shop) -> None:
     shop.store.delete_order("#1005", "2026-10-30T12:00:00Z")
-    writer = Interrupting()
+    writer = Interrupting(20)
     tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
     with pytest.raises(SystemExit):
         tap.sync_all()
-    first = Run(tap.message_writer.messages)
+    first = run_of(tap)
     rest = read(shop, read(shop, first.state).state)
     assert not [one for run in (first, rest) for one in run.records["orders"] if one["_sdc_deleted_at"]]
 
@@ -245,7 +231,7 @@ def test_a_small_bucket_is_waited_for(shop: Shop) -> None:
     with Shop(shop.store, maximum_available=600, restore_rate=10_000).serve() as small:
         tap = tap_for(small)
         tap.sync_all()
-        assert set(Run(tap.message_writer.messages).orders) == {one["name"] for one in small.store.orders}
+        assert set(run_of(tap).orders) == {one["name"] for one in small.store.orders}
         assert len(queries(small)) > tap.store.client.answers  # some were throttled, and asked again
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.settings import as_datetime, handle_of
 
-from .conftest import Collected, Run, read, settings, tap_for
+from .conftest import Collected, let_it_be, read, run_of, settings, tap_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +64,7 @@ def test_a_second_page_that_is_throttled_is_not_the_end(shop: Shop, reply: Reply
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     shop.controls.reply_next(Reply(), Reply(), Reply(), reply, Reply(), reply, reply)
     tap.sync_all()
-    assert set(Run(tap.message_writer.messages).orders) == names(shop)
+    assert set(run_of(tap).orders) == names(shop)
 
 
 class Crashing(Collected):
@@ -85,7 +84,7 @@ def test_a_crash_between_pages_loses_nothing(shop: Shop) -> None:
     tap = type(tap)(config=settings(shop), message_writer=Crashing())
     with pytest.raises(BrokenPipeError):
         tap.sync_all()
-    first = Run(tap.message_writer.messages)
+    first = run_of(tap)
     rest = read(shop, first.state)
     assert {*first.orders, *rest.orders} == names(shop)
     kept = {str(one["id"]) for one in first.records["customers"] + rest.records["customers"]}
@@ -102,9 +101,9 @@ def test_an_order_that_changes_while_the_run_reads_is_not_lost(shop: Shop) -> No
     assert seen == names(shop) - {last}
     state = {"bookmarks": {"orders": tap.streams["orders"].stream_state}}
     later = tap_for(shop, state)
-    later.store.looked = replace(later.store.granted, at=tap.store.granted.at + timedelta(hours=2))
+    let_it_be(tap.store.granted.at + timedelta(hours=2), later)
     later.sync_all()
-    assert Run(later.message_writer.messages).orders[last]["note"] == "changed in the meantime"
+    assert run_of(later).orders[last]["note"] == "changed in the meantime"
 
 
 def test_an_order_that_moves_within_the_window_is_read_again(shop: Shop) -> None:
@@ -123,7 +122,7 @@ def test_access_that_ends_in_the_middle_of_a_run_is_no_success(shop: Shop, statu
     shop.controls.reply_next(Reply(), Reply(), Reply(), Reply(), Reply(status=status))
     with pytest.raises(RunError):
         tap.sync_all()
-    run = Run(tap.message_writer.messages)
+    run = run_of(tap)
     assert 0 < len(run.orders) < len(names(shop))
     assert {*run.orders, *read(shop, run.state).orders} == names(shop)
 
@@ -151,9 +150,9 @@ def test_every_kind_of_refund_is_whole(shop: Shop) -> None:
     shop.store.refund_order("#1007", "2026-12-02T12:00:00Z")
     assert [len(one["refund_line_items"]) for one in read(shop).orders[many]["refunds"]] == [30]
     later = tap_for(shop)
-    later.store.looked = replace(later.store.granted, at=as_datetime("2027-01-01"))
+    let_it_be(as_datetime("2027-01-01"), later)
     later.sync_all()
-    only_money, everything = Run(later.message_writer.messages).orders["#1007"]["refunds"][-2:]
+    only_money, everything = run_of(later).orders["#1007"]["refunds"][-2:]
     assert only_money["refund_line_items"] == []
     assert abs(Decimal(only_money["total_refunded"])) == Decimal("1.25")
     assert everything["refund_line_items"]

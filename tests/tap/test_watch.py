@@ -16,7 +16,7 @@ from tap_shopify_orders.reading import watch
 from tap_shopify_orders.settings import as_datetime
 from tests.sandbox.test_shop_situations import FIRST
 
-from .conftest import Message, Run, catalog_of, queries, read, tap_for, without_nodes_by_id
+from .conftest import Message, Run, catalog_of, let_it_be, queries, read, run_of, tap_for, without_nodes_by_id
 from .test_ledger import add, found_in
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_a_ledger_that_stays_short_is_held_and_emitted_once_it_is_whole(
     store.cut_ledger("#1002", times=100)
     tap = tap_for(shop, method=method)
     tap.read()
-    first = Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+    first = run_of(tap)
     assert {*first.orders} == {"#1001", "#1003"}
     assert "1 orders are held for the next run, as their ledgers are cut short." in caplog.text
     store.order("#1002")["_cuts"] = 0
@@ -102,10 +102,9 @@ def test_a_held_order_that_is_deleted_is_forgotten(shop: Shop, store: Store) -> 
 def read_at(shop: Shop, at: str, state: Message | None = None, **more: Any) -> Run:
     """Read when it is so late in the shop."""
     tap = tap_for(shop, state, **{"lookback_seconds": 0, **more})
-    granted = tap.store.granted
-    tap.store.looked = type(granted)(**{**granted.__dict__, "at": as_datetime(at)})
+    let_it_be(as_datetime(at), tap)
     tap.sync_all()
-    return Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+    return run_of(tap)
 
 
 @pytest.mark.parametrize("method", ["pages", "bulk"])
@@ -175,7 +174,7 @@ def test_an_order_without_a_ledger_ends_the_run_unless_that_is_accepted(
         read(shop, method=method)
     tap = tap_for(shop, method=method, accept=["no_ledger"])
     tap.read()
-    first = Run(tap.message_writer.messages)  # type: ignore[attr-defined]  # it is Collected
+    first = run_of(tap)
     assert first.orders["#1002"]["agreements"] == []
     assert "1 orders have no ledger of sales: of their money only the original total is known." in caplog.text
     again = read(shop, first.state, accept=["no_ledger"], lookback_seconds=0)
@@ -293,12 +292,9 @@ def test_an_order_that_is_older_than_the_setting_or_the_setting_0_is_not_looked_
     first = read(shop)
     assert len(bookmark(first)["waiting"]) == 1
     tap = tap_for(shop, first.state)
-    tap.store.looked = None
-    granted = tap.store.granted
-    later = as_datetime(PLACED) + timedelta(days=60)
-    tap.store.looked = type(granted)(**{**granted.__dict__, "at": later})
+    let_it_be(as_datetime(PLACED) + timedelta(days=60), tap)
     tap.sync_all()
-    assert bookmark(Run(tap.message_writer.messages))["waiting"] == {}  # type: ignore[attr-defined]  # it is Collected
+    assert bookmark(run_of(tap))["waiting"] == {}
 
 
 def test_so_many_orders_are_remembered_and_no_more() -> None:
