@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.metadata
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
 from release.materials import ALLOWED, TOOLS, pins
+from tests.checkout import ROOT, imported
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:  # pragma: no cover  # the same, under its old name
     import tomli as tomllib
 
-ROOT = Path(__file__).parent.parent
 PACKAGES = ("tap_shopify_orders", "target_posthog")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REQUIRED = [Requirement(one) for one in PROJECT["dependencies"]]
 EXTRAS = [Requirement(one) for some in PROJECT["optional-dependencies"].values() for one in some]
 
 
-def imported() -> set[str]:
+def from_elsewhere() -> set[str]:
     """Return the top-level names of all modules from elsewhere that the two packages import."""
-    names: set[str] = set()
-    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names.add(node.module.split(".")[0])
+    names = {name for package in PACKAGES for path in (ROOT / package).rglob("*.py") for name in imported(path)}
     return names - sys.stdlib_module_names - {*PACKAGES}
 
 
@@ -50,7 +42,7 @@ def owners() -> dict[str, set[str]]:
 
 def test_what_is_imported_is_required_and_nothing_else() -> None:
     owned = owners()
-    needed = {min(owned[name]).lower().replace("_", "-") for name in imported()}
+    needed = {min(owned[name]).lower().replace("_", "-") for name in from_elsewhere()}
     assert needed == {one.name.lower().replace("_", "-") for one in REQUIRED} - {"tomli"}
 
 

@@ -14,7 +14,7 @@ import posthog.request
 import pytest
 import singer_sdk.streams.rest
 
-from tests.checkout import ROOT, files
+from tests.checkout import ROOT, files, imported
 
 THIS_FILE = Path(__file__)
 PACKAGES = ("tap_shopify_orders", "target_posthog", "sandbox")
@@ -24,16 +24,6 @@ TRACKED = files()
 FORBIDDEN_WHERE_PURE = {"requests", "posthog", "sqlite3", "os", "pathlib", "subprocess", "time", "logging"}
 PURE = re.compile(r"^Pure\b", re.MULTILINE)  # a module says so in its docstring
 ALWAYS_PURE = {Path("target_posthog/mapping/rule.py"), Path("target_posthog/delivery/batches.py")}
-
-
-def imported(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.split(".")[0])
-    return names
 
 
 PURE_MODULES = [path for path in MODULES if PURE.search(ast.get_docstring(ast.parse((ROOT / path).read_text())) or "")]

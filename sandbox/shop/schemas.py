@@ -23,7 +23,7 @@ RETIRED = ("2025-07", "2025-10")
 
 
 def served_version(asked: str, versions: Sequence[str] = VERSIONS) -> str:
-    """Return the version that answers: an unsupported one falls forward to the oldest supported."""
+    """Return the version that answers: a retired one falls forward to the oldest supported, one to come is served."""
     return asked if asked in versions or asked > versions[-1] else versions[0]
 
 

@@ -223,6 +223,8 @@ CHANGES: list[dict[str, Any]] = [
     {"change": "set_customer"},
     {"change": "cut_ledger", "times": 3},
     {"change": "unknown_sale", "amount": "1.25"},
+    {"change": "charge_back"},
+    {"change": "expire_authorization"},
     {"change": "cancel_order", "refund": True},
 ]
 
