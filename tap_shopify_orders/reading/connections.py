@@ -171,7 +171,7 @@ class Completion:
 
     def _read_again(self, node: Node, question: Question) -> bool:
         """Read a node as a whole once more, in place; returns whether it is still there."""
-        raw, *_ = asked_by_id(self._client, question.query.by_id(kind_in(node["id"])), [node["id"]])
+        (raw,) = asked_by_id(self._client, question.query.by_id(kind_in(node["id"])), [node["id"]])
         if raw == NULL:
             return False
         again = question.reader.node(raw)
@@ -218,11 +218,18 @@ class _Unfinished:
 def asked_by_id(client: Client, document: str, ids: Sequence[str], size: PageSize | None = None) -> list[msgspec.Raw]:
     """Return the first objects of global ids, as many as one answer may hold, each as JSON; NULL is there no more.
 
-    Raises RunError for an answer that has none: nothing is forgotten because an answer lacks it.
+    They come in the order of the ids, one for each. Raises RunError for an answer that has more or less: nothing is
+    forgotten because an answer lacks it.
     """
-    answer = client.ask(document, lambda first: {"ids": ids[:first]}, size)
-    found = decoded(answer.data, _found).nodes
-    if not found:
+    asked = ids
+
+    def first_of(first: int) -> dict[str, Sequence[str]]:
+        nonlocal asked
+        asked = ids[:first]
+        return {"ids": asked}
+
+    found = decoded(client.ask(document, first_of, size).data, _found).nodes
+    if len(found) != len(asked):
         raise RunError("Shopify's answer lacks what was asked for by id: try again.")
     return found
 

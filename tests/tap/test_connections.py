@@ -45,10 +45,11 @@ def test_line_items_that_cannot_be_read_to_the_end_are_no_success(shop: Shop, re
         )
 
 
-def test_owners_that_are_not_in_the_answer_are_no_success(shop: Shop) -> None:
+@pytest.mark.parametrize("nodes", ["[]", "[null, null]"])
+def test_owners_that_are_not_in_the_answer_are_no_success(shop: Shop, nodes: str) -> None:
     question = Question.of("orders", select(schema.ORDERS, WANTED.__contains__), SHOP)
     node = question.reader.node(json.dumps({"id": "gid://shopify/Order/1", "updated_at": CHANGED}).encode())
-    shop.controls.reply_next(Reply(status=200, body='{"data": {"nodes": []}}'))
+    shop.controls.reply_next(Reply(status=200, body=f'{{"data": {{"nodes": {nodes}}}}}'))
     with pytest.raises(RunError, match="lacks what was asked for by id"):
         Completion(tap_for(shop).store.client, bool).records([node], question)
 
