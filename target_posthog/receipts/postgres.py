@@ -23,7 +23,7 @@ from target_posthog.errors import RunError
 from target_posthog.receipts.store import RESEND, TABLES, VERSION, Claim, Fact, Found, KnownFact, Person, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 DRIVER = "postgresql+psycopg"
 NAMES = ("postgres", "postgresql", DRIVER)
@@ -42,6 +42,7 @@ LOCK_OF_TABLES = 7_203_516_449  # any number that nobody else locks
 FACTS = (
     "SELECT uuid, digest, sent_as, resend, provisional FROM posthog_receipts_fact WHERE project = %s AND uuid = ANY(%s)"
 )
+WITH_RECEIPT = "SELECT uuid FROM posthog_receipts_fact WHERE project = %s AND uuid = ANY(%s)"
 PERSONS = "SELECT key, digest FROM posthog_receipts_person WHERE project = %s AND key = ANY(%s)"
 ENTITIES = "SELECT key, id, distinct_id FROM posthog_receipts_entity WHERE project = %s AND key = ANY(%s)"
 # Rows are written in the order of their keys, so that two targets never wait for each other in a circle.
@@ -172,6 +173,10 @@ class PostgresStore(Store):
         facts: dict[bytes, KnownFact] = {row[0]: row for row in self._found(FACTS, list(wanted))}
         keys = list({key: None for key in wanted.values() if key})
         return Found(facts, {key: distinct_id for key, _, distinct_id in self._found(ENTITIES, keys)})
+
+    @override
+    def with_receipt(self, uuids: Collection[bytes]) -> set[bytes]:
+        return {bytes(uuid) for (uuid,) in self._found(WITH_RECEIPT, list(uuids))}
 
     @override
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:

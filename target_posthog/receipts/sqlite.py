@@ -6,6 +6,7 @@ that could be kept while PostHog is asked.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -32,7 +33,7 @@ from target_posthog.receipts.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 SECONDS_FOR_ANOTHER_WRITER = 60
 # How many values a statement takes: SQLite keeps those that it has prepared, by their text.
@@ -50,6 +51,10 @@ FACTS_OF_LARGE_ENTITIES = (
     "ON fact.entity = wanted.entity AND fact.uuid = wanted.uuid"
 )
 ANCHORS = "SELECT uuid, entity FROM posthog_receipts_fact WHERE anchor = 1 AND project = ? AND uuid IN ({})"
+# Facts lie by their entities, so this reads all of them, once however many are sought.
+WITH_RECEIPT = (
+    "SELECT uuid FROM posthog_receipts_fact WHERE project = ? AND hex(uuid) IN (SELECT value FROM json_each(?))"
+)
 PERSONS = "SELECT key, digest FROM posthog_receipts_person WHERE project = ? AND key IN ({})"
 ENTITIES = "SELECT key, id, distinct_id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
 NEW_PROJECT = "INSERT OR IGNORE INTO posthog_receipts_project (key, version) VALUES (?, ?)"
@@ -174,6 +179,13 @@ class SqliteStore(Store):
                 rows = self.rows(FACTS_OF_LARGE_ENTITIES.format(", ".join(["(?, ?)"] * padded)), *values)
                 facts |= {row[0]: row for row in rows}
         return facts
+
+    @override
+    def with_receipt(self, uuids: Collection[bytes]) -> set[bytes]:
+        if not uuids:
+            return set()
+        wanted = json.dumps([uuid.hex().upper() for uuid in uuids])
+        return {uuid for (uuid,) in self.rows(WITH_RECEIPT, self.project, wanted)}
 
     @override
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
 Item = TypeVar("Item")
@@ -176,6 +176,10 @@ class Store(ABC):
     @abstractmethod
     def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:
         """Return what is known of facts, each given with the key of its entity."""
+
+    @abstractmethod
+    def with_receipt(self, uuids: Collection[bytes]) -> set[bytes]:
+        """Return which of some facts have a receipt, where it isn't known what they are about."""
 
     @abstractmethod
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:

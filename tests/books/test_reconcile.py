@@ -281,6 +281,20 @@ def test_what_is_acknowledged_and_absent_is_named_with_its_remedy(
     assert "resend --missing" in said.text
 
 
+def test_a_later_event_of_an_order_that_is_acknowledged_and_absent_is_no_unknown_one(desk: Callable[..., Desk]) -> None:
+    books = desk()
+    store = books.shops[0].store
+    order = plain(store)
+    store.refund_order(order["name"], AT, {0: 1})
+    messages = books.messages()
+    books.preview(messages)
+    books.run(messages)
+    books.posthog.database.ask("delete from events where event = 'Order Refunded'")
+    said = books.reconcile()
+    assert {order["name"]} <= {name for _, name, _ in said.named(ABSENT)}
+    assert said.reasons == {ABSENT}
+
+
 def test_what_no_run_has_sent_is_an_error(desk: Callable[..., Desk]) -> None:
     books = desk()
     store = books.shops[0].store

@@ -5,11 +5,13 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 from target_posthog.errors import RunError
+from target_posthog.receipts.opening import open_store
 
 if TYPE_CHECKING:
     from conftest import Runs
@@ -126,6 +128,16 @@ def test_another_identity_sends_no_fact_again(receipted: Receipted, identity: st
     receipted.run(record)
     assert {name for name, _ in receipted.run(record, identity=identity)} <= {"$identify"}
     assert receipted.run(record, identity=identity) == []
+
+
+def test_a_receipt_is_found_by_its_events_uuid_alone(receipted: Receipted) -> None:
+    receipted.run(order(1, "jane@example.com"), order(2, "john@example.com"))
+    store = open_store({"receipts": receipted.receipts, "api_key": "phc_sandbox"}, is_read_only=True)
+    assert store
+    placed, paid = (UUID(one["uuid"]).bytes for one in receipted.posthog.events()[:2])
+    for wanted in ({paid}, {placed, paid}, set[bytes]()):
+        assert store.with_receipt({*wanted, bytes(16)}) == wanted
+    assert store.with_receipt(()) == set()
 
 
 def test_an_event_that_is_renamed_stays_the_fact_that_it_was(receipted: Receipted) -> None:
