@@ -409,6 +409,23 @@ def test_several_shops_are_kept_apart_each_by_its_own_days(desk: Callable[..., D
     assert "events of tokyo.myshopify.com aren't compared: the preview has no such shop" in said.text
 
 
+def test_a_shop_without_sales_keeps_nobody_from_the_books_of_another(desk: Callable[..., Desk]) -> None:
+    books = desk(fields=({}, TOKYO))
+    messages = []
+    for message in books.messages():
+        record = message.get("record", {})
+        if record.get("shop") == TOKYO["myshopifyDomain"]:  # it has no report, and so the days of `time_zone`
+            if message["stream"] == "sales_by_day":
+                continue
+            record["test"] = True
+        messages.append(message)
+    books.preview(messages)
+    books.run(messages)
+    said = books.reconcile()
+    assert said.code == 0, said.text
+    assert "✓ The books balance" in said.text
+
+
 def test_a_renamed_shop_is_the_same_shop(desk: Callable[..., Desk]) -> None:
     books = desk()
     books.run()
