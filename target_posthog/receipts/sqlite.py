@@ -265,10 +265,12 @@ class SqliteStore(Store):
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            self._kinds.clear()  # new ones are taken back
+            if self._database.in_transaction:  # where the disk is full, SQLite has ended it
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
 
 
 def _padded(number: int) -> int:

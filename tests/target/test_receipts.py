@@ -5,13 +5,15 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 from target_posthog.errors import RunError
 from target_posthog.receipts.opening import open_store
+from target_posthog.receipts.sqlite import SqliteStore
+from target_posthog.receipts.store import Fact
 
 if TYPE_CHECKING:
     from conftest import Runs
@@ -240,6 +242,24 @@ def test_receipts_are_kept_by_project_and_their_file_is_its_owners_alone(receipt
     file = Path(receipted.receipts)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert all(b"phc_sandbox" not in one.read_bytes() for one in file.parent.iterdir())
+
+
+def test_a_disk_that_is_full_is_named_and_what_was_not_kept_is_forgotten(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "receipts.sqlite"), "key")
+    ((pages,),) = store.rows("PRAGMA page_count")
+    store.rows(f"PRAGMA max_page_count = {pages + 1}")
+    with pytest.raises(RunError, match="database or disk is full"), store.claim(facts("Order Paid", 1_000), []):
+        pass
+    store.rows(f"PRAGMA max_page_count = {pages + 100}")
+    for event in ("Order Refunded", "Order Paid"):
+        with store.claim(facts(event, 2), []):
+            pass
+    assert [(event, number) for event, number, _, _ in store.counts()] == [("Order Paid", 2), ("Order Refunded", 2)]
+
+
+def facts(event: str, number: int) -> list[Fact]:
+    uuids = (uuid5(NAMESPACE_URL, f"{event} {at}").bytes for at in range(number))
+    return [Fact(uuid, event, event, None, "jane@example.com", 1, 1, 1) for uuid in uuids]
 
 
 def test_a_place_where_no_file_can_be_is_named(runs: Runs) -> None:
