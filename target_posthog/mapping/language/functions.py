@@ -19,6 +19,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import tzinfo
 
 JSON: TypeAlias = Any  # a value of any kind that JSON has
 # Currencies whose minor unit is no hundredth: without any, as PostHog lists them
@@ -280,6 +281,19 @@ def as_timestamp(value: datetime) -> str:
     except OverflowError:
         raise ValueError(OF_NO_YEAR) from None
     return utc.isoformat().replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=RECENT)  # a record's events have few times
+def day_of(moment: str, zone: tzinfo) -> str:
+    """Return the day of an ISO 8601 time in a zone, as `2026-11-01`; that of UTC where the zone's has no year.
+
+    Raises ValueError for what is no time.
+    """
+    time = as_datetime(moment)
+    try:
+        return time.astimezone(zone).date().isoformat()
+    except OverflowError:
+        return as_timestamp(time)[: len("2026-11-01")]
 
 
 @lru_cache(maxsize=RECENT)
