@@ -83,9 +83,7 @@ class CopiedShop:
             answer = self._nodes(asked, environ)
         else:
             return self._shop.app({**environ, "wsgi.input": BytesIO(body)}, start_response)
-        start_response(
-            "200 OK", [("Content-Type", "application/json; charset=utf-8"), ("X-Shopify-API-Version", VERSION)]
-        )
+        start_response("200 OK", JSON)
         return [answer]
 
     def _page(self, asked: _Asked) -> bytes:
