@@ -24,7 +24,7 @@ from target_posthog.delivery.dead_letters import dead_letter_reasons
 from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.preview.file import DEFAULT_PATH, PreviewFile
 from target_posthog.receipts.opening import open_store
-from target_posthog.receipts.rebuilding import missing
+from target_posthog.receipts.rebuilding import LONGEST_FLIGHT_SECONDS, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from target_posthog.receipts.store import Fact
 
 MOST_ABSENT = 10_000
-LONGEST_FLIGHT_SECONDS = 24 * 3600  # PostHog names no time in which events show; a day is generous
 
 
 @click.command

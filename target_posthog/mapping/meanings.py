@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from target_posthog.mapping.event import Event, Made
     from target_posthog.mapping.language.compiler import Record
     from target_posthog.mapping.language.expressions import Schema
-    from target_posthog.mapping.language.functions import JSON
     from target_posthog.mapping.rule import Spec
 
 UNSAID = ("about", "origin")  # of a rule: what doesn't change its events
