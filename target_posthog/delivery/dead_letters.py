@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 30.0  # another run holds the file for as long as it writes one record
 LOOK_SECONDS = 0.01
-
-
 LINE = "LINE"  # the type of what was no message; no reader of Singer messages takes it for one
 
 

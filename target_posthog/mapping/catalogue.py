@@ -1,7 +1,6 @@
 """Catalogue of the events that a mapping makes, with their properties, for documents and previews.
 
 Pure: takes a mapping as data, returns its events; it knows neither records nor how rules are compiled.
-
 """
 
 from __future__ import annotations

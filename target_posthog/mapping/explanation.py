@@ -2,7 +2,6 @@
 
 Pure: takes rules, a schema and a record; returns JSON values. It shows values as they are, so what is printed of it may
 need a mask.
-
 """
 
 from __future__ import annotations

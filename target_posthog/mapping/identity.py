@@ -1,7 +1,6 @@
 """Distinct ids that PostHog accepts.
 
 Pure: takes any value, returns a distinct id, or None with the reason.
-
 """
 
 from __future__ import annotations

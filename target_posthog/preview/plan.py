@@ -2,7 +2,6 @@
 
 Pure: takes a preview's records and events, returns JSON values. Money stays exact and is written as text; times are RFC
 3339 in UTC, days those of a time zone that is named.
-
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from target_posthog.mapping.event import LINK_KEYS, PLACES, REVENUE, is_identifi
 from target_posthog.mapping.language.functions import day_of
 from target_posthog.preview.personal import personal_names_of
 from target_posthog.preview.persons import Persons
-from target_posthog.preview.warnings import Future, Gaps, never_filled
+from target_posthog.preview.warnings import MOST_EXAMPLES, Future, Gaps, never_filled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
     from target_posthog.preview.file import KnownRecord, PlannedEvent
 
-MOST_EXAMPLES = 3
 UTC = "UTC"
 
 Sums = dict[str, Decimal]  # by currency

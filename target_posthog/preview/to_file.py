@@ -1,7 +1,6 @@
 """Destination file: a run that sends nothing, and writes all that would be sent, and the plan.
 
 Takes records with what became of them; what they mean has been decided before.
-
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Writer of a preview's file: a whole file takes the place of an earlier one, or nothing changes.
 
 Takes rows; knows the tables, not what the rows mean. Raises `RunError` if the disk can't take them.
-
 """
 
 from __future__ import annotations

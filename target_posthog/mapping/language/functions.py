@@ -2,7 +2,6 @@
 
 Pure: take values of a record, return a value of an event. Null in gives null out, so that a missing fact stays missing.
 A `ValueError` says what an argument should have been, never what it was.
-
 """
 
 from __future__ import annotations
