@@ -33,7 +33,7 @@ from target_posthog.receipts.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 SECONDS_FOR_ANOTHER_WRITER = 60
 # How many values a statement takes: SQLite keeps those that it has prepared, by their text.
@@ -140,11 +140,6 @@ class SqliteStore(Store):
                 return self._database.execute(sql, values).fetchall()
             except sqlite3.Error as error:
                 raise self._unusable(str(error)) from None
-
-    def many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Run a statement for each of many rows."""
-        with self._lock:
-            self._database.executemany(sql, rows)
 
     @override
     def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:
