@@ -21,20 +21,8 @@ TIMES = ("date-time", "date")
 FIRST = (
     *("created", "creation", "inserted", "registered", "registration", "signed", "signup", "joined", "added", "opened"),
     *("occurred", "happened", "occurrence", "placed", "ordered", "purchased", "submitted", "received", "processed"),
-    *(
-        "sent",
-        "posted",
-        "published",
-        "issued",
-        "booked",
-        "logged",
-        "recorded",
-        "begun",
-        "began",
-        "started",
-        "timestamp",
-    ),
-    *("datetime", "at", "on", "date", "time", "ts"),
+    *("sent", "posted", "published", "issued", "booked", "logged", "recorded", "begun", "began", "started"),
+    *("timestamp", "datetime", "at", "on", "date", "time", "ts"),
 )
 # Words of a field's name that say that it changes, or that it isn't when something came to be.
 CHANGING = frozenset(
@@ -50,14 +38,8 @@ CHANGING = frozenset(
 CHANGED = ("mod", "mtime", "upd", "lastmod", "expir")  # how other such words begin: modstamp, updatedat
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 PERSONS = (
-    "email",
-    "email_address",
-    "user_email",
-    "customer_email",
-    "user_id",
-    "customer_id",
-    "contact_id",
-    "person_id",
+    *("email", "email_address", "user_email", "customer_email"),
+    *("user_id", "customer_id", "contact_id", "person_id"),
 )
 WHOLE = "sha256(@)"  # what tells records without a key apart
 

@@ -24,10 +24,8 @@ JSON: TypeAlias = Any  # a value of any kind that JSON has
 # Currencies whose minor unit is no hundredth: without any, as PostHog lists them
 # (https://posthog.com/docs/revenue-analytics/capture-revenue-events), and with thousandths, ISO 4217 list one.
 DIGITS = {
-    **dict.fromkeys(
-        ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF"), 0
-    ),
-    **dict.fromkeys(("XOF", "XPF"), 0),
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA"), 0),
+    **dict.fromkeys(("PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
 }
 HUNDREDTHS = 2
