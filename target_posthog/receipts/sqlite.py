@@ -64,6 +64,7 @@ KIND = "SELECT id FROM posthog_receipts_kind WHERE rule = ? AND event = ?"
 NEW_ENTITY = "INSERT OR IGNORE INTO posthog_receipts_entity (id, project, key, distinct_id) VALUES (?, ?, ?, ?)"
 NEW_FACT = "INSERT OR REPLACE INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)"
 NEW_MONEY = "INSERT OR REPLACE INTO posthog_receipts_money VALUES (?, ?, ?)"
+NO_MONEY = "DELETE FROM posthog_receipts_money WHERE entity = ? AND uuid = ?"  # of what had some before
 NEW_PERSON = "INSERT OR REPLACE INTO posthog_receipts_person VALUES (?, ?, ?)"
 
 
@@ -220,6 +221,9 @@ class SqliteStore(Store):
                 )
                 money = [(entities[fact.entity], fact.uuid, fact.money) for fact in kept if fact.money and fact.entity]
                 self._database.executemany(NEW_MONEY, money)
+                again = [fact for fact in kept if fact.is_again and not fact.money]
+                without = [(entities[fact.entity], fact.uuid) for fact in again if fact.entity]
+                self._database.executemany(NO_MONEY, without)
                 self._database.executemany(
                     NEW_PERSON,
                     (

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+import msgspec
 import pytest
 
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
@@ -140,6 +141,21 @@ def test_a_receipt_is_found_by_its_events_uuid_alone(receipted: Receipted) -> No
     for wanted in ({paid}, {placed, paid}, set[bytes]()):
         assert store.with_receipt({*wanted, bytes(16)}) == wanted
     assert store.with_receipt(()) == set()
+
+
+def test_what_is_sent_again_without_amounts_has_none_to_take_back(receipted: Receipted) -> None:
+    store = open_store({"receipts": receipted.receipts, "api_key": "phc_sandbox"})
+    assert store
+    money = '[{"total_sales":"10.00"},{"currency":"USD"}]'
+    first, other = (
+        Fact(bytes([number] * 16), "Order Completed", "Order Completed", "order 1", "jane", 1, 1, 1, "no_ledger", money)
+        for number in (1, 2)
+    )
+    with store.claim([first, other], []):
+        pass
+    with store.claim([msgspec.structs.replace(first, provisional=None, money=None, is_again=True)], []):
+        pass
+    assert store.running_money(["order 1"]) == {"order 1": [(other.uuid, money)]}
 
 
 def test_an_event_that_is_renamed_stays_the_fact_that_it_was(receipted: Receipted) -> None:
