@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sandbox.controls import Controls
 
 IDLE_MINUTES = 60  # a forgotten sandbox ends by itself
+# The points of a store of Shopify's Standard plan, as its answers give them: shopify.dev/docs/api/usage/limits. So the
+# tap reads it as it would read such a store, a first time by bulk operations.
+STANDARD_PLAN = {"maximum_available": 2_000, "restore_rate": 100}
 
 
 @click.group(help=__doc__)
@@ -108,7 +111,7 @@ def serve(home: Home) -> None:
     from sandbox.shop.cdnow import cdnow_store  # noqa: PLC0415  # so that the other commands stay quick
 
     home.make(fresh=False)
-    shop = Shop(cdnow_store(home.last_day()), scopes=(*SCOPES, "read_reports"), journal=home.journal)
+    shop = Shop(cdnow_store(home.last_day()), scopes=(*SCOPES, "read_reports"), journal=home.journal, **STANDARD_PLAN)
     zone = str(shop.store.shop["ianaTimezone"])
     posthog = PostHog(database=str(home.database), shop_url=home.shop_url, time_zone=zone)
     posthog.app.add_url_rule("/_sandbox/process", view_func=lambda: {"pid": os.getpid()})

@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from tap_shopify_orders.decoding import UNREADABLE
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.shopify.answers import Throttled
 from tap_shopify_orders.side_by_side import SENTENCES
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class Command(SingerCommand):
 
 
 def _log_retry(details: RetryDetails) -> None:
-    _logger.warning("%s Asking again in %.1f s.", details.caused_by, details.wait_for)
+    level = logging.DEBUG if isinstance(details.caused_by, Throttled) else logging.WARNING
+    _logger.log(level, "%s Asking again in %.1f s.", details.caused_by, details.wait_for)
 
 
 class _Schema(msgspec.Struct):

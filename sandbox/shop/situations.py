@@ -271,7 +271,7 @@ def happen_to_people(store: Store, end: datetime) -> None:
     for one in people[5::290]:
         store.erase_customer(number_of(one), end - timedelta(hours=5))
     for kept, gone in zip(people[7::700], people[8::700], strict=False):
-        store.merge_customers(number_of(kept), number_of(gone), end - timedelta(hours=4))
+        store.merge_customers(number_of(kept), number_of(gone), end - timedelta(hours=8))
     first = max(one["number"] for one in store.orders) + 1
     for place in range(3):
         at, line = instant(end - timedelta(days=9 + place)), Line(catalog.PRODUCTS[place], 1, Decimal("9.99"))

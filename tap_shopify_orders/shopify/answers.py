@@ -64,6 +64,10 @@ class Busy(Exception):  # noqa: N818  # the class says what to do next: wait
         self.share = share
 
 
+class Throttled(Busy):
+    """The bucket has too few points for now, and Shopify has said how many: to wait for them is part of every day."""
+
+
 class TooDear(Busy):
     """A query of this size costs more than any may: ask for a share of it at once, and never again for all of it."""
 
@@ -248,7 +252,7 @@ def throttled(cost: Cost | None) -> Busy:
     share = min(1.0, throttle.maximum_available / max(cost.requested_query_cost, 1.0))
     points = min(cost.requested_query_cost, throttle.maximum_available) - throttle.currently_available
     seconds = min(max(0.1, points / throttle.restore_rate), LONGEST_WAIT_SECONDS)
-    return Busy("Shopify throttles.", seconds=seconds, share=share)
+    return Throttled("Shopify throttles.", seconds=seconds, share=share)
 
 
 def _retry_after(response: Received | Download) -> float | None:

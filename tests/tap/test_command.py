@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.controls import Reply
+from sandbox.shop import Shop
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
 from .conftest import Run, queries, read, settings
@@ -21,8 +22,6 @@ from .conftest import Run, queries, read, settings
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from sandbox.shop import Shop
 
 STATE = {"bookmarks": {"orders": {"replication_key": "updated_at", "replication_key_value": "2026-06-01T00:00:00Z"}}}
 
@@ -225,3 +224,13 @@ def test_a_target_that_goes_away_gets_a_sentence(shop: Shop, tmp_path: Path) -> 
     assert process.wait(LONGEST_WAIT_SECONDS) == 1
     assert "The target stopped reading;" in log
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_to_wait_for_points_is_part_of_every_day(shop: Shop, command: Callable[..., Run], level: str) -> None:
+    with Shop(shop.store, maximum_available=1_000, restore_rate=5_000).serve() as small:
+        run = command(settings(small), env={"TAP_SHOPIFY_ORDERS_LOGLEVEL": level})
+        assert run.code == 0
+        assert set(run.orders) == {one["name"] for one in small.store.orders}
+    assert ("Shopify throttles. Asking again in" in run.log) == (level == "DEBUG")
+    assert "WARNING" not in run.log
