@@ -220,14 +220,13 @@ class Bench:
         self._settings("bulk", **self._tap, method="bulk")
         self._servers.ask("reset", "near", 1)
         run([self._tap_by("pages")], write=self._folder / "recording.jsonl")
-        questions = self._servers.ask("questions")["questions"]
-        (self._folder / "questions.json").write_text(json.dumps(questions))
+        api = self._servers.ask("questions", self._folder / "questions.json")["path"]
         run([self._bare_tap], write=self._folder / "nodes.jsonl")
         run([[*self._tap_by("pages"), "--discover"]], write=self._folder / "all_fields.json")
         run([[sys.executable, "-m", "benchmarks.prepare", self._folder]], write=self._folder / "sizes.json")
         self._sizes: dict[str, int] = json.loads((self._folder / "sizes.json").read_text())
         streams = json.loads((self._folder / "plain_streams.json").read_text())
-        self._settings("plain_tap", url=self._servers.shop + questions[0][0], streams=streams)
+        self._settings("plain_tap", url=self._servers.shop + api, streams=streams)
         # Every question once, so that the shop has worked out all the answers before it counts.
         run([[*self._tap_by("pages"), *self._few_fields]])
         few, events = self._folder / "recording_of_few.jsonl", self._folder / "events_of_few.json"

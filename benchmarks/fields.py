@@ -17,17 +17,7 @@ if TYPE_CHECKING:
 
 # What revenue, funnels and people of a store need; the other streams keep all fields.
 FORTY_FIELDS = {
-    *(
-        "id",
-        "name",
-        "shop",
-        "created_at",
-        "updated_at",
-        "processed_at",
-        "cancelled_at",
-        "cancel_reason",
-        "test",
-    ),
+    *("id", "name", "shop", "created_at", "updated_at", "processed_at", "cancelled_at", "cancel_reason", "test"),
     *("financial_status", "fulfillment_status", "currency", "email", "tags", "source_name", "landing_site"),
     *("total_price", "subtotal_price", "total_discounts", "total_tax", "total_shipping_price", "total_refunded"),
     *("current_total_price", "current_subtotal_price", "discount_codes", "payment_gateway_names", "note_attributes"),

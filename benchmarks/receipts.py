@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import sqlite3
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -95,7 +97,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "receipts.sqlite"
         store = SqliteStore(str(path), "key")
-        fill(store, asked.receipts)
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            fill(database, store.project, asked.receipts)
         size = path.stat().st_size
         sifter = Sifter(store, Tally())
         step = max(AT_ONCE, asked.receipts // (asked.events // AT_ONCE) // AT_ONCE * AT_ONCE)
@@ -126,26 +129,27 @@ def main() -> None:
         print(f"{of_digest * 1e6:.1f} us more for an event's digest, which the queue makes with receipts and without")
 
 
-def fill(store: SqliteStore, number: int) -> None:
+def fill(database: sqlite3.Connection, project: int, number: int) -> None:
     """Write receipts for so many events, order by order, as runs do; the uuids' index is made at the end."""
-    key = store.project
-    store.rows("INSERT OR IGNORE INTO posthog_receipts_kind VALUES (1, 'Order Completed', 'Order Completed')")
-    store.rows("BEGIN")
+    database.execute("INSERT OR IGNORE INTO posthog_receipts_kind VALUES (1, 'Order Completed', 'Order Completed')")
+    database.execute("BEGIN")
     sql = "INSERT INTO posthog_receipts_entity (project, key, distinct_id) VALUES (?, ?, ?)"
     orders = range(number // FACTS_OF_AN_ORDER)
-    store.many(sql, ((key, f"gid://shopify/Order/{order}", f"customer{order // 3}@example.com") for order in orders))
-    store.rows("DROP INDEX posthog_receipts_anchor")
+    entities = ((project, f"gid://shopify/Order/{order}", f"customer{order // 3}@example.com") for order in orders)
+    database.executemany(sql, entities)
+    database.execute("DROP INDEX posthog_receipts_anchor")
     facts = ((UUID(uuid_of(b"%d" % fact)).bytes, fact) for fact in range(number))
     rows = (
-        (key, uuid, 1, order + 1, fact * 7919, 1_790_000_000, fact * 104_729, place == 0)
+        (project, uuid, 1, order + 1, fact * 7919, 1_790_000_000, fact * 104_729, place == 0)
         for uuid, fact in facts
         for order, place in [divmod(fact, FACTS_OF_AN_ORDER)]
     )
-    store.many("INSERT INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL, ?)", rows)
+    database.executemany("INSERT INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL, ?)", rows)
     money = ((order + 1, UUID(uuid_of(b"%d" % (order * FACTS_OF_AN_ORDER))).bytes, MONEY) for order in orders)
-    store.many("INSERT INTO posthog_receipts_money VALUES (?, ?, ?)", money)
-    store.rows(next(table for table in TABLES if "posthog_receipts_anchor" in table))
-    store.rows("COMMIT")
+    database.executemany("INSERT INTO posthog_receipts_money VALUES (?, ?, ?)", money)
+    database.execute(next(table for table in TABLES if "posthog_receipts_anchor" in table))
+    database.execute("COMMIT")
+    database.execute("PRAGMA wal_checkpoint")  # so that the file's size says what it takes
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Knows neither tap nor target.
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -31,9 +32,13 @@ class Servers:
         self.shop, self.posthog, self.since = (addresses[name] for name in ("shop", "posthog", "since"))
 
     def ask(self, *words: object) -> dict[str, Any]:
-        """Return the answer to `reset near|far COPIES` (which counts from zero), `counts` or `questions`."""
+        """Return the answer to `reset near|far COPIES` (which counts from zero), `counts` or `questions FILE`.
+
+        The questions of a row go into the file, and the path of the first is the answer: what the process that starts
+        the rows holds counts as their memory.
+        """
         assert self._process.stdin
-        self._process.stdin.write(" ".join(map(str, words)) + "\n")
+        self._process.stdin.write(shlex.join(map(str, words)) + "\n")
         self._process.stdin.flush()
         return self._line()
 

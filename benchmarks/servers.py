@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -145,7 +147,10 @@ class Servers:
                 one.reset()
             return {}
         if verb == "questions":
-            return {"questions": [(path, body.decode()) for path, body in self.counted["shop"].questions]}
+            (file,) = arguments
+            questions = [(path, body.decode()) for path, body in self.counted["shop"].questions]
+            Path(file).write_text(json.dumps(questions))
+            return {"path": questions[0][0]}
         events = {"events": len(self._taker.uuids), "first_event_at": self._taker.first_at}
         return {**{name: one.counts for name, one in self.counted.items()}, **events}
 
@@ -157,7 +162,7 @@ def main(orders: int) -> None:
         addresses = {name: stack.enter_context(served(app)) for name, app in servers.counted.items()}
         say({**addresses, "since": SINCE})
         for line in sys.stdin:
-            say(servers.answer(*line.split()))
+            say(servers.answer(*shlex.split(line)))
 
 
 @contextmanager

@@ -48,18 +48,9 @@ REQUIRED_HEADERS = (
 # Ids that stand for a sender's mistake: the event is kept without a person (PostHog v1/analytics/constants.rs).
 ILLEGAL_IDS = frozenset(
     (
-        *(
-            "0",
-            str(UUID(int=0)),
-            "[object object]",
-            "anonymous",
-            "anonymous-user",
-            "backend",
-            "distinct_id",
-            "distinctid",
-        ),
-        *("email", "false", "guest", "id", "nan", "none", "not_authenticated", "null", "system", "true", "undefined"),
-        "user",
+        *("0", str(UUID(int=0)), "[object object]", "anonymous", "anonymous-user", "backend", "distinct_id"),
+        *("distinctid", "email", "false", "guest", "id", "nan", "none", "not_authenticated", "null", "system"),
+        *("true", "undefined", "user"),
     )
 )
 PERSON_PROCESSING_DISABLED = "person_processing_disabled"  # v1/analytics/constants.rs

@@ -326,8 +326,6 @@ def _person(row: PersonRow) -> Person:
 def _row(values: tuple[Any, ...]) -> Row:
     uuid, event, distinct_id, microseconds, text, person, historical, created_at, copies = values
     properties = msgspec.Raw(text.encode())
-    person_id = person or person_uuid(
-        distinct_id
-    )  # also an event without person processing stands under a person's uuid
+    person_id = person or person_uuid(distinct_id)  # also one without person processing stands under such a uuid
     times = iso(_time(microseconds)), iso(_time(created_at))
     return Row(uuid, event, distinct_id, times[0], properties, person_id, bool(historical), times[1], copies)

@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from sandbox.posthog.database import EPOCH
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 USUAL_ROWS = 100
 MOST_ROWS = 50_000
 MOST_DIGITS = 18  # of a whole number; SQLite holds no more
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # posthog/hogql/user_query_validator.py, of every query that comes with a personal API key.
 OFFSET = (
     "OFFSET is not supported on queries made with a personal API key. "

@@ -6,18 +6,18 @@ Knows nothing of capture.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from sandbox.posthog.database import EPOCH
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sandbox.posthog.database import Database
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class _Money(msgspec.Struct):
@@ -108,7 +108,7 @@ def totals_of(database: Database, sales: Iterable[Sale] | None = None) -> Totals
 
 
 def _moment(microseconds: int | None) -> str | None:
-    return None if microseconds is None else f"{_EPOCH + timedelta(microseconds=microseconds):%Y-%m-%dT%H:%M:%SZ}"
+    return None if microseconds is None else f"{EPOCH + timedelta(microseconds=microseconds):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def sales_of(database: Database) -> Iterator[Sale]:

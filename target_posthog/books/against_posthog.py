@@ -91,8 +91,9 @@ class _Comparison:
         self._others: dict[str, list[tuple[Key, Sum]]] = defaultdict(list)  # of shops that aren't in the preview
 
     def run(self) -> None:
-        columns = self._balance.columns
-        days = {place.day for column in columns.values() for place in column if place.shop in self._shops}
+        places = [place for column in self._balance.columns.values() for place in column]
+        own = [place.day for place in places if place.shop in self._shops]
+        days = own or [place.day for place in places]  # of shops without sales PostHog should have none either
         first = max(min(days), self._balance.kept_from)
         last = max(*days, *(self._keeper.previewed_on(shop) for shop in self._shops))
         if first > last:

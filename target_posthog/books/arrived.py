@@ -10,9 +10,8 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_posthog.books.entries import day_of
 from target_posthog.books.figures import add
-from target_posthog.mapping.language.functions import as_decimal
+from target_posthog.mapping.language.functions import as_decimal, day_of
 from target_posthog.posthog.hogql import day, moment, newest, raw, texts
 from target_posthog.posthog.query_api import MOST_ROWS, TooMuchError
 from target_posthog.posthog.stored_events import Span, read_value, stored_events

@@ -26,12 +26,12 @@ from target_posthog.books.differences import (
     Planned,
     of_record,
 )
-from target_posthog.books.entries import Books, day_of
+from target_posthog.books.entries import Books
 from target_posthog.books.figures import ZERO, add, less
 from target_posthog.books.readings import explained, gaps
 from target_posthog.books.report import reported
 from target_posthog.errors import RunError
-from target_posthog.mapping.language.functions import as_decimal
+from target_posthog.mapping.language.functions import as_decimal, day_of
 from target_posthog.preview.plan import UTC
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_posthog.books.figures import Figures, less, without_zeros
+from target_posthog.mapping.event import may_be_ours
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from target_posthog.books.arrived import Arrived
 
 REPORT, LEDGER, PLANNED, POSTHOG = SIDES = ("Shopify's report", "ledger", "planned", "PostHog")
-VERSION_OF_OURS = "5"  # of the uuids of this target's events: the first digit of their third part
 DELETED = "the order was deleted in Shopify, whose report drops it from its own day; Order Deleted takes it back later"
 NEWER = "newer than the preview"
 IN_FLIGHT = "in flight: PostHog has acknowledged it, and shows it later"
@@ -178,7 +178,7 @@ def of_arrivals(
 def _why_more(event: Arrived, place: Place, evidence: Evidence, *, again: bool, is_deleted: bool) -> tuple[str, bool]:
     if again:
         return TWICE, False
-    if event.uuid[14:15] != VERSION_OF_OURS:
+    if not may_be_ours(event.uuid):
         return OTHER_SOURCE, False
     if is_deleted:
         return DELETED, True

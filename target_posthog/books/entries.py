@@ -15,12 +15,11 @@ from target_posthog.books.accounts import Account, Entry, shop_of
 from target_posthog.books.figures import BESIDE, SALES, ZERO
 from target_posthog.errors import RuleError
 from target_posthog.mapping.language.expressions import Expression, ExpressionError, did_you_mean
-from target_posthog.mapping.language.functions import JSON, as_datetime, as_decimal
+from target_posthog.mapping.language.functions import JSON, as_decimal
 from target_posthog.mapping.language.interpreter import is_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import tzinfo
 
     from target_posthog.mapping.language.compiler import Record
 
@@ -129,11 +128,6 @@ class _Entries:
         if "for_each" not in self._values:
             return iter((record,))
         return ({**record, "item": item} for item in self._values["for_each"](record) or ())
-
-
-def day_of(moment: JSON, zone: tzinfo) -> str:
-    """Return the day of a moment in a time zone, as `2026-11-01`; raises ValueError for what is no time."""
-    return as_datetime(moment).astimezone(zone).date().isoformat()
 
 
 def _check(place: str, spec: Any, known: tuple[str, ...]) -> None:  # noqa: ANN401  # any JSON

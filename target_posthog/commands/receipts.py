@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
@@ -19,20 +19,15 @@ from target_posthog.errors import RunError
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.receipts.opening import open_store
-from target_posthog.receipts.rebuilding import kept_since, missing, rebuild
+from target_posthog.receipts.rebuilding import LONGEST_FLIGHT_SECONDS, kept_since, missing, rebuild
 from target_posthog.receipts.sifter import seconds_of
-from target_posthog.receipts.store import RESEND, RESEND_ANYHOW, Fact, hashed_key
+from target_posthog.receipts.store import RESEND, RESEND_ANYHOW, Fact, hashed_key, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from target_posthog.receipts.store import Store
 
 SECONDS_PER_MONTH = 30 * 24 * 3600  # a short one: what is in doubt is sent, not taken for sent
-LONGEST_FLIGHT_SECONDS = 24 * 3600  # PostHog names no time in which events show; a day is generous
-MOST_AT_ONCE = 1_000
 OLD_KEY = "TARGET_POSTHOG_OLD_API_KEY"
-Item = TypeVar("Item")
 where = setting("receipts", "Where the receipts are: a file, or the URL of a PostgreSQL.")
 whose = setting("api_key", "The project's API key.")
 personal_key = setting("personal_api_key", "PostHog's personal API key, with the scope query:read.")
@@ -91,7 +86,7 @@ def merge(receipts: str | None, api_key: str | None, file: Path) -> None:
         store, new = _store(receipts, api_key), 0
         try:
             with file.open("rb") as opened:
-                for part in _parts(_fact(line) for line in opened):
+                for part in parts(_fact(line) for line in opened):
                     new += store.add(part)
         except OSError as error:
             raise RunError(f"The file {file} can't be read ({error.strerror})") from None
@@ -101,9 +96,7 @@ def merge(receipts: str | None, api_key: str | None, file: Path) -> None:
 @receipts.command
 @where
 @whose
-@click.option(
-    "--old-api-key", envvar="TARGET_POSTHOG_OLD_API_KEY", prompt=True, hide_input=True, help="The key before."
-)
+@click.option("--old-api-key", envvar=OLD_KEY, prompt=True, hide_input=True, help="The key before.")
 def move(receipts: str | None, api_key: str | None, old_api_key: str) -> None:
     """Keep the receipts when the project gets a new API key: those of the old key become those of the new one."""
     with ending_with_sentence():
@@ -220,7 +213,7 @@ def resend(  # noqa: PLR0913  # each is an option of the command
         if number and (yes or click.confirm("Mark them?")):
             mark = RESEND_ANYHOW if as_another else RESEND
             if is_missing:
-                for part in _parts(lost):
+                for part in parts(lost):
                     store.mark(f"fact.uuid IN ({', '.join('?' * len(part))})", part, mark)
             else:
                 store.mark(condition, values, mark)
@@ -274,14 +267,3 @@ def _fact(line: bytes) -> Fact:
         raise RunError(
             "The file has a line that isn't a receipt; `target-posthog receipts export` writes them"
         ) from None
-
-
-def _parts(values: Iterable[Item]) -> Iterator[list[Item]]:
-    part: list[Item] = []
-    for value in values:
-        part.append(value)
-        if len(part) == MOST_AT_ONCE:
-            yield part
-            part = []
-    if part:
-        yield part

@@ -24,17 +24,14 @@ from target_posthog.delivery.dead_letters import dead_letter_reasons
 from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.preview.file import DEFAULT_PATH, PreviewFile
 from target_posthog.receipts.opening import open_store
-from target_posthog.receipts.rebuilding import missing
-from target_posthog.receipts.store import parts
+from target_posthog.receipts.rebuilding import LONGEST_FLIGHT_SECONDS, missing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from target_posthog.books.against_posthog import Acknowledged
-    from target_posthog.receipts.store import Fact, Store
+    from target_posthog.receipts.store import Fact
 
 MOST_ABSENT = 10_000
-LONGEST_FLIGHT_SECONDS = 24 * 3600  # PostHog names no time in which events show; a day is generous
 
 
 @click.command
@@ -78,7 +75,7 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
         if api:
             store = open_store({"receipts": receipts, "api_key": api_key}, is_read_only=True)
             letters = dead_letter_reasons(dead_letter_path)
-            compare(keeper, api, Known(letters, _acknowledged(store), is_recent))
+            compare(keeper, api, Known(letters, store.with_receipt if store else None, is_recent))
             if store:
                 absent = list(islice(missing(api, store, int(time.time()) - LONGEST_FLIGHT_SECONDS), MOST_ABSENT))
     balance = keeper.balance
@@ -92,17 +89,6 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
         click.echo(f"All figures and differences: {out}")
     if balance.unexplained or balance.to_mend or (absent and not is_recent):
         raise SystemExit(1)
-
-
-def _acknowledged(store: Store | None) -> Acknowledged | None:
-    """Return what says which of some uuids have a receipt; None without receipts."""
-    if store is None:
-        return None
-
-    def found(uuids: Sequence[bytes]) -> Collection[bytes]:
-        return {uuid for part in parts(uuids) for uuid in store.look_up(dict.fromkeys(part)).facts}
-
-    return found
 
 
 def _is_recent(summary_path: str | None) -> bool:

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from target_posthog.delivery.destination import key_name
+from target_posthog.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 PATIENCE_SECONDS = 30.0  # another run holds the file for as long as it writes one record
 LOOK_SECONDS = 0.01
-
-
 LINE = "LINE"  # the type of what was no message; no reader of Singer messages takes it for one
 
 
@@ -89,12 +88,25 @@ class DeadLetters:
 
 
 def dead_letter_reasons(path: str | None) -> dict[str, str]:
-    """Return the reason of each dead letter in a file, by its record's `key_name`; none without a file."""
+    """Return the reason of each dead letter in a file, by its record's `key_name`; none without a file.
+
+    Raises `RunError` for a file that can't be read, or holds anything else.
+    """
     if not path or not Path(path).is_file():
         return {}
+    try:
+        with Path(path).open("rb") as file:
+            return _reasons(file)
+    except OSError as error:
+        raise RunError(f"`dead_letter_path`: the file {path} can't be read ({error.strerror})") from None
+    except (msgspec.DecodeError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise RunError(f"`dead_letter_path`: the file {path} has a line that is no dead letter") from None
+
+
+def _reasons(lines: Iterable[bytes]) -> dict[str, str]:
     reasons: dict[str, str] = {}
     keys: dict[str, list[str]] = {}
-    for message in map(msgspec.json.decode, Path(path).read_bytes().splitlines()):
+    for message in map(msgspec.json.decode, filter(bytes.strip, lines)):
         if message["type"] == "SCHEMA":
             keys[message["stream"]] = message["key_properties"]
         elif message["type"] != LINE:

@@ -25,7 +25,7 @@ HASH_DIGITS = 12
 class Outcome(NamedTuple):
     """What became of a record: its events, the `leave_out` rule that leaves it out, or why it is invalid.
 
-    `rules` are the names of the events' rules. A record is ignored if its stream has no rules.
+    A record is ignored if its stream has no rules.
     """
 
     events: Sequence[Made] = ()
@@ -36,10 +36,7 @@ class Outcome(NamedTuple):
 
 
 class Origin(Protocol):
-    """The stream of a record, as far as a destination knows it; the SDK's sinks have these attributes.
-
-    `explainer` explains records of the stream; None if they become nothing.
-    """
+    """The stream of a record, as far as a destination knows it; the SDK's sinks have these attributes."""
 
     @property
     def stream_name(self) -> str:

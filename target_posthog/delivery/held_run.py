@@ -1,7 +1,6 @@
 """Held run: a run that may send only what a kept plan announces.
 
 Takes the plan's file, then events; raises `RunError` for the first event that the plan doesn't announce.
-
 """
 
 from __future__ import annotations

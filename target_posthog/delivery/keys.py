@@ -1,6 +1,7 @@
-"""Which record each key of a run belongs to, in: events with their rules and records; out: two that share a key.
+"""Keys of a run's events, each with the record that it belongs to.
 
-Knows no PostHog. However many events there are, they take little memory: most lie in a temporary file.
+Takes events by their uuids, with hashes of their records and contents; returns the rules of two that differ and share a
+key. Knows no PostHog. However many events there are, they take little memory: most lie in a temporary file.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 import weakref
 from typing import TYPE_CHECKING, NamedTuple
+
+from target_posthog.errors import RunError
 
 if TYPE_CHECKING:
     from target_posthog.mapping.event import Maker
@@ -66,14 +69,22 @@ class Keys:
         return None
 
     def clash(self) -> Clash | None:
-        """Return a clash of what was noted since the last call with what was noted before it, if there is one."""
+        """Return a clash of what was noted since the last call with what was noted before it, if there is one.
+
+        Raises `RunError` where the temporary file can't grow: without it a lost event would go unseen.
+        """
         rows = ((key, *value) for key, value in self._new.items())
-        self._database.execute("BEGIN")
-        self._database.executemany("INSERT INTO new VALUES (?, ?, ?, ?)", rows)
-        found = self._database.execute(_CLASH).fetchone()
-        self._database.execute("INSERT OR IGNORE INTO known SELECT * FROM new")
-        self._database.execute("DELETE FROM new")
-        self._database.execute("COMMIT")
+        try:
+            self._database.execute("BEGIN")
+            self._database.executemany("INSERT INTO new VALUES (?, ?, ?, ?)", rows)
+            found = self._database.execute(_CLASH).fetchone()
+            self._database.execute("INSERT OR IGNORE INTO known SELECT * FROM new")
+            self._database.execute("DELETE FROM new")
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise RunError(
+                f"The folder for temporary files, TMPDIR, says {error}; make room there, or name another one"
+            ) from None
         self._new.clear()
         return Clash(self._maker(found[0]), self._maker(found[1])) if found else None
 

@@ -1,7 +1,6 @@
 """Catalogue of the events that a mapping makes, with their properties, for documents and previews.
 
 Pure: takes a mapping as data, returns its events; it knows neither records nor how rules are compiled.
-
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 from target_posthog.mapping.document import active
+from target_posthog.mapping.event import SETS
 from target_posthog.mapping.rule import rule_name
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
     from target_posthog.mapping.rule import Spec
 
-PLACES = ("properties", "set", "set_once", "group_set")
+PLACES = ("properties", *SETS)  # those of values
 
 
 class Property(TypedDict):
@@ -47,7 +47,7 @@ class EventEntry(TypedDict):
 
 
 def catalogue(mapping: Mapping[str, JSON]) -> list[EventEntry]:
-    """Return the events of a mapping (as `rules.load` returns it), stream by stream, in the order of the rules."""
+    """Return the events of a mapping (as `document.load` returns it), stream by stream, in the order of the rules."""
     return [
         _entry(stream, rule, mapping["glossary"])
         for stream, rules in mapping["streams"].items()

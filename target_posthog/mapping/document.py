@@ -2,7 +2,6 @@
 
 Takes a file's name and changes, returns rules as data. It knows which keys a rule can have, not what they do:
 `mapping/rule.py` compiles them.
-
 """
 
 from __future__ import annotations

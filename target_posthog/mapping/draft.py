@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from target_posthog.mapping.language.functions import as_datetime
-from target_posthog.mapping.likely import changing_time_of, person_of, quoted, text, time_of, times_in
+from target_posthog.mapping.likely import WHOLE, changing_time_of, own_id, person_of, quoted, time_of, times_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -83,10 +83,9 @@ def _stream_lines(stream: Stream) -> Iterator[str]:
 
 
 def _event_lines(stream: Stream, persons: Sequence[str]) -> Iterator[str]:
-    own = f"concat({text(stream.name + ':')}, {', '.join(_joined(_keys(stream)))})"
     yield f"    - event: {_yaml(stream.name)}  # better the name of what happened, such as Ticket Opened"
     yield "      # Who: the first of these that is there. The last is nobody, only the record itself."
-    yield f"      distinct_id: {_list([*persons, own])}"
+    yield f"      distinct_id: {_list([*persons, own_id(stream.name, _keys(stream))])}"
     if not persons:
         yield "      person_profile: false  # until the rule knows a person"
 
@@ -95,7 +94,7 @@ def _person_lines(stream: Stream, persons: Sequence[str], created: str) -> Itera
     """Write the rule of a stream of persons: what is true of each now, sent again when it changes."""
     schema = {"properties": stream.fields}
     changed = changing_time_of(schema)
-    own = f"concat({text(stream.name + ':')}, {', '.join(_joined(_keys(stream)))})"
+    own = own_id(stream.name, _keys(stream))
     yield "    - event: $identify"
     yield "      # Who: the first of these that is there; the second id is linked to it."
     yield f"      distinct_id: {_list([*persons, own])}"
@@ -118,11 +117,7 @@ def _property_lines(stream: Stream, names: Sequence[str]) -> Iterator[str]:
 
 
 def _keys(stream: Stream) -> list[str]:
-    return [quoted(key) for key in stream.keys] or ["sha256(@)"]
-
-
-def _joined(keys: Sequence[str]) -> list[str]:
-    return [part for key in keys for part in (key, "':'")][:-1]
+    return [quoted(key) for key in stream.keys] or [WHOLE]
 
 
 def _schema_of(value: JSON) -> dict[str, JSON]:
@@ -142,8 +137,4 @@ def _list(expressions: Sequence[str]) -> str:
 def _yaml(value: str) -> str:
     """Return a text as YAML has it: in quotes where it could be read as something else."""
     plain = value and all(part.isidentifier() and part.isascii() for part in value.split("_") if part)
-    return (
-        value
-        if plain and value.lower() not in {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
-        else json.dumps(value, ensure_ascii=False)
-    )
+    return value if plain and value.lower() not in YAML_WORDS else json.dumps(value, ensure_ascii=False)

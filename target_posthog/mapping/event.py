@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 NAMESPACE = UUID("5f0c8a3e-6f0b-5d0f-9c4e-2f6f1f6a7c11")  # of this project's events; never to change
+VERSION = 5  # of their uuids
 ALWAYS: dict[str, JSON] = {
     "$lib": "target-posthog",
     "$ignore_sent_at": True,  # else it shifts the time by the clocks' difference: rust/common/types/src/timestamp.rs
@@ -111,10 +112,15 @@ class Money(NamedTuple):
 def uuid_of(key: bytes) -> str:
     """Return `str(uuid.uuid5(NAMESPACE, key))` at a third of its cost: https://www.rfc-editor.org/rfc/rfc9562#section-5.5."""
     digest = bytearray(sha1(NAMESPACE.bytes + key, usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50  # version 5
+    digest[6] = digest[6] & 0x0F | VERSION << 4
     digest[8] = digest[8] & 0x3F | 0x80  # the variant of RFC 9562
     text = digest.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def may_be_ours(uuid: str) -> bool:
+    """Say whether a uuid is of the version that `uuid_of` makes; other sources' are of others."""
+    return UUID(uuid).version == VERSION
 
 
 def places_of(event: Event) -> dict[str, dict[str, JSON]]:

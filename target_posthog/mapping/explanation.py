@@ -2,7 +2,6 @@
 
 Pure: takes rules, a schema and a record; returns JSON values. It shows values as they are, so what is printed of it may
 need a mask.
-
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Asked(TypedDict):
     problem: str
 
 
-class Candidate(TypedDict):
+class IdCandidate(TypedDict):
     """An expression for an id: its value, the id that PostHog would get, and why it isn't the one that counts."""
 
     key: str  # distinct_id or anon_distinct_id
@@ -41,7 +40,7 @@ class Candidate(TypedDict):
     why_not: str
 
 
-class Made(TypedDict):
+class EventIdentity(TypedDict):
     """What PostHog knows an event by."""
 
     uuid: str
@@ -57,8 +56,8 @@ class Attempt(TypedDict):
     fired: bool
     why_not: str
     when: Asked | None
-    candidates: list[Candidate]
-    event: Made | None
+    candidates: list[IdCandidate]
+    event: EventIdentity | None
 
 
 class Explained(TypedDict):
@@ -159,7 +158,7 @@ class _Explainable:
             "when": next((asked for key, asked in answers if key == "when"), None),
             "candidates": [] if self.is_filter else _candidates(answers, self._nobody),
             "event": event
-            and Made(
+            and EventIdentity(
                 uuid=event["uuid"],
                 event=event["event"],
                 distinct_id=event["distinct_id"],
@@ -180,9 +179,9 @@ def _asked(expression: str, value: Value | None, scope: Record, missing: str) ->
         return {"expression": expression, "value": None, "problem": str(error)}
 
 
-def _candidates(answers: Sequence[tuple[str, Asked]], nobody: Collection[str]) -> list[Candidate]:
+def _candidates(answers: Sequence[tuple[str, Asked]], nobody: Collection[str]) -> list[IdCandidate]:
     """Return the candidates of both keys; the first usable one of each counts, if it isn't the other's."""
-    candidates: list[Candidate] = []
+    candidates: list[IdCandidate] = []
     chosen: dict[str, str] = {}
     for key, asked in answers:
         if key == "when":
@@ -195,7 +194,7 @@ def _candidates(answers: Sequence[tuple[str, Asked]], nobody: Collection[str]) -
             why_not = "it is the distinct id itself"
         elif found:
             chosen[key] = found
-        candidate: Candidate = {
+        candidate: IdCandidate = {
             "key": key,
             "expression": asked["expression"],
             "value": asked["value"],

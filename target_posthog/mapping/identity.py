@@ -1,7 +1,6 @@
 """Distinct ids that PostHog accepts.
 
 Pure: takes any value, returns a distinct id, or None with the reason.
-
 """
 
 from __future__ import annotations
@@ -18,20 +17,8 @@ LONGEST_ID_BYTES = 200  # PostHog rust/capture, v1/analytics/types.rs; /batch/ w
 NOBODY = frozenset(
     (
         *("", "0", "[object object]", "anonymous", "anonymous-user", "backend", "distinct_id", "distinctid", "email"),
-        *(
-            "false",
-            "guest",
-            "id",
-            "nan",
-            "nil-uuid",
-            "none",
-            "not_authenticated",
-            "null",
-            "system",
-            "true",
-            "undefined",
-        ),
-        *("user", "00000000-0000-0000-0000-000000000000"),
+        *("false", "guest", "id", "nan", "nil-uuid", "none", "not_authenticated", "null", "system", "true"),
+        *("undefined", "user", "00000000-0000-0000-0000-000000000000"),
     )
 )
 

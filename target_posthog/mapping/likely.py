@@ -1,6 +1,7 @@
-"""What a stream's fields are likely to mean, in: its name, schema and keys; out: its time, its person, a rule.
+"""Likely meaning of a stream's fields.
 
-Pure. By names and schema alone, so that the order of columns and what a record holds change nothing.
+Pure: takes the stream's name, schema and keys; returns its time, its person, a rule. It goes by names and schema
+alone, so that the order of columns and what a record holds change nothing.
 """
 
 from __future__ import annotations
@@ -20,20 +21,8 @@ TIMES = ("date-time", "date")
 FIRST = (
     *("created", "creation", "inserted", "registered", "registration", "signed", "signup", "joined", "added", "opened"),
     *("occurred", "happened", "occurrence", "placed", "ordered", "purchased", "submitted", "received", "processed"),
-    *(
-        "sent",
-        "posted",
-        "published",
-        "issued",
-        "booked",
-        "logged",
-        "recorded",
-        "begun",
-        "began",
-        "started",
-        "timestamp",
-    ),
-    *("datetime", "at", "on", "date", "time", "ts"),
+    *("sent", "posted", "published", "issued", "booked", "logged", "recorded", "begun", "began", "started"),
+    *("timestamp", "datetime", "at", "on", "date", "time", "ts"),
 )
 # Words of a field's name that say that it changes, or that it isn't when something came to be.
 CHANGING = frozenset(
@@ -49,15 +38,10 @@ CHANGING = frozenset(
 CHANGED = ("mod", "mtime", "upd", "lastmod", "expir")  # how other such words begin: modstamp, updatedat
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 PERSONS = (
-    "email",
-    "email_address",
-    "user_email",
-    "customer_email",
-    "user_id",
-    "customer_id",
-    "contact_id",
-    "person_id",
+    *("email", "email_address", "user_email", "customer_email"),
+    *("user_id", "customer_id", "contact_id", "person_id"),
 )
+WHOLE = "sha256(@)"  # what tells records without a key apart
 
 
 class Time(NamedTuple):
@@ -109,18 +93,23 @@ def rule_for_unmapped(stream: str, schema: Mapping[str, JSON], keys: Sequence[st
     A stream without a field that holds its time has no such event: each of its records is invalid.
     """
     fields = [quoted(key) for key in keys]
-    ids = [f"concat({text(stream + ':')}, {', '.join(_between(fields))})"] if fields else []
     time = time_of(schema)
     return {
         "event": stream,
         "delete": f"{stream} deleted",
-        "distinct_id": [*ids, f"concat({text(stream + ':')}, sha256(@))"],
+        "distinct_id": [own_id(stream, parts) for parts in (fields, [WHOLE]) if parts],
         "timestamp": time.expression if time else "`null`",
-        "key": fields or ["sha256(@)"],
+        "key": fields or [WHOLE],
         "properties": "@",
         "person_profile": False,
         "origin": {"mapping": "", "tap": "", "fields": [], "is_changed": False},
     }
+
+
+def own_id(stream: str, parts: Sequence[str]) -> str:
+    """Return the expression of an id that is a record's own, made of what tells the stream's records apart."""
+    joined = ", ':', ".join(parts)
+    return f"concat({text(f'{stream}:')}, {joined})"
 
 
 def quoted(field: str) -> str:
@@ -170,7 +159,3 @@ def _kinds(schema: Mapping[str, JSON]) -> set[str]:
         named = branch.get("type", ())
         kinds |= {named} if isinstance(named, str) else {kind for kind in named if isinstance(kind, str)}
     return kinds or {"any"}
-
-
-def _between(fields: list[str]) -> list[str]:
-    return [part for field in fields for part in (field, "':'")][:-1]

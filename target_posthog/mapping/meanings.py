@@ -1,7 +1,6 @@
 """Meaning of each stream's records: the rules of a run, compiled for a stream when its schema is known.
 
 Takes settings, then a stream's name and schema; returns what makes events of its records and what explains them.
-
 """
 
 from __future__ import annotations
@@ -30,13 +29,21 @@ if TYPE_CHECKING:
     from target_posthog.mapping.event import Event, Made
     from target_posthog.mapping.language.compiler import Record
     from target_posthog.mapping.language.expressions import Schema
-    from target_posthog.mapping.language.functions import JSON
     from target_posthog.mapping.rule import Spec
 
 UNSAID = ("about", "origin")  # of a rule: what doesn't change its events
 CONDITION_KEYS = ("when", "for_each", "leave_out", "key")
 NAMES_OF_RECORDS = {"shown": "key properties", "adds_up": "properties of events", "carries": "properties of events"}
 MELTANO_TEST_STREAM = "meltano_test_stream"  # `meltano config test`: meltano/core/plugin_test_service.py
+NO_TIME = (
+    "No rule says what the records of stream `%s` mean, and no field of it surely holds the time at which they came "
+    "to be, so none can be sent. Write a rule, such as `mappings: %s`; or leave the stream out, with `mappings: %s` or "
+    "the setting `unmapped`"
+)
+NO_RULE = (
+    "No rule says what the records of stream `%s` mean: each becomes an event of that name, of nobody, at `%s`. "
+    "Write a rule, such as `mappings: %s`; or leave the stream out, with `mappings: %s` or the setting `unmapped`"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -257,17 +264,6 @@ class Meanings:
             self._warned_of.add(stream)
             logger.warning(*_warning(stream, rule, schema))
         return [rule]
-
-
-NO_TIME = (
-    "No rule says what the records of stream `%s` mean, and no field of it surely holds the time at which they came "
-    "to be, so none can be sent. Write a rule, such as `mappings: %s`; or leave the stream out, with `mappings: %s` or "
-    "the setting `unmapped`"
-)
-NO_RULE = (
-    "No rule says what the records of stream `%s` mean: each becomes an event of that name, of nobody, at `%s`. "
-    "Write a rule, such as `mappings: %s`; or leave the stream out, with `mappings: %s` or the setting `unmapped`"
-)
 
 
 def _warning(stream: str, rule: Spec, schema: Schema) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 Takes the file's path. The file is SQLite, has personal data in it and is its owner's alone. Other programs read it too:
 a change of its tables needs a new `FORMAT`. What is packed is JSON, compressed by zlib.
-
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 Pure: takes a plan, or a record with what each rule did with it; yields lines. Nothing in a plan's lines is personal;
 what an explanation is given may be masked before.
-
 """
 
 from __future__ import annotations

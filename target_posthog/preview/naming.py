@@ -1,7 +1,6 @@
 """Names of records: what people call a record, and the other words by which they find it.
 
 Pure: takes what a mapping's `records` has for a stream, then records; returns texts.
-
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 Pure: takes values with the names of their fields, returns those that are personal, and stand-ins for them. A field is
 personal by its name, or because the mapping's glossary says so.
-
 """
 
 from __future__ import annotations

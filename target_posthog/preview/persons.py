@@ -3,7 +3,6 @@
 Pure: takes ids and links between them, returns the id that stands for a person. A link always counts here, while
 PostHog refuses to merge two persons who were both identified before: it can end with more persons than this, never with
 fewer.
-
 """
 
 from __future__ import annotations

@@ -2,33 +2,29 @@
 
 Pure: takes a preview's records and events, returns JSON values. Money stays exact and is written as text; times are RFC
 3339 in UTC, days those of a time zone that is named.
-
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from target_posthog.mapping.event import LINK_KEYS, PLACES, REVENUE, is_identified, places_of
+from target_posthog.mapping.language.functions import day_of
 from target_posthog.preview.personal import personal_names_of
 from target_posthog.preview.persons import Persons
-from target_posthog.preview.warnings import Future, Gaps, never_filled
+from target_posthog.preview.warnings import MOST_EXAMPLES, Future, Gaps, never_filled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from target_posthog.mapping.catalogue import EventEntry
     from target_posthog.mapping.language.functions import JSON
     from target_posthog.preview.file import KnownRecord, PlannedEvent
 
-MOST_EXAMPLES = 3
-MINUTE = len("2026-11-01T12:00")
 UTC = "UTC"
 
 Sums = dict[str, Decimal]  # by currency
@@ -103,20 +99,6 @@ class EventCounts:
         }
 
 
-def day_in(time_zone: str) -> Callable[[str], str]:
-    """Return a function that takes a minute of UTC, such as 2026-11-01T12:00, and returns the zone's day."""
-    zone = ZoneInfo(time_zone)
-
-    @lru_cache(maxsize=10_000)
-    def day_of(minute: str) -> str:
-        try:
-            return datetime.fromisoformat(f"{minute}+00:00").astimezone(zone).date().isoformat()
-        except OverflowError:  # at the very ends of the calendar
-            return minute[: len("2026-11-01")]
-
-    return day_of
-
-
 class Planning:
     """Counts what a preview holds; `about` stands at the plan's head, `personal` are names of personal properties.
 
@@ -132,8 +114,7 @@ class Planning:
         time_zone: str = UTC,
     ) -> None:
         self._money_names = tuple(money_names)
-        self._time_zone = time_zone
-        self._day_of = day_in(time_zone)
+        self._zone = ZoneInfo(time_zone)
         self._about = about
         self._personal = personal
         self._entries = list(entries)
@@ -181,7 +162,7 @@ class Planning:
             return
         counts.add(planned, self._money_names)
         counts.sample = counts.sample or {"stream": record.stream, "record": record.name, "event": event}
-        day_counts, money = self._days.setdefault(self._day_of(event["timestamp"][:MINUTE]), (Counter(), {}))
+        day_counts, money = self._days.setdefault(day_of(event["timestamp"], self._zone), (Counter(), {}))
         day_counts[name] += 1
         if planned.amount and planned.currency:
             money.setdefault(name, defaultdict(Decimal))[planned.currency] += Decimal(planned.amount)
@@ -207,7 +188,7 @@ class Planning:
             "undeliverable": _reasons(self._undeliverable),
             "without_events": dict(sorted(self._without_events.items())),
             "events": events,
-            "time_zone": self._time_zone,
+            "time_zone": self._zone.key,
             "days": [
                 {
                     "day": day,

@@ -1,7 +1,6 @@
 """Destination file: a run that sends nothing, and writes all that would be sent, and the plan.
 
 Takes records with what became of them; what they mean has been decided before.
-
 """
 
 from __future__ import annotations
@@ -185,9 +184,8 @@ class PreviewDestination:
         about = {"made_at": self._made_at, "mapping": self._meanings.name, "identity": self._meanings.identity}
         document = self._meanings.document
         entries = catalogue({"streams": self._meanings.streams, "glossary": document["glossary"]})
-        names: dict[
-            str, dict[str, dict[str, str]]
-        ] = {}  # of events and of those of deleted records, by stream and rule
+        # Of events and of those of deleted records, by stream and rule.
+        names: dict[str, dict[str, dict[str, str]]] = {}
         for entry in entries:
             event_names = {"event": entry["event"], "deleted": entry["deleted"]}
             names.setdefault(entry["stream"], {})[entry["rule"]] = event_names

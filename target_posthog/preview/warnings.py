@@ -2,7 +2,6 @@
 
 Pure: takes events with their records, then the plan's counts; returns JSON values. Examples are names of records, never
 personal.
-
 """
 
 from __future__ import annotations

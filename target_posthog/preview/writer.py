@@ -1,7 +1,6 @@
 """Writer of a preview's file: a whole file takes the place of an earlier one, or nothing changes.
 
 Takes rows; knows the tables, not what the rows mean. Raises `RunError` if the disk can't take them.
-
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class PreviewWriter:
         self._tidy = weakref.finalize(self, _let_go, self._unfinished, self._turn)  # however the process ends
         self._database = sqlite3.connect(self._unfinished, isolation_level=None)
         # Without a journal nothing lies beside the file; one that isn't finished is thrown away anyway.
-        self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {TABLES} BEGIN;")
+        self._run_script(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {TABLES} BEGIN;")
 
     def add(self, table: str, row: Mapping[str, Any]) -> None:
         """Write a row; a value that is an object or a list is packed."""
@@ -64,11 +63,8 @@ class PreviewWriter:
         """Write what the file is, and the indexes."""
         for key, value in {"format": FORMAT, **meta}.items():
             self.add("meta", {"key": key, "value": value})
-        try:
-            self._database.execute("COMMIT")
-            self._database.executescript(INDEXES)
-        except sqlite3.Error as error:
-            raise self._unwritable(str(error)) from None
+        self._write("COMMIT", [])
+        self._run_script(INDEXES)
 
     def read(self) -> PreviewFile:
         """Open the finished file to read from, before it is in its place."""
@@ -93,6 +89,12 @@ class PreviewWriter:
     def remove(self) -> None:
         """Remove the unfinished file, also in the middle of a write."""
         self._tidy()
+
+    def _run_script(self, sql: str) -> None:
+        try:
+            self._database.executescript(sql)
+        except sqlite3.Error as error:
+            raise self._unwritable(str(error)) from None
 
     def _write(self, sql: str, values: list[Any]) -> None:
         try:

@@ -23,7 +23,7 @@ from target_posthog.errors import RunError
 from target_posthog.receipts.store import RESEND, TABLES, VERSION, Claim, Fact, Found, KnownFact, Person, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 DRIVER = "postgresql+psycopg"
 NAMES = ("postgres", "postgresql", DRIVER)
@@ -42,6 +42,7 @@ LOCK_OF_TABLES = 7_203_516_449  # any number that nobody else locks
 FACTS = (
     "SELECT uuid, digest, sent_as, resend, provisional FROM posthog_receipts_fact WHERE project = %s AND uuid = ANY(%s)"
 )
+WITH_RECEIPT = "SELECT uuid FROM posthog_receipts_fact WHERE project = %s AND uuid = ANY(%s)"
 PERSONS = "SELECT key, digest FROM posthog_receipts_person WHERE project = %s AND key = ANY(%s)"
 ENTITIES = "SELECT key, id, distinct_id FROM posthog_receipts_entity WHERE project = %s AND key = ANY(%s)"
 # Rows are written in the order of their keys, so that two targets never wait for each other in a circle.
@@ -64,6 +65,7 @@ NEW_MONEY = (
     "SELECT new.* FROM unnest(%s::bigint[], %s::bytea[], %s::text[]) AS new (entity, uuid, amounts) ORDER BY new.uuid "
     "ON CONFLICT (entity, uuid) DO UPDATE SET amounts = excluded.amounts"
 )
+NO_MONEY = "DELETE FROM posthog_receipts_money WHERE entity = ANY(%s) AND uuid = ANY(%s)"  # of what had some before
 NEW_PERSONS = (
     "INSERT INTO posthog_receipts_person AS person (project, key, digest) "
     "SELECT %s, new.* FROM unnest(%s::bytea[], %s::bigint[]) AS new (key, digest) ORDER BY new.key "
@@ -174,6 +176,10 @@ class PostgresStore(Store):
         return Found(facts, {key: distinct_id for key, _, distinct_id in self._found(ENTITIES, keys)})
 
     @override
+    def with_receipt(self, uuids: Collection[bytes]) -> set[bytes]:
+        return {bytes(uuid) for (uuid,) in self._found(WITH_RECEIPT, list(uuids))}
+
+    @override
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         return dict(self._found(PERSONS, keys))
 
@@ -198,13 +204,8 @@ class PostgresStore(Store):
                 refused = list(claim.refused)
                 if refused:
                     self._take_back(connection, refused, claim)
-                money = [
-                    (entities[fact.entity], fact.uuid, fact.money)
-                    for fact in facts
-                    if fact.money and fact.entity and fact.uuid in claim.facts - claim.refused
-                ]
-                if money:
-                    connection.exec_driver_sql(NEW_MONEY, tuple(map(list, zip(*money, strict=True))))
+                kept = claim.facts - claim.refused
+                self._keep_money(connection, [fact for fact in facts if fact.uuid in kept], entities)
                 connection.commit()
         except SQLAlchemyError as error:
             raise self._unusable(error) from None
@@ -276,6 +277,17 @@ class PostgresStore(Store):
         distinct_ids = {key: distinct_id for key, (_, distinct_id) in entities.items()}
         numbers = {key: number for key, (number, _) in entities.items()}
         return Claim(granted, described, distinct_ids, resent), numbers
+
+    @staticmethod
+    def _keep_money(connection: sqlalchemy.Connection, facts: Sequence[Fact], entities: Mapping[str, int]) -> None:
+        """Write the money of facts, and forget that of a fact which was sent again without any."""
+        money = [(entities[fact.entity], fact.uuid, fact.money) for fact in facts if fact.money and fact.entity]
+        if money:
+            connection.exec_driver_sql(NEW_MONEY, tuple(map(list, zip(*money, strict=True))))
+        again = [fact for fact in facts if fact.is_again and not fact.money]
+        without = [(entities[fact.entity], fact.uuid) for fact in again if fact.entity]
+        if without:
+            connection.exec_driver_sql(NO_MONEY, tuple(map(list, zip(*without, strict=True))))
 
     def _take_back(self, connection: sqlalchemy.Connection, refused: list[bytes], claim: Claim) -> None:
         """Undo what was claimed and then refused; a fact that was to be sent again stays to be sent again."""

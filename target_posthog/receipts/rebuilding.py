@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from target_posthog.mapping.event import ALWAYS, PERSON_EVENTS
+from target_posthog.mapping.event import ALWAYS, PERSON_EVENTS, may_be_ours
 from target_posthog.posthog.hogql import moment, raw, text
 from target_posthog.posthog.stored_events import rows_by_uuid, stored_events
 from target_posthog.receipts.running_money import PERSON_PROFILE, money_of
-from target_posthog.receipts.sifter import seconds_of, sent_as
-from target_posthog.receipts.store import MOST_IN_A_STATEMENT, REBUILT, Fact
+from target_posthog.receipts.sifter import seconds_of, sent_as, uuid_bytes
+from target_posthog.receipts.store import REBUILT, Fact, parts, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from target_posthog.receipts.store import Store
 
 UNKNOWN_RULE = ""
+LONGEST_FLIGHT_SECONDS = 24 * 3600  # PostHog names no time in which events show; a day is generous
 LIB = ALWAYS["$lib"]
 FIRST_DAY = datetime(2006, 1, 1, tzinfo=timezone.utc)  # before the first Shopify store
-VERSION_OF_OURS = 5  # of the uuids of this target's events
 QUESTION = "target-posthog: receipts"
 MOST_NAMES = 10_000
 NAMES = """
@@ -51,16 +51,10 @@ limit 1"""
 def rebuild(api: QueryApi, store: Store, remembered: Mapping[str, Remembered]) -> tuple[int, int]:
     """Write receipts for the facts of ours that PostHog has; return how many it has, and how many receipts are new."""
     seen = new = 0
-    part: list[Fact] = []
-    for fact in _facts(api, remembered):
-        part.append(fact)
-        if len(part) == MOST_IN_A_STATEMENT:
-            seen, new, part = seen + len(part), new + _added(store, part), []
-    return seen + len(part), new + _added(store, part)
-
-
-def _added(store: Store, facts: Sequence[Fact]) -> int:
-    return store.add(list({fact.uuid: fact for fact in facts}.values()))
+    for part in parts(_facts(api, remembered)):
+        seen += len(part)
+        new += store.add(list({fact.uuid: fact for fact in part}.values()))
+    return seen, new
 
 
 def kept_since(api: QueryApi) -> int | None:
@@ -84,21 +78,17 @@ def missing(api: QueryApi, store: Store, before: int) -> Iterator[Fact]:
     kept = kept_since(api) or 0
     first, end = _all_time()
     ((oldest,),) = api.rows(OLDEST.format(first=moment(first), end=moment(end)), QUESTION)
-    part: list[Fact] = []
-    for fact in store.export():
-        if oldest is None or not max(int(oldest), kept) <= fact.at < before:
-            continue
-        part.append(fact)
-        if len(part) == MOST_IN_A_STATEMENT:
-            yield from _not_in(api, part)
-            part = []
-    yield from _not_in(api, part)
+    if oldest is None:
+        return
+    begin = max(int(oldest), kept)
+    for part in parts(fact for fact in store.export() if begin <= fact.at < before):
+        yield from _not_in(api, part)
 
 
 def _not_in(api: QueryApi, facts: Sequence[Fact]) -> Iterator[Fact]:
-    if not facts:
-        return
-    events = [{"event": fact.event, "uuid": str(UUID(bytes=fact.uuid)), "timestamp": _iso(fact.at)} for fact in facts]
+    events = [
+        {"event": fact.event, "uuid": str(UUID(bytes=fact.uuid)), "timestamp": time_of(fact.at)} for fact in facts
+    ]
     known = rows_by_uuid(api, events)
     yield from (fact for fact in facts if str(UUID(bytes=fact.uuid)) not in known)
 
@@ -110,16 +100,16 @@ def _facts(api: QueryApi, remembered: Mapping[str, Remembered]) -> Iterator[Fact
     wanted = {name for known in remembered.values() for name in (*known.fields.values(), *known.entities.money.names)}
     properties = ["$lib", PERSON_PROFILE, *sorted(wanted)] if wanted else ["$lib"]
     for stored in stored_events(api, names, first, end, properties=properties):
-        uuid = UUID(stored.uuid)
-        if stored.properties["$lib"] != LIB or uuid.version != VERSION_OF_OURS:
+        if stored.properties["$lib"] != LIB or not may_be_ours(stored.uuid):
             continue
+        uuid = uuid_bytes(stored.uuid)
         day = stored.timestamp[:10]
         whose = sent_as(stored.event, stored.distinct_id, day)
         at = seconds_of(stored.timestamp)
         entity = _entity_of(stored, remembered)
         owner = entity.key if entity else f"{REBUILT}{stored.distinct_id}"
         money = money_of(_known_properties(stored), entity.money) if entity else None
-        yield Fact(uuid.bytes, UNKNOWN_RULE, stored.event, owner, stored.distinct_id, whose, at, None, money=money)
+        yield Fact(uuid, UNKNOWN_RULE, stored.event, owner, stored.distinct_id, whose, at, None, money=money)
 
 
 def _entity_of(stored: StoredEvent, remembered: Mapping[str, Remembered]) -> Entity | None:
@@ -138,7 +128,3 @@ def _known_properties(stored: StoredEvent) -> dict[str, JSON]:
 
 def _all_time() -> tuple[datetime, datetime]:
     return FIRST_DAY, datetime.now(timezone.utc) + timedelta(days=1)
-
-
-def _iso(seconds: int) -> str:
-    return datetime.fromtimestamp(int(seconds), timezone.utc).isoformat().replace("+00:00", "Z")

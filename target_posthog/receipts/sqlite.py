@@ -6,6 +6,7 @@ that could be kept while PostHog is asked.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -32,7 +33,7 @@ from target_posthog.receipts.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 SECONDS_FOR_ANOTHER_WRITER = 60
 # How many values a statement takes: SQLite keeps those that it has prepared, by their text.
@@ -50,6 +51,10 @@ FACTS_OF_LARGE_ENTITIES = (
     "ON fact.entity = wanted.entity AND fact.uuid = wanted.uuid"
 )
 ANCHORS = "SELECT uuid, entity FROM posthog_receipts_fact WHERE anchor = 1 AND project = ? AND uuid IN ({})"
+# Facts lie by their entities, so this reads all of them, once however many are sought.
+WITH_RECEIPT = (
+    "SELECT uuid FROM posthog_receipts_fact WHERE project = ? AND hex(uuid) IN (SELECT value FROM json_each(?))"
+)
 PERSONS = "SELECT key, digest FROM posthog_receipts_person WHERE project = ? AND key IN ({})"
 ENTITIES = "SELECT key, id, distinct_id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
 NEW_PROJECT = "INSERT OR IGNORE INTO posthog_receipts_project (key, version) VALUES (?, ?)"
@@ -59,6 +64,7 @@ KIND = "SELECT id FROM posthog_receipts_kind WHERE rule = ? AND event = ?"
 NEW_ENTITY = "INSERT OR IGNORE INTO posthog_receipts_entity (id, project, key, distinct_id) VALUES (?, ?, ?, ?)"
 NEW_FACT = "INSERT OR REPLACE INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)"
 NEW_MONEY = "INSERT OR REPLACE INTO posthog_receipts_money VALUES (?, ?, ?)"
+NO_MONEY = "DELETE FROM posthog_receipts_money WHERE entity = ? AND uuid = ?"  # of what had some before
 NEW_PERSON = "INSERT OR REPLACE INTO posthog_receipts_person VALUES (?, ?, ?)"
 
 
@@ -136,11 +142,6 @@ class SqliteStore(Store):
             except sqlite3.Error as error:
                 raise self._unusable(str(error)) from None
 
-    def many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Run a statement for each of many rows."""
-        with self._lock:
-            self._database.executemany(sql, rows)
-
     @override
     def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:
         keys = list({key: None for key in wanted.values() if key})
@@ -174,6 +175,13 @@ class SqliteStore(Store):
                 rows = self.rows(FACTS_OF_LARGE_ENTITIES.format(", ".join(["(?, ?)"] * padded)), *values)
                 facts |= {row[0]: row for row in rows}
         return facts
+
+    @override
+    def with_receipt(self, uuids: Collection[bytes]) -> set[bytes]:
+        if not uuids:
+            return set()
+        wanted = json.dumps([uuid.hex().upper() for uuid in uuids])
+        return {uuid for (uuid,) in self.rows(WITH_RECEIPT, self.project, wanted)}
 
     @override
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
@@ -213,6 +221,9 @@ class SqliteStore(Store):
                 )
                 money = [(entities[fact.entity], fact.uuid, fact.money) for fact in kept if fact.money and fact.entity]
                 self._database.executemany(NEW_MONEY, money)
+                again = [fact for fact in kept if fact.is_again and not fact.money]
+                without = [(entities[fact.entity], fact.uuid) for fact in again if fact.entity]
+                self._database.executemany(NO_MONEY, without)
                 self._database.executemany(
                     NEW_PERSON,
                     (
@@ -253,10 +264,12 @@ class SqliteStore(Store):
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            self._kinds.clear()  # new ones are taken back
+            if self._database.in_transaction:  # where the disk is full, SQLite has ended it
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
 
 
 def _padded(number: int) -> int:

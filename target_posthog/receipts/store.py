@@ -10,17 +10,20 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
+from target_posthog.mapping.language.functions import as_timestamp
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
 Item = TypeVar("Item")
 VERSION = 2  # of the tables
-NO_RESEND, RESEND, RESEND_ANYHOW = 0, 1, 2
+RESEND, RESEND_ANYHOW = 1, 2  # 0 for a fact that is not to be sent again
 MOST_IN_A_STATEMENT = 1_000
 REBUILT = "distinct id: "  # begins the key of an entity that PostHog doesn't name
 TABLES = (
@@ -152,10 +155,16 @@ class Claim:
     refused: set[bytes] = field(default_factory=set)
 
 
-def parts(values: Sequence[Item]) -> Iterator[Sequence[Item]]:
+def parts(values: Iterable[Item]) -> Iterator[list[Item]]:
     """Yield values in parts that are small enough for a statement."""
-    for start in range(0, len(values), MOST_IN_A_STATEMENT):
-        yield values[start : start + MOST_IN_A_STATEMENT]
+    rest = iter(values)
+    while part := list(islice(rest, MOST_IN_A_STATEMENT)):
+        yield part
+
+
+def time_of(seconds: int) -> str:
+    """Return a moment in seconds since 1970 as events have it."""
+    return as_timestamp(datetime.fromtimestamp(seconds, timezone.utc))
 
 
 def hashed_key(api_key: str) -> str:
@@ -176,6 +185,10 @@ class Store(ABC):
     @abstractmethod
     def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:
         """Return what is known of facts, each given with the key of its entity."""
+
+    @abstractmethod
+    def with_receipt(self, uuids: Collection[bytes]) -> set[bytes]:
+        """Return which of some facts have a receipt, where it isn't known what they are about."""
 
     @abstractmethod
     def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
@@ -240,7 +253,7 @@ class Store(ABC):
             "GROUP BY kind.event ORDER BY kind.event",
             self.project,
         )
-        return [(event, number, _time(first), _time(last)) for event, number, first, last in rows]
+        return [(event, number, time_of(first), time_of(last)) for event, number, first, last in rows]
 
     def export(self) -> Iterator[Fact]:
         """Yield the receipt of each fact, in the order in which they lie."""
@@ -295,7 +308,3 @@ class Store(ABC):
             *values,
         )
         return number
-
-
-def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")

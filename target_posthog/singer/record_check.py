@@ -1,6 +1,7 @@
-"""Records are checked against their stream's schema, in: a schema of any draft, then records; out: what is wrong.
+"""Check of records against their stream's schema.
 
-Knows no event. What it says names fields and never quotes a value, for records hold personal data.
+Takes a schema of any draft, then records; returns what is wrong with them. What it says names fields and never quotes a
+value, for records hold personal data.
 """
 
 from __future__ import annotations

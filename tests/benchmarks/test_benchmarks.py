@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+import requests
 import zstandard
 
 from benchmarks.__main__ import PARTS
@@ -18,6 +20,7 @@ from benchmarks.feed import lines_of
 from benchmarks.fields import FORTY_FIELDS, few_fields, schema_of
 from benchmarks.recording import write_messages
 from benchmarks.report import placed
+from benchmarks.served import Servers
 from benchmarks.taker import Taker
 
 ROOT = Path(__file__).parent.parent.parent
@@ -78,6 +81,17 @@ def test_each_way_to_read_is_priced_and_fewer_fields_cost_less(tables) -> None:
     assert points[3] > points[2]
     assert tap["requests"] == tables[2][1]["requests"]
     assert int(large["orders"]) > 2 * int(pages[0]["orders"])
+
+
+def test_the_process_that_starts_the_rows_keeps_no_questions(tmp_path) -> None:
+    file = tmp_path / "with a blank.json"
+    with closing(Servers(30)) as servers:
+        body = '{"query": "{ shop { name } }"}'
+        headers = {"X-Shopify-Access-Token": "shpat_sandbox", "Content-Type": "application/json"}
+        path = "/admin/api/2026-10/graphql.json"
+        requests.post(servers.shop + path, data=body, headers=headers, timeout=60).raise_for_status()
+        assert servers.ask("questions", file) == {"path": path}, "what it holds would count as theirs"
+    assert json.loads(file.read_text()) == [[path, body]]
 
 
 def test_each_part_of_the_document_can_be_written_alone() -> None:

@@ -281,6 +281,20 @@ def test_what_is_acknowledged_and_absent_is_named_with_its_remedy(
     assert "resend --missing" in said.text
 
 
+def test_a_later_event_of_an_order_that_is_acknowledged_and_absent_is_no_unknown_one(desk: Callable[..., Desk]) -> None:
+    books = desk()
+    store = books.shops[0].store
+    order = plain(store)
+    store.refund_order(order["name"], AT, {0: 1})
+    messages = books.messages()
+    books.preview(messages)
+    books.run(messages)
+    books.posthog.database.ask("delete from events where event = 'Order Refunded'")
+    said = books.reconcile()
+    assert {order["name"]} <= {name for _, name, _ in said.named(ABSENT)}
+    assert said.reasons == {ABSENT}
+
+
 def test_what_no_run_has_sent_is_an_error(desk: Callable[..., Desk]) -> None:
     books = desk()
     store = books.shops[0].store
@@ -393,6 +407,23 @@ def test_several_shops_are_kept_apart_each_by_its_own_days(desk: Callable[..., D
     said = books.reconcile()
     assert said.code == 0, said.text
     assert "events of tokyo.myshopify.com aren't compared: the preview has no such shop" in said.text
+
+
+def test_a_shop_without_sales_keeps_nobody_from_the_books_of_another(desk: Callable[..., Desk]) -> None:
+    books = desk(fields=({}, TOKYO))
+    messages = []
+    for message in books.messages():
+        record = message.get("record", {})
+        if record.get("shop") == TOKYO["myshopifyDomain"]:  # it has no report, and so the days of `time_zone`
+            if message["stream"] == "sales_by_day":
+                continue
+            record["test"] = True
+        messages.append(message)
+    books.preview(messages)
+    books.run(messages)
+    said = books.reconcile()
+    assert said.code == 0, said.text
+    assert "✓ The books balance" in said.text
 
 
 def test_a_renamed_shop_is_the_same_shop(desk: Callable[..., Desk]) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from target_posthog.delivery.dead_letters import DeadLetters
+from target_posthog.delivery.dead_letters import DeadLetters, dead_letter_reasons
+from target_posthog.errors import RunError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,3 +34,17 @@ def test_a_disk_that_fills_up_leaves_the_file_as_it_was_and_the_next_record_come
     letters.keep("tickets", {"type": "object"}, ["id"], msgspec.Raw(b'{"id": 2}'), "wrong")
     kinds = [(one["type"], one["stream"]) for one in map(json.loads, path.read_text().splitlines())]
     assert kinds == [("SCHEMA", "sales"), ("RECORD", "sales"), ("SCHEMA", "tickets"), ("RECORD", "tickets")]
+
+
+def test_reasons_are_read_back_and_a_line_that_is_no_dead_letter_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "dead.jsonl"
+    letters = DeadLetters(str(path))
+    letters.keep("sales", {"type": "object"}, ["id"], msgspec.Raw(b'{"id": 1}'), "wrong", name="id=1")
+    letters.keep_line("a line of a log", "no message")
+    with path.open("a") as file:
+        file.write("\n")
+    assert dead_letter_reasons(str(path)) == {"id=1": "wrong"}
+    for line in ("a line of a log", "5", '{"type": "RECORD", "stream": "unheard of", "record": {}}'):
+        path.write_text(line)
+        with pytest.raises(RunError, match="has a line that is no dead letter"):
+            dead_letter_reasons(str(path))

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.mapping.language.functions import FUNCTIONS, JSON, as_datetime, as_number, as_timestamp, canonical
+from target_posthog.mapping.language.functions import (
+    FUNCTIONS,
+    JSON,
+    as_datetime,
+    as_number,
+    as_timestamp,
+    canonical,
+    day_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +143,22 @@ def test_a_function_says_what_it_needs_and_never_what_it_got(name: str, argument
 )
 def test_a_time_becomes_rfc_3339_in_utc(text: str, timestamp: str) -> None:
     assert as_timestamp(as_datetime(text)) == timestamp
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone", "day"),
+    [
+        ("2026-11-01T03:30:00Z", "America/New_York", "2026-10-31"),
+        ("2026-11-01T03:30:00+09:00", "UTC", "2026-10-31"),
+        ("2026-11-01T20:00:00.5Z", "Asia/Tokyo", "2026-11-02"),
+        ("0001-01-01T00:00:00Z", "America/New_York", "0001-01-01"),
+        ("9999-12-31T23:00:00Z", "Asia/Tokyo", "9999-12-31"),
+    ],
+)
+def test_a_day_is_that_of_the_zone_and_at_the_ends_of_the_calendar_that_of_utc(
+    moment: str, zone: str, day: str
+) -> None:
+    assert day_of(moment, ZoneInfo(zone)) == day
 
 
 @pytest.mark.parametrize("value", ["tomorrow", "2026-13-01", "2026-11-01T25:00:00Z", 1700000000, None, "20261101", ""])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +22,22 @@ if TYPE_CHECKING:
 SALE, OTHER = Maker("sales", "Sale", "Sale"), Maker("invoices", "Invoice", "Sale")
 FIELDS = {"id": {}, "buyer": {}, "total": {}, "at": {"format": "date-time"}}
 RULE = {"event": "Sale", "distinct_id": ["buyer"], "timestamp": "at", "key": ["id"], "properties": {"total": "total"}}
+
+FULL = """
+import resource
+from target_posthog.delivery.keys import Keys
+from target_posthog.errors import RunError
+from target_posthog.mapping.event import Maker
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+keys = Keys()
+try:
+    for number in range(200_000):
+        keys.note(str(number), Maker("sales", "Sale", "Sale"), number, number)
+        if number % 5_000 == 0:
+            keys.clash()
+except RunError as error:
+    print(error)
+"""
 
 
 def stream(name: str, *rows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -69,6 +87,11 @@ def test_two_items_of_one_record_that_share_a_key_set_it_aside(runs: Runs, posth
         runs.here(*told, mappings=rules)
     runs.here(*told, mappings=rules, dead_letter_path=str(tmp_path / "dead"))
     assert posthog.events() == []
+
+
+def test_a_full_folder_for_temporary_files_is_named() -> None:
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("The folder for temporary files, TMPDIR, says "), done.stderr
 
 
 def test_a_record_that_is_read_again_in_another_state_is_one_event(runs: Runs, posthog: PostHog) -> None:

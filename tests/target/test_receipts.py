@@ -5,11 +5,16 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, UUID, uuid5
 
+import msgspec
 import pytest
 
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 from target_posthog.errors import RunError
+from target_posthog.receipts.opening import open_store
+from target_posthog.receipts.sqlite import SqliteStore
+from target_posthog.receipts.store import Fact
 
 if TYPE_CHECKING:
     from conftest import Runs
@@ -128,6 +133,31 @@ def test_another_identity_sends_no_fact_again(receipted: Receipted, identity: st
     assert receipted.run(record, identity=identity) == []
 
 
+def test_a_receipt_is_found_by_its_events_uuid_alone(receipted: Receipted) -> None:
+    receipted.run(order(1, "jane@example.com"), order(2, "john@example.com"))
+    store = open_store({"receipts": receipted.receipts, "api_key": "phc_sandbox"}, is_read_only=True)
+    assert store
+    placed, paid = (UUID(one["uuid"]).bytes for one in receipted.posthog.events()[:2])
+    for wanted in ({paid}, {placed, paid}, set[bytes]()):
+        assert store.with_receipt({*wanted, bytes(16)}) == wanted
+    assert store.with_receipt(()) == set()
+
+
+def test_what_is_sent_again_without_amounts_has_none_to_take_back(receipted: Receipted) -> None:
+    store = open_store({"receipts": receipted.receipts, "api_key": "phc_sandbox"})
+    assert store
+    money = '[{"total_sales":"10.00"},{"currency":"USD"}]'
+    first, other = (
+        Fact(bytes([number] * 16), "Order Completed", "Order Completed", "order 1", "jane", 1, 1, 1, "no_ledger", money)
+        for number in (1, 2)
+    )
+    with store.claim([first, other], []):
+        pass
+    with store.claim([msgspec.structs.replace(first, provisional=None, money=None, is_again=True)], []):
+        pass
+    assert store.running_money(["order 1"]) == {"order 1": [(other.uuid, money)]}
+
+
 def test_an_event_that_is_renamed_stays_the_fact_that_it_was(receipted: Receipted) -> None:
     receipted.run(order(1, "jane@example.com"))
     renamed = {"orders": [{"extends": "Order Completed", "event": "Purchase"}]}
@@ -228,6 +258,24 @@ def test_receipts_are_kept_by_project_and_their_file_is_its_owners_alone(receipt
     file = Path(receipted.receipts)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert all(b"phc_sandbox" not in one.read_bytes() for one in file.parent.iterdir())
+
+
+def test_a_disk_that_is_full_is_named_and_what_was_not_kept_is_forgotten(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "receipts.sqlite"), "key")
+    ((pages,),) = store.rows("PRAGMA page_count")
+    store.rows(f"PRAGMA max_page_count = {pages + 1}")
+    with pytest.raises(RunError, match="database or disk is full"), store.claim(facts("Order Paid", 1_000), []):
+        pass
+    store.rows(f"PRAGMA max_page_count = {pages + 100}")
+    for event in ("Order Refunded", "Order Paid"):
+        with store.claim(facts(event, 2), []):
+            pass
+    assert [(event, number) for event, number, _, _ in store.counts()] == [("Order Paid", 2), ("Order Refunded", 2)]
+
+
+def facts(event: str, number: int) -> list[Fact]:
+    uuids = (uuid5(NAMESPACE_URL, f"{event} {at}").bytes for at in range(number))
+    return [Fact(uuid, event, event, None, "jane@example.com", 1, 1, 1) for uuid in uuids]
 
 
 def test_a_place_where_no_file_can_be_is_named(runs: Runs) -> None:

@@ -19,6 +19,7 @@ import pytest
 from singer_sdk.exceptions import InvalidInputLine
 
 from target_posthog.errors import RuleError, RunError
+from target_posthog.preview.writer import PreviewWriter
 from target_posthog.singer.target import MISTAKES, TargetPostHog
 from tests.target.conftest import MESSAGES
 from tests.target.previews import RULES, SALE, SCHEMA, Previews, sale
@@ -255,3 +256,13 @@ def test_a_mapping_says_which_properties_hold_money(previews: Previews, tmp_path
     rule = {**SALE, "properties": {"paid": "total", "currency": "'EUR'"}}
     plan = previews.make(sale(1, total="0.1"), sale(2, total="0.2"), mapping=str(mapping), mappings={"sales": [rule]})
     assert plan["money"] == {"EUR": {"Sale": "0.3"}}
+
+
+def test_a_disk_that_is_full_from_the_start_is_named_with_the_setting(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        with pytest.raises(RunError, match=r"`preview_path`: the file .* can't be written"):
+            PreviewWriter(str(tmp_path / "preview.sqlite"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sandbox.posthog.database import EPOCH
 from sandbox.posthog.totals import amount_in
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ LINES_A_PAGE = 50
 LARGEST_INTEGER = 2**63 - 1  # of SQLite
 ONE_MICROSECOND = timedelta(microseconds=1)
 FIRST_DAY, LAST_DAY = date(2, 1, 1), date(9998, 12, 30)
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 NET = ("net_sales", "revenue")  # the first of these that an event has is its net sales
 # The first of these is, where it has no net sales, the money that it moved, or that another mapping says it did.
 MOVED = ("cash", "total", "transaction_amount", "total_sales")

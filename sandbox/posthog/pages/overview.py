@@ -12,7 +12,8 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING
 
-from sandbox.posthog.pages.lines import EPOCH, ONE_MICROSECOND, day_in
+from sandbox.posthog.database import EPOCH
+from sandbox.posthog.pages.lines import ONE_MICROSECOND, day_in
 from sandbox.posthog.pages.periods import DAYS_IN, Period, periods, usual_unit
 from sandbox.posthog.totals import Totals, sales_of, totals_of
 

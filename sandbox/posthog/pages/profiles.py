@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sandbox.posthog.pages.lines import EPOCH, NAMES, ONE_MICROSECOND, containing, like, like_value, name_in
+from sandbox.posthog.database import EPOCH
+from sandbox.posthog.pages.lines import NAMES, ONE_MICROSECOND, containing, like, like_value, name_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,6 +14,7 @@ import msgspec
 import requests
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 
+from sandbox.posthog.database import iso
 from sandbox.posthog.pages import pictures, words
 from sandbox.posthog.pages.books import books_of, shelves_of, sums_of, told_by_time
 from sandbox.posthog.pages.lines import Filters, lines_of, orders_named, page_of
@@ -59,8 +60,9 @@ def pages(
     """
     pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/page")
     views = _Views(database, RecordSide(preview) if preview else shop, preview, time_zone)
-    for name in ("money", "count", "day", "iso", "plain"):
+    for name in ("money", "count", "day", "plain"):
         pages.add_app_template_filter(getattr(words, name))
+    pages.add_app_template_filter(iso)
     pages.add_app_template_filter(lambda time: words.moment(time, views.zone), "moment")
     pages.add_app_template_test(words.is_table, "table")
     pages.add_app_template_test(words.is_amount, "amount")

@@ -46,11 +46,6 @@ def moment(time: datetime | str, zone: tzinfo) -> str:
     return at.astimezone(zone).replace(tzinfo=None).isoformat(sep=" ")
 
 
-def iso(time: datetime) -> str:
-    """Write a time for machines."""
-    return time.isoformat().replace("+00:00", "Z")
-
-
 def plain(value: Any) -> str:  # noqa: ANN401  # any JSON that is no list or object
     """Write a JSON value as it was sent, texts without quotes."""
     if value is None:

@@ -2,7 +2,6 @@
 
 Pure: takes expressions as data and a stream's schema, returns functions. It knows neither what the keys of a rule mean
 nor any event.
-
 """
 
 from __future__ import annotations

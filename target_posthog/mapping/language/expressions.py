@@ -2,7 +2,6 @@
 
 Pure: takes a text, then a record, and returns its value, or what is wrong with the text. An expression can be checked
 against a stream's JSON schema before there is any record.
-
 """
 
 from __future__ import annotations

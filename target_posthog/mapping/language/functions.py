@@ -2,7 +2,6 @@
 
 Pure: take values of a record, return a value of an event. Null in gives null out, so that a missing fact stays missing.
 A `ValueError` says what an argument should have been, never what it was.
-
 """
 
 from __future__ import annotations
@@ -19,15 +18,14 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import tzinfo
 
 JSON: TypeAlias = Any  # a value of any kind that JSON has
 # Currencies whose minor unit is no hundredth: without any, as PostHog lists them
 # (https://posthog.com/docs/revenue-analytics/capture-revenue-events), and with thousandths, ISO 4217 list one.
 DIGITS = {
-    **dict.fromkeys(
-        ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF"), 0
-    ),
-    **dict.fromkeys(("XOF", "XPF"), 0),
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA"), 0),
+    **dict.fromkeys(("PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
 }
 HUNDREDTHS = 2
@@ -280,6 +278,19 @@ def as_timestamp(value: datetime) -> str:
     except OverflowError:
         raise ValueError(OF_NO_YEAR) from None
     return utc.isoformat().replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=RECENT)  # a record's events have few times
+def day_of(moment: str, zone: tzinfo) -> str:
+    """Return the day of an ISO 8601 time in a zone, as `2026-11-01`; that of UTC where the zone's has no year.
+
+    Raises ValueError for what is no time.
+    """
+    time = as_datetime(moment)
+    try:
+        return time.astimezone(zone).date().isoformat()
+    except OverflowError:
+        return as_timestamp(time)[: len("2026-11-01")]
 
 
 @lru_cache(maxsize=RECENT)

@@ -2,7 +2,6 @@
 
 Pure: takes a parsed expression and a record, returns its value. It is the reference for `translation.py`, and evaluates
 what that leaves to it.
-
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ Pure: takes one expression, or a list or object of them; returns a function from
 interpreter walks a syntax tree for each record. Here the kinds of nodes that mappings use are written as Python source,
 the others are left to the library. So is a record on which the function fails, because the library's error says which
 expression it was. Both give the same values: tests/target/test_translation.py.
-
 """
 
 from __future__ import annotations
