@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,11 +32,13 @@ LINE = "LINE"  # the type of what was no message; no reader of Singer messages t
 class DeadLetters:
     """Appends to a file of SCHEMA and RECORD messages; the reason stands beside each record, as `reason`.
 
-    Several runs may share a file: one writes at a time, so that none takes back what another has written.
+    Several runs may share a file: one writes at a time, so that none takes back what another has written. A file that
+    the run reads (`is_input`) has its letters already and stays as it is, or a letter would come again without end.
     """
 
     def __init__(self, path: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.path = path
+        self.is_input = _is_standard_input(path)
         self._patience_seconds = patience_seconds
         self._schemas: dict[str, Mapping[str, Any]] = {}
 
@@ -68,6 +71,8 @@ class DeadLetters:
         self._append([{"type": LINE, "line": text.rstrip("\r\n"), "reason": reason}])
 
     def _append(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        if self.is_input:
+            return
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             _lock(descriptor, self._patience_seconds)
@@ -101,6 +106,14 @@ def dead_letter_reasons(path: str | None) -> dict[str, str]:
             name = message.get("name") or key_name(message["record"], keys[message["stream"]])
             reasons[name] = message["reason"]
     return reasons
+
+
+def _is_standard_input(path: str) -> bool:
+    try:
+        read = os.fstat(0)
+        return stat.S_ISREG(read.st_mode) and os.path.samestat(read, Path(path).stat())
+    except OSError:  # no file yet, or nothing to read from
+        return False
 
 
 def _lock(descriptor: int, patience_seconds: float) -> None:
