@@ -179,8 +179,8 @@ class PostHogDestination:
         left = self.summary.dead_letters.total() + self.summary.unreadable_lines
         if left and self._dead_letters and self._dead_letters.is_input:
             raise RunError(
-                f"{left:,} of the dead letters in {self._dead_letters.path} still can't be delivered; the file has them "
-                "as before, so keep it, and what else was in it is in PostHog"
+                f"{left:,} of the dead letters in {self._dead_letters.path} still can't be delivered; the file has "
+                "them as before, so keep it, and what else was in it is in PostHog"
             )
 
     def _bring_persons_up_to_date(self) -> None:

@@ -55,12 +55,8 @@ def rebuild(api: QueryApi, store: Store, remembered: Mapping[str, Remembered]) -
     for fact in _facts(api, remembered):
         part.append(fact)
         if len(part) == MOST_IN_A_STATEMENT:
-            seen, new, part = seen + len(part), new + _added(store, part), []
-    return seen + len(part), new + _added(store, part)
-
-
-def _added(store: Store, facts: Sequence[Fact]) -> int:
-    return store.add(list({fact.uuid: fact for fact in facts}.values()))
+            seen, new, part = seen + len(part), new + store.add(part), []
+    return seen + len(part), new + store.add(part)
 
 
 def kept_since(api: QueryApi) -> int | None:
