@@ -10,6 +10,7 @@ import pytest
 
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 from target_posthog.errors import RunError
+from target_posthog.receipts.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from conftest import Runs
@@ -228,6 +229,13 @@ def test_receipts_are_kept_by_project_and_their_file_is_its_owners_alone(receipt
     file = Path(receipted.receipts)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert all(b"phc_sandbox" not in one.read_bytes() for one in file.parent.iterdir())
+
+
+def test_a_disk_that_is_nearly_full_is_named_before_anything_is_sent(tmp_path: Path) -> None:
+    path = str(tmp_path / "receipts.sqlite")
+    with pytest.raises(RunError, match=r"can't be used \(its disk has [\d,]+ bytes left, and receipts need"):
+        SqliteStore(path, "key", least_free_bytes=2**62)
+    assert SqliteStore(path, "key", least_free_bytes=0).is_empty
 
 
 def test_a_place_where_no_file_can_be_is_named(runs: Runs) -> None:
