@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from target_posthog.delivery.destination import key_name
+from target_posthog.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,17 +95,26 @@ class DeadLetters:
 
 
 def dead_letter_reasons(path: str | None) -> dict[str, str]:
-    """Return the reason of each dead letter in a file, by its record's `key_name`; none without a file."""
+    """Return the reason of each dead letter in a file, by its record's `key_name`; none without a file.
+
+    Raises `RunError` for a line that is no dead letter.
+    """
     if not path or not Path(path).is_file():
         return {}
     reasons: dict[str, str] = {}
     keys: dict[str, list[str]] = {}
-    for message in map(msgspec.json.decode, Path(path).read_bytes().splitlines()):
-        if message["type"] == "SCHEMA":
-            keys[message["stream"]] = message["key_properties"]
-        elif message["type"] != LINE:
-            name = message.get("name") or key_name(message["record"], keys[message["stream"]])
-            reasons[name] = message["reason"]
+    for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            message = msgspec.json.decode(line)
+            if message["type"] == "SCHEMA":
+                keys[message["stream"]] = message["key_properties"]
+            elif message["type"] != LINE:
+                name = message.get("name") or key_name(message["record"], keys[message["stream"]])
+                reasons[name] = message["reason"]
+        except (msgspec.DecodeError, UnicodeError, LookupError, TypeError, AttributeError):
+            raise RunError(f"`dead_letter_path`: line {number} of {path} is no dead letter") from None
     return reasons
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from target_posthog.delivery.dead_letters import DeadLetters
+from target_posthog.delivery.dead_letters import DeadLetters, dead_letter_reasons
+from target_posthog.errors import RunError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,3 +34,14 @@ def test_a_disk_that_fills_up_leaves_the_file_as_it_was_and_the_next_record_come
     letters.keep("tickets", {"type": "object"}, ["id"], msgspec.Raw(b'{"id": 2}'), "wrong")
     kinds = [(one["type"], one["stream"]) for one in map(json.loads, path.read_text().splitlines())]
     assert kinds == [("SCHEMA", "sales"), ("RECORD", "sales"), ("SCHEMA", "tickets"), ("RECORD", "tickets")]
+
+
+@pytest.mark.parametrize("line", ["no JSON", "[]", "5", '{"type": "SCHEMA"}', '{"type": "RECORD", "record": {}}'])
+def test_a_line_that_is_no_dead_letter_is_named_and_a_blank_one_is_passed_over(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "dead.jsonl"
+    DeadLetters(str(path)).keep("sales", {"type": "object"}, ["id"], msgspec.Raw(b'{"id": 1}'), "wrong", name="id=1")
+    path.write_text(path.read_text() + "\n")
+    assert dead_letter_reasons(str(path)) == {"id=1": "wrong"}
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(RunError, match=r"line 4 of .* is no dead letter"):
+        dead_letter_reasons(str(path))
