@@ -6,6 +6,7 @@ documents are compared with it.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ PROTOCOLS = ["auto", "v1", "batch"]
 CLOUD_HISTORICAL_PER_SECOND = 2_000
 CLOUD = ".posthog.com"
 
+OF_FILES = ("receipts", "dead_letter_path", "summary_path", "preview_path", "plan_path")
 # The SDK reads these itself; the schema that it has for them is none (`"null"` for a type).
 OF_THE_SDK = ("stream_maps", "stream_map_config", "faker_config")
 
@@ -198,6 +200,11 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="PostHog's capture V1, which answers per event, its older /batch/, or V1 where there is one.",
     ),
 ).to_dict()
+
+
+def as_path(value: str) -> str:
+    """Return a path as its user means it: without the blanks around it, and with a home folder for `~`."""
+    return os.path.expanduser(value.strip())  # noqa: PTH111  # pathlib would make one slash of the two of a URL
 
 
 def with_whole_names(maps: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:

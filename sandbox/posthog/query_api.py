@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from flask import Blueprint, jsonify, request
 
+from sandbox.posthog.database import TooSlowError
 from sandbox.posthog.hogql import QueryError, answered
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ NO_PROJECT = (403, "authentication_error", "permission_denied", "You don't have 
 NO_TEXT = (400, "validation_error", "invalid_input", "The sandbox answers a HogQLQuery with a text only.")
 NO_ASYNC = (400, "validation_error", "invalid_input", "The sandbox answers at once only: no async refresh.")
 EXTRA = (400, "validation_error", "invalid_input", "Extra inputs are not permitted")  # REPORT: posthog-api.md 1.1
+# posthog/exceptions.py: posthog-api.md 1.1. The exception's kind and code aren't known.
+TOO_SLOW = (504, "server_error", "error", "Query has hit the max execution time before completing.")
 
 
 def query_api(database: Database, project_id: int, project: Asked) -> Blueprint:
@@ -86,6 +89,8 @@ def query_api(database: Database, project_id: int, project: Asked) -> Blueprint:
             cache[text] = _Kept(project.clock(), _rows(database, text, project))
         except QueryError as error:
             raise _RefusedError(400, "validation_error", "hogql_query_error", str(error)) from None
+        except TooSlowError:
+            raise _RefusedError(*TOO_SLOW) from None
         return jsonify(cache[text].answer)
 
     @api.get("/api/projects/<int:asked_id>/")

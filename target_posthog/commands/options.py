@@ -14,7 +14,7 @@ import click
 
 from target_posthog.errors import RunError
 from target_posthog.posthog.query_api import QueryApi
-from target_posthog.settings import ENVIRONMENT
+from target_posthog.settings import ENVIRONMENT, OF_FILES, as_path
 from target_posthog.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -26,7 +26,19 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 def setting(name: str, words: str, default: str | None = None) -> Callable[[Command], Command]:
     """Return a setting as an option; `words` are its help."""
     option, variable = f"--{name.replace('_', '-')}", f"{ENVIRONMENT}_{name.upper()}"
-    return click.option(option, name, envvar=variable, default=default, show_default=bool(default), help=words)
+    return click.option(
+        option,
+        name,
+        envvar=variable,
+        default=default,
+        show_default=bool(default),
+        help=words,
+        callback=_path if name in OF_FILES else None,
+    )
+
+
+def _path(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    return value and as_path(value)
 
 
 def out_option(words: str) -> Callable[[Command], Command]:

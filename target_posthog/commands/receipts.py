@@ -5,10 +5,9 @@ Take the setting `receipts` and the project's key; print for people.
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import click
@@ -16,18 +15,23 @@ import msgspec
 
 from target_posthog.commands.options import ending_with_sentence, query_api, setting
 from target_posthog.errors import RunError
+from target_posthog.mapping.language.expressions import did_you_mean
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.receipts.opening import open_store
+from target_posthog.receipts.postgres import is_database
 from target_posthog.receipts.rebuilding import LONGEST_FLIGHT_SECONDS, kept_since, missing, rebuild
 from target_posthog.receipts.sifter import seconds_of
 from target_posthog.receipts.store import RESEND, RESEND_ANYHOW, Fact, hashed_key, parts
+from target_posthog.whole_file import whole_file
 
 if TYPE_CHECKING:
     from target_posthog.receipts.store import Store
 
 SECONDS_PER_MONTH = 30 * 24 * 3600  # a short one: what is in doubt is sent, not taken for sent
 OLD_KEY = "TARGET_POSTHOG_OLD_API_KEY"
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # what the databases hold
+Seconds = Annotated[int, msgspec.Meta(ge=-62_135_596_800, le=253_402_300_799)]  # since 1970, of the years 1 to 9999
 where = setting("receipts", "Where the receipts are: a file, or the URL of a PostgreSQL.")
 whose = setting("api_key", "The project's API key.")
 personal_key = setting("personal_api_key", "PostHog's personal API key, with the scope query:read.")
@@ -52,8 +56,7 @@ def receipts(context: click.Context) -> None:
 def show(receipts: str | None, api_key: str | None) -> None:
     """Print how many receipts there are, by event."""
     with ending_with_sentence():
-        store = _store(receipts, api_key)
-        counts = store.counts()
+        counts = _store(receipts, api_key, is_new=False).counts()
     total = sum(number for _, number, _, _ in counts)
     click.echo(f"{total:,} events are known to be in PostHog")
     for event, number, first, last in counts:
@@ -66,14 +69,23 @@ def show(receipts: str | None, api_key: str | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def export(receipts: str | None, api_key: str | None, file: Path) -> None:
     """Write all receipts to FILE, a line of JSON for each; `merge` reads it. It has distinct ids in it."""
+    number = 0
     with ending_with_sentence():
-        store = _store(receipts, api_key)
+        store = _store(receipts, api_key, is_new=False)
+        if receipts and file.exists() and Path(receipts).exists() and file.samefile(receipts):
+            raise RunError(f"The receipts are in {file} already: name another file to export them to")
+        if store.is_empty:
+            raise RunError("There are no receipts of this project; is `api_key` its key?")
         try:
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
-                opened.writelines(msgspec.json.encode(_as_json(fact)) + b"\n" for fact in store.export())
+            with whole_file(file) as opened:
+                if store.floor:
+                    opened.write(msgspec.json.encode(_Floor(store.floor)) + b"\n")
+                for fact in store.export():
+                    number += 1
+                    opened.write(msgspec.json.encode(_as_json(fact)) + b"\n")
         except OSError as error:
             raise RunError(f"The file {file} can't be written ({error.strerror})") from None
-    click.echo(f"The receipts are in {file}")
+    click.echo(f"{number:,} receipts are in {file}")
 
 
 @receipts.command
@@ -86,8 +98,9 @@ def merge(receipts: str | None, api_key: str | None, file: Path) -> None:
         store, new = _store(receipts, api_key), 0
         try:
             with file.open("rb") as opened:
-                for part in parts(_fact(line) for line in opened):
-                    new += store.add(part)
+                for part in parts(_exported(line) for line in opened):
+                    new += store.add([line for line in part if isinstance(line, Fact)])
+                    store.floor = max(store.floor, *(line.floor for line in part if isinstance(line, _Floor)), 0)
         except OSError as error:
             raise RunError(f"The file {file} can't be read ({error.strerror})") from None
     click.echo(f"{new:,} receipts are new")
@@ -102,9 +115,12 @@ def move(receipts: str | None, api_key: str | None, old_api_key: str) -> None:
     with ending_with_sentence():
         if not api_key:
             raise RunError("The setting `api_key` is missing: the project's new API key")
-        if not _store(receipts, api_key).is_empty:
+        if not _store(receipts, api_key, is_new=False).is_empty:
             raise RunError("The new key has receipts of its own already; `export` the old ones and `merge` them")
-        _store(receipts, old_api_key).move_to(hashed_key(api_key))
+        old = _store(receipts, old_api_key)
+        if old.is_empty:
+            raise RunError("The old key has no receipts here; is it the one with which the last runs sent?")
+        old.move_to(hashed_key(api_key))
     click.echo("The receipts are those of the new key now")
 
 
@@ -115,7 +131,10 @@ def move(receipts: str | None, api_key: str | None, old_api_key: str) -> None:
 def forget(receipts: str | None, api_key: str | None) -> None:
     """Delete all receipts of a project that was emptied in PostHog."""
     with ending_with_sentence():
-        _store(receipts, api_key).forget()
+        store = _store(receipts, api_key, is_new=False)
+        if store.is_empty:
+            raise RunError("There are no receipts of this project; is `api_key` its key?")
+        store.forget()
     click.echo("The receipts are deleted")
 
 
@@ -200,7 +219,7 @@ def resend(  # noqa: PLR0913  # each is an option of the command
     What an event says of its person isn't repeated.
     """
     with ending_with_sentence():
-        store = _store(receipts, api_key)
+        store = _store(receipts, api_key, is_new=False)
         condition, values = _condition(event, first, last, record)
         if is_missing:
             api = query_api(personal_api_key, project_id, host)
@@ -208,6 +227,9 @@ def resend(  # noqa: PLR0913  # each is an option of the command
                 raise RunError("The setting `personal_api_key` is missing: with it PostHog says which events it has")
             lost = [fact.uuid for fact in missing(api, store, int(time.time()) - LONGEST_FLIGHT_SECONDS)]
         number = len(lost) if is_missing else store.count(condition, values)
+        names = {name for name, *_ in store.counts()} if event and not number else ()
+        if event and not number and event not in names:
+            raise RunError(f"No event `{event}` has a receipt{did_you_mean(event, names)}")
         twice = "" if is_missing else "; PostHog will show as many twice until it merges them"
         click.echo(f"{number:,} events would be sent again by the next full refresh{twice}")
         if number and (yes or click.confirm("Mark them?")):
@@ -220,8 +242,11 @@ def resend(  # noqa: PLR0913  # each is an option of the command
             click.echo("They are marked: `meltano run --full-refresh ...` sends them")
 
 
-def _store(receipts: str | None, api_key: str | None) -> Store:
-    """Open the store; raises `RunError` for a missing setting."""
+def _store(receipts: str | None, api_key: str | None, *, is_new: bool = True) -> Store:
+    """Open the store; raises `RunError` for a missing setting, and for a file that isn't there unless it may be new."""
+    may_be_there = is_new or not receipts or is_database(receipts) or Path(receipts).exists()
+    if receipts and api_key and not may_be_there:
+        raise RunError(f"`receipts`: there is no file {receipts}; a run makes it, or `receipts rebuild`")
     store = open_store({"receipts": receipts, "api_key": api_key}) if receipts and api_key else None
     if store is None:
         name = "api_key" if receipts else "receipts"
@@ -254,16 +279,40 @@ def _condition(event: str | None, first: str | None, last: str | None, record: s
     return " AND ".join(condition for condition, _ in chosen) or "1 = 1", [value for _, value in chosen]
 
 
+class _Floor(msgspec.Struct, forbid_unknown_fields=True):
+    """A line of an exported file: facts before this moment, in seconds since 1970, are taken for sent."""
+
+    floor: Seconds
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    """A line of an exported file: a receipt, its uuid as text."""
+
+    uuid: UUID
+    rule: str
+    event: str
+    entity: str | None
+    distinct_id: str
+    sent_as: Whole
+    at: Seconds
+    digest: Whole | None
+    provisional: str | None = None
+    money: str | None = None
+
+
 def _as_json(fact: Fact) -> dict[str, object]:
     fields = {name: value for name, value in msgspec.structs.asdict(fact).items() if name != "is_again"}
     return {**fields, "uuid": str(UUID(bytes=fact.uuid))}
 
 
-def _fact(line: bytes) -> Fact:
+def _exported(line: bytes) -> Fact | _Floor:
+    """Return what a line of an exported file says; raises `RunError`."""
     try:
-        values = msgspec.json.decode(line)
-        return Fact(**{**values, "uuid": UUID(values["uuid"]).bytes})
-    except (msgspec.DecodeError, TypeError, KeyError, ValueError, AttributeError):
+        if line.startswith(b'{"floor"'):
+            return msgspec.json.decode(line, type=_Floor)
+        values = msgspec.structs.asdict(msgspec.json.decode(line, type=_Line))
+    except (msgspec.DecodeError, UnicodeError):
         raise RunError(
             "The file has a line that isn't a receipt; `target-posthog receipts export` writes them"
         ) from None
+    return Fact(**{**values, "uuid": values["uuid"].bytes})

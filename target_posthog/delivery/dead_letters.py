@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +31,13 @@ LINE = "LINE"  # the type of what was no message; no reader of Singer messages t
 class DeadLetters:
     """Appends to a file of SCHEMA and RECORD messages; the reason stands beside each record, as `reason`.
 
-    Several runs may share a file: one writes at a time, so that none takes back what another has written.
+    Several runs may share a file: one writes at a time, so that none takes back what another has written. A file that
+    the run reads (`is_input`) has its letters already and stays as it is, or a letter would come again without end.
     """
 
     def __init__(self, path: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.path = path
+        self.is_input = _is_standard_input(path)
         self._patience_seconds = patience_seconds
         self._schemas: dict[str, Mapping[str, Any]] = {}
 
@@ -67,6 +70,8 @@ class DeadLetters:
         self._append([{"type": LINE, "line": text.rstrip("\r\n"), "reason": reason}])
 
     def _append(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        if self.is_input:
+            return
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             _lock(descriptor, self._patience_seconds)
@@ -90,29 +95,41 @@ class DeadLetters:
 def dead_letter_reasons(path: str | None) -> dict[str, str]:
     """Return the reason of each dead letter in a file, by its record's `key_name`; none without a file.
 
-    Raises `RunError` for a file that can't be read, or holds anything else.
+    Raises `RunError` for a file that can't be read, and for a line that is no dead letter.
     """
     if not path or not Path(path).is_file():
         return {}
     try:
         with Path(path).open("rb") as file:
-            return _reasons(file)
+            return _reasons(file, path)
     except OSError as error:
         raise RunError(f"`dead_letter_path`: the file {path} can't be read ({error.strerror})") from None
-    except (msgspec.DecodeError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise RunError(f"`dead_letter_path`: the file {path} has a line that is no dead letter") from None
 
 
-def _reasons(lines: Iterable[bytes]) -> dict[str, str]:
+def _reasons(lines: Iterable[bytes], path: str) -> dict[str, str]:
     reasons: dict[str, str] = {}
     keys: dict[str, list[str]] = {}
-    for message in map(msgspec.json.decode, filter(bytes.strip, lines)):
-        if message["type"] == "SCHEMA":
-            keys[message["stream"]] = message["key_properties"]
-        elif message["type"] != LINE:
-            name = message.get("name") or key_name(message["record"], keys[message["stream"]])
-            reasons[name] = message["reason"]
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            message = msgspec.json.decode(line)
+            if message["type"] == "SCHEMA":
+                keys[message["stream"]] = message["key_properties"]
+            elif message["type"] != LINE:
+                name = message.get("name") or key_name(message["record"], keys[message["stream"]])
+                reasons[name] = message["reason"]
+        except (msgspec.DecodeError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise RunError(f"`dead_letter_path`: line {number} of {path} is no dead letter") from None
     return reasons
+
+
+def _is_standard_input(path: str) -> bool:
+    try:
+        read = os.fstat(0)
+        return stat.S_ISREG(read.st_mode) and os.path.samestat(read, Path(path).stat())
+    except OSError:  # no file yet, or nothing to read from
+        return False
 
 
 def _lock(descriptor: int, patience_seconds: float) -> None:

@@ -166,12 +166,22 @@ class PostHogDestination:
         return True
 
     def end(self) -> None:
-        """Keep the rules' fingerprints beside the receipts, then print the summary; a second call does nothing."""
-        if not self._is_summed_up:
-            self._bring_persons_up_to_date()
-            if self._store:
-                self._store.conditions = {**self._store.conditions, **self._conditions}
-            self._sum_up()
+        """Keep the rules' fingerprints beside the receipts, then print the summary; a second call does nothing.
+
+        Raises `RunError` where dead letters were read that are none the less: their file mustn't be taken for done.
+        """
+        if self._is_summed_up:
+            return
+        self._bring_persons_up_to_date()
+        if self._store:
+            self._store.conditions = {**self._store.conditions, **self._conditions}
+        self._sum_up()
+        left = self.summary.dead_letters.total() + self.summary.unreadable_lines
+        if left and self._dead_letters and self._dead_letters.is_input:
+            raise RunError(
+                f"{left:,} of the dead letters in {self._dead_letters.path} still can't be delivered; the file has "
+                "them as before, so keep it, and what else was in it is in PostHog"
+            )
 
     def _bring_persons_up_to_date(self) -> None:
         """Send the person changes again that PostHog skipped; those that it skips again are named in the summary.

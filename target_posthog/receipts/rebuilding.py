@@ -53,7 +53,7 @@ def rebuild(api: QueryApi, store: Store, remembered: Mapping[str, Remembered]) -
     seen = new = 0
     for part in parts(_facts(api, remembered)):
         seen += len(part)
-        new += store.add(list({fact.uuid: fact for fact in part}.values()))
+        new += store.add(part)
     return seen, new
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import threading
 import weakref
@@ -39,6 +40,8 @@ SECONDS_FOR_ANOTHER_WRITER = 60
 # How many values a statement takes: SQLite keeps those that it has prepared, by their text.
 SIZES = (8, 64, 256, MOST_IN_A_STATEMENT)
 CACHE_KIB = 32_768
+# A run that can't write its receipts ends, but what it has sent by then would be sent again by the next, and the next.
+LEAST_FREE_BYTES = 16 * 1024 * 1024  # several times what the requests under way need
 PAGES_OF_THE_LOG = 8_192  # 32 MiB: uuids lie all over the table, so that a page is often written again
 # Facts lie beside the others of their entity, so that those of a run's next records are on few pages, and are read
 # together. What a record is about may have another name since: so the first fact of each entity is found by its uuid,
@@ -69,17 +72,25 @@ NEW_PERSON = "INSERT OR REPLACE INTO posthog_receipts_person VALUES (?, ?, ?)"
 
 
 class SqliteStore(Store):
-    """The receipts of one project in a file, which is made if it isn't there; with `is_read_only` it must be there."""
+    """The receipts of one project in a file, which is made if it isn't there; with `is_read_only` it must be there.
+
+    Raises `RunError` also where the disk has less than `least_free_bytes` left.
+    """
 
     order = ("entity", "uuid")
 
-    def __init__(self, path: str, key: str, *, is_read_only: bool = False) -> None:
+    def __init__(
+        self, path: str, key: str, *, is_read_only: bool = False, least_free_bytes: int = LEAST_FREE_BYTES
+    ) -> None:
         self._path = Path(path)
         self._lock = threading.RLock()
         self._kinds: dict[tuple[str, str], int] = {}
         try:
             if not is_read_only:
                 self._make_file()
+                free = shutil.disk_usage(self._path.parent).free
+                if free < least_free_bytes:
+                    raise self._unusable(f"its disk has {free:,} bytes left, and receipts need {least_free_bytes:,}")
             address = f"{self._path.absolute().as_uri()}?mode={'ro' if is_read_only else 'rw'}"
             self._database = sqlite3.connect(
                 address, uri=True, timeout=SECONDS_FOR_ANOTHER_WRITER, check_same_thread=False, isolation_level=None

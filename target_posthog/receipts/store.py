@@ -242,8 +242,11 @@ class Store(ABC):
 
     @property
     def is_empty(self) -> bool:
-        """Whether the project has no receipt."""
-        return not self.rows("SELECT 1 FROM posthog_receipts_fact WHERE project = ? LIMIT 1", self.project)
+        """Whether the project has no receipt, of a fact or of what was said of a person."""
+        return not any(
+            self.rows(f"SELECT 1 FROM posthog_receipts_{table} WHERE project = ? LIMIT 1", self.project)  # noqa: S608  # a constant
+            for table in ("person", "fact")
+        )
 
     def counts(self) -> list[tuple[str, int, str, str]]:
         """Return for each event its name, the number of facts, and the times of the oldest and the newest."""
@@ -270,7 +273,7 @@ class Store(ABC):
         new = 0
         for part in parts(facts):
             known = self.look_up({fact.uuid: fact.entity for fact in part}).facts
-            unknown = [fact for fact in part if fact.uuid not in known]
+            unknown = list({fact.uuid: fact for fact in part if fact.uuid not in known}.values())
             with self.claim(unknown, []):
                 new += len(unknown)
         return new

@@ -25,7 +25,7 @@ from target_posthog.delivery.to_posthog import PostHogDestination
 from target_posthog.errors import RunError
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.to_file import PreviewDestination
-from target_posthog.settings import SETTINGS, config_of, defaults, with_whole_names, wrong_settings
+from target_posthog.settings import OF_FILES, SETTINGS, as_path, config_of, defaults, with_whole_names, wrong_settings
 from target_posthog.singer.messages import MessageReader, UnreadableLine
 from target_posthog.singer.process import (
     collect_less_garbage,
@@ -176,7 +176,8 @@ class TargetPostHog(Target):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings, with one sentence for each that is wrong, and fill in the defaults."""
         self.append_builtin_config(self.config_jsonschema)
-        self._config = {name: value for name, value in self._config.items() if value not in (None, "")}
+        files = {name: as_path(self._config[name]) for name in OF_FILES if isinstance(self._config.get(name), str)}
+        self._config = {name: value for name, value in {**self._config, **files}.items() if value not in (None, "")}
         if isinstance(self._config.get("stream_maps"), dict):
             self._config["stream_maps"] = dict(with_whole_names(self._config["stream_maps"]))
         errors = wrong_settings(self._config, self.config_jsonschema)

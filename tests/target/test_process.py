@@ -16,6 +16,8 @@ import pytest
 from sandbox.controls import Reply
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
+from .conftest import lines
+
 if TYPE_CHECKING:
     from conftest import Runs
     from sandbox.posthog import PostHog
@@ -196,6 +198,30 @@ def test_a_full_disk_ends_the_run_with_a_sentence(runs: Runs, tmp_path: Path) ->
         "and `dead_letter_path`: the file /dev/full can't be written (No space left on device)"
     )
     assert "Traceback" not in done.log
+
+
+def test_dead_letters_that_still_cannot_be_delivered_end_their_replay_and_stay(
+    runs: Runs, tmp_path: Path, posthog: PostHog
+) -> None:
+    path, config = tmp_path / "dead.jsonl", tmp_path / "config.json"
+    nobody = {"type": "RECORD", "stream": "sales", "record": {**sale(1)["record"], "email": None}}
+    process = runs.process(tmp_path, mappings={"sales": [SALE]}, dead_letter_path=str(path))
+    process.communicate(lines(SCHEMA, nobody) + "a word of the tap's\n", timeout=LONGEST_WAIT_SECONDS)
+    assert process.returncode == 0
+    letters = path.read_text() + lines(sale(2))
+    path.write_text(letters)
+    with path.open() as replayed:
+        done = subprocess.run(
+            [sys.executable, "-m", "target_posthog", "--config", str(config)],
+            stdin=replayed,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_WAIT_SECONDS,
+        )
+    assert done.returncode == 1, "or `&& rm dead.jsonl` would take them away"
+    assert f"2 of the dead letters in {path} still can't be delivered; the file has them" in last_line(done.stderr)
+    assert path.read_text() == letters
+    assert [event["distinct_id"] for event in posthog.events()] == ["jane2@example.com"]
 
 
 def test_the_sdks_metrics_are_in_the_log_for_those_who_look_closer(runs: Runs, tmp_path: Path) -> None:

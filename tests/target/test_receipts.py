@@ -278,6 +278,13 @@ def facts(event: str, number: int) -> list[Fact]:
     return [Fact(uuid, event, event, None, "jane@example.com", 1, 1, 1) for uuid in uuids]
 
 
+def test_a_disk_that_is_nearly_full_is_named_before_anything_is_sent(tmp_path: Path) -> None:
+    path = str(tmp_path / "receipts.sqlite")
+    with pytest.raises(RunError, match=r"can't be used \(its disk has [\d,]+ bytes left, and receipts need"):
+        SqliteStore(path, "key", least_free_bytes=2**62)
+    assert SqliteStore(path, "key", least_free_bytes=0).is_empty
+
+
 def test_a_place_where_no_file_can_be_is_named(runs: Runs) -> None:
     with pytest.raises(RunError, match=r"`receipts`: the file /proc/receipts\.sqlite can't be used"):
         runs.here(receipts="/proc/receipts.sqlite")

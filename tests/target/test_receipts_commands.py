@@ -80,6 +80,80 @@ def test_exported_receipts_are_merged_elsewhere_and_nothing_is_sent_again(tools:
     assert "a line that isn't a receipt" in tools.run("receipts", "merge", str(file), code=1)
 
 
+def test_a_place_without_receipts_is_not_taken_for_receipts(tools: Commands, tmp_path: Path) -> None:
+    file, nowhere = tmp_path / "receipts.jsonl", tmp_path / "mistyped.sqlite"
+    commands_on_receipts = (
+        *(("receipts",), ("receipts", "export", str(file)), ("receipts", "forget", "--yes"), ("resend", "--yes")),
+        ("receipts", "move", "--old-api-key", "phc_old"),
+    )
+    for command in commands_on_receipts:
+        said = tools.run(*command, code=1, TARGET_POSTHOG_RECEIPTS=str(nowhere))
+        assert f"there is no file {nowhere}; a run makes it" in said
+        assert not nowhere.exists()
+    tools.receipted.run(*ORDERS)
+    for command in (("receipts", "export", str(file)), ("receipts", "forget", "--yes")):
+        said = tools.run(*command, code=1, TARGET_POSTHOG_API_KEY="phc_mistyped")
+        assert "There are no receipts of this project; is `api_key` its key?" in said
+    said = tools.run("receipts", "move", "--old-api-key", "phc_typo", code=1, TARGET_POSTHOG_API_KEY="phc_new")
+    assert "The old key has no receipts here" in said
+    said = tools.run("resend", "--event", "order completed", "--yes", code=1)
+    assert "No event `order completed` has a receipt; did you mean `Order Completed`?" in said
+    assert not file.exists()
+    assert "6 events are known" in tools.run("receipts")
+
+
+def test_an_export_leaves_the_receipts_and_an_earlier_export_alone(tools: Commands, tmp_path: Path) -> None:
+    tools.receipted.run(*ORDERS)
+    said = tools.run("receipts", "export", tools.receipted.receipts, code=1)
+    assert "name another file to export them to" in said
+    assert "6 events are known" in tools.run("receipts")
+    earlier = tmp_path / "earlier.jsonl"
+    earlier.write_text("kept\n")
+    tools.run("receipts", "export", str(earlier), code=1, TARGET_POSTHOG_RECEIPTS=str(earlier))
+    assert earlier.read_text() == "kept\n"
+
+
+def test_what_counts_as_sent_goes_along_with_exported_receipts(tools: Commands, tmp_path: Path) -> None:
+    tools.receipted.run(*ORDERS)
+    tools.run("receipts", "rebuild", "--retention-months", "12")
+    file = tmp_path / "receipts.jsonl"
+    tools.run("receipts", "export", str(file))
+    tools.receipted.receipts = tools.environment["TARGET_POSTHOG_RECEIPTS"] = str(tmp_path / "other.sqlite")
+    assert "6 receipts are new" in tools.run("receipts", "merge", str(file))
+    old = order(9, "jane@example.com", processed_at="2019-01-01T00:00:00Z", transactions=[])
+    assert tools.receipted.run(*ORDERS, old) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff",
+        b"[]",
+        b'{"floor": "soon"}',
+        b'{"uuid": 1}',
+        b'{"uuid": "%s", "rule": null, "event": "Sale", "entity": null, "distinct_id": "a", "sent_as": 1, "at": 1}',
+        b'{"uuid": "%s", "rule": "r", "event": "Sale", "entity": null, "distinct_id": "a", "sent_as": 1, "at": 1e30}',
+    ],
+    ids=str,
+)
+def test_a_line_that_is_no_receipt_is_said_to_be_none(tools: Commands, tmp_path: Path, line: bytes) -> None:
+    file = tmp_path / "receipts.jsonl"
+    file.write_bytes(line.replace(b"%s", b"44ed93b6-b848-5424-af12-d5f29fdbfa1e") + b"\n")
+    assert "a line that isn't a receipt" in tools.run("receipts", "merge", str(file), code=1)
+
+
+def test_a_path_may_have_blanks_around_it_and_begin_at_home(
+    tools: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    tools.receipted.receipts = " ~/receipts.sqlite\n"
+    tools.receipted.run(*ORDERS)
+    assert [path.name for path in tmp_path.glob("*receipts.sqlite")] == ["receipts.sqlite"]
+    assert "6 events are known" in tools.run("receipts", TARGET_POSTHOG_RECEIPTS=tools.receipted.receipts)
+    assert not (tmp_path / "~").exists()
+
+
 def test_a_new_key_gets_the_receipts_of_the_old_one(tools: Commands) -> None:
     tools.receipted.run(*ORDERS)
     tools.run("receipts", "move", TARGET_POSTHOG_API_KEY="phc_new", TARGET_POSTHOG_OLD_API_KEY="phc_sandbox")
