@@ -41,9 +41,9 @@ def test_a_run_without_changes_emits_nothing_and_keeps_its_state(shop: Shop) -> 
     second = read(shop, first.state)
     assert dict(second.records) == {}
     assert second.state == first.state
-    # What is granted, for each stream how much, a page of records and of deletions (of orders five), and what
+    # What is granted, for each stream how much, a page of records and of deletions (of orders two), and what
     # orders wait for.
-    assert len(queries(shop)) == 12
+    assert len(queries(shop)) == 9
 
 
 def test_a_run_without_changes_costs_a_handful_of_points(shop: Shop) -> None:
