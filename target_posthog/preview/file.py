@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -85,6 +86,7 @@ CREATE INDEX event_of_day ON event (event, timestamp);
 CREATE INDEX event_of_time ON event (timestamp);
 CREATE INDEX event_of_person ON event (distinct_id, timestamp);
 """
+WHAT_IT_IS = "SELECT key, value FROM meta"
 RECORD = "record.id, stream, name, key_name, left_out, undeliverable"
 
 
@@ -112,6 +114,15 @@ class PlannedEvent(NamedTuple):
     there: bool = False
 
 
+def is_preview(path: Path) -> bool:
+    """Say whether a file is a preview, of whatever format."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return "format" in dict(database.execute(WHAT_IT_IS))
+    except (sqlite3.Error, TypeError, ValueError):  # another table of that name may have other columns in it
+        return False
+
+
 class PreviewFile:
     """A preview to read from, open until `close`; raises `RunError` if there is none."""
 
@@ -123,7 +134,7 @@ class PreviewFile:
             )
         self._database = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)
         try:
-            self.meta: dict[str, str] = dict(self._database.execute("SELECT key, value FROM meta"))
+            self.meta: dict[str, str] = dict(self._database.execute(WHAT_IT_IS))
         except sqlite3.DatabaseError:
             self.meta = {}
         if self.meta.get("format") != FORMAT:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.errors import RunError
-from target_posthog.preview.file import FORMAT, INDEXES, TABLES, PreviewFile, packed
+from target_posthog.preview.file import FORMAT, INDEXES, TABLES, PreviewFile, is_preview, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,6 +32,8 @@ class PreviewWriter:
         self.path = Path(path)
         self._unfinished = self.path.with_name(self.path.name + UNFINISHED)
         try:
+            if self.path.is_file() and self.path.stat().st_size and not is_preview(self.path):
+                raise RunError(f"`preview_path`: {path} is there already, and is no preview; name another place")
             if not self.path.parent.exists():
                 self.path.parent.mkdir(mode=0o700, parents=True)
                 (self.path.parent / ".gitignore").write_text("*\n")  # no repository wants to know one's customers

@@ -19,7 +19,9 @@ import pytest
 from singer_sdk.exceptions import InvalidInputLine
 
 from target_posthog.errors import RuleError, RunError
+from target_posthog.preview.file import is_preview
 from target_posthog.preview.writer import PreviewWriter
+from target_posthog.receipts.sqlite import SqliteStore
 from target_posthog.singer.target import MISTAKES, TargetPostHog
 from tests.target.conftest import MESSAGES
 from tests.target.previews import RULES, SALE, SCHEMA, Previews, sale
@@ -190,6 +192,21 @@ def test_whatever_taps_write_is_previewed_or_gets_a_sentence(tmp_path: Path, pat
 def test_a_file_that_cannot_be_written_is_named(path: str) -> None:
     with pytest.raises(RunError, match=f"`preview_path`: the file {path} can't be written"):
         TargetPostHog(config={"preview_path": path})
+
+
+def test_a_file_that_is_no_preview_is_not_replaced(previews: Previews, tmp_path: Path) -> None:
+    receipts = tmp_path / "receipts.sqlite"
+    SqliteStore(str(receipts), "key").close()
+    text = tmp_path / "notes.txt"
+    text.write_text("not to be lost")
+    for path in (receipts, text):
+        before = path.read_bytes()
+        with pytest.raises(RunError, match=f"`preview_path`: {path} is there already, and is no preview; name another"):
+            previews.runs.here(SCHEMA, sale(1), preview_path=str(path), mappings={"sales": RULES}, api_key=None)
+        assert path.read_bytes() == before
+    (tmp_path / "empty").touch()
+    previews.runs.here(SCHEMA, sale(1), preview_path=str(tmp_path / "empty"), mappings={"sales": RULES}, api_key=None)
+    assert is_preview(tmp_path / "empty")
 
 
 def test_a_disk_that_fills_up_ends_the_preview_with_a_sentence_and_leaves_the_earlier_one(previews: Previews) -> None:
