@@ -71,11 +71,9 @@ def export(receipts: str | None, api_key: str | None, file: Path) -> None:
     """Write all receipts to FILE, a line of JSON for each; `merge` reads it. It has distinct ids in it."""
     number = 0
     with ending_with_sentence():
-        store = _store(receipts, api_key, is_new=False)
+        store = _store_with_receipts(receipts, api_key)
         if receipts and file.exists() and Path(receipts).exists() and file.samefile(receipts):
             raise RunError(f"The receipts are in {file} already: name another file to export them to")
-        if store.is_empty:
-            raise RunError("There are no receipts of this project; is `api_key` its key?")
         try:
             with whole_file(file) as opened:
                 if store.floor:
@@ -131,10 +129,7 @@ def move(receipts: str | None, api_key: str | None, old_api_key: str) -> None:
 def forget(receipts: str | None, api_key: str | None) -> None:
     """Delete all receipts of a project that was emptied in PostHog."""
     with ending_with_sentence():
-        store = _store(receipts, api_key, is_new=False)
-        if store.is_empty:
-            raise RunError("There are no receipts of this project; is `api_key` its key?")
-        store.forget()
+        _store_with_receipts(receipts, api_key).forget()
     click.echo("The receipts are deleted")
 
 
@@ -251,6 +246,14 @@ def _store(receipts: str | None, api_key: str | None, *, is_new: bool = True) ->
     if store is None:
         name = "api_key" if receipts else "receipts"
         raise RunError(f"The setting `{name}` is missing (or TARGET_POSTHOG_{name.upper()} in the environment)")
+    return store
+
+
+def _store_with_receipts(receipts: str | None, api_key: str | None) -> Store:
+    """Open a store that has receipts of the project; raises `RunError` also where it has none."""
+    store = _store(receipts, api_key, is_new=False)
+    if store.is_empty:
+        raise RunError("There are no receipts of this project; is `api_key` its key?")
     return store
 
 

@@ -86,7 +86,6 @@ CREATE INDEX event_of_day ON event (event, timestamp);
 CREATE INDEX event_of_time ON event (timestamp);
 CREATE INDEX event_of_person ON event (distinct_id, timestamp);
 """
-WHAT_IT_IS = "SELECT key, value FROM meta"
 RECORD = "record.id, stream, name, key_name, left_out, undeliverable"
 
 
@@ -117,10 +116,22 @@ class PlannedEvent(NamedTuple):
 def is_preview(path: Path) -> bool:
     """Say whether a file is a preview, of whatever format."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            return "format" in dict(database.execute(WHAT_IT_IS))
-    except (sqlite3.Error, TypeError, ValueError):  # another table of that name may have other columns in it
+        with closing(_opened(path)) as database:
+            return "format" in _meta_of(database)
+    except sqlite3.Error:  # it can't be opened
         return False
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def _meta_of(database: sqlite3.Connection) -> dict[str, str]:
+    """Return what a preview says of itself; nothing of any other file."""
+    try:
+        return dict(database.execute("SELECT key, value FROM meta"))
+    except (sqlite3.Error, TypeError, ValueError):  # another table of that name may have other columns in it
+        return {}
 
 
 class PreviewFile:
@@ -132,11 +143,8 @@ class PreviewFile:
                 f"There is no preview at {path}: `meltano --environment=preview run sync` makes one, as does the "
                 "target with the setting `preview_path`"
             )
-        self._database = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            self.meta: dict[str, str] = dict(self._database.execute(WHAT_IT_IS))
-        except sqlite3.DatabaseError:
-            self.meta = {}
+        self._database = _opened(Path(path))
+        self.meta = _meta_of(self._database)
         if self.meta.get("format") != FORMAT:
             self._database.close()
             raise RunError(f"{path} is no preview that this version can read; make a new one")
