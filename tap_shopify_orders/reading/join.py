@@ -46,9 +46,10 @@ _INDEXES = """
     CREATE INDEX of_parent ON child (parent, place, kind, size, owner);
 """
 _CROWDED = f"SELECT EXISTS (SELECT 1 FROM child GROUP BY parent HAVING count(*) > {MOST_CHILDREN})"  # noqa: S608  # a number
+NO_OWNER = -1  # for null: Python's driver looks for an adapter of each None, in vain
 _INSERTS = {
     "root": "INSERT INTO root VALUES (?, ?, ?, ?)",
-    "child": "INSERT INTO child VALUES (?, ?, ?, ?, ?, NULL)",
+    "child": f"INSERT INTO child VALUES (?, ?, nullif(?, {NO_OWNER}), ?, ?, NULL)",  # noqa: S608  # a number
     "grandchild": "INSERT INTO grandchild VALUES (?, ?, ?, ?)",
 }
 _LOST = "SELECT EXISTS (SELECT 1 FROM child WHERE parent NOT IN (SELECT number FROM root))"
@@ -170,13 +171,15 @@ class Rows:
         self._database.execute("BEGIN")
         while block := list(islice(rows, ROWS_AT_ONCE)):
             for table, values in _INSERTS.items():
-                self._database.executemany(values, [row[1:] for row in block if row[0] == table])
-            objects, roots = objects + len(block), roots + sum(row[0] == "root" for row in block)
+                found = [row for of, row in block if of == table]
+                self._database.executemany(values, found)
+                objects += len(found)
+                roots += len(found) if table == "root" else 0
         self._database.execute("COMMIT")
         return Counted(objects, roots)
 
-    def _places(self) -> Iterator[tuple[Any, ...]]:
-        """Yield the table that each row belongs in, with the values that it gets there."""
+    def _places(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Yield the table that each row belongs in, and the values that it gets there."""
         keys = [f"in_{path[-1]}" for path in self._nested]
         owners = {path[:-1] for path in self._nested if len(path) > 1}
         tables = ["child" if len(path) == 1 else "grandchild" for path in self._nested]
@@ -192,11 +195,15 @@ class Rows:
             if row.parent is None:
                 if row.updated_at is None:
                     raise Incomplete("left a result that has a row without its time")
-                yield "root", row.updated_at, _number(row.id), place, len(line)
+                yield "root", (row.updated_at, _number(row.id), place, len(line))
             else:
                 kind = _kind(row, keys)
-                number = (_number(row.id) if self._nested[kind] in owners else None,) if tables[kind] == "child" else ()
-                yield (tables[kind], _number(row.parent), kind, *number, place, len(line))
+                parent, table = _number(row.parent), tables[kind]
+                if table == "child":
+                    number = _number(row.id) if self._nested[kind] in owners else NO_OWNER
+                    yield table, (parent, kind, number, place, len(line))
+                else:
+                    yield table, (parent, kind, place, len(line))
             place += len(line)
 
 

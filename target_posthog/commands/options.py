@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import stamina.instrumentation
 
 from target_posthog.errors import RunError
 from target_posthog.posthog.query_api import QueryApi
@@ -19,6 +20,8 @@ from target_posthog.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from stamina.instrumentation import RetryDetails
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -47,12 +50,20 @@ def out_option(words: str) -> Callable[[Command], Command]:
 
 
 def query_api(personal_api_key: str | None, project_id: str | None, host: str) -> QueryApi | None:
-    """Return PostHog's query API, None without a personal API key; raises `RunError` for a key without a project."""
+    """Return PostHog's query API, None without a personal API key; raises `RunError` for a key without a project.
+
+    Each wait before a question is asked again is said, so that nobody wonders what the command does.
+    """
     if not personal_api_key:
         return None
     if not project_id:
         raise RunError("The setting `project_id` is missing: the project's number in PostHog, from its settings")
+    stamina.instrumentation.set_on_retry_hooks([_say_wait])
     return QueryApi(personal_api_key, project_id, host)
+
+
+def _say_wait(details: RetryDetails) -> None:
+    click.echo(f"{details.caused_by}. Asking again in {details.wait_for:.1f} s.", err=True)
 
 
 @contextlib.contextmanager

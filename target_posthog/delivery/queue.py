@@ -20,7 +20,7 @@ from target_posthog.errors import RunError
 from target_posthog.mapping.event import GROUP_IDENTIFY
 from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.posthog.client import Sent
-from target_posthog.receipts.sifter import Sifter, bytes_of, content_of, digest_of, without_receipts
+from target_posthog.receipts.sifter import Sifter, bytes_of, content_of, digest_of, sent_as, without_receipts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -288,5 +288,7 @@ def _keep_claimed(batch: Batch, claim: Claim) -> None:
         if item.fact and item.fact.entity and item.keeps_person:
             distinct_id = claim.distinct_ids.get(item.fact.entity, outgoing.event["distinct_id"])
             if distinct_id != outgoing.event["distinct_id"]:
-                outgoing = outgoing._replace(event={**outgoing.event, "distinct_id": distinct_id})  # noqa: PLW2901  # the same one, corrected
+                event: Event = {**outgoing.event, "distinct_id": distinct_id}
+                claim.corrected[item.fact.uuid] = sent_as(event["event"], distinct_id, event["timestamp"][:10])
+                outgoing = outgoing._replace(event=event)  # noqa: PLW2901  # the same one, corrected
         batch.items.append(outgoing)

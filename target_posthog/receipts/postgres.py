@@ -60,6 +60,10 @@ NEW_FACTS = (
     "WHERE fact.resend > 0 OR (fact.provisional IS NOT NULL AND fact.uuid = ANY(%s::bytea[])) "
     "RETURNING fact.uuid, fact.xmax = 0"
 )
+CORRECTED = (
+    "UPDATE posthog_receipts_fact AS fact SET sent_as = new.sent_as "
+    "FROM unnest(%s::bytea[], %s::bigint[]) AS new (uuid, sent_as) WHERE fact.project = %s AND fact.uuid = new.uuid"
+)
 NEW_MONEY = (
     "INSERT INTO posthog_receipts_money (entity, uuid, amounts) "
     "SELECT new.* FROM unnest(%s::bigint[], %s::bytea[], %s::text[]) AS new (entity, uuid, amounts) ORDER BY new.uuid "
@@ -201,6 +205,9 @@ class PostgresStore(Store):
             with self._engine.connect() as connection:
                 claim, entities = self._claimed_in_turn(connection, facts, persons)
                 yield claim
+                if claim.corrected:
+                    columns = (list(claim.corrected), list(claim.corrected.values()))
+                    connection.exec_driver_sql(CORRECTED, (*columns, self.project))
                 refused = list(claim.refused)
                 if refused:
                     self._take_back(connection, refused, claim)

@@ -143,7 +143,7 @@ class Found(NamedTuple):
 
 @dataclass
 class Claim:
-    """What may be sent now, and the distinct ids that entities have; `refused` is for the sender to fill.
+    """What may be sent now, and the distinct ids that entities have; the last two are for the sender to fill.
 
     When a claim ends well, what was granted and not refused has its receipt.
     """
@@ -153,6 +153,7 @@ class Claim:
     distinct_ids: dict[str, str] = field(default_factory=dict)
     resent: set[bytes] = field(default_factory=set)  # facts that had a receipt and were marked to be sent again
     refused: set[bytes] = field(default_factory=set)
+    corrected: dict[bytes, int] = field(default_factory=dict)  # by uuid: `sent_as` under the id that they have
 
 
 def parts(values: Iterable[Item]) -> Iterator[list[Item]]:

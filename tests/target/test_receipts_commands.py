@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
+from sandbox.controls import Reply
 from target_posthog.commands.group import commands
 from tests.target.test_receipts import SCHEMAS, Receipted, order
 
@@ -223,6 +225,13 @@ def test_acknowledged_facts_that_posthog_does_not_show_are_sent_again(tools: Com
     tools.receipted.run(*ORDERS)
     names = [event["event"] for event in tools.receipted.posthog.events()]
     assert (names.count("Order Paid"), names.count("Order Completed")) == (3, 3)
+
+
+def test_a_wait_for_a_busy_posthog_is_said(tools: Commands) -> None:
+    tools.receipted.posthog.controls.reply_next(Reply(status=503, path="/query/"))
+    host = tools.receipted.posthog.url
+    said = rf"PostHog at {host} is busy \(HTTP 503\)\. Asking again in \d\.\d s\."
+    assert re.search(said, tools.run("receipts", "rebuild"))
 
 
 def test_the_preview_shows_what_is_there_beside_what_would_be_sent(tools: Commands, tmp_path: Path) -> None:

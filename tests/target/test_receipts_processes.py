@@ -14,8 +14,9 @@ from sandbox.controls import Reply
 from target_posthog.errors import RunError
 from target_posthog.receipts.postgres import PostgresStore
 from target_posthog.receipts.sqlite import SqliteStore
-from target_posthog.receipts.store import Fact, hashed_key
+from target_posthog.receipts.store import RESEND, Fact, hashed_key
 from tests.target.conftest import lines
+from tests.target.test_receipts import SCHEMAS, order
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
 if TYPE_CHECKING:
@@ -181,6 +182,30 @@ def test_two_targets_at_once_on_one_database_send_each_event_once(
         assert process.returncode == 0, log
     assert copies(posthog) == 0
     assert len(posthog.fired()) == SALES
+
+
+def test_an_event_under_the_id_that_another_target_chose_meanwhile_can_be_sent_again(
+    runs: Runs, posthog: PostHog, tmp_path: Path, database_of_receipts: str
+) -> None:
+    settings: dict[str, Any] = {"receipts": database_of_receipts, "validate_records": False, "senders": 1}
+    placed = order(1, "jnae@example.com")
+    cancelled = order(1, "jane@example.com", cancelled_at="2026-10-03T10:00:00Z")
+    posthog.controls.reply_next(Reply(path=ACTIONS, delay_seconds=2))
+    first = runs.process(tmp_path, **settings)
+    begun(first, *SCHEMAS, placed)
+    wait_until(lambda: seen(posthog) > 0)
+    assert runs.process_of(tmp_path, *SCHEMAS, cancelled, **settings).code == 0
+    first.stdin = None
+    _, log = first.communicate(timeout=LONGEST_WAIT_SECONDS)
+    assert first.returncode == 0, log
+    whose = {event["event"]: event["distinct_id"] for event in posthog.fired() if event["event"] != "$identify"}
+    assert whose == dict.fromkeys(("Order Completed", "Order Paid", "Order Cancelled"), "jnae@example.com")
+    store = PostgresStore(database_of_receipts, hashed_key(runs.settings["api_key"]))
+    assert store.mark("kind.event = ?", ["Order Cancelled"], RESEND) == 1
+    store.close()
+    before = len(posthog.fired())
+    assert runs.process_of(tmp_path, *SCHEMAS, cancelled, **settings).code == 0
+    assert sorted(event["event"] for event in posthog.fired()[before:]) == ["$identify", "Order Cancelled"]
 
 
 def test_a_target_that_dies_leaves_no_claim_on_a_database(
