@@ -26,6 +26,8 @@ from target_posthog.receipts.store import RESEND, RESEND_ANYHOW, Fact, hashed_ke
 from target_posthog.whole_file import whole_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from target_posthog.receipts.store import Store
 
 SECONDS_PER_MONTH = 30 * 24 * 3600  # a short one: what is in doubt is sent, not taken for sent
@@ -216,24 +218,22 @@ def resend(  # noqa: PLR0913  # each is an option of the command
     with ending_with_sentence():
         store = _store(receipts, api_key, is_new=False)
         condition, values = _condition(event, first, last, record)
+        chosen = [(condition, values)]
         if is_missing:
             api = query_api(personal_api_key, project_id, host)
             if api is None:
                 raise RunError("The setting `personal_api_key` is missing: with it PostHog says which events it has")
-            lost = [fact.uuid for fact in missing(api, store, int(time.time()) - LONGEST_FLIGHT_SECONDS)]
-        number = len(lost) if is_missing else store.count(condition, values)
+            lost = (fact.uuid for fact in missing(api, store, int(time.time()) - LONGEST_FLIGHT_SECONDS))
+            chosen = [(f"{condition} AND {_one_of(part)}", [*values, *part]) for part in parts(lost)]
+        number = sum(store.count(*one) for one in chosen)
         names = {name for name, *_ in store.counts()} if event and not number else ()
         if event and not number and event not in names:
             raise RunError(f"No event `{event}` has a receipt{did_you_mean(event, names)}")
         twice = "" if is_missing else "; PostHog will show as many twice until it merges them"
         click.echo(f"{number:,} events would be sent again by the next full refresh{twice}")
         if number and (yes or click.confirm("Mark them?")):
-            mark = RESEND_ANYHOW if as_another else RESEND
-            if is_missing:
-                for part in parts(lost):
-                    store.mark(f"fact.uuid IN ({', '.join('?' * len(part))})", part, mark)
-            else:
-                store.mark(condition, values, mark)
+            for one in chosen:
+                store.mark(*one, RESEND_ANYHOW if as_another else RESEND)
             click.echo("They are marked: `meltano run --full-refresh ...` sends them")
 
 
@@ -278,8 +278,14 @@ def _condition(event: str | None, first: str | None, last: str | None, record: s
         ]
     except ValueError:
         raise RunError("--from and --to need days such as 2026-11-01") from None
+    if first and last and first > last:
+        raise RunError("--from is a later day than --to")
     chosen = [(condition, value) for condition, value in wishes if value is not None]
     return " AND ".join(condition for condition, _ in chosen) or "1 = 1", [value for _, value in chosen]
+
+
+def _one_of(uuids: Sequence[bytes]) -> str:
+    return f"fact.uuid IN ({', '.join('?' * len(uuids))})"
 
 
 class _Floor(msgspec.Struct, forbid_unknown_fields=True):

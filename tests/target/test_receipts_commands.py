@@ -195,6 +195,8 @@ def test_facts_are_sent_again_on_purpose_by_name_day_and_record(tools: Commands)
     of_a_day = ("--from", "2026-10-02", "--to", "2026-10-02")
     assert "3 events would be" in tools.run("resend", "--event", "Order Paid", *of_a_day, code=1)
     assert "0 events would be" in tools.run("resend", "--from", "2026-10-03")
+    backwards = ("--from", "2026-10-03", "--to", "2026-10-02")
+    assert "--from is a later day than --to" in tools.run("resend", *backwards, code=1)
     assert "need days such as" in tools.run("resend", "--from", "soon", code=1)
     assert tools.receipted.run(*ORDERS) == [], "nothing was confirmed"
 
@@ -225,6 +227,16 @@ def test_acknowledged_facts_that_posthog_does_not_show_are_sent_again(tools: Com
     tools.receipted.run(*ORDERS)
     names = [event["event"] for event in tools.receipted.posthog.events()]
     assert (names.count("Order Paid"), names.count("Order Completed")) == (3, 3)
+
+
+def test_of_what_posthog_does_not_show_some_can_be_chosen(tools: Commands) -> None:
+    tools.receipted.run(*ORDERS)
+    tools.receipted.posthog.database.ask("DELETE FROM events WHERE event = 'Order Paid'")  # PostHog loses them
+    assert "0 events would be" in tools.run("resend", "--missing", "--event", "Order Completed")
+    of_one = ("--event", "Order Paid", "--record", "gid://shopify/Order/2")
+    assert "1 events would be" in tools.run("resend", "--missing", *of_one, "--yes")
+    tools.receipted.run(*ORDERS)
+    assert [event["event"] for event in tools.receipted.posthog.events()].count("Order Paid") == 1
 
 
 def test_a_wait_for_a_busy_posthog_is_said(tools: Commands) -> None:
