@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 _KNOWN, _TASKS, _HELD, _WAITING, _VALUE = "known", "bulk", "held", "waiting", "replication_key_value"
-_BEGAN = "began"
+_BEGAN, _DELETIONS = "began", "deletions_since"
 _DAYS, _READ_ON = "days", "read_on"
 
 
@@ -41,19 +41,26 @@ class Bookmark:
       the lookback, so that the next run doesn't emit it again.
     - `note`, when a bulk operation was submitted, done with or replaced: what is left for them to read. It is written
       out at once, as a later run must not submit them again.
+    - `begin_deletions`, before the first record of a run, and `end_deletions`, after its last tombstone: from where on
+      deletions are to be read. They are read last, when the bookmark has moved past them.
     - `watch`, before the first order: which orders are held, and which wait. The two are kept up to date while the
       stream reads, so that each state has those of the records before it.
     """
 
-    def __init__(self, state: Callable[[], State], write: Callable[[], None]) -> None:
-        """Take what returns the stream's state, and what writes the state of the store out."""
-        self._state, self._write = state, write
+    def __init__(
+        self, state: Callable[[], State], write: Callable[[], None], is_heeded: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Take what returns the stream's state, what writes the state of the store out, and whether a run goes by it.
+
+        A run that reads all each time doesn't.
+        """
+        self._state, self._write, self._is_heeded = state, write, is_heeded
         self._highest: datetime | None = None
 
     @property
     def value(self) -> datetime | None:
         """The latest change that was emitted; None before the first record of all."""
-        text = self._state().get(_VALUE)
+        text = self._state().get(_VALUE) if self._is_heeded() else None
         return as_datetime(text) if text else None
 
     def begin(self, at: datetime) -> None:
@@ -65,6 +72,14 @@ class Bookmark:
         """Say whether a run can have emitted what was deleted at a moment: the first has not what was gone by then."""
         began = self._state().get(_BEGAN)
         return not began or deleted_at >= as_datetime(began)
+
+    def begin_deletions(self, since: datetime) -> datetime:
+        """Return from where on deletions are to be read: where an earlier run was to, if it ended before it did."""
+        return as_datetime(self._state().setdefault(_DELETIONS, utc(since)))
+
+    def end_deletions(self) -> None:
+        """Take note that all deletions were read."""
+        self._state().pop(_DELETIONS, None)
 
     def known(self, lookback: timedelta) -> Known:
         """Return what an earlier run emitted within the lookback; without a bookmark there was no earlier run."""
@@ -112,20 +127,20 @@ class DayBookmark:
     - `read_again`, when all days of a run were read: on which day that was.
     """
 
-    def __init__(self, state: Callable[[], State]) -> None:
-        """Take what returns the stream's state."""
-        self._state = state
+    def __init__(self, state: Callable[[], State], is_heeded: Callable[[], bool] = lambda: True) -> None:
+        """Take what returns the stream's state, and whether a run goes by it."""
+        self._state, self._is_heeded = state, is_heeded
 
     @property
     def value(self) -> date | None:
         """The latest day that was emitted."""
-        text = self._state().get(_VALUE)
+        text = self._state().get(_VALUE) if self._is_heeded() else None
         return date.fromisoformat(text) if text else None
 
     def days(self, since: date) -> dict[str, str]:
         """Return digests of the days from `since` on, as they were emitted; older ones are forgotten."""
         days: dict[str, str] = self._state().setdefault(_DAYS, {})
-        for day in [day for day in days if day < str(since)]:
+        for day in [day for day in days if day < str(since) or not self._is_heeded()]:
             del days[day]
         return days
 

@@ -50,7 +50,9 @@ class SalesByDay(Stream):
         """Declare the stream; nothing is asked yet."""
         super().__init__(tap, schema=schema.report_schema(numbers=has_numbers(tap.config)))
         self._run = run
-        self.bookmark = DayBookmark(lambda: self.stream_state)
+        self.bookmark = DayBookmark(
+            lambda: self.stream_state, lambda: self.replication_method == REPLICATION_INCREMENTAL
+        )
         self.emitted = 0
 
     @override
@@ -69,7 +71,7 @@ class SalesByDay(Stream):
         since, until = self._since(today), self._until(today)
         known = self.bookmark.days(today - YEAR)
         try:
-            for day, figures in SalesReport(self._run.store.client).days(since, until):
+            for day, figures in SalesReport(self._run.store.client, self._run.stop_if_asked).days(since, until):
                 digest = blake2b(msgspec.json.encode(figures), digest_size=6).hexdigest()
                 if known.get(str(day)) == digest or not (
                     str(day) in known or any(map(_is_something, figures.values()))
@@ -106,8 +108,10 @@ class SalesByDay(Stream):
         start = as_datetime(self.config["start_date"]).date() if self.config.get("start_date") else FIRST_DAY
         if self.bookmark.value is None:
             return max(start, FIRST_DAY)
-        begins = self.bookmark.value - DAY if self.bookmark.was_read_again(today) else today - YEAR
-        return max(start, FIRST_DAY, min(begins, today - DAY - DAY))
+        begins = [self.bookmark.value - DAY, today - DAY - DAY]
+        if not self.bookmark.was_read_again(today):
+            begins.append(today - YEAR)
+        return max(start, FIRST_DAY, min(begins))
 
     def _until(self, today: date) -> date:
         end = self.config.get("end_date")

@@ -331,7 +331,7 @@ def configs(config: Config, environment: Mapping[str, str]) -> dict[str, dict[st
 
 
 def _config_of(entry: Config, config: Config, environment: Mapping[str, str]) -> dict[str, Any]:
-    own = {name: entry[name] for name in OVERRIDES if entry.get(name)}
+    own = {name: entry[name] for name in OVERRIDES if entry.get(name) not in (None, "")}  # an empty list says something
     named = {name: entry[f"{name}_env"] for kind in CREDENTIALS for name in kind if entry.get(f"{name}_env")}
     credentials = {name: environment[variable] for name, variable in named.items()}
     shared = {name: value for name, value in config.items() if name not in (*OF_THE_LIST, *OF_ONE_STORE)}

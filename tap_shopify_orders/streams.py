@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -35,7 +35,7 @@ from tap_shopify_orders.records.fields import select, with_numbers
 from tap_shopify_orders.records.order import WAITS, has_no_discount
 from tap_shopify_orders.records.records import WHOLE, Connection
 from tap_shopify_orders.settings import as_datetime, has_numbers
-from tap_shopify_orders.shopify.pages import nodes_of, seconds_of
+from tap_shopify_orders.shopify.pages import nodes_of, patiently, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -105,7 +105,9 @@ class ShopStream(Stream):
         self._fields = with_numbers(self.fields) if has_numbers(tap.config) else self.fields
         super().__init__(tap, schema=schema.stream_schema(self._fields))
         self._run = run
-        self.bookmark = Bookmark(lambda: self.stream_state, run.write_state)
+        self.bookmark = Bookmark(
+            lambda: self.stream_state, run.write_state, lambda: self.replication_method == REPLICATION_INCREMENTAL
+        )
         self.lookback = timedelta(seconds=self.config.get("lookback_seconds", 0))
         self.emitted = 0
 
@@ -113,7 +115,7 @@ class ShopStream(Stream):
     def since(self) -> datetime | None:
         """Where reading begins, inclusive: bookmark less lookback, not before the start date; None for no limit."""
         start, bookmark = self.config.get("start_date"), self.bookmark.value
-        begins = [as_datetime(start)] if start else []
+        begins = [as_datetime(start), EARLIEST] if start else []
         return max([*begins, bookmark - self.lookback] if bookmark else begins, default=None)
 
     @property
@@ -178,8 +180,7 @@ class ShopStream(Stream):
         window, read_before = self.window, bool(self.bookmark.value)
         self.bookmark.begin(self._run.store.granted.at)
         known = self.bookmark.known(self.lookback)
-        deleted = self._reading.deletions(window.search, self.subject, known) if read_before else iter(())
-        deletions = ((mark, record) for mark, record in deleted if self.bookmark.may_have_emitted(mark.updated_at))
+        deletions = self._deletions(window, known) if read_before else iter(())
         for mark, record in chain(self._examined(self._changes(known), window), deletions):
             if mark.updated_at >= window.until:
                 continue  # it changed while it was read: the next run's, and a bookmark must not go so far
@@ -190,6 +191,14 @@ class ShopStream(Stream):
                 self.bookmark.keep(known)
             self._pause()
         self.bookmark.keep(known)
+        if read_before:
+            self.bookmark.end_deletions()
+
+    def _deletions(self, window: Window, known: Known) -> Iterator[tuple[Mark, Record]]:
+        """Return tombstones of what was deleted in a window, and before it if an earlier run didn't get so far."""
+        since = self.bookmark.begin_deletions(window.since or EARLIEST)  # now: the bookmark moves before they are read
+        deleted = self._reading.deletions(Window(since, window.until).search, self.subject, known)
+        return ((mark, record) for mark, record in deleted if self.bookmark.may_have_emitted(mark.updated_at))
 
     def _prepared(self, node: Node) -> Node:
         """Return a node of a bulk operation with what can be known of it without asking."""
@@ -245,7 +254,7 @@ class ShopStream(Stream):
         records = self._count(whole)
         if method == "auto" and records <= FEW_RECORDS:
             return None
-        answer = self._reading.ask(whole.search, newest_first=True)
+        answer = patiently(partial(self._reading.ask, whole.search, newest_first=True), self._pause)
         newest = [decoded(raw, _changed).updated_at for raw in nodes_of(answer)]
         if not newest or (method == "auto" and seconds_of(records, answer, len(newest)) <= PAGES_SECONDS):
             return None
@@ -256,7 +265,8 @@ class ShopStream(Stream):
         return None if bulk.empty else bulk
 
     def _count(self, window: Window) -> int:
-        return self._run.store.count(self.name, window.search).count
+        count = partial(self._run.store.count, self.name, window.search)
+        return patiently(count, self._run.stop_if_asked).count
 
     def _by_bulk(self, tasks: Sequence[Task], windows: Iterator[Window], known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the windows' records, read by bulk operations, or by pages where these fail."""
@@ -284,7 +294,7 @@ class ShopStream(Stream):
         for batch in rows.batches(utc(begins), utc(window.until)):
             nodes = (self._prepared(question.reader.joined(*row)) for row in batch)
             for record in self._reading.completion.records(nodes, question):
-                yield _unmarked(record), record
+                yield Mark.unknown(record.updated_at), record
 
     @override
     def generate_child_contexts(self, record: object, context: Context | None) -> Iterator[Context | None]:
@@ -313,11 +323,6 @@ class ShopStream(Stream):
                 yield RecordMessage(
                     stream=stream_map.stream_alias, record=mapped, time_extracted=datetime.now(timezone.utc)
                 )
-
-
-def _unmarked(record: Record) -> Mark:
-    """Return the mark of a record that isn't known by a page: a later run won't take it for one."""
-    return Mark("", "", changed_at(record.updated_at))
 
 
 class Customers(ShopStream):
@@ -365,7 +370,7 @@ class Orders(ShopStream):
             if mark.updated_at >= window.until:
                 continue  # as in get_records, and nothing is to be remembered of it
             for passed in watch.examine([record]):
-                yield (mark if passed is record else _unmarked(passed)), passed
+                yield (mark if passed is record else Mark.unknown(passed.updated_at)), passed
         yield from self._looked_at_again(watch, watch.held_before())
         if numbers := watch.waiting_before():
             points = self._run.store.client.points
@@ -408,7 +413,7 @@ class Orders(ShopStream):
     def _looked_at_again(self, watch: Watch, numbers: list[str]) -> Iterator[tuple[Mark, Record]]:
         records = self._reading.by_ids([f"{ORDER_ID}{number}" for number in numbers])
         for record in watch.examine(records, once_more=True):
-            yield _unmarked(record), record
+            yield Mark.unknown(record.updated_at), record
         watch.forget_unseen(numbers)
 
     def _changed_meanwhile(self, watch: Watch, numbers: list[str]) -> list[str]:

@@ -130,9 +130,13 @@ class Reading:
                     known.add(mark)
                 else:
                     fresh.append((mark, node))
-            self.completion.complete([node for _, node in fresh if not whole(node, question)], question)
+            gone = self.completion.complete([node for _, node in fresh if not whole(node, question)], question)
             for mark, node in fresh:
-                yield mark, question.reader.record(node)
+                if any(node is one for one in gone):
+                    continue
+                record = question.reader.record(node)
+                moved = Mark.unknown(record.updated_at)  # an order that changed while its ledger was read
+                yield (mark if moved.updated_at == mark.updated_at else moved), record
 
     def _denied_with(self, denied: set[Names]) -> set[Names]:
         """Return where else there is what is denied: a page need not have all of it."""

@@ -37,6 +37,11 @@ class Mark(NamedTuple):
         kind_in(node["id"])
         return cls(node["id"].removeprefix("gid://shopify/"), fingerprint, changed_at(node["updated_at"]))
 
+    @classmethod
+    def unknown(cls, updated_at: str) -> Mark:
+        """Return the mark of a record that isn't as a page had it: a later run won't take it for one that it knows."""
+        return cls("", "", changed_at(updated_at))
+
 
 class Known:
     """Records that were emitted within the lookback before the bookmark, so that unchanged ones aren't emitted again.

@@ -54,7 +54,7 @@ class Watch:
         """Take what earlier runs left, and what reads an order once more by its number."""
         self._held, self._waiting, self._since = held, waiting, since.timestamp()
         self._held_since, self._accepts_no_ledger = held_since, accepts_no_ledger
-        self._without_ledger: set[str] = set()
+        self._without_ledger = 0
         self._again, self._logger = again, logger
         self._examined: set[str] = set()
         self._let_go = 0
@@ -108,7 +108,7 @@ class Watch:
             sentences.append(f"{held:,} orders are held for the next run, as their ledgers are cut short.")
         if self._without_ledger:
             sentences.append(
-                f"{len(self._without_ledger):,} orders have no ledger of sales: of their money only the original total"
+                f"{self._without_ledger:,} orders have no ledger of sales: of their money only the original total"
                 " is known."
             )
         if self._let_go:
@@ -149,6 +149,8 @@ class Watch:
         self._held.pop(number, None)
         self._warn(found)
         self._remember(number, order)
+        if number not in self._waiting:  # nobody asks for it any more, and a run can have millions
+            self._examined.discard(number)
         return record
 
     def _is_to_be_held(self, order: Order, *, cut_short: bool, first_time: bool) -> bool:
@@ -181,7 +183,7 @@ class Watch:
                 " original total is known. Add `no_ledger` to `accept` to go on with such orders as they are; what they"
                 " lack is sent once the ledger is there."
             )
-        self._without_ledger.add(str(order.id))
+        self._without_ledger += 1
 
     def _warn(self, found: Sequence[Disagreement]) -> None:
         for identity, sentence in found:

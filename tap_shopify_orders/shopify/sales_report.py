@@ -11,6 +11,7 @@ import logging
 import re
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,9 +19,10 @@ import msgspec
 from tap_shopify_orders.decoding import decoded
 from tap_shopify_orders.errors import RunError, printable
 from tap_shopify_orders.shopify import query
+from tap_shopify_orders.shopify.pages import patiently
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tap_shopify_orders.shopify.client import Client
 
@@ -70,11 +72,11 @@ _rows = msgspec.json.Decoder(list[list[Any] | dict[str, Any]], float_hook=Decima
 
 
 class SalesReport:
-    """The sales report of one store, by day."""
+    """The sales report of one store, by day; `pause` is called while it waits."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, pause: Callable[[], None]) -> None:
         """Take the way to the store."""
-        self._client = client
+        self._client, self._pause = client, pause
         self._columns = {figure: list(columns) for figure, columns in COLUMNS.items()}
 
     def days(self, since: date, until: date) -> Iterator[tuple[date, Figures]]:
@@ -103,7 +105,8 @@ class SalesReport:
         while self._columns:
             shown = ", ".join(columns[0] for columns in self._columns.values())
             text = f"FROM sales SHOW {shown} TIMESERIES day SINCE {since} UNTIL {until} ORDER BY day"
-            answer = decoded(self._client.ask(query.read("sales_report"), {"query": text}).data, _answer)
+            ask = partial(self._client.ask, query.read("sales_report"), {"query": text})
+            answer = decoded(patiently(ask, self._pause).data, _answer)
             report = answer.report or _Report(parse_errors=["it gives no reason"])
             if report.table_data and not report.parse_errors:
                 return report.table_data

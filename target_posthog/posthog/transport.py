@@ -45,12 +45,13 @@ class Session(requests.Session):
     """A session whose requests take at most their `timeout` from the first byte sent to the last one read.
 
     An answer may have `most_bytes`, unpacked too; it is asked for unpacked, or in gzip. Redirects aren't followed:
-    events and keys are for one host alone. Safe to use from several threads.
+    events and keys are for one host alone, and nothing is read from a netrc file. Safe to use from several threads.
     """
 
     def __init__(self, *, most_bytes: int, accepts_gzip: bool = False) -> None:
         super().__init__()
         self._most_bytes = most_bytes
+        self.auth = _as_it_is
         self.headers["Accept-Encoding"] = "gzip" if accepts_gzip else "identity"
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter(pool_maxsize=MOST_CONNECTIONS))
@@ -95,6 +96,11 @@ class Session(requests.Session):
         if len(text) > self._most_bytes:
             raise LargeAnswerError(response=response)
         return text
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave a request as it is: without an `auth`, `requests` shows what ~/.netrc has for the host instead of a key."""
+    return request
 
 
 class _Deadline:

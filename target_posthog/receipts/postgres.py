@@ -109,12 +109,19 @@ class PostgresStore(Store):
                 f"`receipts`: a database `{scheme}` isn't known here; give a file's path, or the URL of a PostgreSQL "
                 "such as postgresql://user:password@host/database"
             )
+        try:
+            address = sqlalchemy.make_url(f"{DRIVER}://{rest}")
+        except (SQLAlchemyError, ValueError):
+            raise RunError(
+                "`receipts`: the database's URL can't be read; in its password @ is %40, : is %3A and / is %2F, and the "
+                "port is a number"
+            ) from None
         self._kinds: dict[tuple[str, str], int] = {}
         self._longest_claim_seconds = longest_claim_seconds
         self._name = f"{APPLICATION} on {socket.gethostname()[:30]}, process {os.getpid()}"
         try:
             self._engine = sqlalchemy.create_engine(
-                f"{DRIVER}://{rest}",
+                address,
                 pool_size=senders + 1,
                 max_overflow=senders,
                 pool_pre_ping=True,
@@ -277,7 +284,8 @@ class PostgresStore(Store):
                 if not is_new:
                     resent.add(bytes(uuid))
         if persons:
-            person_columns = ([person.key for person in persons], [person.digest for person in persons])
+            last = {person.key: person.digest for person in persons}  # a statement takes each key once
+            person_columns = (list(last), list(last.values()))
             described = {
                 bytes(row[0]) for row in connection.exec_driver_sql(NEW_PERSONS, (self.project, *person_columns))
             }

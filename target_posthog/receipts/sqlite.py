@@ -54,6 +54,7 @@ FACTS_OF_LARGE_ENTITIES = (
     "ON fact.entity = wanted.entity AND fact.uuid = wanted.uuid"
 )
 ANCHORS = "SELECT uuid, entity FROM posthog_receipts_fact WHERE anchor = 1 AND project = ? AND uuid IN ({})"
+KEYLESS = "SELECT 1 FROM posthog_receipts_fact WHERE entity = ? LIMIT 1"
 # Facts lie by their entities, so this reads all of them, once however many are sought.
 WITH_RECEIPT = (
     "SELECT uuid FROM posthog_receipts_fact WHERE project = ? AND hex(uuid) IN (SELECT value FROM json_each(?))"
@@ -168,6 +169,8 @@ class SqliteStore(Store):
             anchored = {wanted[uuid]: number for uuid, number in anchors.items()}
             facts |= self._facts([(number, uuid) for uuid, number in anchors.items()])
             facts |= self._facts([(anchored[key], uuid) for uuid, key in wanted.items() if key and key in anchored])
+        if self.rows(KEYLESS, nobody):  # what their records are about may be known by now
+            facts |= self._facts([(nobody, uuid) for uuid in wanted if uuid not in facts])
         return Found(facts, {key: distinct_id for key, (_, distinct_id) in entities.items()})
 
     def _facts(self, placed: Sequence[tuple[int, bytes]]) -> dict[bytes, KnownFact]:

@@ -188,23 +188,23 @@ def test_an_event_under_the_id_that_another_target_chose_meanwhile_can_be_sent_a
     runs: Runs, posthog: PostHog, tmp_path: Path, database_of_receipts: str
 ) -> None:
     settings: dict[str, Any] = {"receipts": database_of_receipts, "validate_records": False, "senders": 1}
-    placed = order(1, "jnae@example.com")
-    cancelled = order(1, "jane@example.com", cancelled_at="2026-10-03T10:00:00Z")
-    posthog.controls.reply_next(Reply(path=ACTIONS, delay_seconds=2))
-    first = runs.process(tmp_path, **settings)
-    begun(first, *SCHEMAS, placed)
-    wait_until(lambda: seen(posthog) > 0)
-    assert runs.process_of(tmp_path, *SCHEMAS, cancelled, **settings).code == 0
-    first.stdin = None
-    _, log = first.communicate(timeout=LONGEST_WAIT_SECONDS)
-    assert first.returncode == 0, log
+    record = order(1, "jane@example.com", cancelled_at="2026-10-03T10:00:00Z")
+    store = PostgresStore(database_of_receipts, hashed_key(runs.settings["api_key"]))
+    of_another = Fact(b"1" * 16, "Sale", "Sale", "gid://shopify/Order/1", "jnae@example.com", 1, 2, 3)
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with store.claim([of_another], []):
+        process = runs.process(tmp_path, **settings)
+        begun(process, *SCHEMAS, record)
+        wait_until(lambda: bool(store.rows(waiting)))
+    process.stdin = None
+    _, log = process.communicate(timeout=LONGEST_WAIT_SECONDS)
+    assert process.returncode == 0, log
     whose = {event["event"]: event["distinct_id"] for event in posthog.fired() if event["event"] != "$identify"}
     assert whose == dict.fromkeys(("Order Completed", "Order Paid", "Order Cancelled"), "jnae@example.com")
-    store = PostgresStore(database_of_receipts, hashed_key(runs.settings["api_key"]))
     assert store.mark("kind.event = ?", ["Order Cancelled"], RESEND) == 1
     store.close()
     before = len(posthog.fired())
-    assert runs.process_of(tmp_path, *SCHEMAS, cancelled, **settings).code == 0
+    assert runs.process_of(tmp_path, *SCHEMAS, record, **settings).code == 0
     assert sorted(event["event"] for event in posthog.fired()[before:]) == ["$identify", "Order Cancelled"]
 
 
