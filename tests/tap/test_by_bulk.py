@@ -592,6 +592,14 @@ def test_a_run_that_ends_within_a_window_goes_on_there(small: Shop, clock: Clock
     assert len(asked(small, "Submit")) == 1
 
 
+def test_a_start_before_shopify_s_first_store_is_picked_up_like_any_other() -> None:
+    clock = Signalling()
+    with served(clock, bulk_seconds=300) as shop:
+        first = stopped(bulk_tap(shop, clock, start_date="1970-01-01"))
+        assert first.state["bookmarks"]["orders"]["bulk"]
+        assert once(shop, first, bulk_read(shop, clock, first.state, start_date="1970-01-01"))
+
+
 def test_an_operation_of_another_selection_is_cancelled_and_submitted_anew() -> None:
     clock = Signalling()
     with served(clock, bulk_seconds=300) as shop:

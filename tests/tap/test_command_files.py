@@ -142,3 +142,4 @@ def test_a_stream_that_a_catalog_wants_whole_each_time_is(shop: Shop) -> None:
     first = read(shop, catalog=checked_catalog(found))
     again = read(shop, first.state, catalog=checked_catalog(found))
     assert again.records["orders"] == first.records["orders"]
+    assert read(shop, read(shop).state, catalog=checked_catalog(found)).records["orders"] == first.records["orders"]

@@ -20,12 +20,13 @@ from sandbox.shop.practice import Practice
 from sandbox.shop.store import Store
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.records.order import disagreements, order_of
+from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.auth import AccessToken
 from tap_shopify_orders.shopify.client import Client
 from tests.sandbox.test_shop_situations import CD, FIRST, LATER, OTHERWISE, PLACEMENTS, SITUATIONS, UNPAID
 from tests.sandbox.test_shop_situations import order_of as placed_of
 
-from .conftest import Message, Run, catalog_of, queries, read, run_of, tap_for, without_nodes_by_id
+from .conftest import Message, Run, catalog_of, let_it_be, queries, read, run_of, tap_for, without_nodes_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -265,8 +266,35 @@ def test_an_order_that_changes_while_it_is_drained_is_drained_again(nth: int) ->
         assert found_in(order) == []
 
 
-def test_an_order_that_goes_on_changing_is_left_to_the_next_run() -> None:
+def test_an_order_that_changes_out_of_the_window_while_it_is_drained_is_the_next_run_s() -> None:
     store, name = long_store()
+    other = add(store, FIRST)
+    with Shop(store).serve() as shop:
+        tap = tap_for(shop)
+        changed = "2026-11-04T12:00:00Z"
+        tap.store.client = Meddling(shop, lambda nth: nth == 2 and store.change_order(name, changed, note="just now"))
+        let_it_be(as_datetime("2026-11-04T00:00:00Z"), tap)
+        tap.sync_all()
+        first = run_of(tap)
+        assert {*first.orders} == {other}
+        assert first.state["bookmarks"]["orders"]["replication_key_value"] < "2026-11-04"
+        assert read(shop, first.state).orders[name]["note"] == "just now"
+
+
+def store_of_edits() -> tuple[Store, str]:
+    """Return a store with an order of few lines and many edits: what it was placed with is on the first page."""
+    store = Store()
+    name = add(store, placed_of(*(Line(CD, 1, Decimal(number)) for number in range(10, 13))))
+    for number in range(3):
+        store.edit_order(name, LATER, quantities={number: 0})
+    return store, name
+
+
+@pytest.mark.parametrize("store_with_order", [long_store, store_of_edits])
+def test_an_order_that_goes_on_changing_is_left_to_the_next_run(
+    store_with_order: Callable[[], tuple[Store, str]],
+) -> None:
+    store, name = store_with_order()
     other = add(store, FIRST)
 
     def change(asked: int) -> None:

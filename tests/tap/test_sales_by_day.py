@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.controls import Reply
 from sandbox.shop import Shop
 from sandbox.shop.access import MORE_SCOPES, SCOPES
 from sandbox.shop.cdnow import cdnow_store
 from sandbox.shop.sales_report import sales_by_day
 from sandbox.shop.shopifyql import Report
+from tap_shopify_orders.command import checked_catalog
 from tap_shopify_orders.records import schema
 
-from .conftest import Message, Run, let_it_be, queries, read, run_of, tap_for
+from .conftest import Message, Run, catalog_of, let_it_be, queries, read, run_of, tap_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +110,32 @@ def test_a_second_run_reads_the_last_days_and_once_a_day_a_year(shop: Shop) -> N
     shop.controls.reset()
     tap.sync_all()
     assert len(reports(shop)) == 12
+
+
+def test_a_bookmark_of_long_ago_is_gone_on_from(shop: Shop) -> None:
+    first = read(shop)
+    oldest = min(days(first))
+    assert oldest < str(date.today() - timedelta(days=400))
+    state = {"bookmarks": {"sales_by_day": {"replication_key": "day", "replication_key_value": oldest}}}
+    assert days(read(shop, state)) == days(first)
+
+
+def test_a_report_that_a_catalog_wants_whole_each_time_is(shop: Shop) -> None:
+    first = read(shop)
+    catalog = catalog_of(shop, streams=("sales_by_day",))
+    for stream in catalog["streams"]:
+        stream["replication_method"] = "FULL_TABLE"
+    assert days(read(shop, first.state, catalog=checked_catalog(catalog))) == days(first)
+
+
+def test_a_signal_is_heard_while_the_report_is_slow(shop: Shop) -> None:
+    tap = tap_for(shop, catalog=catalog_of(shop, streams=("sales_by_day",)))
+    _ = tap.store.granted
+    tap.stop.signal = signal.SIGTERM
+    shop.controls.reply_next(Reply(delay_seconds=3))
+    with pytest.raises(SystemExit):
+        tap.sync_all()
+    assert tap.store.client.answers == 1  # what is granted
 
 
 def test_an_old_day_that_changes_is_emitted_again_also_when_nothing_is_left_of_it(shop: Shop) -> None:

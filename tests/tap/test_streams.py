@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.controls import Reply
 from sandbox.shop import Shop
+from tap_shopify_orders.bookmark import Bookmarks
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.known import MOST_KNOWN_RECORDS, Known, Mark
 from tap_shopify_orders.settings import as_datetime
@@ -213,6 +214,28 @@ def test_an_interrupted_first_run_goes_on_without_what_was_gone_before_it(shop: 
     first = run_of(tap)
     rest = read(shop, read(shop, first.state).state)
     assert not [one for run in (first, rest) for one in run.records["orders"] if one["_sdc_deleted_at"]]
+
+
+def test_deletions_outlive_a_run_that_was_stopped_before_it_read_them(shop: Shop) -> None:
+    first = read(shop)
+    shop.store.delete_order("#1005", NOON)
+    shop.store.change_order("#1003", "2026-11-20T12:00:00Z", note="the bookmark moves past the deletion")
+    writer = Interrupting(1)
+    bookmarks = Bookmarks(of_october(first.state))
+    tap = StoreRun(
+        config=settings(shop),
+        catalog=catalog_of(shop, streams=("orders",)),
+        state_of=lambda shop_id: bookmarks.state_of(shop_id, alone=True),
+        message_writer=writer,
+        stop=writer.stop,
+    )
+    with pytest.raises(SystemExit):
+        tap.sync_all()
+    stopped = run_of(tap)
+    assert [one["_sdc_deleted_at"] for one in stopped.records["orders"]] == [None]
+    rest = read(shop, stopped.state, catalog_of(shop, streams=("orders",)))
+    assert [one["updated_at"] for one in rest.records["orders"] if one["_sdc_deleted_at"]] == [NOON]
+    assert not read(shop, rest.state).records["orders"]
 
 
 def test_deletions_that_are_denied_are_said_and_left_out(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:

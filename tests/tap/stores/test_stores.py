@@ -148,6 +148,12 @@ def test_what_is_right_gets_no_sentence(config: dict[str, Any]) -> None:
     assert list(stores.mistakes_in_stores(config, ENVIRONMENT)) == []
 
 
+def test_a_store_can_take_back_what_is_accepted_of_all() -> None:
+    strict = {**GOOD, "accept": []}
+    made = stores.configs({"accept": ["no_ledger"], "stores": [strict, {"store": "acme-jp"}], **APP}, ENVIRONMENT)
+    assert [one["accept"] for one in made.values()] == [[], ["no_ledger"]]
+
+
 def test_each_store_has_the_settings_of_all_its_own_instead_and_its_own_credentials_alone() -> None:
     shared = {"start_date": "2025-01-01", "method": "pages", "stores_at_once": 2, **APP}
     own = {
