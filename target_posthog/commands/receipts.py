@@ -229,7 +229,8 @@ def resend(  # noqa: PLR0913  # each is an option of the command
         names = {name for name, *_ in store.counts()} if event and not number else ()
         if event and not number and event not in names:
             raise RunError(f"No event `{event}` has a receipt{did_you_mean(event, names)}")
-        twice = "" if is_missing else "; PostHog will show as many twice until it merges them"
+        one_on_its_way = "; one that was sent within the last day may be on its way, and would be there twice"
+        twice = one_on_its_way if is_missing else "; PostHog will show as many twice until it merges them"
         click.echo(f"{number:,} events would be sent again by the next full refresh{twice}")
         if number and (yes or click.confirm("Mark them?")):
             for one in chosen:

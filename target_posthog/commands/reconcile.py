@@ -81,7 +81,7 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
     balance = keeper.balance
     for line in balance_lines(balance, period):
         click.echo(line)
-    for line in absent_lines(absent):
+    for line in absent_lines(absent, is_recent=is_recent):
         click.echo(line)
     if out:
         with ending_with_sentence():
@@ -97,13 +97,14 @@ def _is_recent(summary_path: str | None) -> bool:
     return bool(summary and summary.is_file() and time.time() - summary.stat().st_mtime < LONGEST_FLIGHT_SECONDS)
 
 
-def absent_lines(absent: Sequence[Fact]) -> Iterator[str]:
+def absent_lines(absent: Sequence[Fact], *, is_recent: bool) -> Iterator[str]:
     """Yield the events that PostHog has acknowledged and doesn't show, and what to do."""
     if not absent:
         return
     more = "at least " if len(absent) == MOST_ABSENT else ""
     number = f"{more}{len(absent):,}"
-    yield f"\n{number} events have a receipt, and PostHog doesn't show them; `resend --missing` sends them:"
+    remedy = "they may be on their way, ask again in a day" if is_recent else "`resend --missing` sends them"
+    yield f"\n{number} events have a receipt, and PostHog doesn't show them; {remedy}:"
     for fact in absent[:MOST_SHOWN]:
         day = datetime.fromtimestamp(fact.at, timezone.utc).date()
         yield f"  {fact.event} of {day} ({fact.entity or 'no record known'}), uuid {UUID(bytes=fact.uuid)}"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 30.0  # another run holds the file for as long as it writes one record
 LOOK_SECONDS = 0.01
+MAPPED = "mapped"  # beside a SCHEMA: its records have been through the stream maps
 LINE = "LINE"  # the type of what was no message; no reader of Singer messages takes it for one
 
 
@@ -59,7 +60,8 @@ class DeadLetters:
         """
         messages: list[dict[str, Any]] = []
         if self._schemas.get(stream) != schema:
-            messages.append({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": list(keys)})
+            keyed = {"stream": stream, "schema": schema, "key_properties": list(keys)}
+            messages.append({"type": "SCHEMA", **keyed, MAPPED: True})
         messages.append({"type": "RECORD", "stream": stream, "record": record, "reason": reason, "name": name})
         self._append(messages)
         self._schemas[stream] = schema

@@ -113,8 +113,8 @@ class PostgresStore(Store):
             address = sqlalchemy.make_url(f"{DRIVER}://{rest}")
         except (SQLAlchemyError, ValueError):
             raise RunError(
-                "`receipts`: the database's URL can't be read; in its password @ is %40, : is %3A and / is %2F, and the "
-                "port is a number"
+                "`receipts`: the database's URL can't be read; in its password @ is %40, : is %3A and / is %2F, and "
+                "the port is a number"
             ) from None
         self._kinds: dict[tuple[str, str], int] = {}
         self._longest_claim_seconds = longest_claim_seconds

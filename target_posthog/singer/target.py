@@ -10,9 +10,10 @@ import contextlib
 import os
 import sys
 import time
+import traceback
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from singer_sdk import Target
+from singer_sdk import Target, mapper
 from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
@@ -21,6 +22,8 @@ from typing_extensions import override
 
 from target_posthog.books.rows import book_rows
 from target_posthog.commands.group import command_lines
+from target_posthog.delivery.dead_letters import MAPPED
+from target_posthog.delivery.destination import key_name
 from target_posthog.delivery.to_posthog import PostHogDestination
 from target_posthog.errors import RunError
 from target_posthog.mapping.meanings import Meanings
@@ -73,6 +76,7 @@ class TargetPostHog(Target):
         """Read the settings and the mapping; nothing is sent or asked yet."""
         self._reader = MessageReader(self._abandoning, self._keep_line)
         super().__init__(message_reader=self._reader, **options)
+        self._mapped: set[object] = set()  # streams of dead letters
         self.max_parallelism = 1  # all sinks share one destination; the SDK's threads would only hang on a signal
         self.meanings = Meanings(self.config)  # a mapping may take its time, and a signal ends that
         with signals_delayed():
@@ -89,6 +93,36 @@ class TargetPostHog(Target):
                 keep_books=lambda file: book_rows(file, self.config["time_zone"]),
             )
         return PostHogDestination(self.config, self.meanings)
+
+    @override
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        """Take a stream's schema; dead letters have been through the stream maps, and pass them by."""
+        stream, is_mapped = message_dict.get("stream"), message_dict.get(MAPPED) is True
+        if is_mapped is not (stream in self._mapped):
+            self._mapped ^= {stream}
+            self.mapper.stream_maps.pop(str(stream), None)
+        maps = self.mapper.stream_maps_dict
+        self.mapper.stream_maps_dict = {} if is_mapped else maps
+        try:
+            super()._process_schema_message(message_dict)
+        finally:
+            self.mapper.stream_maps_dict = maps
+
+    @override
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        """Take a record; raises `RunError` for a stream map's error, without what Python says, as it quotes values."""
+        try:
+            super()._process_record_message(message_dict)
+        except Exception as error:
+            frames = traceback.walk_tb(error.__traceback__)
+            if not any(frame.f_globals["__name__"] == mapper.__name__ for frame, _ in frames):
+                raise
+            stream = message_dict["stream"]
+            keys = self.mapper.stream_maps[stream][0].raw_key_properties or ()
+            raise RunError(
+                f"A stream map of stream `{stream}` can't take the record {key_name(message_dict['record'], keys)} "
+                f"({type(error).__name__}); check the setting `stream_maps`"
+            ) from None
 
     def is_wanted(self, stream: str) -> bool:
         """Say whether the stream maps let records of a stream through; the SDK makes a sink also where none does."""

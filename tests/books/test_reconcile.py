@@ -278,7 +278,8 @@ def test_what_is_acknowledged_and_absent_is_named_with_its_remedy(
     assert said.code == (0 if is_recent else 1), said.text
     ((_, name, _),) = said.named(IN_FLIGHT if is_recent else ABSENT)
     assert name == order["name"]
-    assert "resend --missing" in said.text
+    remedy = "they may be on their way, ask again in a day" if is_recent else "`resend --missing` sends them"
+    assert f"PostHog doesn't show them; {remedy}:" in said.text
 
 
 def test_a_later_event_of_an_order_that_is_acknowledged_and_absent_is_no_unknown_one(desk: Callable[..., Desk]) -> None:

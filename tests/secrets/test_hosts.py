@@ -18,6 +18,7 @@ from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
 from tap_shopify_orders.shopify.client import Client
 from target_posthog import errors as target_errors
 from target_posthog.posthog import client as target
+from target_posthog.posthog.query_api import QueryApi
 from tests.conftest import LAST_DAY
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def test_what_netrc_says_of_a_host_replaces_no_key(
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     Client(f"{shop.url}/admin", AccessToken("shpat_sandbox")).ask("{ shop { name } }")
     target.Client("phc_sandbox", posthog.url).send([EVENT], historical=False)
-    assert [one.headers.get("Authorization") for one in (*shop.controls.requests, *posthog.controls.requests)] == [
-        None,
-        "Bearer phc_sandbox",
-    ]
+    QueryApi("phx_sandbox", "1", posthog.url).rows("select uuid from events limit 5", "test")
+    target.Client("phc_sandbox", posthog.url, protocol="batch").send([EVENT], historical=False)
+    target.Client("phc_sandbox", posthog.url).check_key()
+    shown = [one.headers.get("Authorization") for one in (*shop.controls.requests, *posthog.controls.requests)]
+    assert shown[:4] == [None, "Bearer phc_sandbox", "Bearer phx_sandbox", None]
+    assert not [one for one in shown if one and one.startswith("Basic")]

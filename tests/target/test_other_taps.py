@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,6 +222,29 @@ def test_stream_maps_come_before_the_rules(runs: Runs, posthog: PostHog, maps: J
     rules = {"tickets": [RULE], "visits": [{**RULE, "event": "Visit"}]}
     runs.here(SCHEMA, record(), visits, visit, mappings=rules, stream_maps=maps)
     assert posthog.totals()["events"] == right
+
+
+@pytest.mark.parametrize("expression", ["int(who)", "who.strip(5)", "nobody"])
+def test_a_record_that_a_stream_map_cannot_take_is_named_without_its_values(runs: Runs, expression: str) -> None:
+    told = "A stream map of stream `tickets` can't take the record id=sha256:"
+    maps: JSON = {"tickets": {"who": expression}}
+    with pytest.raises(RunError, match=told) as error:
+        runs.here(SCHEMA, record(who="+49 170 5550199"), mappings={"tickets": [RULE]}, stream_maps=maps)
+    assert "5550199" not in str(error.value)
+
+
+def test_a_dead_letter_goes_through_no_stream_map_a_second_time(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
+    path = tmp_path / "dead.jsonl"
+    maps: dict[str, JSON] = {"tickets": {"who": "md5(who)"}}
+    settings: dict[str, Any] = {"stream_maps": maps, "dead_letter_path": str(path)}
+    rule = {**RULE, "distinct_id": "who"}
+    runs.here(SCHEMA, record(who="jane@example.com", at="soon"), mappings={"tickets": [rule]}, **settings)
+    assert posthog.events() == []
+    letters = [json.loads(line) for line in path.read_text().splitlines()]
+    mended = {**rule, "timestamp": f"'{AT}'"}
+    runs.here(*letters, SCHEMA, record(id=2, who="jane@example.com"), mappings={"tickets": [mended]}, **settings)
+    assert {event["distinct_id"] for event in posthog.events()} == {md5(b"jane@example.com").hexdigest()}
+    assert len(posthog.events()) == 2
 
 
 def test_an_error_says_whose_rule_it_is_and_how_to_be_rid_of_it(runs: Runs) -> None:

@@ -158,6 +158,22 @@ def test_what_is_sent_again_without_amounts_has_none_to_take_back(receipted: Rec
     assert store.running_money(["order 1"]) == {"order 1": [(other.uuid, money)]}
 
 
+def test_a_fact_is_found_also_when_its_records_were_about_nothing_that_has_a_key(receipted: Receipted) -> None:
+    store = open_store({"receipts": receipted.receipts, "api_key": "phc_sandbox"})
+    assert store
+    keyless = Fact(b"1" * 16, "Sale", "Sale", None, "jane@example.com", 1, 2, 3)
+    with store.claim([keyless], []):
+        pass
+    assert list(store.look_up({keyless.uuid: "gid://shopify/Order/1", b"2" * 16: None}).facts) == [keyless.uuid]
+    store.close()
+
+
+def test_of_several_descriptions_of_a_person_at_once_the_last_one_holds(receipted: Receipted) -> None:
+    told = [customer(7, "jane@example.com", day, first_name=name) for day, name in ((1, "Jane"), (2, "Janet"))]
+    assert [name for name, _ in receipted.run(*told)].count("$identify") == 2
+    assert receipted.run(told[1]) == []
+
+
 def test_an_event_that_is_renamed_stays_the_fact_that_it_was(receipted: Receipted) -> None:
     receipted.run(order(1, "jane@example.com"))
     renamed = {"orders": [{"extends": "Order Completed", "event": "Purchase"}]}
@@ -283,6 +299,13 @@ def test_a_disk_that_is_nearly_full_is_named_before_anything_is_sent(tmp_path: P
     with pytest.raises(RunError, match=r"can't be used \(its disk has [\d,]+ bytes left, and receipts need"):
         SqliteStore(path, "key", least_free_bytes=2**62)
     assert SqliteStore(path, "key", least_free_bytes=0).is_empty
+
+
+@pytest.mark.parametrize("rest", ["p@ss:w0rd@127.0.0.1:1/db", "x@host:54x/db", "x@host:/db"])
+def test_a_database_s_url_that_cannot_be_read_is_named_without_it(runs: Runs, rest: str) -> None:
+    with pytest.raises(RunError, match="`receipts`: the database's URL can't be read") as error:
+        runs.here(*SCHEMAS, receipts=f"postgresql://user:{rest}")
+    assert not [part for part in ("w0rd", "54x", "host") if part in str(error.value)]
 
 
 def test_a_place_where_no_file_can_be_is_named(runs: Runs) -> None:

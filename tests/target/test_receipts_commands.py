@@ -223,7 +223,8 @@ def test_a_fact_that_is_sent_again_says_nothing_of_its_person(tools: Commands, p
 def test_acknowledged_facts_that_posthog_does_not_show_are_sent_again(tools: Commands) -> None:
     tools.receipted.run(*ORDERS)
     tools.receipted.posthog.database.ask("DELETE FROM events WHERE event = 'Order Paid'")  # PostHog loses them
-    assert "3 events would be sent again by the next full refresh\n" in tools.run("resend", "--missing", "--yes")
+    said = tools.run("resend", "--missing", "--yes")
+    assert "3 events would be sent again by the next full refresh; one that was sent within the last day may be" in said
     tools.receipted.run(*ORDERS)
     names = [event["event"] for event in tools.receipted.posthog.events()]
     assert (names.count("Order Paid"), names.count("Order Completed")) == (3, 3)
