@@ -227,6 +227,8 @@ class ShopStream(Stream):
         """Yield the window's records: by bulk operations where that pays, and as far as no later run reads it again."""
         tasks, rest = self._resumed(), self.window
         if tasks:
+            if "denied_fields" in (self.config.get("accept") or ()):
+                patiently(self.probe, self._pause)  # what they ask for is known once it is known what is denied
             rest = Window(tasks[-1].window.until, rest.until)
         bulk = self._for_bulk(rest)
         if bulk and bulk.since and bulk.since != rest.since:

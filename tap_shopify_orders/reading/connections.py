@@ -146,8 +146,8 @@ class Completion:
                 return None
             agreements += part.nodes
             for agreement in part.nodes:
-                sales, seen = agreement["sales"], set[str | None]()
-                while sales.page_info.has_next_page:
+                sales, seen = getattr(agreement, "sales", None), set[str | None]()
+                while sales and sales.page_info.has_next_page:
                     more = self._part(node, cursor, sales.page_info.end_cursor, question)
                     if more is None:
                         return None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RUNS_HELD = 3  # in the third run an order is emitted as it is
 MOST_HELD = 1_000
 MOST_WAITING = 1_000  # they stand in the state, with some 45 bytes each; of more, those that changed last
+MOST_IN_VAIN = 5  # times in a row that an order was read once more and has no ledger
 MOST_WARNINGS = 10  # of one kind; the summary counts all
 
 
@@ -54,7 +55,7 @@ class Watch:
         """Take what earlier runs left, and what reads an order once more by its number."""
         self._held, self._waiting, self._since = held, waiting, since.timestamp()
         self._held_since, self._accepts_no_ledger = held_since, accepts_no_ledger
-        self._without_ledger = 0
+        self._without_ledger = self._in_vain = 0
         self._again, self._logger = again, logger
         self._examined: set[str] = set()
         self._let_go = 0
@@ -130,12 +131,13 @@ class Watch:
         """Return the record to emit; None while the order is held, or if it is there no more."""
         order = order_of(record.json)
         found = disagreements(order)
-        if _is_cut_short(found) or self._lacks_ledger(order):
+        if _is_cut_short(found) or (self._lacks_ledger(order) and self._may_have_ledger(order)):
             again = self._again(str(order.id))
             if again is None:
                 self._forget(str(order.id))
                 return None
             order_again = order_of(again.json)
+            self._in_vain = self._in_vain + 1 if self._lacks_ledger(order_again) else 0
             if not self._lacks_ledger(order_again):  # else it is the same, and known by its mark
                 record, order, found = again, order_again, disagreements(order_again)
         number = str(order.id)
@@ -171,6 +173,13 @@ class Watch:
 
     def _lacks_ledger(self, order: Order) -> bool:
         return self._accepts_no_ledger is not None and not order.agreements
+
+    def _may_have_ledger(self, order: Order) -> bool:
+        """Say whether to ask once more for an order's ledger: not where it is denied, or was asked for in vain so often.
+
+        A store's orders of years ago have none, and to ask again for each would take hours.
+        """
+        return order.agreements is not UNSET and self._in_vain < MOST_IN_VAIN
 
     def _note_ledger(self, order: Order) -> None:
         """Note an order without a ledger; raises RunError unless that is accepted."""

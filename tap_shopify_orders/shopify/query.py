@@ -136,12 +136,17 @@ class PageQuery:
         return f"query ById($ids:[ID!]!){{nodes(ids:$ids){{...on {kind}{{{fields}}}}}}}"
 
     def _part(self) -> str:
-        """Return the query for a part of a ledger, with _OWNER for the order, and two cursors."""
-        agreements, sales = self._connections["agreements",], self._connections["agreements", "sales"]
-        page = "pageInfo{hasNextPage endCursor}"
-        of_sales = f"sales(first:$first,after:{_quoted(_CURSOR)}){{{page} nodes{{{_fields_of(sales)}}}}}"
-        inside = f"{page} nodes{{{_fields_of(agreements)} {of_sales}}}"
-        of_agreements = f"agreements(first:1,after:{_quoted(_AGREEMENTS_CURSOR)}){{{inside}}}"
+        """Return the query for a part of a ledger, with _OWNER for the order, and two cursors.
+
+        Where sales aren't wanted, `first` is the number of agreements.
+        """
+        agreements, sales = self._connections["agreements",], self._connections.get(("agreements", "sales"))
+        page, fields, first = "pageInfo{hasNextPage endCursor}", _fields_of(agreements), "$first"
+        if sales:
+            fields += f" sales(first:$first,after:{_quoted(_CURSOR)}){{{page} nodes{{{_fields_of(sales)}}}}}"
+            first = "1"
+        inside = f"{page} nodes{{{fields}}}"
+        of_agreements = f"agreements(first:{first},after:{_quoted(_AGREEMENTS_CURSOR)}){{{inside}}}"
         order = f"order(id:{_quoted(_OWNER)}){{updated_at:updatedAt {of_agreements}}}"
         return f"query Ledger($first:Int!){{{order}}}"
 

@@ -98,13 +98,16 @@ class Destination(Protocol):
         """Leave nothing unfinished behind, at once: a signal ends the process."""
 
 
+KEYLESS = "without a key"
+
+
 def key_name(record: Mapping[str, Any], keys: Sequence[str], shown: Collection[str] = ()) -> str:
     """Return a record's keys as a name for logs, such as `id=5001`; of a key that isn't among `shown` a hash.
 
     It is the same for the same key, wherever it is printed: sha256 of the key's text.
     """
     parts = (f"{key}={_named(value, is_shown=key in shown)}" for key in keys if (value := record.get(key)) is not None)
-    return ", ".join(parts) or "without a key"
+    return ", ".join(parts) or KEYLESS
 
 
 def _named(value: object, *, is_shown: bool) -> str:

@@ -103,6 +103,9 @@ def combined(base: Mapping[str, Sequence[Spec]], changes: Mapping[str, JSON]) ->
         keeps = any("extends" in rule for rule in rules) or (rules and all("leave_out" in rule for rule in rules))
         known = streams.get(stream, []) if keeps else []
         streams[stream] = known
+        own = [rule_name(rule) for rule in rules if "extends" not in rule]
+        if twice := next((name for name in own if own.count(name) > 1), None):
+            raise RuleError(f"stream `{stream}` has two rules `{twice}`: give one of them a `name`, or both")
         for rule in rules:
             if rule != {"extends": ALL}:
                 _work_in(stream, known, rule)
@@ -117,6 +120,11 @@ def _by_stream(streams: Mapping[str, JSON], within: str = "") -> Iterator[tuple[
     for name, rules in streams.items():
         stream = f"{within}{name}"
         if isinstance(rules, dict) and _is_rule(rules):
+            if rules.keys() == {"extends"} and rules["extends"] != ALL:
+                raise RuleError(
+                    f"rule `{rules['extends']}` of stream `{stream}` changes nothing; Meltano drops a null that isn't in "
+                    "a list, so write the stream's rules as a list"
+                )
             yield stream, [rules]
         elif isinstance(rules, dict) and rules:
             yield from _by_stream(rules, f"{stream}.")
@@ -138,7 +146,8 @@ def grouped(streams: Mapping[str, Sequence[Spec]], groups: Mapping[str, JSON]) -
         {
             "name": f"group {kind}",
             "event": GROUP_IDENTIFY,
-            "distinct_id": [f"concat('${kind}_', {group['key']})"],
+            "when": _like(group["key"], f"({group['key']}) != `null`"),
+            "distinct_id": [_like(group["key"], f"concat('${kind}_', {group['key']})")],
             "groups": {kind: group["key"]},
             "group_set": group.get("set", {}),
             "timestamp": f"'{GROUPS_SINCE}'",
@@ -150,6 +159,11 @@ def grouped(streams: Mapping[str, Sequence[Spec]], groups: Mapping[str, JSON]) -
         stream: [*(_with_groups(rule, keys) for rule in rules), *_of_origin(rules, described)] if rules else []
         for stream, rules in streams.items()
     }
+
+
+def _like(pattern: str, text: str) -> str:
+    """Return an expression that is shipped if another one is: then it may name fields that a stream lacks."""
+    return Shipped(text) if isinstance(pattern, Shipped) else text
 
 
 def active(rules: Iterable[Spec]) -> list[Spec]:
@@ -222,6 +236,8 @@ def _check(stream: str, rule: Spec) -> None:
     for key in rule:
         if key not in known and key != "origin":
             raise RuleError(f"{place} has no key `{key}`{did_you_mean(str(key), known)}")
+    if not isinstance(rule.get("when", True), (str, bool)):
+        raise RuleError(f"{place}: `when` is an expression, or true or false")
     if "leave_out" in rule:
         return
     missing = [key for key in NEEDED_KEYS if not rule.get(key)]
@@ -230,6 +246,8 @@ def _check(stream: str, rule: Spec) -> None:
     event = rule["event"]
     if not isinstance(event, str) and not (isinstance(event, dict) and list(event) == ["expression"]):
         raise RuleError(f"{place}: `event` is a name, or {{expression: ...}}")
+    if not isinstance(rule.get("groups", {}), dict):
+        raise RuleError(f"{place}: `groups` is an object: each kind of group with an expression for its key")
     unset = rule.get("unset")
     if isinstance(unset, str) and (unset != GONE or not isinstance(rule.get("set", {}), dict)):
         raise RuleError(f"{place}: `unset` has names, or is `{GONE}` beside a `set` that is an object")

@@ -53,7 +53,7 @@ CREATE TABLE event (
   day TEXT NOT NULL,
   historical INTEGER NOT NULL,
   identified INTEGER NOT NULL,
-  repeated INTEGER NOT NULL DEFAULT 0,  -- a later one here is the same to PostHog, and counts instead
+  repeated INTEGER NOT NULL DEFAULT 0,  -- another one here is the same to PostHog, and counts instead
   there INTEGER NOT NULL DEFAULT 0,     -- PostHog has it already, so it wouldn't be sent
   amount TEXT,
   currency TEXT,
@@ -167,8 +167,11 @@ class PreviewFile:
         """Yield the readings of each record of a stream, in the order of reading."""
         sql = f"SELECT {RECORD} FROM record WHERE stream = ? ORDER BY key_name, id"  # noqa: S608  # the same
         known = map(KnownRecord._make, self._database.execute(sql, [stream]))
-        for _, readings in groupby(known, key=lambda reading: reading.key_name):
-            yield list(readings)
+        for name, readings in groupby(known, key=lambda reading: reading.key_name):
+            if name == KEYLESS:  # nobody can tell whether two of them are one
+                yield from ([reading] for reading in readings)
+            else:
+                yield list(readings)
 
     def event_names(self, stream: str) -> list[tuple[str, str]]:
         """Return the rules that made events of a stream's records, each with a name of its events."""

@@ -93,7 +93,9 @@ def masked(content: JSON, instead: Mapping[str, str]) -> JSON:
     known = {value.casefold(): stand_in for value, stand_in in instead.items() if value}
     if not known:
         return content
-    longest_first = sorted(known, key=len, reverse=True)
+    # Each as it is, too: `ß` is "ss" when case is folded, and a pattern that ignores case doesn't know that.
+    forms = {form for value in instead if value for form in (value, value.casefold(), value.lower(), value.upper())}
+    longest_first = sorted(forms, key=len, reverse=True)
     pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
 
     def mask(value: JSON) -> JSON:

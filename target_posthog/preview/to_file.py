@@ -72,6 +72,7 @@ class PreviewDestination:
         # Before the first run there is no store yet; that run won't say anything twice, so its preview doesn't either.
         self._sifter = Sifter(store or NothingKnown(), self) if settings.get("receipts") else None
         self._there: list[Candidate] = []  # events of one record that PostHog has already
+        self._repeated: list[Candidate] = []  # and those that this run would have sent already
         self._not_due: set[str] = set()  # rules of one record
 
     def there(self, candidate: Candidate, *, changed: bool) -> None:  # noqa: ARG002  # of the protocol `Tally`
@@ -80,7 +81,7 @@ class PreviewDestination:
 
     def repeated_again(self, candidate: Candidate) -> None:
         """Note an event that comes a second time."""
-        self._there.append(candidate)
+        self._repeated.append(candidate)
 
     def not_resent(self, candidate: Candidate) -> None:
         """Note an event that isn't sent again."""
@@ -109,7 +110,7 @@ class PreviewDestination:
         candidates = [
             Candidate(event, rule, outcome.entity, reasons, proviso=proviso) for event, rule, proviso in outcome.events
         ]
-        self._there, self._not_due = [], set()
+        self._there, self._repeated, self._not_due = [], [], set()
         for item in self._sifter.sift(candidates) if self._sifter else without_receipts(candidates, self):
             for outgoing in self._admission.admitted((item.event,), reasons):
                 self._file.add_event(self._row_of(outgoing.event, item.rule, there=False))
@@ -120,6 +121,8 @@ class PreviewDestination:
             ]
         for candidate in self._there:
             self._file.add_event(self._row_of(candidate.event, candidate.rule, there=True))
+        for candidate in self._repeated:
+            self._file.add("event", {**self._row_of(candidate.event, candidate.rule, there=False), "repeated": 1})
         key_words = key_name(record, origin.key_properties, self._meanings.shown_keys(origin.stream_name))
         name = naming.name(record) or key_words
         personal = self._personal_values(origin.stream_name, record, [made.event for made in outcome.events])

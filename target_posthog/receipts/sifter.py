@@ -312,12 +312,20 @@ class Sifter:
             begin = place
             if all(last.get(person.key) == person.digest for person in item.persons):
                 if item.rule != LINK_RULE:
-                    self._tally.there(Candidate(item.event, item.rule, None, item.source), changed=False)
+                    self._tell_of_persons(item)
                 continue
             for person in item.persons:
                 last[person.key] = self._pending_persons[person.key] = person.digest
             whole.append(item)
         return whole + sifted[begin:]
+
+    def _tell_of_persons(self, item: Sifted) -> None:
+        """Tell the tally of what PostHog knows of persons already, or will know once it has what is pending."""
+        candidate = Candidate(item.event, item.rule, None, item.source)
+        if all(self._pending_persons.get(person.key) == person.digest for person in item.persons):
+            self._tally.repeated_again(candidate)
+        else:
+            self._tally.there(candidate, changed=False)
 
 
 def uuid_bytes(uuid: str) -> bytes:

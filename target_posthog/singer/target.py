@@ -101,12 +101,13 @@ class TargetPostHog(Target):
         if is_mapped is not (stream in self._mapped):
             self._mapped ^= {stream}
             self.mapper.stream_maps.pop(str(stream), None)
-        maps = self.mapper.stream_maps_dict
-        self.mapper.stream_maps_dict = {} if is_mapped else maps
+        maps, of_the_rest = self.mapper.stream_maps_dict, self.mapper.default_mapper_type
+        if is_mapped:
+            self.mapper.stream_maps_dict, self.mapper.default_mapper_type = {}, mapper.SameRecordTransform
         try:
             super()._process_schema_message(message_dict)
         finally:
-            self.mapper.stream_maps_dict = maps
+            self.mapper.stream_maps_dict, self.mapper.default_mapper_type = maps, of_the_rest
 
     @override
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:

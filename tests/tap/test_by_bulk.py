@@ -511,6 +511,19 @@ def test_denied_fields_are_left_out_of_bulk_operations_too(clock: Clock) -> None
         assert all("product_id" not in line for one in run.records["orders"] for line in one["line_items"])
 
 
+def test_an_operation_without_denied_fields_is_picked_up() -> None:
+    clock = Signalling()
+    scopes = ("read_all_orders", "read_customers", "read_orders")
+    with served(clock, scopes=scopes, bulk_seconds=300) as shop:
+        first = stopped(bulk_tap(shop, clock, accept=["denied_fields"]))
+        bookmark = first.state["bookmarks"]["orders"]
+        bookmark |= {"replication_key": "updated_at", "replication_key_value": "2006-01-02T00:00:00Z"}
+        shop.controls.reset()
+        second = bulk_read(shop, clock, first.state, accept=["denied_fields"])
+        assert once(shop, second)
+        assert (len(asked(shop, "Submit")), len(asked(shop, "Cancel"))) == (0, 0)
+
+
 def test_a_token_that_ends_while_an_operation_runs_is_renewed(clock: Clock) -> None:
     with served(clock, bulk_seconds=5) as shop:
         app = {"access_token": None, "client_id": "sandbox-client", "client_secret": "shpss_sandbox"}

@@ -239,6 +239,22 @@ def test_a_drain_that_is_interrupted_goes_on(broken: Reply) -> None:
         assert order == whole
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_without_their_sales_all_agreements_are_read(method: str) -> None:
+    store, name = store_of_edits()
+    with Shop(store).serve() as shop:
+        catalog = catalog_of(shop)
+        deselected = {
+            "breadcrumb": ["properties", "agreements", "properties", "sales"],
+            "metadata": {"selected": False},
+        }
+        for stream in catalog["streams"]:
+            stream["metadata"] += [deselected] * (stream["stream"] == "orders")
+        agreements = read(shop, catalog=catalog, method=method).orders[name]["agreements"]
+        assert len(agreements) == 4
+        assert not [one for one in agreements if "sales" in one]
+
+
 def test_a_run_that_ends_inside_a_drain_loses_and_doubles_nothing() -> None:
     store, name = long_store()
     others = {add(store, FIRST) for _ in range(3)}

@@ -197,6 +197,24 @@ def test_a_ledger_that_is_denied_is_such_a_gap_too() -> None:
     assert [*watched(accepts=True).examine([record])] == [record]
 
 
+@pytest.mark.parametrize(("agreements", "asked_again"), [("", 0), (',"agreements":[]', watch.MOST_IN_VAIN)])
+def test_a_store_without_ledgers_is_not_asked_for_each_of_its_orders_again(agreements: str, asked_again: int) -> None:
+    records = [
+        Record(f'{{"id":{number},"name":"#1","updated_at":"2026-11-01T12:00:00Z"{agreements}}}'.encode())
+        for number in range(1, 101)
+    ]
+    asked = []
+
+    def again(number: str) -> Record:
+        asked.append(number)
+        return records[int(number) - 1]
+
+    since, logger = as_datetime("2026-01-01"), logging.getLogger("tap")
+    found = watch.Watch({}, {}, since=since, accepts_no_ledger=True, again=again, logger=logger)
+    assert [*found.examine(records)] == records
+    assert len(asked) == asked_again
+
+
 def test_who_deselects_the_ledger_is_asked_for_nothing(shop: Shop, store: Store) -> None:
     store.hide_ledger("#1002", LATER)
     run = read(shop, catalog=catalog_of(shop, deselect=(("orders", "agreements"),)))

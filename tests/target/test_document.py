@@ -141,12 +141,22 @@ def test_working_in_changes_neither_side() -> None:
         ({"orders": {"of": "x"}}, "stream `orders.of` of the mapping needs a list of rules"),
         ({"orders": ["Sale"]}, "stream `orders` of the mapping needs a list of rules"),
         ([SALE], "`mappings` needs an object"),
+        ({"orders": [{**SALE, "when": "a"}, {**SALE, "when": "b"}]}, "has two rules `Sale`: give one of them a `name`"),
+        ({"orders": {"extends": "Order Completed"}}, "changes nothing; Meltano drops a null that isn't in a list"),
+        ({"orders": [{**SALE, "groups": "account_id"}]}, "`groups` is an object"),
+        ({"orders": [{**SALE, "when": ["a", "b"]}]}, "`when` is an expression, or true or false"),
+        ({"orders": [{"leave_out": "x", "when": ["a"]}]}, "`when` is an expression, or true or false"),
     ],
 )
 def test_a_wrong_rule_is_named(changes: JSON, problem: str) -> None:
     with pytest.raises(RuleError) as wrong:
         combined(BASE, changes)
     assert problem in str(wrong.value)
+
+
+def test_two_rules_of_one_event_stand_beside_each_other_by_their_names() -> None:
+    rules = [{**SALE, "name": "first"}, SALE]
+    assert combined(BASE, {"invoices": rules})["invoices"] == rules
 
 
 def test_a_file_can_build_on_a_shipped_mapping(tmp_path: Path) -> None:

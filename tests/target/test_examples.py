@@ -357,3 +357,13 @@ def test_the_catalogue_has_each_event_with_its_properties_and_their_meaning(name
     for entry in entries:
         assert entry["about"]
         assert all(one["type"] and one["about"] for one in entry["properties"])
+
+
+def test_a_stream_that_knows_no_store_is_in_no_group(runs: Runs, posthog: PostHog) -> None:
+    schema = {"type": "SCHEMA", "stream": "tickets", "key_properties": ["id"]}
+    schema["schema"] = {"properties": {name: {} for name in ("id", "who", "at")}}  # type: ignore[assignment]
+    ticket = {"id": 1, "who": "agent:7", "at": "2026-11-01T00:00:00Z"}
+    rule = {"event": "Ticket", "distinct_id": "who", "timestamp": "at", "key": ["id"]}
+    record = {"type": "RECORD", "stream": "tickets", "record": ticket}
+    runs.here(schema, record, mapping="ecommerce", mappings={"tickets": [rule]}, groups=True)
+    assert posthog.totals()["events"] == {"Ticket": 1}

@@ -81,6 +81,9 @@ from target_posthog.mapping.language.functions import (
         ("uuid", [5], None),
         ("from_unix", [1700000000], "2023-11-14T22:13:20Z"),
         ("from_unix", ["1700000000.5"], "2023-11-14T22:13:20.500000Z"),
+        ("from_unix", [-70000000000], "1967-10-13T19:33:20Z"),  # milliseconds
+        ("from_unix", [-31536000000], "1969-01-01T00:00:00Z"),
+        ("from_unix", [-1000000000], "1938-04-24T22:13:20Z"),
         ("hours_between", ["2026-11-01T00:00:00Z", "2026-11-02T01:30:00Z"], 25.5),
         ("hours_between", ["2026-11-01T00:00:00+02:00", "2026-11-01T00:00:00Z"], 2),
         ("hours_between", [None, "2026-11-02T01:30:00Z"], None),
@@ -119,6 +122,7 @@ def test_sha256_of_an_object_does_not_depend_on_the_order_of_its_keys() -> None:
         ("lower", [{"a": 1}]),
         ("concat", ["a", True]),
         ("from_unix", ["yesterday"]),
+        ("from_format", ["11/01/2026 10:30", "%m/%d/%Y %H:%m"]),
         ("hours_between", ["jane@example.com", "2026-11-02T01:30:00Z"]),
     ],
 )

@@ -233,9 +233,12 @@ def test_a_record_that_a_stream_map_cannot_take_is_named_without_its_values(runs
     assert "5550199" not in str(error.value)
 
 
-def test_a_dead_letter_goes_through_no_stream_map_a_second_time(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
+@pytest.mark.parametrize("of_the_rest", [{}, {"__else__": None}])
+def test_a_dead_letter_goes_through_no_stream_map_a_second_time(
+    runs: Runs, posthog: PostHog, tmp_path: Path, of_the_rest: dict[str, JSON]
+) -> None:
     path = tmp_path / "dead.jsonl"
-    maps: dict[str, JSON] = {"tickets": {"who": "md5(who)"}}
+    maps: dict[str, JSON] = {"tickets": {"who": "md5(who)"}, **of_the_rest}
     settings: dict[str, Any] = {"stream_maps": maps, "dead_letter_path": str(path)}
     rule = {**RULE, "distinct_id": "who"}
     runs.here(SCHEMA, record(who="jane@example.com", at="soon"), mappings={"tickets": [rule]}, **settings)

@@ -75,6 +75,14 @@ def test_values_are_masked_wherever_they_stand_as_whole_words_in_any_case() -> N
     assert "jane" not in json.dumps(shown).lower()
 
 
+@pytest.mark.parametrize("name", ["Groß", "İpek", "Hauptstraße 5", "ŁUKASZ"])
+def test_a_value_whose_case_folds_to_other_letters_is_masked_too(name: str) -> None:
+    instead = stand_ins(iter([("name", name)]), SECRET)
+    shown = masked([name, f"An {name}", name.upper(), name.lower()], instead)
+    assert shown == [instead[name], f"An {instead[name]}", *shown[2:]]
+    assert not {name.upper(), name.lower()} & {*shown}
+
+
 def test_the_hash_of_an_address_is_masked_like_the_address() -> None:
     instead = stand_ins(iter([("email", "Jane@x.com")]), SECRET)
     assert masked(hashlib.sha256(b"jane@x.com").hexdigest(), instead).startswith("email-sha256-")

@@ -128,6 +128,14 @@ def test_person_properties_are_set_set_once_and_unset() -> None:
     assert said(unset={"phone": "!phone", "email": "!email"}) == {"$unset": ["phone"]}
 
 
+@pytest.mark.parametrize("key", ["set", "set_once"])
+def test_what_is_set_is_an_object(key: str) -> None:
+    with pytest.raises(RecordError, match=f"`{key}` needs an object"):
+        events(**{key: "email"})
+    of_object = events({**RECORD, "traits": {"city": "Rome", "size": None}}, **{key: "traits"})
+    assert of_object[0]["properties"][f"${key}"] == {"city": "Rome"}
+
+
 def test_what_is_gone_is_unset_but_not_what_the_stream_has_no_field_for() -> None:
     rule = {**RULE, "set": {name: Shipped(name) for name in ("total", "email", "phone")}, "unset": Shipped("gone")}
     schema = {"properties": {name: {} for name in (*RECORD, "phone")}}

@@ -12,6 +12,7 @@ import signal
 import stat
 import subprocess
 import zlib
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import pytest
 from singer_sdk.exceptions import InvalidInputLine
 
 from target_posthog.errors import RuleError, RunError
-from target_posthog.preview.file import is_preview
+from target_posthog.preview.file import PreviewFile, is_preview
 from target_posthog.preview.writer import PreviewWriter
 from target_posthog.receipts.sqlite import SqliteStore
 from target_posthog.singer.target import MISTAKES, TargetPostHog
@@ -95,6 +96,21 @@ def test_an_event_that_posthog_would_take_for_an_earlier_one_counts_once_and_the
     plan = previews.make(sale(1, total="5"), sale(2, total="1"), sale(1, total="7"))
     assert (plan["events"]["Sale"]["count"], plan["events"]["Sale"]["repeated"]) == (2, 1)
     assert plan["money"] == {"USD": {"Sale": "8"}}
+
+
+def test_with_receipts_a_record_that_is_read_twice_is_one_event_to_send(previews: Previews, tmp_path: Path) -> None:
+    plan = previews.make(sale(1, total="5"), sale(1, total="5"), receipts=str(tmp_path / "receipts.sqlite"))
+    event = plan["events"]["Sale"]
+    assert (event["count"], event["repeated"], event.get("there", 0)) == (1, 1, 0)
+    assert plan["money"] == {"USD": {"Sale": "5"}}
+
+
+def test_records_without_a_key_are_not_taken_for_one(previews: Previews) -> None:
+    keyless = {**SCHEMA, "stream": "visits", "key_properties": []}
+    visits = [{**sale(number), "stream": "visits"} for number in (1, 2)]
+    previews.make(keyless, *visits, mappings={"visits": [SALE]})
+    with closing(PreviewFile(str(previews.path))) as file:
+        assert [len(readings) for readings in file.by_key("visits")] == [1, 1]
 
 
 def test_what_would_end_a_run_is_in_the_plan_and_the_rest_is_still_seen(previews: Previews) -> None:

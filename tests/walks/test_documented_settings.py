@@ -74,6 +74,12 @@ def test_mapping_md_s_changes_are_in_the_plan(preview: Project) -> None:
     assert {"Purchase", "Product Purchased"} <= events.keys()
     assert not {"Order Completed", "Order Paid"} & events.keys()
     assert events["Product Purchased"] > events["Purchase"]
+    with closing(sqlite3.connect(preview.folder / ".preview" / "preview.sqlite")) as file:
+        bodies = file.execute("SELECT body FROM event WHERE event = 'Product Purchased'")
+        properties = [json.loads(zlib.decompress(body))["properties"] for (body,) in bodies]
+    assert [one for one in properties if one.keys() & {"total_sales", "net_sales", "revenue"}] == [], (
+        "the order's money"
+    )
 
 
 def test_with_mapping_md_s_settings_no_personal_data_is_planned(preview: Project) -> None:

@@ -38,6 +38,7 @@ MOST_DIGITS = 1_000  # of an amount; float ends at 309, and decimal arithmetic r
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 UNIX_UNITS = (1, 1_000, 1_000_000, 1_000_000_000)  # of a second
 LATEST_UNIX_SECONDS = 100_000_000_000  # in the year 5138; as milliseconds they are in 1973
+EARLIEST_UNIX_SECONDS = -6_000_000_000  # in the year 1779; as milliseconds they are in October 1969
 OF_NO_YEAR = "needs a time of the years 1 to 9999"
 DAY = timedelta(days=1)
 UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -173,8 +174,9 @@ def from_unix(value: JSON) -> str | None:
     if value is None or value == "":
         return None
     number = as_decimal(value)
+    limit = LATEST_UNIX_SECONDS if number >= 0 else -EARLIEST_UNIX_SECONDS
     for unit in UNIX_UNITS:
-        if abs(number) < LATEST_UNIX_SECONDS * unit:
+        if abs(number) < limit * unit:
             return as_timestamp(UNIX_EPOCH + timedelta(microseconds=int(number * 1_000_000 / unit)))
     raise ValueError("needs a number of seconds, milliseconds, microseconds or nanoseconds since 1970")
 
@@ -188,8 +190,8 @@ def from_format(value: JSON, pattern: JSON) -> str | None:
         return None
     try:
         time = datetime.strptime(_text(value).strip(), _text(pattern))  # noqa: DTZ007  # a zone, if any, is in the text
-    except ValueError:
-        raise ValueError("needs a time that is written as its pattern says") from None
+    except (ValueError, re.error):  # what Python 3.11 raises for a pattern that has a code twice
+        raise ValueError("needs a time that is written as its pattern says, with each code once") from None
     return as_timestamp(time if time.tzinfo else time.replace(tzinfo=timezone.utc))
 
 
