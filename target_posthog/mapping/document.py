@@ -122,8 +122,8 @@ def _by_stream(streams: Mapping[str, JSON], within: str = "") -> Iterator[tuple[
         if isinstance(rules, dict) and _is_rule(rules):
             if rules.keys() == {"extends"} and rules["extends"] != ALL:
                 raise RuleError(
-                    f"rule `{rules['extends']}` of stream `{stream}` changes nothing; Meltano drops a null that isn't in "
-                    "a list, so write the stream's rules as a list"
+                    f"rule `{rules['extends']}` of stream `{stream}` changes nothing; Meltano drops a null that isn't "
+                    "in a list, so write the stream's rules as a list"
                 )
             yield stream, [rules]
         elif isinstance(rules, dict) and rules:
@@ -243,6 +243,10 @@ def _check(stream: str, rule: Spec) -> None:
     missing = [key for key in NEEDED_KEYS if not rule.get(key)]
     if missing:
         raise RuleError(f"{place} lacks `{'`, `'.join(missing)}`")
+    _check_forms(place, rule)
+
+
+def _check_forms(place: str, rule: Spec) -> None:
     event = rule["event"]
     if not isinstance(event, str) and not (isinstance(event, dict) and list(event) == ["expression"]):
         raise RuleError(f"{place}: `event` is a name, or {{expression: ...}}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from target_posthog.delivery.destination import KEYLESS
 from target_posthog.errors import RunError
 
 if TYPE_CHECKING:
