@@ -175,7 +175,7 @@ class Watch:
         return self._accepts_no_ledger is not None and not order.agreements
 
     def _may_have_ledger(self, order: Order) -> bool:
-        """Say whether to ask once more for an order's ledger: not where it is denied, nor where that was in vain of late.
+        """Say whether to ask once more for an order's ledger: not where it is denied, nor after doing so in vain.
 
         A store's orders of years ago have none, and to ask again for each would take hours.
         """

@@ -360,8 +360,8 @@ def test_the_catalogue_has_each_event_with_its_properties_and_their_meaning(name
 
 
 def test_a_stream_that_knows_no_store_is_in_no_group(runs: Runs, posthog: PostHog) -> None:
-    schema = {"type": "SCHEMA", "stream": "tickets", "key_properties": ["id"]}
-    schema["schema"] = {"properties": {name: {} for name in ("id", "who", "at")}}  # type: ignore[assignment]
+    fields = {"properties": {name: {} for name in ("id", "who", "at")}}
+    schema = {"type": "SCHEMA", "stream": "tickets", "key_properties": ["id"], "schema": fields}
     ticket = {"id": 1, "who": "agent:7", "at": "2026-11-01T00:00:00Z"}
     rule = {"event": "Ticket", "distinct_id": "who", "timestamp": "at", "key": ["id"]}
     record = {"type": "RECORD", "stream": "tickets", "record": ticket}
