@@ -11,7 +11,7 @@ from pathlib import Path
 
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Param, XComArg, dag, task
-from store_runs import COMMAND, Environment, backfill_runs, chosen, read_stores, store_runs
+from store_runs import COMMAND, Environment, backfill_runs, chosen, read_stores, shell_line, store_runs
 
 PROJECT = Path(__file__).resolve().parents[2]
 STORES = Path(os.environ.get("SHOPIFY_POSTHOG_STORES", PROJECT / "orchestrate" / "stores.yml"))
@@ -27,12 +27,8 @@ RETRY_DELAY = timedelta(minutes=6)
 
 
 def meltano(command: str) -> dict[str, object]:
-    """Return what makes a BashOperator run Meltano in this project, from the project's environment if it has one.
-
-    Meltano writes keys into files of a run, as the umask says.
-    """
-    line = f'umask 077; PATH="$PWD/.venv/bin:$PATH" exec {command}'
-    return {"bash_command": line, "cwd": str(PROJECT), "append_env": True}
+    """Return what makes a BashOperator run Meltano in this project."""
+    return {"bash_command": shell_line(command), "cwd": str(PROJECT), "append_env": True}
 
 
 def run_each(environments: XComArg, events_per_second: int, longest: timedelta, priority: int) -> None:

@@ -1,12 +1,12 @@
-"""A list of stores comes in, the environment of one Meltano run per store (and month) goes out.
+"""A list of stores comes in; the environment of one Meltano run per store (and month) goes out, and its shell line.
 
 Knows neither Airflow nor what a store's entry means: that goes to the tap as it is, and holds names of secrets only.
+No environment holds a secret: Airflow keeps and shows them.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 # The project's own job: a mapper or another target in it holds for every store.
 COMMAND = "meltano run sync"
+
+# What PostHog has is remembered beside the state, so that tasks on all machines know it. The worker's shell finds the
+# database, whose password would stand in the environment of a task.
+RECEIPTS = """case "$MELTANO_DATABASE_URI" in
+  postgres*) export TARGET_POSTHOG_RECEIPTS="${TARGET_POSTHOG_RECEIPTS:-$MELTANO_DATABASE_URI}" ;;
+esac"""
 
 Store: TypeAlias = "Mapping[str, Any]"
 Environment: TypeAlias = "dict[str, str]"
@@ -49,6 +55,14 @@ def chosen(stores: Iterable[Store], names: Iterable[str]) -> list[Store]:
     if strangers := named - by_handle.keys():
         raise ValueError(f"The list of stores has no {', '.join(sorted(strangers))}.")
     return [store for name, store in by_handle.items() if not named or name in named]
+
+
+def shell_line(command: str) -> str:
+    """Return what a shell in the project runs for `command`, from the project's environment if it has one.
+
+    Meltano writes keys into files of a run, as the umask says.
+    """
+    return f'{RECEIPTS}\numask 077; PATH="$PWD/.venv/bin:$PATH" exec {command}'
 
 
 def store_runs(stores: Iterable[Store], events_per_second: int) -> list[Environment]:
@@ -85,10 +99,7 @@ def months(start: date, end: date) -> Iterator[tuple[date, date]]:
 
 
 def _environment(store: Store, run: str, events_per_second: int) -> Environment:
-    database = os.environ.get("MELTANO_DATABASE_URI", "")
     return {
-        # What PostHog has is remembered beside the state, so that tasks on all machines know it.
-        **({"TARGET_POSTHOG_RECEIPTS": database} if database.startswith("postgres") else {}),
         "TAP_SHOPIFY_ORDERS_STORES": json.dumps([store], default=str),
         "TARGET_POSTHOG_HISTORICAL_EVENTS_PER_SECOND": str(events_per_second),
         # The state's name in the shared backend: <environment>:tap-shopify-orders-to-target-posthog:<run>
