@@ -51,3 +51,18 @@ def test_troubleshooting_names_the_variables_that_the_environments_read() -> Non
     variables = set(re.findall(r"\$((?:SHOPIFY|POSTHOG)_\w+)", (ROOT / "shop.meltano.example.yml").read_text()))
     assert variables == set(re.findall(r"`((?:SHOPIFY|POSTHOG)_\w+)`", page))
     assert variables <= set(re.findall(r"^#?(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+
+def test_no_page_sends_a_command_to_the_sandbox_unsaid() -> None:
+    """Without `--environment` Meltano takes the default, in which nothing is the user's."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    commands = re.compile(r"meltano (?:invoke|run --full-refresh) .*")
+    assert [(page.name, said) for page in pages for said in commands.findall(page.read_text())] == []
+
+
+def test_what_asks_posthog_is_run_where_its_key_is() -> None:
+    pages = [path.read_text() for path in (ROOT / "docs").glob("*.md")]
+    asking = re.compile(r"--environment=(\w+) invoke target-posthog:(?:receipts rebuild|resend --missing|reconcile)")
+    environments = [one for page in pages for one in asking.findall(page)]
+    assert set(environments) == {"preview"}
+    assert len(environments) >= 5

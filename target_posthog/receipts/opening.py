@@ -54,7 +54,8 @@ def receipts_lines(store: Store | None, conditions: Mapping[str, Mapping[str, st
     if store.is_empty:
         yield (
             "There are no receipts for this project yet. If earlier runs have sent events to it, run "
-            "`target-posthog receipts rebuild` first: it learns from PostHog what is there"
+            "`target-posthog receipts rebuild` first: it learns from PostHog what is there (docs/receipts.md has the "
+            "command for Meltano)"
         )
         return
     last = store.conditions

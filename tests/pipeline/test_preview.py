@@ -8,6 +8,7 @@ import subprocess
 from collections import Counter
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -142,3 +143,26 @@ def test_another_taps_records_are_previewed_as_well(user: Project, posthog: Post
     assert plan["events"]["people"]["anonymous"] == 2
     assert plan["personal"] == [{"name": "mail", "place": "properties", "events": 2}]
     assert posthog.controls.requests == []
+
+
+def test_lost_receipts_are_rebuilt_from_the_environment_that_can_ask_posthog(user: Project, posthog: PostHog) -> None:
+    user.environment |= {
+        "POSTHOG_API_KEY": "phc_sandbox",
+        "POSTHOG_PROJECT_ID": "1",
+        "POSTHOG_PERSONAL_API_KEY": "phx_sandbox",
+    }
+    prod = "--environment=prod"
+    user.succeed(prod, "run", "sync")
+    facts = posthog.totals()["events"]
+    kept = [json.loads(user.run(one, "invoke", "--dump=config", "target-posthog").stdout) for one in (prod, PREVIEW)]
+    assert len({config["receipts"] for config in kept}) == 1
+    assert len({config["api_key"] for config in kept}) == 1
+    Path(kept[0]["receipts"]).unlink()
+    assert "receipts are new" in user.succeed(PREVIEW, "invoke", "target-posthog:receipts", "rebuild")
+    assert "0 events would be" in user.succeed(PREVIEW, "invoke", "target-posthog:resend", "--missing", "--yes")
+    user.succeed(prod, "run", "--full-refresh", "sync")
+    now = posthog.totals()["events"]
+    assert {name: count for name, count in now.items() if name[0] != "$"} == {
+        name: count for name, count in facts.items() if name[0] != "$"
+    }, "persons alone are described once more"
+    assert posthog.totals()["doubles"] == 0
