@@ -10,6 +10,8 @@ unexport MELTANO_ENVIRONMENT
 unexport PYTHONDONTWRITEBYTECODE
 SETUP := .venv/.set-up
 DEVELOPER := .venv/.set-up-developer
+# What a user's own runs need besides, such as the driver of a database (docs/upgrading.md): git leaves it alone.
+OWN := $(wildcard requirements-shop.txt)
 .SHELLFLAGS := -o pipefail -c
 
 help: ## List these verbs
@@ -26,11 +28,12 @@ PROGRESS = awk '/^Collecting |^Requirement already/ {printf "."; fflush(); next}
 
 setup: $(SETUP) ## Make .venv with what a run needs: the pinned packages and this project
 
-$(SETUP): requirements.txt pyproject.toml
+$(SETUP): requirements.txt pyproject.toml $(OWN)
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 10) else None'
 	@$(PYTHON) -m venv --clear .venv
 	$(call install,requirements.txt)
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(if $(OWN),.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $(OWN))
 	@[ -e shop.meltano.yml ] || cp shop.meltano.example.yml shop.meltano.yml
 	@[ ! -d .git/hooks ] || [ -e .git/hooks/post-merge ] || install -m 755 release/post-merge .git/hooks/post-merge
 	@touch $@

@@ -71,3 +71,33 @@ def test_a_pull_that_brings_other_packages_says_that_set_up_is_due(user: Project
     (published / "requirements.txt").write_text("# others\n")
     git(published, "commit", "--quiet", "--all", "--message=two")
     assert "run `make setup` before the next run" in git(user.folder, "pull", "--quiet")
+
+
+# Stands for a Python that makes an environment, whose pip writes down what it is to install.
+PYTHON = """#!/bin/sh
+[ "$2" = venv ] || exit 0
+mkdir -p .venv/bin
+printf '#!/bin/sh\\necho "$*" >>installed\\n' >.venv/bin/pip
+chmod +x .venv/bin/pip
+"""
+
+
+def test_set_up_installs_what_a_users_own_file_names_and_anew_when_it_changes(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.txt", "pyproject.toml", "shop.meltano.example.yml", ".gitignore"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "python").write_text(PYTHON)
+    (tmp_path / "python").chmod(0o755)
+    git(tmp_path, "init", "--quiet")
+
+    def installed() -> list[str]:
+        (tmp_path / "installed").write_text("")
+        command = ["make", "setup", f"PYTHON={tmp_path / 'python'}"]
+        subprocess.run(command, cwd=tmp_path, env=quiet_environment(), check=True, capture_output=True)
+        return [line.split()[-1] for line in (tmp_path / "installed").read_text().splitlines()]
+
+    (tmp_path / ".git/hooks/post-merge").touch()
+    assert installed() == ["requirements.txt", "."]
+    (tmp_path / "requirements-shop.txt").write_text("--requirement orchestrate/requirements-image.txt\n")
+    assert "requirements-shop.txt" not in git(tmp_path, "status", "--porcelain", "--untracked-files=all")
+    assert installed() == ["requirements.txt", ".", "requirements-shop.txt"]
+    assert installed() == [], "nothing has changed"
