@@ -103,8 +103,9 @@ def test_both_are_added_with_all_settings_and_commands_and_again_over_a_users_ch
         assert printed.returncode == 0, printed.stderr
         reached = json.loads(printed.stdout)
         assert {setting for setting in values if not told(reached, setting)} == set(), "each reaches its plugin"
-    preview = str(elsewhere.folder / "preview.sqlite")
+    (preview,) = re.findall(r"TARGET_POSTHOG_PREVIEW_PATH=(\S+)", README)
     said = elsewhere.succeed(*PAIR, TARGET_POSTHOG_PREVIEW_PATH=preview)
+    assert (elsewhere.folder / preview).with_name(".gitignore").read_text() == "*\n", "it holds customers' data"
     assert "nothing has been sent" in said
     assert posthog.events() == []
     (elsewhere.folder / "streams.singer").write_text(json.dumps(A_SCHEMA))
