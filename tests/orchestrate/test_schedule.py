@@ -92,13 +92,15 @@ def test_a_run_that_is_still_under_way_is_left_alone(folder: Path, posthog: Post
     assert posthog.controls.requests == []
 
 
-def test_the_unit_runs_with_what_it_says_and_nothing_else(folder: Path, posthog: PostHog) -> None:
+def by_systemd(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the unit's commands as systemd does, with what it says and nothing else."""
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # systemd's names have capitals
     unit.read_string((ROOT / "orchestrate/systemd/shopify-posthog.service").read_text().replace(FOLDER, str(folder)))
     service = unit["Service"]
     name, _, value = service["Environment"].partition("=")
-    done = subprocess.run(
+    assert {name for name in service if name.startswith("Exec")} == {"ExecStart"}
+    return subprocess.run(
         shlex.split(service["ExecStart"]),
         cwd=service["WorkingDirectory"],
         env={name: value},
@@ -107,8 +109,24 @@ def test_the_unit_runs_with_what_it_says_and_nothing_else(folder: Path, posthog:
         umask=int(service["UMask"], 8),
         timeout=LONGEST_RUN_SECONDS,
     )
+
+
+def test_the_unit_runs_with_what_it_says_and_nothing_else(folder: Path, posthog: PostHog) -> None:
+    done = by_systemd(folder)
     assert done.returncode == 0, done.stderr
     assert posthog.totals()["events"]
+    assert (folder / ".sync.done").exists()
+
+
+def test_a_run_of_the_unit_that_did_nothing_or_failed_is_none_that_went_well(folder: Path, posthog: PostHog) -> None:
+    with (folder / ".sync.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert by_systemd(folder).returncode == 0, "the run before is still under way"
+    assert posthog.controls.requests == []
+    assert not (folder / ".sync.done").exists()
+    (folder / ".env").write_text((folder / ".env").read_text().replace("shpat_sandbox", "shpat_revoked"))
+    assert by_systemd(folder).returncode == 1
+    assert not (folder / ".sync.done").exists()
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd on this machine")
