@@ -47,12 +47,12 @@ def folder(tmp_path: Path, shop: Shop, posthog: PostHog) -> Path:
     return tmp_path
 
 
-def by_cron(folder: Path) -> subprocess.CompletedProcess[str]:
+def by_cron(folder: Path, path: str = "/usr/bin:/bin") -> subprocess.CompletedProcess[str]:
     """Run the line as cron does: by /bin/sh in the owner's home, with four variables."""
     (line,) = CRON_LINE
     home = folder / "home"
     home.mkdir(exist_ok=True)
-    environment = {"HOME": str(home), "LOGNAME": "nobody", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
+    environment = {"HOME": str(home), "LOGNAME": "nobody", "SHELL": "/bin/sh", "PATH": path}
     return subprocess.run(
         ["/bin/sh", "-c", line.replace(FOLDER, str(folder))],
         cwd=home,
@@ -90,6 +90,26 @@ def test_a_run_that_is_still_under_way_is_left_alone(folder: Path, posthog: Post
     assert (done.returncode, done.stdout) == (0, "")
     assert "still under way" in (folder / "sync.log").read_text()
     assert posthog.controls.requests == []
+
+
+@pytest.mark.parametrize(
+    ("flock", "code"),
+    [("", 127), ("#!/bin/sh\nexit 1\n", 1), ("#!/bin/sh\nexit 66\n", 66)],
+    ids=["missing", "another's", "failing"],
+)
+def test_a_lock_that_cannot_be_taken_is_no_run_under_way(folder: Path, posthog: PostHog, flock: str, code: int) -> None:
+    programs = folder / "programs"
+    programs.mkdir()
+    for name in ("date", "dirname", "sh", "tail", "touch"):
+        (programs / name).symlink_to(shutil.which(name, path=os.defpath) or name)
+    if flock:
+        (programs / "flock").write_text(flock)
+        (programs / "flock").chmod(0o755)
+    done = by_cron(folder, path=str(programs))
+    assert done.returncode == code
+    assert "nothing was started" in done.stderr, "cron mails it"
+    assert posthog.controls.requests == []
+    assert not (folder / ".sync.done").exists()
 
 
 def by_systemd(folder: Path) -> subprocess.CompletedProcess[str]:
