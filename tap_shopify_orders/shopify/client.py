@@ -7,6 +7,7 @@ Shopify's HTTP and its limits, but neither Singer nor what an order is.
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from io import SEEK_END
@@ -107,6 +108,7 @@ class Client:
         # It logs addresses at DEBUG, and a signed link is its own key. What it has to say reaches us as exceptions.
         logging.getLogger("urllib3.connectionpool").disabled = True
         self._renewed = False
+        self._renewal = threading.Lock()
         self.answers = 0
         self.points = 0.0
         self.points_left: float | None = None
@@ -144,8 +146,10 @@ class Client:
             values = variables(size.first if size else LARGEST_PAGE)
         else:
             values = {**(variables or {}), **({"first": size.first} if size else {})}
+        token = ""
         try:
-            answer = self._try(document, values)
+            token = self._credentials.token()
+            answer = self._try(document, values, token)
         except Busy as busy:
             if size and busy.share < 1.0:
                 size.shrink(busy)
@@ -153,9 +157,11 @@ class Client:
                 raise Busy(str(busy)) from None  # there is nothing to ask for less of: it waits as any other does
             raise
         except Unauthorized as unauthorized:
-            if self._renewed or not self._credentials.renew():
-                raise RunError(str(unauthorized)) from None
-            self._renewed = True
+            with self._renewal:
+                if token == self._credentials.token():  # else another question in flight has had it renewed
+                    if self._renewed or not self._credentials.renew():
+                        raise RunError(str(unauthorized)) from None
+                    self._renewed = True
             raise Busy("The token had expired.", seconds=0.0) from None
         self._renewed = False
         self._count(answer, size)
@@ -188,11 +194,11 @@ class Client:
         if size:
             size.grow(answer.cost.requested_query_cost if answer.cost else LARGEST_QUERY_POINTS)
 
-    def _try(self, document: str, variables: Mapping[str, Any]) -> Answer:
+    def _try(self, document: str, variables: Mapping[str, Any], token: str) -> Answer:
         response = self._transport.post(
             self._url,
             msgspec.json.encode({"query": document, "variables": variables}),
-            {"X-Shopify-Access-Token": self._credentials.token(), "Content-Type": "application/json"},
+            {"X-Shopify-Access-Token": token, "Content-Type": "application/json"},
         )
         any_version = "api_version" in self._accept
         answer = judge(response, self._root, version=API_VERSION, any_version=any_version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,16 @@ def test_a_token_that_ends_in_the_middle_of_a_run_is_renewed_once(shop: Shop) ->
     tap.sync_all()
     assert len(run_of(tap).orders) == len(shop.store.orders)
     assert len([one for one in shop.controls.requests if one.path.endswith("/access_token")]) == 2
+
+
+def test_a_token_that_ends_under_several_questions_at_once_ends_none_of_them(shop: Shop) -> None:
+    client = Client(f"{shop.url}/admin", ClientCredentials(f"{shop.url}/admin", "sandbox-client", "shpss_sandbox"))
+    for _ in range(5):
+        client.ask("{ shop { name } }")
+        shop.tokens.revoke()
+        with ThreadPoolExecutor(8) as threads:
+            answers = [threads.submit(client.ask, "{ shop { name } }") for _ in range(8)]
+        assert [one.exception() for one in answers] == [None] * 8
 
 
 def test_a_token_is_renewed_before_it_ends(served: Served) -> None:
