@@ -12,7 +12,6 @@ from functools import cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import msgspec
 from msgspec import UNSET
 from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -22,11 +21,10 @@ from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_shopify_orders.bookmark import Bookmark
-from tap_shopify_orders.decoding import decoded
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.by_bulk import Form, History, Task
 from tap_shopify_orders.reading.by_pages import Reading
-from tap_shopify_orders.reading.known import Known, Mark
+from tap_shopify_orders.reading.known import Known, Mark, changed, reached
 from tap_shopify_orders.reading.progress import SECONDS_A_LINE, Progress
 from tap_shopify_orders.reading.watch import Watch
 from tap_shopify_orders.reading.windows import EARLIEST, RECORDS_PER_OPERATION, SECOND, Window, changed_at, split, utc
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
     from singer_sdk.singerlib import Catalog
 
-    from tap_shopify_orders.reading.join import Rows
+    from tap_shopify_orders.reading.join import Joined, Rows
     from tap_shopify_orders.records.fields import Field, Names
     from tap_shopify_orders.records.records import Node, Record
     from tap_shopify_orders.shopify.store import Store
@@ -75,13 +73,6 @@ class Run(Protocol):
         """End the run with its state, if a signal asked for it; only called where state and messages agree."""
 
 
-class _Changed(msgspec.Struct):
-    updated_at: str
-
-
-_changed = msgspec.json.Decoder(_Changed)
-
-
 class ShopStream(Stream):
     """A stream of records, read in the order in which they changed."""
 
@@ -98,6 +89,7 @@ class ShopStream(Stream):
     first_page = 10  # nodes, so that no run begins with a query that costs too much
     operation_records = RECORDS_PER_OPERATION
     progress_seconds = SECONDS_A_LINE
+    _emitted_before: datetime | None = None  # the bookmark that the run began with
     bulk_forms: ClassVar[tuple[tuple[Names, ...], ...]] = ((),)  # connections to ask for by bulk operations, best first
 
     def __init__(self, tap: Tap, run: Run) -> None:
@@ -179,12 +171,14 @@ class ShopStream(Stream):
         self._run.begin_reading()
         window, read_before = self.window, bool(self.bookmark.value)
         self.bookmark.begin(self._run.store.granted.at)
+        self._emitted_before = self.bookmark.value
         known = self.bookmark.known(self.lookback)
         deletions = self._deletions(window, known) if read_before else iter(())
         for mark, record in chain(self._examined(self._changes(known), window), deletions):
             if mark.updated_at >= window.until:
                 continue  # it changed while it was read: the next run's, and a bookmark must not go so far
             self.emitted += 1
+            self._mark = mark
             yield record  # the SDK writes it, and calls _increment_stream_state
             if mark.fingerprint:
                 known.add(mark)
@@ -214,9 +208,11 @@ class ShopStream(Stream):
 
     @override
     def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:  # type: ignore[override]  # as that of get_records
-        """Move the bookmark, once the record is written."""
+        """Move the bookmark, once the record is written, as far as everything has been read with it."""
         if self.replication_method == REPLICATION_INCREMENTAL:
-            self.bookmark.advance(latest_record.updated_at)
+            mark = self._mark
+            in_order = mark.updated_at <= mark.reached
+            self.bookmark.advance(latest_record.updated_at if in_order else utc(mark.reached))
 
     def _pause(self) -> None:
         """Log how far it is if it is time to, and end the run if a signal asked for it."""
@@ -257,13 +253,13 @@ class ShopStream(Stream):
         if method == "auto" and records <= FEW_RECORDS:
             return None
         answer = patiently(partial(self._reading.ask, whole.search, newest_first=True), self._pause)
-        newest = [decoded(raw, _changed).updated_at for raw in nodes_of(answer)]
+        newest = [changed(raw) for raw in nodes_of(answer)]
         if not newest or (method == "auto" and seconds_of(records, answer, len(newest)) <= PAGES_SECONDS):
             return None
         bookmark = self.bookmark.value
         after_bookmark = bookmark + SECOND if bookmark else None
         begins = [moment for moment in (whole.since, after_bookmark) if moment]
-        bulk = Window(max(begins, default=None), changed_at(newest[0]) - self.lookback)
+        bulk = Window(max(begins, default=None), newest[0] - self.lookback)
         return None if bulk.empty else bulk
 
     def _count(self, window: Window) -> int:
@@ -292,11 +288,21 @@ class ShopStream(Stream):
     def _joined(self, rows: Rows, window: Window) -> Iterator[tuple[Mark, Record]]:
         """Yield the records of an operation's rows, after those that an interrupted run emitted."""
         question = self._reading.question
-        begins = max(window.since or EARLIEST, self.bookmark.value or EARLIEST)
+        begins = max(window.since or EARLIEST, self._emitted_before or EARLIEST)
+        last = ""
+
+        def node_of(row: Joined) -> Node:
+            nonlocal last
+            node = self._prepared(question.reader.joined(*row))
+            last = node["updated_at"]  # it may be read again as a whole, and have changed since
+            return node
+
         for batch in rows.batches(utc(begins), utc(window.until)):
-            nodes = (self._prepared(question.reader.joined(*row)) for row in batch)
-            for record in self._reading.completion.records(nodes, question):
-                yield Mark.unknown(record.updated_at), record
+            records = self._reading.completion.records(map(node_of, batch), question)
+            moments = [changed_at(record.updated_at) for record in records]
+            places = reached(moments, changed_at(last))
+            for record, moment, place in zip(records, moments, places, strict=True):
+                yield Mark("", "", moment, place), record
 
     @override
     def generate_child_contexts(self, record: object, context: Context | None) -> Iterator[Context | None]:
@@ -372,7 +378,7 @@ class Orders(ShopStream):
             if mark.updated_at >= window.until:
                 continue  # as in get_records, and nothing is to be remembered of it
             for passed in watch.examine([record]):
-                yield (mark if passed is record else Mark.unknown(passed.updated_at)), passed
+                yield (mark if passed is record else Mark.unknown(passed.updated_at, mark.reached)), passed
         yield from self._looked_at_again(watch, watch.held_before())
         if numbers := watch.waiting_before():
             points = self._run.store.client.points

@@ -26,6 +26,14 @@ def _time(key: str) -> Filter:
     return Filter("time", lambda node: node[key])
 
 
+def searched_at(node: Node) -> str:
+    """Return the moment of a node's last change that the search knows of: it can be behind the node that it finds.
+
+    https://github.com/nozzlegear/ShopifySharp/issues/854
+    """
+    return str(node.get("_searchedAt") or node["updatedAt"])
+
+
 def _customer_email(node: Node) -> str | None:
     email: str | None = (node["defaultEmailAddress"] or {}).get("emailAddress")
     return email
@@ -72,7 +80,7 @@ ORDER_FILTERS = {
     "status": Filter("text", _order_status),
     "tag": Filter("text", lambda node: node["tags"]),
     "test": Filter("flag", lambda node: node["test"]),
-    "updated_at": _time("updatedAt"),
+    "updated_at": Filter("time", searched_at),
 }
 
 CUSTOMER_FILTERS = {
@@ -90,14 +98,14 @@ CUSTOMER_FILTERS = {
     "state": _text("state"),
     "tag": Filter("text", lambda node: node["tags"]),
     "total_spent": Filter("number", lambda node: node["amountSpent"]["amount"]),
-    "updated_at": _time("updatedAt"),
+    "updated_at": Filter("time", searched_at),
 }
 
 # Of the filters of `customers`, `customersCount` knows three, with another name for the day of creation.
 CUSTOMER_COUNT_FILTERS = {
     "created_at": _time("createdAt"),
     "id": _ID,
-    "updated_at": _time("updatedAt"),
+    "updated_at": Filter("time", searched_at),
 }
 
 AGREEMENT_FILTERS = {"happened_at": _time("happenedAt"), "id": _ID}
@@ -129,13 +137,13 @@ SORT_KEYS: dict[str, dict[str, Callable[[Node], Any]]] = {
         "ORDER_NUMBER": lambda node: node["number"],
         "PROCESSED_AT": lambda node: node["processedAt"],
         "TOTAL_PRICE": lambda node: float(node["totalPrice"]),
-        "UPDATED_AT": lambda node: node["updatedAt"],
+        "UPDATED_AT": searched_at,
     },
     "Customer": {
         "CREATED_AT": _created,
         "ID": number_of,
         "NAME": lambda node: node["displayName"],
-        "UPDATED_AT": lambda node: node["updatedAt"],
+        "UPDATED_AT": searched_at,
     },
     "BasicEvent": {"CREATED_AT": _created, "ID": number_of},
     "BulkOperation": {

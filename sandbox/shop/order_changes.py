@@ -38,6 +38,13 @@ class OrderChanges(StoreData):
             orders.touch(one, instant(at))
             return self._settled(one)
 
+    def change_unsearched(self, order_id: int | str, at: datetime | str, **fields: object) -> Node:
+        """Replace plain fields of an order while the search still has it at the place of its change before."""
+        with self.lock:
+            one = self.order(order_id)
+            one["_searchedAt"] = one["updatedAt"]
+            return self.change_order(order_id, at, **fields)
+
     def change_email(self, order_id: int | str, at: datetime | str, email: str | None) -> Node:
         """Correct the e-mail of an order, which says nothing of its customer."""
         with self.lock:

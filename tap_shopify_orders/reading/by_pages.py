@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, cast
 
 from tap_shopify_orders.decoding import kind_in
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.connections import NULL, Completion, asked_by_id, whole
-from tap_shopify_orders.reading.known import Mark
+from tap_shopify_orders.reading.known import Mark, changed, reached
 from tap_shopify_orders.reading.question import Question
+from tap_shopify_orders.reading.windows import LATEST, changed_at
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import paths, select
 from tap_shopify_orders.shopify.answers import Denied
@@ -120,12 +122,15 @@ class Reading:
     def _fresh(
         self, pages: Iterator[tuple[Question, list[msgspec.Raw]]], known: Known
     ) -> Iterator[tuple[Mark, Record]]:
-        """Yield the pages' records that aren't known in this very state, while the next page is being fetched."""
-        for question, page in ahead(pages, self.pause):
+        """Yield the pages' records that aren't known in this very state, while the page after the next is fetched."""
+        for part, following in pairwise(chain(ahead(pages, self.pause), [None])):
+            question, page = cast("tuple[Question, list[msgspec.Raw]]", part)  # the last one alone is None
             fresh: list[tuple[Mark, Node]] = []
-            for raw in page:
-                node = question.reader.node(raw)
-                mark = Mark.of(node, raw)
+            nodes = [question.reader.node(raw) for raw in page]
+            rest = min(map(changed, following[1]), default=LATEST) if following else LATEST
+            places = reached([changed_at(node["updated_at"]) for node in nodes], rest)
+            for raw, node, place in zip(page, nodes, places, strict=True):
+                mark = Mark.of(node, raw)._replace(reached=place)
                 if known.has(mark):
                     known.add(mark)
                 else:
@@ -135,7 +140,7 @@ class Reading:
                 if any(node is one for one in gone):
                     continue
                 record = question.reader.record(node)
-                moved = Mark.unknown(record.updated_at)  # an order that changed while its ledger was read
+                moved = Mark.unknown(record.updated_at, mark.reached)  # an order that changed while its ledger was read
                 yield (mark if moved.updated_at == mark.updated_at else moved), record
 
     def _denied_with(self, denied: set[Names]) -> set[Names]:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections import deque
 from hashlib import blake2b
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_shopify_orders.decoding import kind_in
-from tap_shopify_orders.reading.windows import changed_at
+import msgspec
+
+from tap_shopify_orders.decoding import decoded, kind_in
+from tap_shopify_orders.reading.windows import LATEST, changed_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
-
-    import msgspec
 
     from tap_shopify_orders.records.records import Node
 
@@ -24,11 +25,16 @@ MOST_KNOWN_RECORDS = 10_000  # they stand in the state, with some 30 bytes each;
 
 
 class Mark(NamedTuple):
-    """Which record a node is, and in which state: its id, and a fingerprint of its JSON, if a later run may want it."""
+    """Which record a node is, and in which state: its id, and a fingerprint of its JSON, if a later run may want it.
+
+    `reached` is how far everything has been read with it. That is less than its own change where a search has it at an
+    earlier place than what it holds by now.
+    """
 
     record_id: str
     fingerprint: str
     updated_at: datetime
+    reached: datetime = LATEST
 
     @classmethod
     def of(cls, node: Node, raw: msgspec.Raw) -> Mark:
@@ -38,9 +44,31 @@ class Mark(NamedTuple):
         return cls(node["id"].removeprefix("gid://shopify/"), fingerprint, changed_at(node["updated_at"]))
 
     @classmethod
-    def unknown(cls, updated_at: str) -> Mark:
+    def unknown(cls, updated_at: str, reached: datetime = LATEST) -> Mark:
         """Return the mark of a record that isn't as a page had it: a later run won't take it for one that it knows."""
-        return cls("", "", changed_at(updated_at))
+        return cls("", "", changed_at(updated_at), reached)
+
+
+class _Changed(msgspec.Struct):
+    updated_at: str
+
+
+_changed = msgspec.json.Decoder(_Changed)
+
+
+def changed(raw: msgspec.Raw) -> datetime:
+    """Return the moment of a node's last change; raises RunError for a node without."""
+    return changed_at(decoded(raw, _changed).updated_at)
+
+
+def reached(moments: Sequence[datetime], rest: datetime = LATEST) -> list[datetime]:
+    """Return for each record of a part, in the order of reading, how far everything has been read with it.
+
+    `moments` are their changes, `rest` the earliest change of what comes after them. A search can be behind: it has a
+    record at the place of its last change but one, and the record comes with the last one. To take that for how far
+    the reading is would pass over all that lies between, if the run ends there.
+    """
+    return list(accumulate(reversed(moments), min, initial=rest))[:0:-1]
 
 
 class Known:

@@ -613,6 +613,16 @@ def test_a_start_before_shopify_s_first_store_is_picked_up_like_any_other() -> N
         assert once(shop, first, bulk_read(shop, clock, first.state, start_date="1970-01-01"))
 
 
+def test_a_search_that_is_behind_leaves_no_operation_s_rows_out(small: Shop, clock: Clock) -> None:
+    in_order = sorted(small.store.orders, key=lambda one: one["updatedAt"])
+    first = in_order[5]
+    state = {"bookmarks": {"orders": {"replication_key": "updated_at", "replication_key_value": first["updatedAt"]}}}
+    small.store.change_unsearched(first["name"], "2026-11-20T12:00:00Z", note="the search has it at its old place")
+    run = bulk_read(small, clock, state)
+    assert downloads(small)
+    assert {*run.orders} >= {one["name"] for one in in_order[5:]}
+
+
 def test_an_operation_of_another_selection_is_cancelled_and_submitted_anew() -> None:
     clock = Signalling()
     with served(clock, bulk_seconds=300) as shop:

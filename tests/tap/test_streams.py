@@ -143,6 +143,20 @@ def test_an_interrupted_run_goes_on_where_it_was(shop: Shop) -> None:
     assert len(rest.orders) == len(shop.store.orders)
 
 
+@pytest.mark.parametrize("nth", range(1, 8))
+def test_a_search_that_is_behind_leads_no_bookmark_past_what_is_still_to_be_read(shop: Shop, nth: int) -> None:
+    catalog = catalog_of(shop, streams=("orders",))
+    in_order = [one["name"] for one in sorted(shop.store.orders, key=lambda one: one["updatedAt"])]
+    shop.store.change_unsearched(in_order[nth - 1], "2026-11-20T12:00:00Z", note="the search has it at its old place")
+    writer = Interrupting(nth)
+    tap = StoreRun(config=settings(shop), catalog=catalog, message_writer=writer, stop=writer.stop)
+    with pytest.raises(SystemExit):
+        tap.sync_all()
+    first = run_of(tap)
+    assert list(first.orders)[-1] == in_order[nth - 1]
+    assert {*first.orders, *read(shop, first.state, catalog).orders} == {*in_order}
+
+
 def test_a_changed_record_moves_to_the_end_of_what_is_known() -> None:
     known = Known({}, timedelta(hours=1))
     at = as_datetime("2026-11-02T12:00:00Z")
