@@ -22,16 +22,16 @@ class Admission:
 
     def __init__(self, undeliverable: Callable[[Event, Any, str], None]) -> None:
         self._undeliverable = undeliverable
-        self._described_groups: set[int] = set()
+        self._described_groups: dict[str, int] = {}  # the last description of each, by its event's uuid
 
     def admitted(self, events: Iterable[Event], source: Any) -> Iterator[Outgoing]:  # noqa: ANN401  # it only passes
         """Yield the events that PostHog keeps as they are; a group that is described as before is passed over."""
         for event in events:
             if event["event"] == GROUP_IDENTIFY:
-                description = hash((event["uuid"], canonical(event["properties"])))
-                if description in self._described_groups:
+                description = hash(canonical(event["properties"]))
+                if self._described_groups.get(event["uuid"]) == description:
                     continue
-                self._described_groups.add(description)
+                self._described_groups[event["uuid"]] = description
             outgoing = sized(event, source)
             if outgoing is None:
                 self._undeliverable(event, source, f"its event `{event['event']}` is larger than PostHog takes")

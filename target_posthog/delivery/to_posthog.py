@@ -26,7 +26,7 @@ from target_posthog.receipts.sifter import Candidate
 from target_posthog.settings import historical_per_second
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from target_posthog.delivery.destination import Origin, Outcome
     from target_posthog.mapping.meanings import Meanings
@@ -193,8 +193,7 @@ class PostHogDestination:
         except RunError as error:
             logger.warning("Persons that PostHog has skipped couldn't be sent again: %s", error)
             sources = self._queue.skipped_persons
-        named = (f"{source.origin.stream_name} {source.name}" for source in sources if isinstance(source, Source))
-        self.summary.persons_behind = list(dict.fromkeys(named))
+        self.summary.persons_behind = _names_of(sources)
 
     def _sum_up(self) -> None:
         """Print the summary and write its file, if that isn't done."""
@@ -228,10 +227,17 @@ class PostHogDestination:
         """Wait for PostHog's answer to what is under way, then print the summary."""
         with contextlib.suppress(RunError):
             self._queue.settle()
+        self.summary.persons_behind = _names_of(self._queue.skipped_persons)
         self._sum_up()
 
     def abort(self) -> None:
         """Do nothing: no STATE covers what is under way, so the next run sends it again."""
+
+
+def _names_of(sources: Iterable[object]) -> list[str]:
+    """Return what the records of some sources are called, each once."""
+    named = (f"{source.origin.stream_name} {source.name}" for source in sources if isinstance(source, Source))
+    return list(dict.fromkeys(named))
 
 
 def _identity(origin: Origin, record: Mapping[str, Any]) -> int:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 LONGEST_ID_BYTES = 200  # PostHog rust/capture, v1/analytics/types.rs; /batch/ would cut a longer one silently
+LONGEST_GROUP_KEY = 400  # PostHog nodejs, ingestion-warning-types.ts: group_key_too_long
 # Ids that stand for nobody: PostHog's person-merge-service.ts refuses to merge them, rust/capture v1 makes no person of
 # them. Both lists together, whatever the case.
 NOBODY = frozenset(
@@ -61,6 +62,8 @@ def group_key(value: object) -> str | None:
     text = plain_text(value)
     if text is None:
         raise ValueError("a group's key needs a text or a whole number")
+    if len(text) > LONGEST_GROUP_KEY:
+        raise ValueError(f"a group's key has at most {LONGEST_GROUP_KEY} characters, or PostHog drops the event")
     return text or None
 
 

@@ -7,7 +7,7 @@ by the event's uuid.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 UNKNOWN_RULE = ""
 LONGEST_FLIGHT_SECONDS = 24 * 3600  # PostHog names no time in which events show; a day is generous
 LIB = ALWAYS["$lib"]
-FIRST_DAY = datetime(2006, 1, 1, tzinfo=timezone.utc)  # before the first Shopify store
+# Other taps' records can be older than the first Shopify store, and an event's time can lie ahead.
+FIRST_DAY, LAST_DAY = datetime(1970, 1, 1, tzinfo=timezone.utc), datetime(2100, 1, 1, tzinfo=timezone.utc)
 QUESTION = "target-posthog: receipts"
 MOST_NAMES = 10_000
 NAMES = """
@@ -76,8 +77,7 @@ def missing(api: QueryApi, store: Store, before: int) -> Iterator[Fact]:
     any case what lies before the oldest event that PostHog shows.
     """
     kept = kept_since(api) or 0
-    first, end = _all_time()
-    ((oldest,),) = api.rows(OLDEST.format(first=moment(first), end=moment(end)), QUESTION)
+    ((oldest,),) = api.rows(OLDEST.format(first=moment(FIRST_DAY), end=moment(LAST_DAY)), QUESTION)
     if oldest is None:
         return
     begin = max(int(oldest), kept)
@@ -94,12 +94,12 @@ def _not_in(api: QueryApi, facts: Sequence[Fact]) -> Iterator[Fact]:
 
 
 def _facts(api: QueryApi, remembered: Mapping[str, Remembered]) -> Iterator[Fact]:
-    first, end = _all_time()
-    query = NAMES.format(lib=raw("$lib"), ours=text(f'"{LIB}"'), first=moment(first), end=moment(end), limit=MOST_NAMES)
+    first, end = moment(FIRST_DAY), moment(LAST_DAY)
+    query = NAMES.format(lib=raw("$lib"), ours=text(f'"{LIB}"'), first=first, end=end, limit=MOST_NAMES)
     names = {name for name, _ in api.rows(query, QUESTION)} - PERSON_EVENTS
     wanted = {name for known in remembered.values() for name in (*known.fields.values(), *known.entities.money.names)}
     properties = ["$lib", PERSON_PROFILE, *sorted(wanted)] if wanted else ["$lib"]
-    for stored in stored_events(api, names, first, end, properties=properties):
+    for stored in stored_events(api, names, FIRST_DAY, LAST_DAY, properties=properties):
         if stored.properties["$lib"] != LIB or not may_be_ours(stored.uuid):
             continue
         uuid = uuid_bytes(stored.uuid)
@@ -124,7 +124,3 @@ def _known_properties(stored: StoredEvent) -> dict[str, JSON]:
         for name, value in stored.properties.items()
         if value is not None
     }
-
-
-def _all_time() -> tuple[datetime, datetime]:
-    return FIRST_DAY, datetime.now(timezone.utc) + timedelta(days=1)

@@ -191,6 +191,7 @@ class Sifter:
         sifted: list[Sifted] = []
         of_persons: list[tuple[int, Sifted]] = []  # where it stands, what would be sent
         links: set[tuple[str, str]] = set()
+        given_back: set[str] = set()  # entities whose money one event takes back already
         for candidate, uuid in zip(candidates, uuids, strict=True):
             if not uuid:
                 of_persons.append((len(sifted), _with_persons(candidate)))
@@ -205,8 +206,10 @@ class Sifter:
                         links.add((kept, buyer))
                         of_persons.append((len(sifted), _with_persons(_link(candidate, kept))))
             if candidate.proviso.takes_back and entity:
-                amounts = [sent for of, sent in money.get(entity.key, ()) if of != uuid]
-                fact = fact._replace(event=self._with_money_back(fact, amounts), digest=_digest(candidate))
+                if entity.key not in given_back:
+                    amounts = [sent for of, sent in money.get(entity.key, ()) if of != uuid]
+                    fact = fact._replace(event=self._with_money_back(fact, amounts), digest=_digest(candidate))
+                given_back.add(entity.key)
             self._sift_fact(fact, uuid, found.facts, sifted)
         return self._with_news_of_persons(sifted, of_persons)
 

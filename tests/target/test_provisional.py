@@ -217,6 +217,16 @@ def test_what_is_sent_in_the_same_run_is_taken_back_too(sales: Sales) -> None:
     assert money(gone)["net"] == -90.1
 
 
+def test_two_rules_that_say_a_record_is_gone_take_its_money_back_once(sales: Sales) -> None:
+    ids = ["email", "concat('sale:', id)"]
+    rules: JSON = {"sales": [{"extends": "Sale Attributed", "delete": "Sale Gone", "distinct_id": ids}]}
+    sales.sent(sale(ledger=LEDGER, source="ad"), mappings=rules)
+    sent = sales.sent(deleted(), mappings=rules)
+    assert sorted(named(sent)) == ["Sale Deleted", "Sale Gone"]
+    assert sorted(money(event)["net"] or 0 for event in sent) == [-90.1, 0]
+    assert sales.sent(deleted(), mappings=rules) == []
+
+
 def test_of_a_fact_that_was_sent_twice_the_last_amounts_count(sales: Sales) -> None:
     sales.sent(sale(source="ad", ledger={"net": "1", "taxes": "1"}))
     tools = Commands(sales)

@@ -222,6 +222,14 @@ def test_a_group_is_described_when_it_changes(receipted: Receipted) -> None:
     assert "$groupidentify" in {name for name, _ in euro}
 
 
+def test_a_group_that_is_described_as_before_in_the_end_is_so_in_posthog(
+    receipted: Receipted, posthog: PostHog
+) -> None:
+    orders = [order(number, "jane@example.com", currency=each) for number, each in enumerate(("USD", "EUR", "USD"), 1)]
+    receipted.run(*orders, groups=True)
+    assert [group["properties"]["currency"] for group in posthog.groups()] == ["USD"]
+
+
 def test_a_new_rule_is_named_and_a_full_refresh_sends_its_events_alone(
     receipted: Receipted, caplog: pytest.LogCaptureFixture
 ) -> None:

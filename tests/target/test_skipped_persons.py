@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,10 @@ import pytest
 from sandbox.controls import Reply
 from target_posthog.delivery.batches import Outgoing
 from target_posthog.delivery.skipped_persons import MOST_KEPT, SkippedPersons
+from target_posthog.errors import RunError
 from target_posthog.posthog.client import Sent
+from target_posthog.singer.target import TargetPostHog
+from tests.target.conftest import lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,6 +122,19 @@ def test_a_run_brings_skipped_persons_up_to_date_and_counts_them(
     written = json.loads(summary.read_text())
     assert (written["events"]["$set"]["person_skipped"], written["persons_behind"]) == (2, [])
     assert "kept by PostHog without looking at the person: 2 events" in caplog.text
+
+
+def test_a_run_that_an_error_ends_names_them_too(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
+    posthog.verdicts = {"$set": ["warning"]}
+    summary = tmp_path / "summary.json"
+    state = {"type": "STATE", "value": {"n": 1}}
+    nobody = {**person(2, "Eve"), "record": {"id": 2, "email": None, "at": "2026-11-01T00:00:00Z"}}
+    config = {**runs.settings, "mappings": {"people": [PERSON]}, "summary_path": str(summary)}
+    target = TargetPostHog(config=config, seconds_between_states=0)
+    with pytest.raises(RunError):
+        target.listen(io.StringIO(lines(SCHEMA, person(1, "Jane"), state, nobody)))
+    (behind,) = json.loads(summary.read_text())["persons_behind"]
+    assert behind.startswith("people id=sha256:")
 
 
 def test_a_run_that_cannot_bring_them_up_to_date_names_their_records(
