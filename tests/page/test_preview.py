@@ -161,7 +161,7 @@ def hostile(tmp_path: Path) -> Iterator[Preview]:
     """Records and rules with markup in every name and value."""
     record = {"id": HOSTILE, HOSTILE: [{HOSTILE: HOSTILE}]}
     rules = [
-        {"leave_out": HOSTILE, "when": "id == 'never'"},
+        {"leave_out": f"{HOSTILE} left out", "when": "id == 'never'"},
         {"event": HOSTILE, "distinct_id": "id", "timestamp": "'2026-11-01'", "key": ["id"], "properties": "@"},
     ]
     messages = lines(SCHEMA, {"type": "RECORD", "stream": HOSTILE, "record": record})
