@@ -169,11 +169,10 @@ class ShopStream(Stream):
         Raises RunError, and Busy when patience ran out; either way the state covers what was yielded, and no more.
         """
         self._run.begin_reading()
-        window, read_before = self.window, bool(self.bookmark.value)
+        window, self._emitted_before = self.window, self.bookmark.value
         self.bookmark.begin(self._run.store.granted.at)
-        self._emitted_before = self.bookmark.value
         known = self.bookmark.known(self.lookback)
-        deletions = self._deletions(window, known) if read_before else iter(())
+        deletions = self._deletions(window, known) if self._emitted_before else iter(())
         for mark, record in chain(self._examined(self._changes(known), window), deletions):
             if mark.updated_at >= window.until:
                 continue  # it changed while it was read: the next run's, and a bookmark must not go so far
@@ -185,7 +184,7 @@ class ShopStream(Stream):
                 self.bookmark.keep(known)
             self._pause()
         self.bookmark.keep(known)
-        if read_before:
+        if self._emitted_before:
             self.bookmark.end_deletions()
 
     def _deletions(self, window: Window, known: Known) -> Iterator[tuple[Mark, Record]]:

@@ -15,7 +15,7 @@ from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.connections import NULL, Completion, asked_by_id, whole
 from tap_shopify_orders.reading.known import Mark, changed, reached
 from tap_shopify_orders.reading.question import Question
-from tap_shopify_orders.reading.windows import LATEST, changed_at
+from tap_shopify_orders.reading.windows import LATEST
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import paths, select
 from tap_shopify_orders.shopify.answers import Denied
@@ -128,9 +128,10 @@ class Reading:
             fresh: list[tuple[Mark, Node]] = []
             nodes = [question.reader.node(raw) for raw in page]
             rest = min(map(changed, following[1]), default=LATEST) if following else LATEST
-            places = reached([changed_at(node["updated_at"]) for node in nodes], rest)
-            for raw, node, place in zip(page, nodes, places, strict=True):
-                mark = Mark.of(node, raw)._replace(reached=place)
+            marks = [Mark.of(node, raw) for node, raw in zip(nodes, page, strict=True)]
+            places = reached([mark.updated_at for mark in marks], rest)
+            for seen, node, place in zip(marks, nodes, places, strict=True):
+                mark = seen._replace(reached=place)
                 if known.has(mark):
                     known.add(mark)
                 else:
