@@ -102,8 +102,8 @@ class Rule:
         self._timestamp = compiler.value("timestamp", spec["timestamp"])
         self._key = compiler.value("key", list(spec["key"]))
         self._properties = compiler.entries("properties", spec.get("properties", {}))
-        self._set = compiler.entries("set", spec.get("set", {}))
-        self._set_once = compiler.entries("set_once", spec.get("set_once", {}))
+        self._set = compiler.entries("set", spec.get("set", {}), may_be_null=True)
+        self._set_once = compiler.entries("set_once", spec.get("set_once", {}), may_be_null=True)
         self._may_be_gone: list[str] = []
         if unset == GONE:
             to_set = spec.get("set", {})
@@ -116,7 +116,7 @@ class Rule:
         self._has_groups = bool(spec.get("groups"))
         self._sets = any(spec.get(key) for key in ("set", "set_once", "unset"))
         self._only_links = event == IDENTIFY and not self._sets
-        self._group_set = compiler.entries("group_set", spec.get("group_set", {}))
+        self._group_set = compiler.entries("group_set", spec.get("group_set", {}), may_be_null=True)
         self._session_id = compiler.optional("session_id", spec.get("session_id")) or (lambda _: None)
         self._compile_provisional(compiler, spec.get("provisional", {}))
         self._completes = next(iter(spec.get("completes", {}).items()), None)

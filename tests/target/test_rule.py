@@ -134,6 +134,8 @@ def test_what_is_set_is_an_object(key: str) -> None:
         events(**{key: "email"})
     of_object = events({**RECORD, "traits": {"city": "Rome", "size": None}}, **{key: "traits"})
     assert of_object[0]["properties"][f"${key}"] == {"city": "Rome"}
+    (of_null,) = events({**RECORD, "traits": None}, **{key: "traits"})
+    assert f"${key}" not in of_null["properties"]
 
 
 def test_what_is_gone_is_unset_but_not_what_the_stream_has_no_field_for() -> None:

@@ -95,14 +95,16 @@ class Compiler:
             self.missing[name or _property(key)] = str(error).removesuffix(self._remedy)
             return None
 
-    def entries(self, key: str, spec: JSON) -> Value:
-        """Compile an object of expressions, or an expression whose value is an object."""
+    def entries(self, key: str, spec: JSON, *, may_be_null: bool = False) -> Value:
+        """Compile an object of expressions, or an expression whose value is an object, or null if it may be."""
         value = self.value(key, spec)
         if isinstance(spec, dict):
             return value
 
         def entries(record: Record) -> dict[str, JSON]:
             found = value(record)
+            if found is None and may_be_null:
+                return {}
             if not isinstance(found, dict):
                 raise ValueError(f"`{key}` needs an object")  # noqa: TRY004  # every wrong value of a record is one here
             return {name: entry for name, entry in found.items() if entry is not None and name != DELETED_AT}
