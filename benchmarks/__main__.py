@@ -47,7 +47,7 @@ def alternatives(bench: Bench, _: Sequence[int]) -> str:
     """Return tables of tap and target beside what a user could take instead."""
     targets = [bench.target(), bench.bare_target(), bench.default_client(), bench.plain_target()]
     far = [bench.target("target, far", "far"), bench.default_client("default client, far", "far")]
-    taps = [bench.tap("tap", "pages"), bench.bare_tap(), bench.plain_tap()]
+    taps = [bench.tap("tap", "pages"), bench.bare_tap("bare tap", "pages"), bench.plain_tap()]
     return "\n\n".join(
         [
             f"{bench.customers:,} customers and {bench.orders:,} orders.",
@@ -68,6 +68,7 @@ def tap(bench: Bench, sizes: Sequence[int]) -> str:
             rows.append(bench.tap("by pages, 40 fields", "pages", few_fields=True))
             rows.append(bench.tap("by bulk, 40 fields", "bulk", few_fields=True))
         rows.append(bench.tap("by bulk", "bulk"))
+        rows.append(bench.bare_tap("bare limit by bulk", "bulk"))
     return table(rows, MANY_TAP)
 
 

@@ -19,14 +19,20 @@ GZIP_LEVEL = 1  # most of the gain for the least time
 
 
 def ask(url: str, questions: str) -> None:
-    """Ask what the tap asked, and write each page's nodes as lines."""
+    """Ask what the tap asked, and write each node of a page, and each row of a bulk operation, as a line."""
     session, write = requests.Session(), sys.stdout.buffer.write
     headers = {"X-Shopify-Access-Token": "shpat_sandbox", "Content-Type": "application/json"}
+    results = set()
     for path, body in msgspec.json.decode(Path(questions).read_bytes(), type=list[tuple[str, str]]):
         answer = msgspec.json.decode(session.post(url + path, data=body.encode(), headers=headers, timeout=60).content)
-        page = (answer.get("data") or {}).get("page") or {}
-        for node in page.get("nodes", ()):
+        data = answer.get("data") or {}
+        for node in (data.get("page") or {}).get("nodes", ()):
             write(msgspec.json.encode(node) + b"\n")
+        result = (data.get("operation") or {}).get("url")
+        if result and result not in results:  # the tap looked at it more than once
+            results.add(result)
+            for row in session.get(result, stream=True, timeout=60).raw:
+                write(msgspec.json.encode(msgspec.json.decode(row)) + b"\n")
 
 
 def send(url: str) -> None:

@@ -50,7 +50,7 @@ class Bench:
     def __init__(self, servers: Servers, folder: Path, times: int) -> None:
         self._servers, self._folder, self._times = servers, folder, times
         self.copies = 1
-        self._bare_tap: Command = [sys.executable, HERE / "bare.py", "ask", servers.shop, folder / "questions.json"]
+        self._bare_tap: Command = [sys.executable, HERE / "bare.py", "ask", servers.shop]
         self._target: Command = [SCRIPTS / "target-posthog", "--config", folder / "target.json"]
         self._few_fields: Command = ["--catalog", folder / "few_fields.json"]
         self._settings("target", api_key="phc_sandbox", host=servers.posthog)
@@ -77,9 +77,9 @@ class Bench:
         """Run the tap alone."""
         return self._read(name, [*self._tap_by(method), *(self._few_fields if few_fields else [])])
 
-    def bare_tap(self) -> Row:
-        """Ask what the tap asked by pages, and no more."""
-        return self._read("bare tap", self._bare_tap)
+    def bare_tap(self, name: str, method: str) -> Row:
+        """Ask what the tap asked by that method, and no more."""
+        return self._read(name, [*self._bare_tap, self._folder / f"questions_{method}.json"])
 
     def plain_tap(self) -> Row:
         """Run the SDK's tap on the same questions."""
@@ -220,8 +220,9 @@ class Bench:
         self._settings("bulk", **self._tap, method="bulk")
         self._servers.ask("reset", "near", 1)
         run([self._tap_by("pages")], write=self._folder / "recording.jsonl")
-        api = self._servers.ask("questions", self._folder / "questions.json")["path"]
-        run([self._bare_tap], write=self._folder / "nodes.jsonl")
+        questions = self._folder / "questions_pages.json"
+        api = self._servers.ask("questions", questions)["path"]
+        run([[*self._bare_tap, questions]], write=self._folder / "nodes.jsonl")
         run([[*self._tap_by("pages"), "--discover"]], write=self._folder / "all_fields.json")
         run([[sys.executable, "-m", "benchmarks.prepare", self._folder]], write=self._folder / "sizes.json")
         self._sizes: dict[str, int] = json.loads((self._folder / "sizes.json").read_text())
@@ -231,7 +232,9 @@ class Bench:
         run([[*self._tap_by("pages"), *self._few_fields]])
         few, events = self._folder / "recording_of_few.jsonl", self._folder / "events_of_few.json"
         run([[*self._tap_by("bulk"), *self._few_fields]], write=few)
+        self._servers.ask("reset", "near", 1)
         run([self._tap_by("bulk")])
+        self._servers.ask("questions", self._folder / "questions_bulk.json")
         run([[sys.executable, "-m", "benchmarks.recording", few, os.devnull]], write=events)
         self._sizes["events of few fields"] = json.loads(events.read_text())["events"]
 

@@ -24,7 +24,7 @@ def prepare(folder: Path) -> dict[str, int]:
     (folder / "few_fields.json").write_text(json.dumps(catalog))
     lines = (folder / "nodes.jsonl").read_bytes().splitlines()
     some = [json.loads(line) for line in lines[:: max(1, len(lines) // NODES_FOR_A_SCHEMA)]]
-    streams = plain_streams(json.loads((folder / "questions.json").read_bytes()), some)
+    streams = plain_streams(json.loads((folder / "questions_pages.json").read_bytes()), some)
     (folder / "plain_streams.json").write_text(json.dumps(streams))
     return {**records, **events}
 
