@@ -90,7 +90,9 @@ class Bookmark:
         return [Task.loaded(saved, self.value) for saved in self._state().get(_TASKS, [])]
 
     def advance(self, updated_at: str) -> None:
-        """Move to the change of a record that was written, unless it lies before the bookmark."""
+        """Move to the change of a record that was written, unless it lies before the bookmark or no run goes by it."""
+        if not self._is_heeded():
+            return
         changed = as_datetime(updated_at)
         if self._highest is None:
             self._highest = self.value
@@ -149,8 +151,8 @@ class DayBookmark:
         return bool(self._state().get(_READ_ON, "") >= str(today))
 
     def advance(self, day: str) -> None:
-        """Move to a day, unless it lies before the bookmark."""
-        if day > self._state().get(_VALUE, ""):
+        """Move to a day, unless it lies before the bookmark or no run goes by it."""
+        if self._is_heeded() and day > self._state().get(_VALUE, ""):
             self._state().update(replication_key="day", replication_key_value=day)
 
     def keep(self, day: date, digest: str) -> None:

@@ -100,8 +100,7 @@ class SalesByDay(Stream):
     @override
     def _increment_stream_state(self, latest_record: dict[str, Any], *, context: Context | None = None) -> None:
         """Move the bookmark, once the record is written."""
-        if self.replication_method == REPLICATION_INCREMENTAL:
-            self.bookmark.advance(latest_record["day"])
+        self.bookmark.advance(latest_record["day"])
 
     def _since(self, today: date) -> date:
         """Return the first day to read: all of them at first, a year once a day, else the last days."""

@@ -208,10 +208,8 @@ class ShopStream(Stream):
     @override
     def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:  # type: ignore[override]  # as that of get_records
         """Move the bookmark, once the record is written, as far as everything has been read with it."""
-        if self.replication_method == REPLICATION_INCREMENTAL:
-            mark = self._mark
-            in_order = mark.updated_at <= mark.reached
-            self.bookmark.advance(latest_record.updated_at if in_order else utc(mark.reached))
+        in_order = self._mark.updated_at <= self._mark.reached
+        self.bookmark.advance(latest_record.updated_at if in_order else utc(self._mark.reached))
 
     def _pause(self) -> None:
         """Log how far it is if it is time to, and end the run if a signal asked for it."""
