@@ -144,8 +144,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         secret=True,
         title="Personal API key",
         description=(
-            "PostHog's personal API key (starts with phx_) with the scope query:read, with which `explain` and "
-            "`reconcile` ask PostHog what it has. A run doesn't need it."
+            "PostHog's personal API key (starts with phx_) with the scope query:read, with which `explain`, "
+            "`reconcile`, `receipts rebuild` and `resend --missing` ask PostHog what it has. A run doesn't need it."
         ),
     ),
     th.Property(
