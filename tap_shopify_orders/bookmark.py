@@ -86,7 +86,9 @@ class Bookmark:
         return Known(self._state().get(_KNOWN, {}) if self.value else {}, lookback)
 
     def tasks(self) -> list[Task]:
-        """Return what an earlier run left for bulk operations to read."""
+        """Return what an earlier run left for bulk operations to read; nothing where no run goes by it."""
+        if not self._is_heeded():
+            return []
         return [Task.loaded(saved, self.value) for saved in self._state().get(_TASKS, [])]
 
     def advance(self, updated_at: str) -> None:
@@ -116,9 +118,9 @@ class Bookmark:
             self.forget_tasks()
         self._write()
 
-    def forget_tasks(self) -> None:
-        """Leave what bulk operations were to read to the pages."""
-        self._state().pop(_TASKS, None)
+    def forget_tasks(self) -> list[str]:
+        """Leave what bulk operations were to read; returns their ids."""
+        return [saved["operation"] for saved in self._state().pop(_TASKS, []) if saved["operation"]]
 
 
 class DayBookmark:
@@ -186,6 +188,7 @@ class Bookmarks:
                 self._put(stream, partition)
             if bookmark_alone:
                 self._of_no_shop[stream] = bookmark_alone
+        self._before = {shop_id for partitions in self._by_shop.values() for shop_id in partitions}
 
     def state_of(self, shop_id: int, *, alone: bool) -> State:
         """Return the state that a store's run begins with.
@@ -206,8 +209,7 @@ class Bookmarks:
 
     def has_only_others_than(self, shop_id: int) -> bool:
         """Whether the state had bookmarks, but none at which a shop can begin."""
-        shops = {known for partitions in self._by_shop.values() for known in partitions}
-        return bool(self._by_shop) and not self._of_no_shop and shop_id not in shops
+        return bool(self._before) and not self._of_no_shop and shop_id not in self._before
 
     def state_with(self, shop_id: int, state: Mapping[str, Any]) -> State:
         """Take a store's state, whenever the store writes it; returns the state of all stores."""

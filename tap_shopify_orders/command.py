@@ -7,20 +7,23 @@ do; it knows the form of a catalog, but no stream; and it repeats nothing that s
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import stamina.instrumentation
 from singer_sdk import metrics
+from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_shopify_orders.decoding import UNREADABLE
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.errors import RunError, printable
 from tap_shopify_orders.shopify.answers import Throttled
-from tap_shopify_orders.side_by_side import SENTENCES
+from tap_shopify_orders.side_by_side import SENTENCES, store_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,6 +36,7 @@ REMEDIES = {
     "--state": "Give what the target wrote last, or nothing, to begin anew: what is read again counts once.",
     "--catalog": "Give what `--discover` writes, with what you select.",
 }
+REPLICATION_METHODS = (REPLICATION_INCREMENTAL, REPLICATION_FULL_TABLE)
 FOR_THE_SDKS_DEVELOPERS = (
     "METRIC: ",
     "Skipping parse of env var settings",
@@ -46,7 +50,8 @@ _logger = logging.getLogger("tap-shopify-orders")
 
 def is_wanted(record: logging.LogRecord) -> bool:
     """Keep lines of the SDK for its own developers, such as its metrics, out of a log that isn't at DEBUG."""
-    return _logger.isEnabledFor(logging.DEBUG) or not str(record.msg).startswith(FOR_THE_SDKS_DEVELOPERS)
+    text = str(record.msg).removeprefix(store_before(record))
+    return _logger.isEnabledFor(logging.DEBUG) or not text.startswith(FOR_THE_SDKS_DEVELOPERS)
 
 
 def leave_to_debug(streams: Iterable[str]) -> None:
@@ -105,6 +110,13 @@ class _Entry(msgspec.Struct):
     metadata: list[_Metadata] = []
     key_properties: list[str] | None = None
     replication_key: str | None = None
+    replication_method: str | None = None
+
+    @property
+    def methods(self) -> set[object]:
+        """How the stream is to be read, wherever the SDK looks for that."""
+        whole = (each.metadata.get("forced-replication-method") for each in self.metadata if not each.breadcrumb)
+        return {method for method in (self.replication_method, *whole) if method}
 
 
 class _Catalog(msgspec.Struct):
@@ -130,4 +142,28 @@ def checked_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
         raise RunError(f"The catalog doesn't have a catalog's form: {error}. {REMEDIES['--catalog']}") from None
     if any(entry.stream not in (None, entry.tap_stream_id) for entry in streams):
         raise RunError(f"The catalog names a stream otherwise than `tap_stream_id` does. {REMEDIES['--catalog']}")
+    for entry in streams:
+        if entry.methods - {*REPLICATION_METHODS}:
+            raise RunError(
+                f"The catalog wants {printable(entry.tap_stream_id)} by another replication method than"
+                f" {' or '.join(REPLICATION_METHODS)}: write one of them, or none."
+            )
     return catalog
+
+
+def environment_config(schema: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the settings that the environment has, or a file .env; one that is empty isn't set.
+
+    Raises RunError for one that isn't of its setting's kind.
+    """
+    parse_environment_config({}, prefix)  # takes in the file
+    config: dict[str, Any] = {}
+    for name, setting in schema["properties"].items():
+        variable = f"{prefix}{name.upper()}"
+        if os.environ.get(variable):
+            try:
+                config |= parse_environment_config({"properties": {name: setting}}, prefix)
+            except ValueError:
+                kinds = ", ".join(f"`{kind}`" for kind in setting["type"] if kind != "null")
+                raise RunError(f"{variable} in the environment needs a value of type {kinds}, as JSON.") from None
+    return config

@@ -1,4 +1,4 @@
-"""The exception that ends a run with a sentence for its user, who can put right what it names.
+"""The exceptions that end a run with a sentence for its user, who can put right what they name.
 
 `shopify/answers.py` has the exceptions that say what to do about an answer of Shopify's.
 """
@@ -10,6 +10,10 @@ LONGEST_WORDS = 300  # characters of what somebody else says
 
 class RunError(Exception):
     """Trying again won't help: the message says what is wrong, which setting or stream it is about, and the remedy."""
+
+
+class UnwritableError(RunError):
+    """Standard output can't be written: whatever a run still reads would be lost."""
 
 
 def printable(words: object) -> str:

@@ -14,7 +14,7 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
 from singer_sdk.singerlib import RecordMessage, SchemaMessage, StateMessage
 from typing_extensions import override
 
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.errors import UnwritableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,9 @@ class WholeLines(MsgSpecWriter):
             raise
         except OSError as error:
             _let_go_of_stdout()
-            raise RunError(f"Standard output can't be written ({error.strerror}): the records would be lost.") from None
+            raise UnwritableError(
+                f"Standard output can't be written ({error.strerror}): the records would be lost."
+            ) from None
 
 
 class Output:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 from difflib import get_close_matches
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -263,6 +264,14 @@ def mistakes(config: Config, known: Collection[str]) -> Iterator[str]:
         admin_url_of(str(config.get("store") or "my-store"), config.get("admin_url"))
     except RunError as mistake:
         yield str(mistake)
+
+
+def mistakes_in_maps(stream_maps: Config, streams: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each stream map of a stream that there isn't: what it should hide would go out as it is."""
+    for name, stream_map in stream_maps.items():
+        source = stream_map.get("__source__", name) if isinstance(stream_map, dict) else name
+        if source != "__else__" and not any(fnmatch(stream, str(source)) for stream in streams):
+            yield from unknown("The setting `stream_maps` has no stream", [str(source)], streams)
 
 
 def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from singer_sdk.exceptions import SingerSDKError
 
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.errors import RunError, UnwritableError
 from tap_shopify_orders.shopify.answers import Busy
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.2  # how late a signal is noticed
 SENTENCES = (RunError, Busy, SingerSDKError)  # their text is for the user; what led to them may quote a record
+NOWHERE_TO_WRITE = (BrokenPipeError, UnwritableError)  # for any store
 SIGNAL_EXIT = 128  # as a shell reports a process that a signal ended
 
 
@@ -65,7 +66,8 @@ class SideBySide:
         """Have each store's run act; returns when all have.
 
         Raises what the run of a single store raised; of several, RunError with the names of those that failed, each of
-        which was logged with its reason. Raises BrokenPipeError when nobody reads any more, SystemExit after a signal.
+        which was logged with its reason. Raises BrokenPipeError when nobody reads any more, UnwritableError when the
+        output can't be written, SystemExit after a signal.
         """
         self._left.extend(self._shops)
         threads = [
@@ -93,7 +95,7 @@ class SideBySide:
             try:
                 self._runs[shop] = self._run_of(shop)
                 act(self._runs[shop])
-            except BrokenPipeError as error:
+            except NOWHERE_TO_WRITE as error:
                 self._failures[shop] = error
                 self._stop.signal = self._stop.signal or signal.SIGPIPE
             except BaseException as error:  # noqa: BLE001  # raised again, or said, by the thread that waits for all
@@ -107,7 +109,7 @@ class SideBySide:
             self._logger.error(error, exc_info=None if isinstance(error, SENTENCES) else error)
 
     def _judge(self) -> None:
-        broken = next((error for error in self._failures.values() if isinstance(error, BrokenPipeError)), None)
+        broken = next((error for error in self._failures.values() if isinstance(error, NOWHERE_TO_WRITE)), None)
         if broken:
             raise broken
         if self._stop.signal:
@@ -121,6 +123,11 @@ class SideBySide:
             )
 
 
+def store_before(record: logging.LogRecord) -> str:
+    """Return how a line of the log begins that is about one store of several."""
+    return f"{record.threadName}: "
+
+
 @contextmanager
 def _stores_in_the_log(shops: Sequence[str]) -> Iterator[None]:
     """Have each line of the log begin with the store that its thread is about."""
@@ -129,7 +136,7 @@ def _stores_in_the_log(shops: Sequence[str]) -> Iterator[None]:
     def made(*args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401  # logging's signature
         record = make(*args, **kwargs)
         if record.threadName in shops:
-            record.msg = f"{record.threadName}: {record.msg}"
+            record.msg = f"{store_before(record)}{record.msg}"
         return record
 
     logging.setLogRecordFactory(made)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Tap
 from typing_extensions import override
 
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.output import StoreLines, WholeLines
 from tap_shopify_orders.sales_by_day import SCOPE, SalesByDay
 from tap_shopify_orders.settings import SETTINGS, admin_url_of
@@ -68,6 +69,14 @@ class StoreRun(Tap):
     def discover_streams(self) -> list[Stream]:
         """Return the streams; which there are doesn't depend on the store."""
         return [stream(self, self) for stream in STREAMS]
+
+    @override
+    def setup_mapper(self) -> None:
+        """Set up the stream maps; records have the keys that they have, whatever a catalog says of them."""
+        for stream in STREAMS:
+            if self.input_catalog and (entry := self.input_catalog.get_stream(stream.name)):
+                entry.key_properties = stream.primary_keys
+        super().setup_mapper()
 
     @cached_property
     def store(self) -> Store:
@@ -155,6 +164,8 @@ class StoreRun(Tap):
         report = self.streams[SalesByDay.name]
         if report.selected and SCOPE not in granted.scopes:
             report.selected = False
+            if not self.selected_streams:
+                raise RunError(f"The app lacks the scope {SCOPE}, and sales_by_day is all that is selected: add it.")
             self.logger.log(
                 logging.DEBUG if self.goes_on else logging.INFO,
                 "No sales_by_day, the store's own sales report: the app lacks the scope %s. Add it to have the report.",

@@ -7,6 +7,7 @@ bookmark never runs ahead of the records.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import cached_property, partial
 from itertools import chain
@@ -33,6 +34,7 @@ from tap_shopify_orders.records.fields import select, with_numbers
 from tap_shopify_orders.records.order import WAITS, has_no_discount
 from tap_shopify_orders.records.records import WHOLE, Connection
 from tap_shopify_orders.settings import as_datetime, has_numbers
+from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.pages import nodes_of, patiently, seconds_of
 
 if TYPE_CHECKING:
@@ -234,9 +236,12 @@ class ShopStream(Stream):
 
     def _resumed(self) -> list[Task]:
         """Return the windows of bulk operations that an earlier run left behind."""
-        if self.config["method"] == "pages":
-            self.bookmark.forget_tasks()
-        return self.bookmark.tasks()
+        if self.config["method"] != "pages" and (tasks := self.bookmark.tasks()):
+            return tasks
+        for operation in self.bookmark.forget_tasks():  # it would hold a slot for nothing
+            with suppress(Denied):
+                patiently(partial(self._run.store.bulk.cancel, operation), self._pause)
+        return []
 
     def _for_bulk(self, whole: Window) -> Window | None:
         """Return the part of a window that is for bulk operations; None where pages take it all.

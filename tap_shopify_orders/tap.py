@@ -15,11 +15,13 @@ from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_shopify_orders import settings
 from tap_shopify_orders.bookmark import Bookmarks
-from tap_shopify_orders.command import Command, checked_catalog, json_object, leave_to_debug
+from tap_shopify_orders.command import Command, checked_catalog, environment_config, json_object, leave_to_debug
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.output import Output, StoreLines, WholeLines
 from tap_shopify_orders.settings import SETTINGS
 from tap_shopify_orders.side_by_side import SIGNAL_EXIT, SideBySide, Stop
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
+NO_LOOK = (CliTestOptionValue.Disabled.value, CliTestOptionValue.Schema.value)
 GARBAGE_THRESHOLD_OBJECTS = 20_000  # as many as a page or batch holds, so that it runs for what is left over
 
 
@@ -98,7 +101,8 @@ class TapShopifyOrders(Tap):
         def state_of(shop: str, shop_id: int) -> dict[str, Any]:
             if bookmarks.has_only_others_than(shop_id):
                 self.logger.warning("The state has no bookmark of %s, of which all is read.", shop)
-            return bookmarks.state_of(shop_id, alone=len(configs) == 1)
+            with output.turn:  # other stores' states change meanwhile
+                return bookmarks.state_of(shop_id, alone=len(configs) == 1)
 
         def run_of(shop: str) -> StoreRun:
             return self.store_run_class(
@@ -133,7 +137,6 @@ class TapShopifyOrders(Tap):
         cls.print_version(print_fn=cls.logger.info)
         tap = cls(
             config=config.config if config else {},
-            parse_env_config=bool(config and config.parse_env),
             setup_mapper=False,
         )
         gc.freeze()  # what is there now stays, and a page is many small objects without cycles,
@@ -152,17 +155,22 @@ class TapShopifyOrders(Tap):
         for name in value:
             if name != "ENV":  # the SDK's word for the environment
                 config |= json_object("--config", name, Path(name).read_bytes)  # once, as a pipe gives it once
-        return _ConfigInput(config=config, parse_env="ENV" in value)
+        if "ENV" in value:
+            cls.append_builtin_config(cls.config_jsonschema)
+            config |= environment_config(cls.config_jsonschema, f"{cls.name.upper().replace('-', '_')}_")
+        return _ConfigInput(config=config)
 
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         """Look at what each store grants, for `--test`, and do nothing else; `--test=schema` writes the schemas."""
-        if value != "all":
+        if value in NO_LOOK:
             super().cb_test(ctx, param, value)
             return
+        if value != "all":
+            raise RunError("`--test` looks at what each store grants; `--test=schema` writes the schemas.")
         config = ctx.params["config"]
-        tap = cls(config=config.config, parse_env_config=config.parse_env, setup_mapper=False)
+        tap = cls(config=config.config, setup_mapper=False)
         tap.each_store(lambda run: run.check(probe=True))
         ctx.exit()
 
@@ -194,11 +202,13 @@ class TapShopifyOrders(Tap):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings; raises ConfigValidationError with a sentence for each mistake."""
         self.append_builtin_config(self.config_jsonschema)
-        self._config = {**settings.defaults(self.config_jsonschema), **self._config}
+        given = {name: value for name, value in self._config.items() if value is not None}
+        self._config = {**settings.defaults(self.config_jsonschema), **given}
         errors = [*settings.wrong_kinds(self.config, self.config_jsonschema)]
         if not errors:  # what follows counts on the kinds of the values
             errors += settings.mistakes(self.config, self.config_jsonschema["properties"])
             errors += settings.mistakes_in_stores(self.config, os.environ)
+            errors += settings.mistakes_in_maps(self.config.get("stream_maps") or {}, [one.name for one in STREAMS])
         if errors and raise_errors:
             raise ConfigValidationError("Config validation failed", errors=errors, schema=self.config_jsonschema)
         return errors

@@ -581,6 +581,27 @@ def test_a_run_that_ends_while_it_waits_is_picked_up_and_nothing_is_submitted_tw
         assert {one["variables"]["id"] for one in asked(shop, "Look")} == {one["operation"] for one in tasks}
 
 
+def whole_each_time(shop: Shop) -> Message:
+    """Return a catalog that wants orders, all of them in each run."""
+    catalog = catalog_of(shop, streams=ORDERS_ONLY)
+    for stream in catalog["streams"]:
+        stream["replication_method"] = "FULL_TABLE"
+    return catalog
+
+
+def test_a_run_that_reads_all_takes_up_nothing_and_frees_the_slots() -> None:
+    clock = Signalling()
+    with served(clock, bulk_seconds=300) as shop:
+        state = stopped(bulk_tap(shop, clock, records=10)).state
+        bookmark = state["bookmarks"]["orders"]
+        tasks, half = bookmark["bulk"], shop.store.orders[len(shop.store.orders) // 2]["updatedAt"]
+        bookmark.update(replication_key="updated_at", replication_key_value=half, bulk=tasks[-1:])
+        run = bulk_read(shop, clock, state, catalog=whole_each_time(shop))
+        assert once(shop, run)
+        assert [one["variables"]["id"] for one in asked(shop, "Cancel")] == [tasks[-1]["operation"]]
+        assert "bulk" not in run.state["bookmarks"]["orders"]
+
+
 def test_what_changes_between_two_runs_comes_after_what_was_picked_up() -> None:
     clock = Signalling()
     with served(clock, bulk_seconds=300) as shop:

@@ -41,6 +41,8 @@ STATE = {"bookmarks": {"orders": {"replication_key": "updated_at", "replication_
         ({"acces_token": "x"}, "There is no setting `acces_token`: did you mean `access_token`?"),
         ({"colour": "x"}, "There is no setting `colour`: there are `store`"),
         ({"lookback_seconds": 10**12}, "`maximum` `315360000`"),
+        ({"stream_maps": {"customer": {"email": "md5(email)"}}}, "no stream `customer`: did you mean `customers`?"),
+        ({"stream_maps": {"buyers": {"__source__": "customer"}}}, "no stream `customer`: did you mean `customers`?"),
         ({"accept": ["everything"]}, "`partial_history`, `denied_fields`, `api_version`, `no_ledger`"),
     ],
     ids=lambda one: str(one)[:40],
@@ -76,6 +78,23 @@ def test_a_stream_map_that_fails_gets_a_sentence_that_quotes_no_record(
     assert dict(run.records) == {}
 
 
+@pytest.mark.parametrize("name", ["customers", "cust*", "__else__"])
+def test_a_stream_map_of_a_stream_that_there_is_is_none_of_the_mistakes(
+    shop: Shop, command: Callable[..., Run], name: str
+) -> None:
+    stream_map = None if name == "__else__" else {"email": "'hidden'"}
+    run = command(settings(shop, stream_maps={name: stream_map}))
+    assert run.code == 0, run.log
+    assert "@" not in "".join(str(one["email"]) for one in run.records["customers"])
+
+
+def test_a_setting_that_is_null_has_its_default(shop: Shop, command: Callable[..., Run]) -> None:
+    nothing = dict.fromkeys(("lookback_seconds", "look_again_days", "attribution_hours", "method", "accept", "money"))
+    run = command({**settings(shop), **nothing}, state=STATE)
+    assert run.code == 0, run.log
+    assert run.orders
+
+
 def test_an_unknown_store_gets_a_sentence(shop: Shop, command: Callable[..., Run]) -> None:
     shop.controls.reply_next(Reply(status=404, body='{"errors": "Not Found"}'))
     run = command(settings(shop), state=STATE)
@@ -88,6 +107,17 @@ def test_settings_come_from_the_environment(shop: Shop, command: Callable[..., R
     run = command(None, "--config=ENV", env={**env, "TAP_SHOPIFY_ORDERS_ACCEPT": '["denied_fields"]'})
     assert run.code == 0
     assert len(run.orders) == len(shop.store.orders)
+
+
+def test_an_empty_variable_is_none_and_a_wrong_one_gets_a_sentence(shop: Shop, command: Callable[..., Run]) -> None:
+    env = {f"TAP_SHOPIFY_ORDERS_{name.upper()}": value for name, value in settings(shop).items()}
+    empty = {"TAP_SHOPIFY_ORDERS_STORES": "", "TAP_SHOPIFY_ORDERS_LOOKBACK_SECONDS": ""}
+    assert command(None, "--config=ENV", env={**env, **empty}).code == 0
+    for name, kind, value in (("LOOKBACK_SECONDS", "integer", "1h"), ("STORES", "array", "acme")):
+        run = command(None, "--config=ENV", env={**env, f"TAP_SHOPIFY_ORDERS_{name}": value})
+        assert (run.code, run.messages) == (1, [])
+        assert f"TAP_SHOPIFY_ORDERS_{name} in the environment needs a value of type `{kind}`" in run.log
+        assert "Traceback" not in run.log
 
 
 def test_the_opening_block_says_what_is_granted(shop: Shop, command: Callable[..., Run]) -> None:
@@ -145,6 +175,13 @@ def test_the_test_option_names_a_missing_setting(command: Callable[..., Run]) ->
     run = command({"access_token": "shpat_x"}, "--test")
     assert run.code == 1
     assert "The setting `store` is missing" in run.log
+    assert "Traceback" not in run.log
+
+
+def test_the_test_option_takes_no_other_word(shop: Shop, command: Callable[..., Run]) -> None:
+    run = command({"stores": [settings(shop)]}, "--test=records")
+    assert run.code == 1
+    assert "`--test` looks at what each store grants" in run.log
     assert "Traceback" not in run.log
 
 

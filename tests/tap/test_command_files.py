@@ -58,6 +58,7 @@ def test_what_is_no_object_gets_a_sentence_that_repeats_nothing(option: str, con
         ({"streams": [{**ENTRY, "metadata": [{"breadcrumb": 1, "metadata": {}}]}]}, "metadata[0].breadcrumb`"),
         ({"streams": [{**ENTRY, "stream": 1}]}, "Expected `str | null`, got `int` - at `$.streams[0].stream`"),
         ({"streams": [{**ENTRY, "stream": "sales"}]}, "names a stream otherwise than `tap_stream_id` does"),
+        ({"streams": [{**ENTRY, "replication_method": 5}]}, "Expected `str | null`, got `int`"),
         ({"streams": [{**ENTRY, "key_properties": "id"}]}, "Expected `array | null`, got `str`"),
         ({"streams": [{**ENTRY, "schema": {"properties": {"id": "integer"}}}]}, "schema.properties[...]`"),
     ],
@@ -143,3 +144,24 @@ def test_a_stream_that_a_catalog_wants_whole_each_time_is(shop: Shop) -> None:
     again = read(shop, first.state, catalog=checked_catalog(found))
     assert again.records["orders"] == first.records["orders"]
     assert read(shop, read(shop).state, catalog=checked_catalog(found)).records["orders"] == first.records["orders"]
+
+
+@pytest.mark.parametrize("name", ["replication_method", "forced-replication-method"])
+def test_a_catalog_that_wants_another_replication_method_gets_a_sentence(shop: Shop, name: str) -> None:
+    found = catalog_of(shop)
+    orders = next(stream for stream in found["streams"] if stream["tap_stream_id"] == "orders")
+    for place in (orders, *(one["metadata"] for one in orders["metadata"] if not one["breadcrumb"])):
+        place.pop("replication_method", None)
+        place[name] = "LOG_BASED"
+    with pytest.raises(RunError, match="wants orders by another replication method than INCREMENTAL or FULL_TABLE"):
+        checked_catalog(found)
+
+
+def test_a_catalog_without_keys_leaves_the_streams_theirs(shop: Shop) -> None:
+    found = catalog_of(shop, streams=("customers", "orders"))
+    for stream in found["streams"]:
+        del stream["key_properties"]
+        for one in stream["metadata"]:
+            one["metadata"].pop("table-key-properties", None)
+    schemas = [one for one in read(shop, catalog=checked_catalog(found)).messages if one["type"] == "SCHEMA"]
+    assert [one["key_properties"] for one in schemas] == [["shop_id", "id"]] * 2

@@ -16,6 +16,7 @@ from sandbox.shop.cdnow import cdnow_store
 from sandbox.shop.sales_report import sales_by_day
 from sandbox.shop.shopifyql import Report
 from tap_shopify_orders.command import checked_catalog
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.records import schema
 
 from .conftest import Message, Run, catalog_of, let_it_be, queries, read, run_of, tap_for
@@ -148,3 +149,11 @@ def test_an_old_day_that_changes_is_emitted_again_also_when_nothing_is_left_of_i
     tap.sync_all()
     again = days(run_of(tap))
     assert again[day]["orders"] == 0
+
+
+def test_the_report_alone_without_its_scope_is_no_empty_success(shop: Shop) -> None:
+    with (
+        Shop(shop.store).serve() as other,
+        pytest.raises(RunError, match="scope read_reports, and sales_by_day is all"),
+    ):
+        read(other, catalog=catalog_of(other, streams=("sales_by_day",)))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.command import is_wanted
+from tap_shopify_orders.errors import RunError, UnwritableError
 from tap_shopify_orders.shopify.answers import Busy
 from tap_shopify_orders.side_by_side import SideBySide, Stop
 
@@ -94,8 +95,21 @@ def test_a_store_that_reads_is_waited_for_after_a_signal_and_one_that_does_not_i
     never.set()
 
 
-def test_when_nobody_reads_the_output_no_store_begins_any_more() -> None:
+@pytest.mark.parametrize("error", [BrokenPipeError(), UnwritableError("No room.")], ids=["nobody reads", "no room"])
+def test_when_the_output_goes_nowhere_no_store_begins_any_more(error: Exception) -> None:
     came = []
-    with pytest.raises(BrokenPipeError):
-        side_by_side(at_once=1).each(lambda run: (came.append(run.shop), fails("eu", BrokenPipeError())(run)))
+    with pytest.raises(type(error)):
+        side_by_side(at_once=1).each(lambda run: (came.append(run.shop), fails("eu", error)(run)))
     assert came == ["eu"]
+
+
+def test_lines_for_the_sdks_developers_are_left_to_debug_of_several_stores_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER.name)
+    LOGGER.addFilter(is_wanted)
+    try:
+        side_by_side().each(lambda _: (LOGGER.info("METRIC: %s", "{}"), LOGGER.info("Read it.")))
+    finally:
+        LOGGER.removeFilter(is_wanted)
+    assert sorted(one.getMessage() for one in caplog.records) == sorted(f"{shop}: Read it." for shop in SHOPS)

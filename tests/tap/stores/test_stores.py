@@ -243,8 +243,9 @@ def test_bookmarks_that_name_no_shop_are_said_and_hide_nothing(command: Command,
 
 
 def test_one_run_reads_all_stores_each_in_its_order(command: Command, shops: dict[str, Shop]) -> None:
-    run = command(listed(shops), env=ENVIRONMENT)
+    run = command({**listed(shops), "stores_at_once": 1}, env=ENVIRONMENT)
     assert run.code == 0, run.log
+    assert "has no bookmark of" not in run.log, "there is no state at all"
     assert [one["stream"] for one in run.messages if one["type"] == "SCHEMA"] == ["customers", "orders"]
     for name, shop in shops.items():
         assert_whole(run, name, shop)
