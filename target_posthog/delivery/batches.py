@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from target_posthog.mapping.event import changes_person, touched_ids
+from target_posthog.mapping.event import changes_person, only_sets_once, touched_ids
 from target_posthog.mapping.language.functions import LARGEST_WHOLE_NUMBER
 
 if TYPE_CHECKING:
@@ -110,15 +110,11 @@ def sending_order(outgoing: Sequence[Outgoing], *, historical_before: str, sende
     3339) travel apart, oldest day first: https://posthog.com/docs/migrate. Of events that PostHog would take for the
     same (uuid, name, distinct id, day), the last one counts.
     """
-    identities = [identity_of(item.event) for item in outgoing]
-    latest = dict(zip(identities, outgoing, strict=True))
+    kept, repeated = _without_repeated(outgoing)
     persons: list[Outgoing] = []
     lanes: list[list[Outgoing]] = [[] for _ in range(senders)]
-    repeated: list[Outgoing] = []
-    for identity, item in zip(identities, outgoing, strict=True):
-        if latest[identity] is not item:
-            repeated.append(item)
-        elif changes_person(item.event):
+    for item in kept:
+        if changes_person(item.event):
             persons.append(item)
         else:
             lanes[zlib.crc32(item.event["distinct_id"].encode()) % senders].append(item)
@@ -132,6 +128,27 @@ def sending_order(outgoing: Sequence[Outgoing], *, historical_before: str, sende
 def identity_of(event: Event) -> tuple[str, str, str, str]:
     """Return what PostHog takes for the same event: posthog/models/event/sql.py, ORDER BY."""
     return event["uuid"], event["event"], event["distinct_id"], event["timestamp"][:10]
+
+
+def _without_repeated(outgoing: Sequence[Outgoing]) -> tuple[list[Outgoing], list[Outgoing]]:
+    """Return the events that count, and those in whose stead a later one does.
+
+    That one leaves in its own place, for PostHog applies changes of a person in order; but what makes a person, and
+    changes nothing of one, in the first one's: before all that was to come after it.
+    """
+    identities = [identity_of(item.event) for item in outgoing]
+    latest = dict(zip(identities, outgoing, strict=True))
+    kept: list[Outgoing] = []
+    repeated: list[Outgoing] = []
+    placed: set[int] = set()
+    for identity, item in zip(identities, outgoing, strict=True):
+        last = latest[identity]
+        if last is not item:
+            repeated.append(item)
+        if (last is item or only_sets_once(last.event)) and id(last) not in placed:
+            placed.add(id(last))
+            kept.append(last)
+    return kept, repeated
 
 
 def _exact(value: JSON) -> JSON:

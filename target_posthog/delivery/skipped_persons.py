@@ -1,7 +1,8 @@
 """Persons that PostHog has skipped: it kept their events and left the persons as they were.
 
 Takes PostHog's answers to batches; sends again, at the end of a run, the changes that it skipped, each with those of
-the same distinct id that came after it, so that the last one still wins.
+the same distinct id that came after it, so that the last one still wins. Of a fact, which PostHog has kept, only what it
+says of its person is sent again: a `$set`.
 
 PostHog does so to a distinct id that is written to too often: rust/capture v1/analytics/process.rs,
 `apply_token_distinct_id_limits`.
@@ -13,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from target_posthog.delivery.batches import sending_order
-from target_posthog.mapping.event import changes_person
+from target_posthog.mapping.event import changes_person, person_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,7 +47,7 @@ class SkippedPersons:
             if self._kept == MOST_KEPT:
                 self.forgotten += is_skipped
                 continue
-            self._by_id.setdefault(event["distinct_id"], []).append(item)
+            self._by_id.setdefault(event["distinct_id"], []).append(item._replace(event=person_change(event)))
             self._kept += 1
 
     @property

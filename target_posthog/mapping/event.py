@@ -144,6 +144,27 @@ def changes_person(event: Event) -> bool:
     return not PERSON_CHANGES.isdisjoint(event["properties"])
 
 
+def only_sets_once(event: Event) -> bool:
+    """Say whether a fact makes a person, or says of them only what isn't there yet: a second time, it changes nothing."""
+    return event["event"] not in PERSON_EVENTS and PERSON_CHANGES.intersection(event["properties"]) == {"$set_once"}
+
+
+def person_change(event: Event) -> Event:
+    """Return what an event says of its person, as an event that is no fact; itself, if it is none.
+
+    It has the same time, with which PostHog makes a person who isn't there.
+    """
+    if event["event"] in PERSON_EVENTS:
+        return event
+    kept = (*SETS.values(), "$unset", *ALWAYS)
+    return {
+        **event,
+        "event": "$set",
+        "uuid": uuid_of(f"person of {event['uuid']}".encode()),
+        "properties": {name: value for name, value in event["properties"].items() if name in kept},
+    }
+
+
 def touched_ids(event: Event) -> list[str]:
     """Return the distinct ids whose persons the event may change: its own, then the one that it links to it."""
     properties = event["properties"]

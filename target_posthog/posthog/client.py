@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import stamina
 
 from target_posthog.errors import BusyError, RunError
-from target_posthog.mapping.event import changes_person, touched_ids
+from target_posthog.mapping.event import changes_person, only_sets_once, touched_ids
 from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.posthog.address import ingestion_address
 from target_posthog.posthog.answers import AnswerError, is_busy, network_trouble, plain_reason, untrusted
@@ -338,7 +338,7 @@ def with_what_follows(events: Collection[Event], again: set[str]) -> dict[str, E
     late_ids: set[str] = set()
     for event in events:
         ids = touched_ids(event) if changes_person(event) else []
-        if event["uuid"] in again or not late_ids.isdisjoint(ids):
+        if event["uuid"] in again or not (late_ids.isdisjoint(ids) or only_sets_once(event)):
             found[event["uuid"]] = event
             late_ids.update(ids)
     return found
