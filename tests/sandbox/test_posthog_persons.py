@@ -39,7 +39,7 @@ def person(posthog: PostHog, distinct_id: str) -> dict[str, Any]:
 
 
 def test_an_event_starts_an_unidentified_person_at_its_own_time(posthog: PostHog) -> None:
-    send(posthog, event("ada", day=5), event("ada", day=3))
+    send(posthog, event("ada", day=5), event("ada", day=3), event("ada", "$set", day=2, **{"$set_once": {"a": 1}}))
     (only,) = posthog.persons()
     assert (only["distinct_ids"], only["is_identified"], only["created_at"]) == (["ada"], False, "2026-11-05T10:00:00Z")
 

@@ -118,6 +118,23 @@ def test_of_events_that_posthog_takes_for_the_same_the_last_one_is_sent() -> Non
     assert [one["properties"] for one in planned.lanes[0][0].events] == [{}, {"total": 2}]
 
 
+@pytest.mark.parametrize(
+    ("said", "places"),
+    [
+        ({"$set_once": {"a": 1}}, [1, 2]),  # it makes a person: before what is said of the person, though it came again
+        ({"$set": {"a": 1}}, [2, 1]),  # it changes one: the last change holds
+        ({"$set_once": {"a": 1}, "$set": {"a": 1}}, [2, 1]),
+    ],
+    ids=str,
+)
+def test_where_an_event_stands_that_comes_again_after_another(said: dict[str, JSON], places: list[int]) -> None:
+    told = [event(1, **said), event(2, **{"$set": {"a": 2}}), event(1, **said, again=True)]
+    planned = sending_order(out(*told), historical_before=CUT)
+    assert numbers(planned.persons) == [places]
+    assert [one["properties"].get("again") for one in planned.persons[0].events if "000001" in one["uuid"]] == [True]
+    assert [one.event for one in planned.repeated] == [told[0]]
+
+
 def test_the_same_uuid_with_another_day_or_person_is_sent_in_a_batch_of_its_own() -> None:
     planned = sending_order(
         out(event(1, "2026-11-22"), event(1, "2026-11-23"), event(1, who="john")), historical_before=CUT

@@ -57,8 +57,8 @@ ORDER = {
 TRANSACTIONS = [{"order_id": 5001, **one} for one in ORDER["transactions"]]
 PINNED = {
     ("ecommerce", "customers"): [
-        ("$identify", "jane@example.com", "2026-11-02T10:00:00Z", "ae894e79-866d-5dbf-b4b0-36475146095f"),
         ("Customer Created", "shopify:customer:7", "2026-01-15T10:00:00Z", "09517296-50a3-52e2-954f-0891c0f5017f"),
+        ("$identify", "jane@example.com", "2026-11-02T10:00:00Z", "ae894e79-866d-5dbf-b4b0-36475146095f"),
     ],
     ("ecommerce", "orders"): [
         ("$identify", "new@example.com", "2026-11-01T12:00:00Z", "4d390c5d-4ecf-5c86-ad39-c74406f2038b"),

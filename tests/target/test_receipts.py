@@ -206,8 +206,8 @@ def test_a_guest_who_becomes_known_is_linked_to_the_order(receipted: Receipted, 
 
 def test_a_person_is_described_when_the_description_changes_and_only_then(receipted: Receipted) -> None:
     assert [name for name, _ in receipted.run(customer(7, "jane@example.com", first_name="Jane"))] == [
-        "$identify",
         "Customer Created",
+        "$identify",
     ]
     assert receipted.run(customer(7, "jane@example.com", 2, first_name="Jane")) == []
     assert receipted.run(customer(7, "jane@example.com", 3, first_name="Janet")) == [("$identify", "jane@example.com")]

@@ -338,8 +338,8 @@ def test_no_fact_of_an_order_changes_person_properties() -> None:
         assert not {"$set", "$set_once", "$unset"} & set(event["properties"])
 
 
-def test_a_customer_becomes_an_identify_that_links_and_an_event_of_their_creation() -> None:
-    identify, created = events("ecommerce", "customers", CUSTOMER)
+def test_a_customer_becomes_an_event_of_their_creation_and_an_identify_that_links() -> None:
+    created, identify = events("ecommerce", "customers", CUSTOMER)
     assert (identify["event"], identify["distinct_id"], identify["timestamp"]) == (
         "$identify",
         "jane@example.com",
@@ -355,6 +355,7 @@ def test_a_customer_becomes_an_identify_that_links_and_an_event_of_their_creatio
     )
     assert "phone" not in said
     assert identify["properties"]["$set_once"]["customer_since"] == "2026-01-15T10:00:00Z"
+    assert created["properties"]["$set_once"] == identify["properties"]["$set_once"]
     assert (created["event"], created["distinct_id"], created["timestamp"]) == (
         "Customer Created",
         "shopify:customer:7",

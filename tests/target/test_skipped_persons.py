@@ -84,6 +84,19 @@ def test_a_skipped_change_comes_again_with_those_of_the_same_id_after_it() -> No
     assert (sends.batches, waits, skipped.left) == ([[1, 2], [1, 2]], [1.0, 5.0], [])
 
 
+def test_of_a_fact_only_what_it_says_of_its_person_comes_again() -> None:
+    skipped = SkippedPersons(lambda _: None)
+    batches: list[Batch] = []
+    properties: dict[str, Any] = {"customer_id": "7", "$set_once": {"since": 1}, "$lib": "target-posthog"}
+    fact = change(1)._replace(event={**change(1).event, "event": "Customer Created", "properties": properties})
+    skipped.note([fact], sent(fact))
+    skipped.send_again(lambda batch: batches.append(batch) or sent())
+    ((event,),) = [batch.events for batch in batches]
+    assert (event["event"], event["distinct_id"], event["timestamp"]) == ("$set", "jane", "2026-11-01T00:00:00Z")
+    assert event["properties"] == {"$set_once": {"since": 1}, "$lib": "target-posthog"}
+    assert event["uuid"] != fact.event["uuid"], "PostHog has kept the fact, and would show it twice"
+
+
 def test_after_three_attempts_the_rest_is_left() -> None:
     waits: list[float] = []
     skipped, sends = SkippedPersons(waits.append), Sends(skips=9)
