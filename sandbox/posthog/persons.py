@@ -126,14 +126,17 @@ class Persons:
             self._note("cannot_merge_already_identified", event, **both)
             return
         into.properties = {**other.properties, **into.properties}
-        into.created_at = min(into.created_at, other.created_at)
+        into.created_at = min(into.created_at, other.created_at)  # person-merge-service.ts `mergePeople` [039125e1]
         for distinct_id in other.distinct_ids:
             self._add(into, distinct_id)
         self.changed.pop(other.uuid, None)
         self.removed.add(other.uuid)
 
     def _person_of(self, event: Event, distinct_id: str) -> Person:
-        """Return the person of an id, made from this event if there is none."""
+        """Return the person of an id, made from this event if there is none: `created_at` is its time from then on.
+
+        PostHog person-property-service.ts, `createOrGetPerson` [039125e1].
+        """
         known = self._by_id.get(distinct_id)
         return known or self._add(Person(person_uuid(distinct_id), [], {}, event.timestamp), distinct_id)
 

@@ -1,7 +1,7 @@
 """Since when a person is there: PostHog's `created_at` is the time of the event that makes the person.
 
-A merge keeps the older one; nothing else moves it (PostHog person-merge-service.ts, sandbox/posthog/persons.py). So
-`Customer Created` comes first of a customer.
+A merge keeps the older one; nothing else moves it (PostHog person-property-service.ts, person-merge-service.ts
+[039125e1]). So `Customer Created` comes first of a customer.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from target_posthog.mapping.meanings import StreamMapping
 from target_posthog.singer.target import TargetPostHog
 from tests.conftest import LAST_DAY
 from tests.tap.conftest import Run, read
+from tests.target.previews import Previews
 from tests.target.test_persons import IDENTITIES, SCHEMAS, VISITOR, Syncs, customer, order, web_shop_identifies
 
 if TYPE_CHECKING:
@@ -171,6 +172,20 @@ def test_with_receipts_only_what_is_new_of_the_person_comes_later(runs: Runs, po
     assert [one["event"] for one in posthog.fired()] == ["Customer Created", "$identify", "$identify"]
     (person,) = posthog.persons()
     assert (person["created_at"], person["properties"]["name"]) == (CREATED, "Janet")
+
+
+def test_a_preview_counts_the_event_as_it_will_leave_and_explains_it_first(runs: Runs, tmp_path: Path) -> None:
+    previews = Previews(runs, tmp_path)
+    schema = {"type": "SCHEMA", "stream": "customers", "key_properties": ["id"], "schema": SCHEMAS["customers"]}
+    out = customer(8, "eve@example.com", data_sale_opt_out=True)
+    plan = previews.make(schema, customer(7, JANE), out, mappings={})
+    created = plan["events"]["Customer Created"]
+    # With a person it is no part of the historical migration, which PostHog bills otherwise.
+    assert [created[name] for name in ("count", "live", "historical", "identified")] == [2, 1, 1, 1]
+    assert created["set_once"] == {"customer_since": 1, "first_shop": 1}
+    assert plan["persons"]["persons"] == 1
+    said = previews.command("explain", JANE)
+    assert 0 < said.index("Customer Created  (rule") < said.index("$identify  (rule")
 
 
 def test_only_a_partition_that_falls_behind_what_was_acknowledged_later_moves_the_date(
