@@ -1,8 +1,8 @@
 """Persons that PostHog has skipped: it kept their events and left the persons as they were.
 
 Takes PostHog's answers to batches; sends again, at the end of a run, the changes that it skipped, each with those of
-the same distinct id that came after it, so that the last one still wins. Of a fact, which PostHog has kept, only what it
-says of its person is sent again: a `$set`.
+the same distinct id that came after it, so that the last one still wins. PostHog has kept the events
+themselves, so of a fact only what it says of its person is sent again, as a `$set`.
 
 PostHog does so to a distinct id that is written to too often: rust/capture v1/analytics/process.rs,
 `apply_token_distinct_id_limits`.

@@ -145,7 +145,7 @@ def changes_person(event: Event) -> bool:
 
 
 def only_sets_once(event: Event) -> bool:
-    """Say whether a fact makes a person, or says of them only what isn't there yet: a second time, it changes nothing."""
+    """Say whether a fact changes its person only by what isn't there yet, so that a second time it changes nothing."""
     return event["event"] not in PERSON_EVENTS and PERSON_CHANGES.intersection(event["properties"]) == {"$set_once"}
 
 
