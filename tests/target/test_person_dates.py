@@ -147,6 +147,15 @@ def test_a_guest_who_opens_an_account_is_there_since_the_first_order(runs: Runs,
     assert since(posthog) == ["2026-10-05T10:00:00Z"]
 
 
+def test_the_old_connectors_event_makes_the_person_by_itself(runs: Runs, posthog: PostHog) -> None:
+    runs.here(
+        *({"type": "SCHEMA", "stream": name, "key_properties": ["id"], "schema": SCHEMAS[name]} for name in SCHEMAS),
+        *(customer(7, JANE), order(1, JANE, (7, JANE))),
+        mapping="shopify-connector",
+    )
+    assert since(posthog) == [CREATED]
+
+
 def test_without_the_event_the_person_still_has_what_was_first(runs: Runs, posthog: PostHog) -> None:
     left_out = {"customers": [{"extends": "Customer Created", "disabled": True}]}
     runs.here(

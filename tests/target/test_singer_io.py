@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,6 +128,24 @@ def test_who_opted_out_of_data_sale_is_not_identified(runs: Runs, posthog: PostH
     created = {one["distinct_id"]: one for one in called(posthog, "Customer Created")}
     for one in out:
         assert created[f"shopify:customer:{one}"]["properties"]["$process_person_profile"] is False
+
+
+@pytest.mark.parametrize(("version", "field"), [(NEW, "createdAt"), (OLD, "created_at")])
+def test_each_person_is_there_since_the_customer_is(runs: Runs, posthog: PostHog, version: str, field: str) -> None:
+    run(runs, version)
+    ids = {str(one["id"]).rpartition("/")[2]: one[field] for one in records("customers", version)}
+    found = {
+        id_.rpartition(":")[2]: person["created_at"]
+        for person in posthog.persons()
+        for id_ in person["distinct_ids"]
+        if id_.startswith("shopify:customer:")
+    }
+    assert found
+    assert {id_: moment(at) for id_, at in found.items()} == {id_: moment(ids[id_]) for id_ in found}
+
+
+def moment(time: str) -> datetime:
+    return datetime.fromisoformat(time.replace("Z", "+00:00"))
 
 
 def test_where_nobody_can_know_who_opted_out_nobody_is_identified(
