@@ -32,7 +32,8 @@ ACCEPTABLE = {
 METHODS = {
     "auto": "bulk where pages would take longer than two minutes at the store's rate limit",
     "pages": "queries of many small pages, each paid for in points of the rate limit",
-    "bulk": "bulk operations, which Shopify runs in its own time and which cost next to nothing",
+    "bulk": "bulk operations, which Shopify runs in its own time and which cost next to nothing; ends the run if the"
+    " app may not run any",
 }
 
 MONEY = {

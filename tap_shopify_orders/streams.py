@@ -272,7 +272,12 @@ class ShopStream(Stream):
         """Yield the windows' records, read by bulk operations, or by pages where these fail."""
         store = self._run.store
         history = History(
-            store.bulk, self._forms, note=self.bookmark.note, now=lambda: utc(store.client.at), pause=self._pause
+            store.bulk,
+            self._forms,
+            note=self.bookmark.note,
+            now=lambda: utc(store.client.at),
+            pause=self._pause,
+            has_pages=self.config["method"] == "auto",
         )
         for window, rows in history.read(tasks, windows):
             if rows is None:

@@ -21,7 +21,7 @@ from sandbox.server import guarded, serve
 from sandbox.shop import changes
 from sandbox.shop.access import SCOPES, SUBJECTS, Access, approved_by_plan
 from sandbox.shop.answers import Answers
-from sandbox.shop.bulk import BulkOperations
+from sandbox.shop.bulk import BulkOperations, ForbiddenError
 from sandbox.shop.cost import Bucket
 from sandbox.shop.schemas import VERSIONS, deprecated_fields, served_version
 from sandbox.shop.shopifyql import Report
@@ -47,7 +47,7 @@ class Settings:
     maximum_available: float = 2_000_000  # so large that only a test that sets it is throttled
     restore_rate: float = 100_000
     versions: tuple[str, ...] = VERSIONS
-    bulk_allowed: bool = True
+    bulk_refusal: str = ""  # how an app without the permission is refused, by one of bulk.REFUSALS
     bulk_nodes_only: bool = False  # whether bulk queries may have only connections of objects that implement Node
     bulk_node_parents_only: bool = False  # whether `agreements { sales }` is refused, as from April to July 2026
     bulk_seconds: float = 0.0
@@ -143,7 +143,10 @@ class Shop:
         access = Access(frozenset(self.settings.scopes), self._approved(token))
         answers = Answers(self, served, access, g.request_id, request.host_url.rstrip("/"))
         debug = request.headers.get("Shopify-Search-Query-Debug") == "1"
-        right = answers.body(body["query"], body.get("variables") or {}, body.get("operationName"), debug=debug)
+        try:
+            right = answers.body(body["query"], body.get("variables") or {}, body.get("operationName"), debug=debug)
+        except ForbiddenError as error:
+            return _answer({"errors": str(error)}, status=403)
         response = _answer(self.twist(right))
         response.headers["X-Shopify-API-Version"] = served
         deprecated = deprecated_fields(served, body["query"])

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from graphql import GraphQLError, execute_sync
 from graphql.execution import get_variable_values
 
-from sandbox.shop.access import AccessDeniedError, denied
-from sandbox.shop.bulk import refused
+from sandbox.shop.access import denied
+from sandbox.shop.bulk import REFUSALS, refused, without_permission
 from sandbox.shop.bulk_rows import rows
 from sandbox.shop.bulk_rules import complaints
 from sandbox.shop.cost import LARGEST_QUERY_POINTS, actual_cost, requested_cost
@@ -116,7 +116,7 @@ class Answers:
                 "QueryRoot.currentAppInstallation": lambda _, __: self._installation(),
                 "QueryRoot.shopifyqlQuery": lambda _, args: self._report(args["query"]),
                 "QueryRoot.publicApiVersions": lambda _, __: self._versions(),
-                "QueryRoot.bulkOperation": lambda _, args: self.shop.bulk.get(args["id"], self.url),
+                "QueryRoot.bulkOperation": lambda _, args: self._bulk_operation(args["id"]),
                 "QueryRoot.currentBulkOperation": lambda _, __: self.shop.bulk.newest(self.url),
                 "Mutation.bulkOperationRunQuery": lambda _, args: self._run_bulk(
                     args["query"], grouped=args["groupObjects"]
@@ -176,10 +176,16 @@ class Answers:
         days = store.derived(f"sales report {zone}", lambda: sales_by_day(store.orders, currency, zone, store.practice))
         return answer(query, days, self.shop.clock().astimezone(ZoneInfo(zone)).date(), report)
 
+    def _bulk_operation(self, global_id: str) -> Node | None:
+        """Answer `bulkOperation`, which an app that lost its permission meanwhile may not see either."""
+        if self.shop.settings.bulk_refusal in REFUSALS:
+            without_permission(self.shop.settings.bulk_refusal)
+        return self.shop.bulk.get(global_id, self.url)
+
     def _run_bulk(self, query: str, *, grouped: bool) -> Node:
         """Answer `bulkOperationRunQuery`: what breaks the rules is a user error, lacking the permission an error."""
-        if not self.shop.settings.bulk_allowed:
-            raise AccessDeniedError("Access denied for bulkOperationRunQuery field. This app can't run bulk queries.")
+        if self.shop.settings.bulk_refusal:
+            return without_permission(self.shop.settings.bulk_refusal)
         document, settings = read_document(self.version, query), self.shop.settings
         wrong = complaints(
             schema(self.version),

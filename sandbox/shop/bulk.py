@@ -20,6 +20,7 @@ from weakref import finalize
 
 from graphql import GraphQLError
 
+from sandbox.shop.access import AccessDeniedError
 from sandbox.shop.connections import connect
 from sandbox.shop.filters import SORT_KEYS
 from sandbox.shop.moments import instant
@@ -36,6 +37,21 @@ LONGEST_RUN = timedelta(days=10)
 URL_LIFETIME = timedelta(days=7)
 FIRST_ID = 700_000_000_001
 ENDED = ("CANCELED", "COMPLETED", "EXPIRED", "FAILED")
+
+
+class ForbiddenError(Exception):
+    """The request is refused as a whole, with status 403."""
+
+
+# How an app is refused that hasn't been granted bulk operations. An "access-denied error" is all that is documented
+# (https://shopify.dev/changelog/partner-apps-must-enable-bulk-operations-before-use); nobody has shown its form.
+_REFUSED = "Access denied for bulkOperationRunQuery field. This app can't run bulk queries."
+REFUSALS: dict[str, type[Exception]] = {
+    "ACCESS_DENIED": AccessDeniedError,
+    "no code": GraphQLError,
+    "status 403": ForbiddenError,
+}
+USER_ERROR = "user error"  # of the mutation alone; the others refuse to look at operations as well
 
 
 @dataclass(frozen=True)
@@ -220,6 +236,13 @@ class BulkOperations:
         return node
 
 
-def refused(code: str, message: str, *, field: list[str] | None) -> Node:
+def without_permission(refusal: str) -> Node:
+    """Return the payload for an app that hasn't been granted bulk operations; raises what else refuses it."""
+    if refusal == USER_ERROR:
+        return refused(None, _REFUSED, field=None)
+    raise REFUSALS[refusal](_REFUSED)
+
+
+def refused(code: str | None, message: str, *, field: list[str] | None) -> Node:
     """Return a payload that says why nothing was started."""
     return {"bulkOperation": None, "userErrors": [{"code": code, "field": field, "message": message}]}

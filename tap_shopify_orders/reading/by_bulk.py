@@ -15,10 +15,11 @@ from hashlib import blake2b
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.join import Counted, Incomplete, Rows
 from tap_shopify_orders.reading.windows import Window, utc
 from tap_shopify_orders.settings import as_datetime
-from tap_shopify_orders.shopify.answers import Busy, Denied, Gone
+from tap_shopify_orders.shopify.answers import Busy, Denied, Gone, Refused
 from tap_shopify_orders.shopify.bulk import AT_ONCE, BulkOperations, Operation, Unsuited
 from tap_shopify_orders.shopify.pages import patiently, result
 from tap_shopify_orders.shopify.transport import in_background
@@ -107,9 +108,10 @@ class History:
 
     `forms` are the ways to ask as they are now, the best first; `note` is told the tasks whenever they change, right
     after an operation was submitted above all; `now` is Shopify's clock; `pause` is called while there is only to wait.
+    Where the app may not run bulk operations, pages go on, or the run ends if `has_pages` is false.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it asks, tells and waits with
         self,
         bulk: BulkOperations,
         forms: Callable[[], Sequence[Form]],
@@ -117,9 +119,11 @@ class History:
         note: Callable[[Sequence[Task]], None],
         now: Callable[[], str],
         pause: Callable[[], None],
+        has_pages: bool = True,
     ) -> None:
         """Take what it works with; nothing is asked yet."""
         self._bulk, self._forms, self._note, self._now, self._pause = bulk, forms, note, now, pause
+        self._has_pages = has_pages
         self._tasks: deque[Task] = deque()
         self._unsuited: set[tuple[Names, ...]] = set()
         self._unable = False
@@ -128,7 +132,8 @@ class History:
     def read(self, resumed: Iterable[Task], windows: Iterator[Window]) -> Iterator[tuple[Window, Rows | None]]:
         """Yield windows with their rows, which are closed afterwards, or with None where pages have to do it.
 
-        A window counts as done when the next one is asked for. The next one's rows are fetched meanwhile.
+        A window counts as done when the next one is asked for. The next one's rows are fetched meanwhile. Raises
+        RunError where the app may not run bulk operations and there are no pages instead.
         """
         self._tasks.extend(resumed)
         while self._fill(windows):
@@ -143,6 +148,9 @@ class History:
                     rows = self._rows(task)
                 except _Failed as failed:
                     self._again(task, failed)
+                    continue
+                except (Denied, Refused) as reason:  # the permission can be gone since the operation was submitted
+                    self._forbidden(reason)
                     continue
                 with closing(rows):
                     self._fetch_next()
@@ -175,16 +183,26 @@ class History:
                     reason,
                 )
                 continue
-            except Denied as reason:
-                return self._give_up(
-                    f"Shopify doesn't let this app run bulk operations: {reason} An app made by a partner needs the"
-                    " permission `Allow bulk queries` (API access requests), and loses it after 31 days without use."
-                )
+            except (Denied, Refused) as reason:
+                return self._forbidden(reason)
             if operation:
                 self._tasks[index] = replace(task, operation=operation, asks=form.asks(task.window))
                 self._note(self._tasks)
             return bool(operation)
         return self._give_up("Shopify doesn't run the stream's query as a bulk operation.")
+
+    def _forbidden(self, reason: RunError) -> bool:
+        """Go on by pages, as the app may not run bulk operations; raises RunError where there are none.
+
+        https://shopify.dev/changelog/partner-apps-must-enable-bulk-operations-before-use doesn't show the refusal.
+        """
+        sentence = (
+            f"Shopify doesn't let this app run bulk operations: {str(reason).rstrip('.')}. An app made by a partner"
+            " needs the permission `Allow bulk queries` (API access requests), and loses it after 31 days without use."
+        )
+        if not self._has_pages:
+            raise RunError(f"{sentence} Or set `method` to `auto`, which goes on by pages then.")
+        return self._give_up(sentence)
 
     def _give_up(self, reason: str) -> bool:
         _logger.warning("%s Going on by pages, which takes longer.", reason)

@@ -4,6 +4,7 @@
     +-- RunError       stop: the message is for the user (`errors.py`)
     |   +-- Denied     stop, or go on without the parts that the app may not see
     |   +-- Gone       stop following a link that leads nowhere
+    |   +-- Refused    stop, or go another way
     +-- Busy           wait, and ask again
     |   +-- TooDear    ask again at once, for less
     +-- Unauthorized   get another token, or stop
@@ -52,6 +53,10 @@ class Denied(RunError):  # noqa: N818  # the class says what to do next
 
 class Gone(RunError):  # noqa: N818  # the class says what to do next
     """What was behind a link isn't there, or not any more."""
+
+
+class Refused(RunError):  # noqa: N818  # the class says what to do next
+    """Shopify won't do what was asked: to ask again is no use."""
 
 
 class Busy(Exception):  # noqa: N818  # the class says what to do next: wait
@@ -188,9 +193,8 @@ def judge_status(response: Received, root: str) -> None:
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         target = host_of(response.headers.get("Location", "")) or "another address"
         raise RunError(f"{host} now lives at {target}: set `store` to that name. No token was sent there.")
-    raise RunError(
-        _REFUSALS.get(status, f"{{host}} answered with status {status}").format(host=host) + _request(response)
-    )
+    kind = Refused if status == HTTPStatus.FORBIDDEN else RunError
+    raise kind(_REFUSALS.get(status, f"{{host}} answered with status {status}").format(host=host) + _request(response))
 
 
 def judge_link(response: Received | Download) -> bool:
@@ -236,7 +240,7 @@ def _failure(errors: Iterable[_Error], cost: Cost | None, response: Received) ->
             {(tuple(step for step in error.path or () if isinstance(step, str)), error.message) for error in denied}
         )
     messages = _listed(error.message or "it doesn't say why" for error in errors)
-    return RunError(f"Shopify refused the query: {messages}{_request(response)}")
+    return Refused(f"Shopify refused the query: {messages}{_request(response)}")
 
 
 def _listed(messages: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from tap_shopify_orders.decoding import decoded
 from tap_shopify_orders.errors import RunError, printable
 from tap_shopify_orders.shopify import query
-from tap_shopify_orders.shopify.answers import Busy
+from tap_shopify_orders.shopify.answers import Busy, Refused
 from tap_shopify_orders.shopify.pages import WAIT_SECONDS, patiently
 
 if TYPE_CHECKING:
@@ -79,6 +79,12 @@ class _Named(msgspec.Struct):
 class _UserError(msgspec.Struct):
     message: str
     code: str | None = None
+    field: list[str] | None = None
+
+    @property
+    def is_of_query(self) -> bool:
+        """Whether it is the query that breaks a rule; else it is the app that may not run any."""
+        return self.code == "INVALID" or "query" in (self.field or ())
 
 
 class _Submitted(msgspec.Struct, rename="camel"):
@@ -125,7 +131,7 @@ class BulkOperations:
         """Start an operation; returns its id, or None while all slots are taken. `since` is now, by Shopify's clock.
 
         One whose submission wasn't answered is looked for before it is submitted again. Raises Unsuited for a query
-        that Shopify doesn't run, Denied where the app may not run any.
+        that Shopify doesn't run, Denied or Refused where the app may not run any.
         """
         lost = False
         for attempt in self._client.attempts():
@@ -199,7 +205,8 @@ def _started(submitted: _Submitted) -> str | None:
         return submitted.bulk_operation.id
     if any(error.code in _NO_SLOT for error in submitted.user_errors):
         return None
-    raise Unsuited(printable("; ".join(error.message for error in submitted.user_errors)) or "no reason given")
+    kind = Unsuited if any(error.is_of_query for error in submitted.user_errors) else Refused
+    raise kind(printable("; ".join(error.message for error in submitted.user_errors)) or "no reason given")
 
 
 def _waits() -> Iterator[float]:

@@ -257,11 +257,24 @@ def test_a_missing_scope_lets_the_operation_fail(shop_with: Callable[..., Shop],
 def test_an_app_without_the_permission_is_denied_bulk_operations_alone(
     shop_with: Callable[..., Shop], ask: Callable[..., Any]
 ) -> None:
-    shop = shop_with(bulk_allowed=False)
+    shop = shop_with(bulk_refusal="ACCESS_DENIED")
     body = ask(shop, RUN, query=ORDERS)
     assert body["data"] == {"bulkOperationRunQuery": None}
     assert body["errors"][0]["extensions"]["code"] == "ACCESS_DENIED"
+    assert ask(shop, POLL, id="gid://shopify/BulkOperation/1")["errors"]
     assert "data" in ask(shop, "{orders(first: 1){nodes{id}}}")
+
+
+def test_nobody_has_seen_how_an_app_without_the_permission_is_refused(
+    shop_with: Callable[..., Shop], ask: Callable[..., Any], post: Callable[..., requests.Response]
+) -> None:
+    (error,) = ask(shop_with(bulk_refusal="no code"), RUN, query=ORDERS)["errors"]
+    assert "code" not in error.get("extensions", {})
+    payload = run(ask, shop_with(bulk_refusal="user error"))
+    assert (payload["bulkOperation"], payload["userErrors"][0]["code"]) == (None, None)
+    forbids = shop_with(bulk_refusal="status 403")
+    assert post(forbids, RUN, query=ORDERS).status_code == 403
+    assert post(forbids, "{orders(first: 1){nodes{id}}}").status_code == 200
 
 
 def test_operations_are_listed_searched_and_found_as_nodes(

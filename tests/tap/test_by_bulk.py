@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ import stamina
 
 from sandbox.controls import Reply
 from sandbox.shop import Shop
-from sandbox.shop.bulk import Outcome
+from sandbox.shop.bulk import REFUSALS, USER_ERROR, Outcome
 from sandbox.shop.bulk_rules import complaints
 from sandbox.shop.cdnow import cdnow_store
 from sandbox.shop.schemas import read_document
@@ -491,15 +491,42 @@ def test_slots_that_stay_taken_are_no_reason_to_stop(
     assert "There is still no slot: going on by pages" in caplog.text
 
 
+REFUSED = [*REFUSALS, USER_ERROR]
+
+
+@pytest.mark.parametrize("refusal", REFUSED)
 def test_an_app_that_may_not_run_bulk_operations_reads_by_pages_and_says_why(
-    clock: Clock, caplog: pytest.LogCaptureFixture
+    clock: Clock, caplog: pytest.LogCaptureFixture, refusal: str
 ) -> None:
-    with served(clock, bulk_allowed=False) as shop:
-        assert once(shop, bulk_read(shop, clock, records=5))
+    with served(clock, customers=40, restore_rate=20, bulk_refusal=refusal) as shop:
+        assert once(shop, bulk_read(shop, clock, records=20, method="auto"))
         (said,) = [one.getMessage() for one in caplog.records if one.name.endswith(".history")]
         assert "doesn't let this app run bulk operations" in said
         assert "Allow bulk queries" in said
         assert len(asked(shop, "Submit")) == 1
+
+
+@pytest.mark.parametrize("refusal", REFUSED)
+def test_an_app_that_may_not_run_bulk_operations_ends_a_run_that_is_to_use_nothing_else(
+    clock: Clock, refusal: str
+) -> None:
+    with (
+        served(clock, bulk_refusal=refusal) as shop,
+        pytest.raises(RunError, match=r"doesn't let this app run bulk operations.*Allow bulk queries.*set `method`"),
+    ):
+        bulk_read(shop, clock)
+
+
+@pytest.mark.parametrize("refusal", REFUSED)
+def test_an_app_that_lost_its_permission_since_an_operation_was_submitted_goes_on_by_pages(refusal: str) -> None:
+    clock = Signalling()
+    with served(clock, customers=40, restore_rate=20, bulk_seconds=300) as shop:
+        first = stopped(bulk_tap(shop, clock, records=50, method="auto"))
+        assert first.state["bookmarks"]["orders"]["bulk"]
+        shop.settings = replace(shop.settings, bulk_refusal=refusal)
+        second = bulk_read(shop, clock, first.state, method="auto", records=50)
+        assert once(shop, first, second)
+        assert "bulk" not in second.state["bookmarks"]["orders"]
 
 
 def test_denied_fields_are_left_out_of_bulk_operations_too(clock: Clock) -> None:
