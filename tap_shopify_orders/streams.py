@@ -35,7 +35,7 @@ from tap_shopify_orders.records.order import WAITS, has_no_discount
 from tap_shopify_orders.records.records import WHOLE, Connection
 from tap_shopify_orders.settings import as_datetime, has_numbers
 from tap_shopify_orders.shopify.answers import Denied
-from tap_shopify_orders.shopify.pages import nodes_of, patiently, seconds_of
+from tap_shopify_orders.shopify.pages import MOST_OBJECTS, nodes_of, patiently, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -48,12 +48,13 @@ if TYPE_CHECKING:
     from tap_shopify_orders.reading.join import Joined, Rows
     from tap_shopify_orders.records.fields import Field, Names
     from tap_shopify_orders.records.records import Node, Record
-    from tap_shopify_orders.shopify.store import Store
+    from tap_shopify_orders.shopify.store import Count, Store
 
 ORDER_ID = "gid://shopify/Order/"
 FEW_RECORDS = 100  # so many are always read by pages
 # Where pages take longer than this, by the store's rate limit, bulk operations pay: a small one takes a minute.
 PAGES_SECONDS = 120.0
+PAGED_SHARE = 0.8  # of the objects that pages may have, for some come into a window while it is read
 MOST_NESTED = 4  # connections inside a bulk operation's, which may have five in all (operation-restrictions)
 BULK_CONNECTIONS = (("line_items",), ("shipping_lines",), ("discount_applications",), ("returns",))
 
@@ -90,6 +91,7 @@ class ShopStream(Stream):
     subject: ClassVar[str]  # the records' type, as events name it
     first_page = 10  # nodes, so that no run begins with a query that costs too much
     operation_records = RECORDS_PER_OPERATION
+    most_objects = MOST_OBJECTS
     progress_seconds = SECONDS_A_LINE
     _emitted_before: datetime | None = None  # the bookmark that the run began with
     bulk_forms: ClassVar[tuple[tuple[Names, ...], ...]] = ((),)  # connections to ask for by bulk operations, best first
@@ -134,6 +136,7 @@ class ShopStream(Stream):
             shop=store.granted.shop,
             ungranted=store.granted.without_scope(schema.SCOPED),
             first_page=self.first_page,
+            most_objects=self.most_objects,
             accept=frozenset(self.config.get("accept") or ()),
             pause=self._pause,
             logger=self.logger,
@@ -192,7 +195,7 @@ class ShopStream(Stream):
     def _deletions(self, window: Window, known: Known) -> Iterator[tuple[Mark, Record]]:
         """Return tombstones of what was deleted in a window, and before it if an earlier run didn't get so far."""
         since = self.bookmark.begin_deletions(window.since or EARLIEST)  # now: the bookmark moves before they are read
-        deleted = self._reading.deletions(Window(since, window.until).search, self.subject, known)
+        deleted = self._reading.deletions(Window(since, window.until), self.subject, known)
         return ((mark, record) for mark, record in deleted if self.bookmark.may_have_emitted(mark.updated_at))
 
     def _prepared(self, node: Node) -> Node:
@@ -227,12 +230,12 @@ class ShopStream(Stream):
             rest = Window(tasks[-1].window.until, rest.until)
         bulk = self._for_bulk(rest)
         if bulk and bulk.since and bulk.since != rest.since:
-            yield from self._reading.changes(Window(rest.since, bulk.since).search, known)
-        windows = split(bulk, self._count(rest), self._count, self.operation_records) if bulk else iter(())
+            yield from self._by_pages(Window(rest.since, bulk.since), known)
+        windows = split(bulk, self._counted(rest), self._counted, self.operation_records) if bulk else iter(())
         yield from self._by_bulk(tasks, windows, known)
         last = Window(bulk.until, rest.until) if bulk else rest
         if not last.empty:
-            yield from self._reading.changes(last.search, known)
+            yield from self._by_pages(last, known)
 
     def _resumed(self) -> list[Task]:
         """Return the windows of bulk operations that an earlier run left behind."""
@@ -251,12 +254,14 @@ class ShopStream(Stream):
         method = self.config["method"]
         if method == "pages" or whole.empty:
             return None
-        records = self._count(whole)
-        if method == "auto" and records <= FEW_RECORDS:
+        records = self._counted(whole)
+        if method == "auto" and records is not None and records <= FEW_RECORDS:
             return None
         answer = patiently(partial(self._reading.ask, whole.search, newest_first=True), self._pause)
         newest = [changed(raw) for raw in nodes_of(answer)]
-        if not newest or (method == "auto" and seconds_of(records, answer, len(newest)) <= PAGES_SECONDS):
+        if not newest:
+            return None
+        if method == "auto" and records is not None and seconds_of(records, answer, len(newest)) <= PAGES_SECONDS:
             return None
         bookmark = self.bookmark.value
         after_bookmark = bookmark + SECOND if bookmark else None
@@ -264,9 +269,28 @@ class ShopStream(Stream):
         bulk = Window(max(begins, default=None), newest[0] - self.lookback)
         return None if bulk.empty else bulk
 
-    def _count(self, window: Window) -> int:
-        count = partial(self._run.store.count, self.name, window.search)
-        return patiently(count, self._run.stop_if_asked).count
+    def _count(self, window: Window) -> Count:
+        return patiently(partial(self._run.store.count, self.name, window.search), self._run.stop_if_asked)
+
+    def _counted(self, window: Window) -> int | None:
+        """Return how many records a window has; None if there may be more than Shopify counts."""
+        return self._count(window).up_to(self.most_objects)
+
+    def _halved(self, window: Window) -> Sequence[Window]:
+        """Return the parts of a window, each with half of its records at most if time can be split so finely."""
+        records = self._counted(window)
+        if records is None:
+            return window.halves or ()
+        return list(split(window, records, self._counted, max(1, records // 2)))
+
+    def _by_pages(self, window: Window, known: Known) -> Iterator[tuple[Mark, Record]]:
+        """Yield the window's records, read by pages of parts that are small enough for Shopify to have pages of all."""
+        most = int(self.most_objects * PAGED_SHARE)
+        records = self._counted(self.window)  # it is known already, and a part can't have more
+        if records is None or records > most:
+            records = self._counted(window)
+        for part in split(window, records, self._counted, most):
+            yield from self._reading.changes(part, known)
 
     def _by_bulk(self, tasks: Sequence[Task], windows: Iterator[Window], known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the windows' records, read by bulk operations, or by pages where these fail."""
@@ -277,11 +301,12 @@ class ShopStream(Stream):
             note=self.bookmark.note,
             now=lambda: utc(store.client.at),
             pause=self._pause,
+            halved=self._halved,
             has_pages=self.config["method"] == "auto",
         )
         for window, rows in history.read(tasks, windows):
             if rows is None:
-                yield from self._reading.changes(window.search, known)
+                yield from self._by_pages(window, known)
             else:
                 self.logger.info("%s %s of %s, by a bulk operation.", f"{rows.counted.roots:,}", self.name, window)
                 yield from self._joined(rows, window)

@@ -51,6 +51,11 @@ class Settings:
     bulk_nodes_only: bool = False  # whether bulk queries may have only connections of objects that implement Node
     bulk_node_parents_only: bool = False  # whether `agreements { sales }` is refused, as from April to July 2026
     bulk_seconds: float = 0.0
+    # How far pages and counts go: 25,000 (https://shopify.dev/docs/api/usage/limits: "25,001 returned"). Nobody has
+    # seen whether that holds for orders and customers; None: it doesn't.
+    most_counted: int | None = None
+    counts_tell: bool = True  # whether a count that ends there says AT_LEAST
+    most_paged: int | None = None
     report: Report = field(default_factory=Report)  # how the shop answers ShopifyQL
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     journal: Path | None = None  # a file that keeps the changes made over HTTP; those it has are made at once

@@ -20,7 +20,7 @@ from sandbox.shop.bulk_rules import complaints
 from sandbox.shop.cost import LARGEST_QUERY_POINTS, actual_cost, requested_cost
 from sandbox.shop.execution import Execution
 from sandbox.shop.filters import BULK_FILTERS
-from sandbox.shop.graph import Graph
+from sandbox.shop.graph import Graph, Limits
 from sandbox.shop.moments import instant
 from sandbox.shop.operation import Operation, definition_of
 from sandbox.shop.sales_report import sales_by_day
@@ -103,12 +103,13 @@ class Answers:
         return {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": status}
 
     def _graph(self, *, unbounded: bool) -> Graph:
-        oldest = instant(self.shop.clock() - ORDER_WINDOW)
+        oldest, settings = instant(self.shop.clock() - ORDER_WINDOW), self.shop.settings
         return Graph(
             self.shop.store,
             self.version,
             unbounded=unbounded,
             access=self.access,
+            limits=Limits(settings.most_paged, settings.most_counted, counts_tell=settings.counts_tell),
             visible=None
             if "read_all_orders" in self.access.scopes
             else lambda order: bool(order["createdAt"] >= oldest),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from graphql import GraphQLError, get_named_type
@@ -40,6 +41,15 @@ if TYPE_CHECKING:
 MOST_IDS = 250  # https://shopify.dev/docs/api/usage/limits: input arrays
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How many objects pages and counts go to, None for no limit; `counts_tell` says whether such a count tells."""
+
+    most_paged: int | None = None
+    most_counted: int | None = None
+    counts_tell: bool = True
+
+
 @dataclass
 class Graph:
     """Resolvers for one request. `unbounded` reads connections whole, as a bulk operation does."""
@@ -48,6 +58,7 @@ class Graph:
     version: str
     unbounded: bool = False
     access: Access = field(default_factory=lambda: Access(frozenset(SCOPES)))
+    limits: Limits = Limits()
     visible: Callable[[Node], bool] | None = None  # of orders: which ones the app may see
     fields: Mapping[str, Resolver] = field(default_factory=dict)  # further resolvers, by `Type.field`
     # Further connections that can be searched, by `Type.field`.
@@ -147,10 +158,16 @@ class Graph:
         test = self._test(type_name, filters, args, key)
         if self.unbounded:
             return everything(filter(test, rows[::-1] if args["reverse"] else rows))
+        if self.limits.most_paged is not None:  # pages end there as if that were all
+            found = islice(filter(test, rows[::-1] if args["reverse"] else rows), self.limits.most_paged)
+            rows = [*found][:: -1 if args["reverse"] else 1]
         return connect(rows, args, lambda node: (value(node), number_of(node)), test)
 
     def _count(self, type_name: str, filters: Mapping[str, Filter], args: dict[str, Any], key: str) -> Node:
         count, limit = self.store.count(type_name, self._test(type_name, filters, args, key)), args.get("limit")
+        most = self.limits.most_counted
+        if most is not None and count > most:  # one more is returned
+            return {"count": most + 1, "precision": "AT_LEAST" if self.limits.counts_tell else "EXACT"}
         if limit is not None and count > limit:
             return {"count": limit, "precision": "AT_LEAST"}
         return {"count": count, "precision": "EXACT"}

@@ -19,7 +19,7 @@ from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.join import Counted, Incomplete, Rows
 from tap_shopify_orders.reading.windows import Window, utc
 from tap_shopify_orders.settings import as_datetime
-from tap_shopify_orders.shopify.answers import Busy, Denied, Gone, Refused
+from tap_shopify_orders.shopify.answers import Busy, Denied, Gone, Refused, TooLarge
 from tap_shopify_orders.shopify.bulk import AT_ONCE, BulkOperations, Operation, Unsuited
 from tap_shopify_orders.shopify.pages import patiently, result
 from tap_shopify_orders.shopify.transport import in_background
@@ -75,9 +75,12 @@ class Task:
 class _Failed(Exception):  # noqa: N818  # an internal signal
     """An operation came to nothing, for a reason that is the rest of a sentence."""
 
-    def __init__(self, reason: str, operation: Operation | None = None, *, for_good: bool = False) -> None:
+    def __init__(
+        self, reason: str, operation: Operation | None = None, *, for_good: bool = False, too_much: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.too_long = operation is not None and (operation.error_code == "TIMEOUT" or operation.status == "STUCK")
+        too_long = operation is not None and (operation.error_code == "TIMEOUT" or operation.status == "STUCK")
+        self.too_much = too_much or too_long
         denied = operation is not None and operation.error_code == "ACCESS_DENIED"  # pages tell which field
         self.for_good = for_good or denied
 
@@ -108,6 +111,7 @@ class History:
 
     `forms` are the ways to ask as they are now, the best first; `note` is told the tasks whenever they change, right
     after an operation was submitted above all; `now` is Shopify's clock; `pause` is called while there is only to wait.
+    `halved` returns the parts of a window that is too much for one operation, each with half of its records at most.
     Where the app may not run bulk operations, pages go on, or the run ends if `has_pages` is false.
     """
 
@@ -119,11 +123,12 @@ class History:
         note: Callable[[Sequence[Task]], None],
         now: Callable[[], str],
         pause: Callable[[], None],
+        halved: Callable[[Window], Sequence[Window]],
         has_pages: bool = True,
     ) -> None:
         """Take what it works with; nothing is asked yet."""
         self._bulk, self._forms, self._note, self._now, self._pause = bulk, forms, note, now, pause
-        self._has_pages = has_pages
+        self._halved, self._has_pages = halved, has_pages
         self._tasks: deque[Task] = deque()
         self._unsuited: set[tuple[Names, ...]] = set()
         self._unable = False
@@ -265,7 +270,7 @@ class History:
             return Rows(file, nested, Counted(int(operation.object_count), int(operation.root_object_count)))
         except (Gone, Incomplete) as reason:
             file.close()
-            raise _Failed(str(reason)) from reason
+            raise _Failed(str(reason), too_much=isinstance(reason, TooLarge)) from reason
         except Busy as reason:
             file.close()
             raise _Failed(f"left a result that can't be had ({reason})", for_good=True) from reason
@@ -278,12 +283,12 @@ class History:
             raise
 
     def _again(self, task: Task, failed: _Failed) -> None:
-        """Replace the oldest task: by one to be submitted again, or its halves if it took too long, or by pages."""
+        """Replace the oldest task: by one to be submitted again, or its parts if it was too much, or by pages."""
         self._tasks.popleft()
         failures = MOST_FAILURES if failed.for_good else task.failures + 1
-        windows = (task.window.halves if failed.too_long else None) or (task.window,)
+        windows = (self._halved(task.window) if failed.too_much and failures < MOST_FAILURES else ()) or (task.window,)
         self._tasks.extendleft(Task(window, failures=failures) for window in reversed(windows))
-        remedy = "submitting it again, in halves" if len(windows) > 1 else "submitting it again"
+        remedy = "submitting it again, in parts" if len(windows) > 1 else "submitting it again"
         remedy = "reading the window by pages" if failures >= MOST_FAILURES else remedy
         _logger.warning("The bulk operation of %s %s: %s.", task.window, failed, remedy)
         self._note(self._tasks)

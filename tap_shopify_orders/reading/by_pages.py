@@ -1,6 +1,6 @@
 """Reader by pages: takes a client and the fields wanted, returns records of a search that nobody has emitted before.
 
-It knows what Shopify may deny, but neither Singer nor windows.
+It knows what Shopify may deny, but neither Singer nor how windows are made.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.connections import NULL, Completion, asked_by_id, whole
 from tap_shopify_orders.reading.known import Mark, changed, reached
 from tap_shopify_orders.reading.question import Question
-from tap_shopify_orders.reading.windows import LATEST
+from tap_shopify_orders.reading.windows import Window
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import paths, select
 from tap_shopify_orders.shopify.answers import Denied
-from tap_shopify_orders.shopify.client import PageSize
-from tap_shopify_orders.shopify.pages import ahead, pages, patiently
+from tap_shopify_orders.shopify.client import LARGEST_PAGE, PageSize
+from tap_shopify_orders.shopify.pages import MOST_OBJECTS, ahead, pages, patiently
 from tap_shopify_orders.shopify.store import denial
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     import msgspec
 
@@ -46,6 +47,8 @@ class Reading:
     `ungranted` are response paths that aren't asked for, as the app lacks their scope. The first page has so many nodes
     as `first_page` says; what a query costs tells how many the next one may have.
 
+    Of one search, pages may end after `most_objects` as if that were all.
+
     `question` is how the fields are asked for, as far as they are granted.
     """
 
@@ -58,6 +61,7 @@ class Reading:
     logger: logging.Logger
     ungranted: Collection[Names] = ()
     first_page: int = 10
+    most_objects: int = MOST_OBJECTS
 
     def __post_init__(self) -> None:
         """Make the question; nothing is asked yet."""
@@ -94,40 +98,62 @@ class Reading:
         """Return the question for those of the fields that are wanted, as far as they are granted."""
         return Question.of(self.name, select(self.fields, wanted, self._denied), self.shop)
 
-    def changes(self, search: str, known: Known) -> Iterator[tuple[Mark, Record]]:
-        """Yield the records of a search that are new or changed."""
-        yield from self._fresh(self._pages(search), known)
+    def changes(self, window: Window, known: Known) -> Iterator[tuple[Mark, Record]]:
+        """Yield the records of a window that are new or changed; raises RunError where pages end too early."""
+        yield from self._fresh(self._pages(window), known, window.until)
 
-    def deletions(self, search: str, subject: str, known: Known) -> Iterator[tuple[Mark, Record]]:
-        """Yield tombstones of what was deleted in the window of a search; Shopify keeps these events for a year.
+    def deletions(self, window: Window, subject: str, known: Known) -> Iterator[tuple[Mark, Record]]:
+        """Yield tombstones of what was deleted in a window; Shopify keeps these events for a year.
 
         https://shopify.dev/docs/api/admin-graphql/2026-10/queries/events
         """
-        events = f"action:destroy AND subject_type:{subject} AND {search.replace(schema.BOOKMARK, 'created_at')}"
-        yield from self._fresh(self._pages_of_deletions(events), known)
+        yield from self._fresh(self._pages_of_deletions(window, subject), known, window.until)
 
-    def _pages(self, search: str) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
-        for page in pages(partial(self.ask, search)):
+    def _pages(self, window: Window) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
+        nodes = 0
+        for page in pages(partial(self.ask, window.search)):
             yield self.question, page
+            nodes += len(page)
+        if self._may_go_on(nodes):
+            raise RunError(
+                f"Shopify's pages of {self.name} end after {nodes:,}, as many as they may have, and there may be more"
+                f" that changed in {window}: set `method` to `bulk`."
+            )
 
-    def _pages_of_deletions(self, events: str) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
+    def _pages_of_deletions(self, window: Window, subject: str) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
+        """Yield the pages of a window, where they end too early also of what is left of it: events don't move."""
         question, size = Question.of("deletions", schema.DELETIONS, self.shop), PageSize()
-        ask = self.client.ask
+        left: Window | None = window
         try:
-            for page in pages(lambda cursor: ask(question.query.text, {"query": events, "after": cursor}, size)):
-                yield question, page
+            while left:
+                search = f"action:destroy AND subject_type:{subject} AND {left.search_by('created_at')}"
+                ask = partial(self.client.ask, question.query.text, size=size)
+                nodes, since, left = 0, left.since, None
+                for page in pages(lambda cursor: ask({"query": search, "after": cursor})):  # noqa: B023  # asked here
+                    yield question, page
+                    nodes += len(page)
+                    last = changed(page[-1]) if page else since
+                if self._may_go_on(nodes) and last != since:
+                    left = Window(last, window.until)
         except Denied as gaps:
             self.logger.warning("No tombstones of deleted %s, as Shopify denies the events: %s", self.name, gaps)
 
+    def _may_go_on(self, nodes: int) -> bool:
+        """Say whether pages that ended after so many nodes may have ended too early."""
+        return self.most_objects <= nodes < self.most_objects + LARGEST_PAGE
+
     def _fresh(
-        self, pages: Iterator[tuple[Question, list[msgspec.Raw]]], known: Known
+        self, pages: Iterator[tuple[Question, list[msgspec.Raw]]], known: Known, until: datetime
     ) -> Iterator[tuple[Mark, Record]]:
-        """Yield the pages' records that aren't known in this very state, while the page after the next is fetched."""
+        """Yield the pages' records that aren't known in this very state, while the page after the next is fetched.
+
+        What comes after the pages has changed at `until` or later.
+        """
         for part, following in pairwise(chain(ahead(pages, self.pause), [None])):
             question, page = cast("tuple[Question, list[msgspec.Raw]]", part)  # the last one alone is None
             fresh: list[tuple[Mark, Node]] = []
             nodes = [question.reader.node(raw) for raw in page]
-            rest = min(map(changed, following[1]), default=LATEST) if following else LATEST
+            rest = min(map(changed, following[1]), default=until) if following else until
             marks = [Mark.of(node, raw) for node, raw in zip(nodes, page, strict=True)]
             places = reached([mark.updated_at for mark in marks], rest)
             for seen, node, place in zip(marks, nodes, places, strict=True):

@@ -18,11 +18,14 @@ SECONDS_A_LINE = 10.0
 
 @dataclass
 class Progress:
-    """The progress of one stream: so many of so many of what, and what the rate limit leaves (None: nobody knows)."""
+    """The progress of one stream: so many of so many of what, and what the rate limit leaves (None: nobody knows).
+
+    `of` is as people write it.
+    """
 
     logger: logging.Logger
     what: str
-    of: Callable[[], int]
+    of: Callable[[], object]
     points: Callable[[], float | None]
     seconds: float = SECONDS_A_LINE
     clock: Callable[[], float] = time.monotonic
@@ -40,7 +43,7 @@ class Progress:
         self.logger.info(
             "%s of %s %s, %s per second%s.",
             f"{records:,}",
-            f"{self.of():,}",
+            self.of(),
             self.what,
             f"{(records - self._logged) / passed:,.0f}",
             "" if points is None else f"; {points:,.0f} points left",

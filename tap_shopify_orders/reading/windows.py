@@ -22,6 +22,7 @@ RECORDS_PER_OPERATION = 20_000  # some 200 MB of result, and as much as a run ma
 EARLIEST = datetime(2006, 1, 1, tzinfo=timezone.utc)  # Shopify began in that year; a first half ends after it
 LATEST = datetime(9000, 1, 1, tzinfo=timezone.utc)
 SECOND = timedelta(seconds=1)
+MOST_COUNTS = 100_000  # of one split; a store of a hundred million records needs no more
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,12 @@ class Window:
 
         https://shopify.dev/docs/api/usage/search-syntax
         """
-        until = f"updated_at:<'{utc(self.until)}'"
-        return f"updated_at:>='{utc(self.since)}' AND {until}" if self.since else until
+        return self.search_by("updated_at")
+
+    def search_by(self, moment: str) -> str:
+        """Return the same of another moment than the last change."""
+        until = f"{moment}:<'{utc(self.until)}'"
+        return f"{moment}:>='{utc(self.since)}' AND {until}" if self.since else until
 
     @property
     def halves(self) -> tuple[Window, Window] | None:
@@ -62,13 +67,21 @@ class Window:
         return f"{utc(self.since) if self.since else 'the beginning'} to {utc(self.until)}"
 
 
-def split(whole: Window, records: int, count: Callable[[Window], int], most: int) -> Iterator[Window]:
+def split(whole: Window, records: int | None, count: Callable[[Window], int | None], most: int) -> Iterator[Window]:
     """Yield windows that add up to the whole, oldest first, each with `most` records if time can be split so finely.
 
-    Counts are asked for as the windows are, and only they decide where to split, so that a wrong one loses nothing.
+    A count is None where there are more than Shopify counts. Counts are asked for as the windows are, and only they
+    decide where to split, so that a wrong one loses nothing. Raises RunError after too many.
     """
     since, last, size = whole.since, whole.until, 0
-    for part, records_in_part in _parts(whole, records, count, most):
+    asked = iter(range(MOST_COUNTS))
+
+    def counted(window: Window) -> int | None:
+        if next(asked, None) is None:
+            raise RunError("Shopify's counts lead nowhere: try again, or set `method` to `pages`.")
+        return count(window)
+
+    for part, records_in_part in _parts(whole, records, counted, most):
         if size and size + records_in_part > most:
             yield Window(since, last)
             since, size = last, 0
@@ -76,14 +89,17 @@ def split(whole: Window, records: int, count: Callable[[Window], int], most: int
     yield Window(since, last)
 
 
-def _parts(window: Window, records: int, count: Callable[[Window], int], most: int) -> Iterator[tuple[Window, int]]:
-    if records <= most or window.halves is None:
-        yield window, records
+def _parts(
+    window: Window, records: int | None, count: Callable[[Window], int | None], most: int
+) -> Iterator[tuple[Window, int]]:
+    if window.halves is None or (records is not None and records <= most):
+        yield window, most + 1 if records is None else records
         return
     older, newer = window.halves
     in_older = count(older)
     yield from _parts(older, in_older, count, most)
-    yield from _parts(newer, records - in_older, count, most)
+    in_newer = count(newer) if records is None or in_older is None else records - in_older
+    yield from _parts(newer, in_newer, count, most)
 
 
 def utc(moment: datetime) -> str:

@@ -4,6 +4,7 @@
     +-- RunError       stop: the message is for the user (`errors.py`)
     |   +-- Denied     stop, or go on without the parts that the app may not see
     |   +-- Gone       stop following a link that leads nowhere
+    |   |   +-- TooLarge    ask for a part of what is behind it
     |   +-- Refused    stop, or go another way
     +-- Busy           wait, and ask again
     |   +-- TooDear    ask again at once, for less
@@ -53,6 +54,10 @@ class Denied(RunError):  # noqa: N818  # the class says what to do next
 
 class Gone(RunError):  # noqa: N818  # the class says what to do next
     """What was behind a link isn't there, or not any more."""
+
+
+class TooLarge(Gone):
+    """What is behind a link is larger than any result may be."""
 
 
 class Refused(RunError):  # noqa: N818  # the class says what to do next

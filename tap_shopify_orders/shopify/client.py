@@ -17,7 +17,7 @@ import msgspec
 import stamina
 
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.shopify.answers import Answer, Busy, Gone, TooDear, Unauthorized, judge, judge_link
+from tap_shopify_orders.shopify.answers import Answer, Busy, TooDear, TooLarge, Unauthorized, judge, judge_link
 from tap_shopify_orders.shopify.transport import Transport, check_link
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Client:
     `at` when that was given, by Shopify's clock.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # where it asks, as whom, and how long and how much
         self,
         admin_url: str,
         credentials: Credentials,
@@ -96,9 +96,10 @@ class Client:
         accept: Collection[str] = (),
         transport: Transport | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
+        most_result_bytes: int = LARGEST_RESULT_BYTES,
     ) -> None:
         """Take the root of the Admin API without `/api`, such as https://my-store.myshopify.com/admin."""
-        self._patience_seconds = patience_seconds
+        self._patience_seconds, self.most_result_bytes = patience_seconds, most_result_bytes
         self._root = admin_url.rstrip("/")
         self._url = f"{self._root}/api/{API_VERSION}/graphql.json"
         self._credentials = credentials
@@ -171,14 +172,15 @@ class Client:
         """Put what is behind a signed link into an empty file, and go on where it breaks off.
 
         The link is its own key: no token goes there. Raises Gone when it leads nowhere, or where no result may come
-        from, Busy when patience ran out: that counts where what came in the meantime is hardly more than before.
+        from, TooLarge for more than `most_result_bytes`, Busy when patience ran out: that counts where what came in
+        the meantime is hardly more than before.
         """
         check_link(link, self._transport, self._root)
         transport, furthest = Transport(link, seconds=self._transport.seconds), 0
         for _ in range(MOST_PARTS):
             for attempt in self.attempts():
                 with attempt:
-                    complete = _save_rest(transport, link, file, furthest)
+                    complete = _save_rest(transport, link, file, furthest, self.most_result_bytes)
             if complete:
                 return
             furthest = file.seek(0, SEEK_END)
@@ -225,7 +227,7 @@ def _wait(error: Exception) -> bool | float:
     return isinstance(error, Busy) and (True if error.seconds is None else error.seconds)
 
 
-def _save_rest(transport: Transport, link: str, file: IO[bytes], furthest: int) -> bool:
+def _save_rest(transport: Transport, link: str, file: IO[bytes], furthest: int, most_bytes: int) -> bool:
     """Add to a file what it lacks of what is behind a link; returns False if that broke off, but well after `furthest`.
 
     A server that ignores where to begin sends all again, and gets no further if it breaks off again.
@@ -238,8 +240,8 @@ def _save_rest(transport: Transport, link: str, file: IO[bytes], furthest: int) 
                 begins = 0
             for block in download.blocks:
                 begins += file.write(block)
-                if begins > LARGEST_RESULT_BYTES:
-                    raise Gone(f"left a result of more than {LARGEST_RESULT_BYTES >> 30} GB")
+                if begins > most_bytes:
+                    raise TooLarge(f"left a result of more than {most_bytes:,} bytes")
     except Busy:
         if begins > furthest + LEAST_PROGRESS_BYTES:
             return False

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from tap_shopify_orders.shopify.answers import Answer
 
+# Shopify says that neither pages nor counts go beyond this, and not for what (https://shopify.dev/docs/api/usage/limits).
+# A count may come with one more, and pages may end as if that were all.
+MOST_OBJECTS = 25_000
 MOST_EMPTY_PAGES = 10  # one after the other, each of which says that there are more
 WAIT_SECONDS = 0.2  # how late a signal may be noticed while a page is being fetched
 

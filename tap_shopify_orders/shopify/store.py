@@ -116,7 +116,7 @@ class _Answer(msgspec.Struct):
 
 
 class Count(msgspec.Struct):
-    """How many records there are; `precision` is EXACT or AT_LEAST."""
+    """How many records there are, or are at least: `precision` is EXACT or AT_LEAST."""
 
     count: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 0  # ten times as many as any store has
     precision: str = "EXACT"
@@ -125,6 +125,10 @@ class Count(msgspec.Struct):
     def __str__(self) -> str:
         """Return it as people write it, such as 1,234."""
         return f"{'' if self.precision == 'EXACT' else 'at least '}{self.count:,}"
+
+    def up_to(self, most: int) -> int | None:
+        """Return how many there are; None if there may be more, where Shopify counts no more than `most`."""
+        return self.count if self.precision == "EXACT" and self.count not in (most, most + 1) else None
 
 
 _answer = msgspec.json.Decoder(_Answer)

@@ -189,3 +189,16 @@ def test_a_customers_orders_are_theirs(shop: Shop, ask: Callable[..., Any]) -> N
     assert len(found["orders"]["nodes"]) == int(found["numberOfOrders"])
     assert {one["customer"]["id"] for one in found["orders"]["nodes"]} == {customer["id"]}
     assert found["lastOrder"]["id"] == found["orders"]["nodes"][-1]["id"]
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_pages_and_counts_may_end_as_if_that_were_all(
+    shop_with: Callable[..., Shop], ask: Callable[..., Any], *, tells: bool
+) -> None:
+    shop = shop_with(most_paged=7, most_counted=7, counts_tell=tells)
+    count = ask(shop, "{ordersCount(limit: null){count precision}}")["data"]["ordersCount"]
+    assert count == {"count": 8, "precision": "AT_LEAST" if tells else "EXACT"}
+    query = "query Q($after: String) {orders(first: 5, after: $after) {pageInfo {hasNextPage endCursor} nodes {id}}}"
+    first = ask(shop, query, after=None)["data"]["orders"]
+    second = ask(shop, query, after=first["pageInfo"]["endCursor"])["data"]["orders"]
+    assert (len(second["nodes"]), second["pageInfo"]["hasNextPage"]) == (2, False)

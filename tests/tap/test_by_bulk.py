@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tap_shopify_orders.shopify.client import Client
 
 BULK_FILE = "/bulk/"
+MOST_BYTES = 750_000  # of a result, in a test
 ORDERS_ONLY = ("orders",)
 
 
@@ -282,8 +283,8 @@ FAILURES = {
     "internal error": (Outcome("FAILED", "INTERNAL_SERVER_ERROR"), "FAILED (INTERNAL_SERVER_ERROR): submitting"),
     "a part of the result": (Outcome("FAILED", "INTERNAL_SERVER_ERROR", rows=9), "submitting it again"),
     "cancelled by Shopify": (Outcome("CANCELED", rows=9), "CANCELED: submitting it again"),
-    "too long": (Outcome("FAILED", "TIMEOUT", rows=3), "TIMEOUT): submitting it again, in halves"),
-    "stuck": (Outcome(stalls=True), "ended as STUCK: submitting it again, in halves"),
+    "too long": (Outcome("FAILED", "TIMEOUT", rows=3), "TIMEOUT): submitting it again, in parts"),
+    "stuck": (Outcome(stalls=True), "ended as STUCK: submitting it again, in parts"),
     "expired": (Outcome("EXPIRED"), "ended as EXPIRED: submitting it again"),
     "denied": (Outcome("FAILED", "ACCESS_DENIED"), "ACCESS_DENIED): reading the window by pages"),
 }
@@ -299,6 +300,19 @@ def test_an_operation_that_comes_to_nothing_loses_nothing(
     (said,) = [one.getMessage() for one in caplog.records if one.name.endswith(".history")]
     assert sentence in said
     assert "bulk" not in run.state["bookmarks"]["orders"]
+
+
+def test_a_result_that_is_too_large_is_asked_for_in_parts(
+    small: Shop, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    tap = bulk_tap(small, clock)
+    tap.store.client.most_result_bytes = MOST_BYTES
+    run = run_tap(tap)
+    whole, *parts = [int(one.node["fileSize"]) for one in small.bulk._runs.values()]  # noqa: SLF001  # those it ran
+    assert max(parts) <= MOST_BYTES < whole
+    assert once(small, run)
+    (said,) = [one.getMessage() for one in caplog.records if one.name.endswith(".history")]
+    assert f"left a result of more than {MOST_BYTES:,} bytes: submitting it again, in parts" in said
 
 
 def test_a_window_that_fails_again_is_read_by_pages(

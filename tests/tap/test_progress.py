@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from tap_shopify_orders.reading.progress import Progress
+from tap_shopify_orders.shopify.store import Count
 
 from .conftest import tap_for
 
@@ -24,7 +25,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_line_comes_every_ten_seconds_with_what_came_since_the_last(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     seconds = [0.0]
-    progress = Progress(LOGGER, "orders", lambda: 100_010, lambda: 1_930.4, clock=lambda: seconds[0])
+    progress = Progress(LOGGER, "orders", lambda: Count(100_010), lambda: 1_930.4, clock=lambda: seconds[0])
     for now, records in ((0.0, 0), (9.9, 1), (10.0, 12_000), (19.0, 20_000), (30.0, 52_000)):
         seconds[0] = now
         progress.tick(records)
