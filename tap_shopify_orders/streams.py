@@ -27,8 +27,18 @@ from tap_shopify_orders.reading.by_bulk import Form, History, Task
 from tap_shopify_orders.reading.by_pages import Reading
 from tap_shopify_orders.reading.known import Known, Mark, changed, reached
 from tap_shopify_orders.reading.progress import SECONDS_A_LINE, Progress
+from tap_shopify_orders.reading.seconds import finds_seconds
 from tap_shopify_orders.reading.watch import Watch
-from tap_shopify_orders.reading.windows import EARLIEST, RECORDS_PER_OPERATION, SECOND, Window, changed_at, split, utc
+from tap_shopify_orders.reading.windows import (
+    DAY,
+    EARLIEST,
+    RECORDS_PER_OPERATION,
+    SECOND,
+    Window,
+    changed_at,
+    split,
+    utc,
+)
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select, with_numbers
 from tap_shopify_orders.records.order import WAITS, has_no_discount
@@ -125,6 +135,18 @@ class ShopStream(Stream):
         """What there is to read."""
         until = self.until  # asks what is granted, and with that the bookmark is known
         return Window(self.since, until)
+
+    @cached_property
+    def _is_by_day(self) -> bool:
+        """Whether the search goes by whole days alone."""
+        return False
+
+    def _asked(self, window: Window) -> Window:
+        """Return what to ask for, so that all of a window is in the answer; what else there is isn't the window's."""
+        return window.of_days(more=1) if self._is_by_day else window
+
+    def _split(self, window: Window, records: int | None, most: int) -> Iterator[Window]:
+        return split(window, records, self._counted, most, DAY if self._is_by_day else SECOND)
 
     @cached_property
     def _reading(self) -> Reading:
@@ -231,7 +253,7 @@ class ShopStream(Stream):
         bulk = self._for_bulk(rest)
         if bulk and bulk.since and bulk.since != rest.since:
             yield from self._by_pages(Window(rest.since, bulk.since), known)
-        windows = split(bulk, self._counted(rest), self._counted, self.operation_records) if bulk else iter(())
+        windows = self._split(bulk, self._counted(rest), self.operation_records) if bulk else iter(())
         yield from self._by_bulk(tasks, windows, known)
         last = Window(bulk.until, rest.until) if bulk else rest
         if not last.empty:
@@ -257,8 +279,8 @@ class ShopStream(Stream):
         records = self._counted(whole)
         if method == "auto" and records is not None and records <= FEW_RECORDS:
             return None
-        answer = patiently(partial(self._reading.ask, whole.search, newest_first=True), self._pause)
-        newest = [changed(raw) for raw in nodes_of(answer)]
+        answer = patiently(partial(self._reading.ask, self._asked(whole).search, newest_first=True), self._pause)
+        newest = [min(changed(raw), whole.until) for raw in nodes_of(answer)]
         if not newest:
             return None
         if method == "auto" and records is not None and seconds_of(records, answer, len(newest)) <= PAGES_SECONDS:
@@ -270,7 +292,8 @@ class ShopStream(Stream):
         return None if bulk.empty else bulk
 
     def _count(self, window: Window) -> Count:
-        return patiently(partial(self._run.store.count, self.name, window.search), self._run.stop_if_asked)
+        counted = window.of_days() if self._is_by_day else window
+        return patiently(partial(self._run.store.count, self.name, counted.search), self._run.stop_if_asked)
 
     def _counted(self, window: Window) -> int | None:
         """Return how many records a window has; None if there may be more than Shopify counts."""
@@ -280,8 +303,8 @@ class ShopStream(Stream):
         """Return the parts of a window, each with half of its records at most if time can be split so finely."""
         records = self._counted(window)
         if records is None:
-            return window.halves or ()
-        return list(split(window, records, self._counted, max(1, records // 2)))
+            return window.halves(DAY if self._is_by_day else SECOND) or ()
+        return list(self._split(window, records, max(1, records // 2)))
 
     def _by_pages(self, window: Window, known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the window's records, read by pages of parts that are small enough for Shopify to have pages of all."""
@@ -289,8 +312,8 @@ class ShopStream(Stream):
         records = self._counted(self.window)  # it is known already, and a part can't have more
         if records is None or records > most:
             records = self._counted(window)
-        for part in split(window, records, self._counted, most):
-            yield from self._reading.changes(part, known)
+        for part in self._split(window, records, most):
+            yield from self._reading.changes(part, known, self._asked(part))
 
     def _by_bulk(self, tasks: Sequence[Task], windows: Iterator[Window], known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the windows' records, read by bulk operations, or by pages where these fail."""
@@ -315,7 +338,7 @@ class ShopStream(Stream):
         """Return the ways to ask by bulk operations, the best first: with which connections of a record."""
         query = self._reading.question.query
         wanted = (tuple(path for path in form if path in query.connections) for form in self.bulk_forms)
-        return [Form(query, nested) for nested in dict.fromkeys(form[:MOST_NESTED] for form in wanted)]
+        return [Form(query, nested, self._asked) for nested in dict.fromkeys(form[:MOST_NESTED] for form in wanted)]
 
     def _joined(self, rows: Rows, window: Window) -> Iterator[tuple[Mark, Record]]:
         """Yield the records of an operation's rows, after those that an interrupted run emitted."""
@@ -371,6 +394,17 @@ class Customers(ShopStream):
     name = "customers"
     subject = "CUSTOMER"
     fields = schema.CUSTOMERS
+
+    @cached_property
+    @override
+    def _is_by_day(self) -> bool:
+        try:
+            is_by_day = not patiently(partial(finds_seconds, self._run.store.client), self._pause)
+        except Denied:
+            return False  # the pages say what is denied
+        if is_by_day:
+            self.logger.info("Shopify's search finds customers by whole days: those around a window are read as well.")
+        return is_by_day
 
 
 class Orders(ShopStream):

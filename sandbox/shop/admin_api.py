@@ -56,6 +56,10 @@ class Settings:
     most_counted: int | None = None
     counts_tell: bool = True  # whether a count that ends there says AT_LEAST
     most_paged: int | None = None
+    # The time zone whose days a search by customers' `updated_at` compares, as its description says ("matching a whole
+    # day"); "": it compares seconds. Nobody has seen which. A range has all of its last day then, or nothing of it.
+    customers_by_day: str = ""
+    customers_whole_days: bool = False
     report: Report = field(default_factory=Report)  # how the shop answers ShopifyQL
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     journal: Path | None = None  # a file that keeps the changes made over HTTP; those it has are made at once

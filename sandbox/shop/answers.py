@@ -19,7 +19,7 @@ from sandbox.shop.bulk_rows import rows
 from sandbox.shop.bulk_rules import complaints
 from sandbox.shop.cost import LARGEST_QUERY_POINTS, actual_cost, requested_cost
 from sandbox.shop.execution import Execution
-from sandbox.shop.filters import BULK_FILTERS
+from sandbox.shop.filters import BULK_FILTERS, by_day
 from sandbox.shop.graph import Graph, Limits
 from sandbox.shop.moments import instant
 from sandbox.shop.operation import Operation, definition_of
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sandbox.shop import Shop
     from sandbox.shop.access import Access
     from sandbox.shop.execution import Resolver, ResolverFor
+    from sandbox.shop.search import Filter
 
     Node = dict[str, Any]
 
@@ -110,6 +111,7 @@ class Answers:
             unbounded=unbounded,
             access=self.access,
             limits=Limits(settings.most_paged, settings.most_counted, counts_tell=settings.counts_tell),
+            customer_filters=self._customer_filters(),
             visible=None
             if "read_all_orders" in self.access.scopes
             else lambda order: bool(order["createdAt"] >= oldest),
@@ -128,6 +130,12 @@ class Answers:
                 "QueryRoot.bulkOperations": (BULK_FILTERS, lambda args, test: self.shop.bulk.page(args, self.url, test))
             },
         )
+
+    def _customer_filters(self) -> dict[str, Filter]:
+        settings = self.shop.settings
+        if not settings.customers_by_day:
+            return {}
+        return {"updated_at": by_day(settings.customers_by_day, whole=settings.customers_whole_days)}
 
     def _resolver_for(self, graph: Graph) -> ResolverFor:
         """Let fields that were told to break do so, in whichever object they are next read."""

@@ -7,7 +7,9 @@ search syntax.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from sandbox.shop.nodes import number_of
 from sandbox.shop.search import Filter
@@ -32,6 +34,16 @@ def searched_at(node: Node) -> str:
     https://github.com/nozzlegear/ShopifySharp/issues/854
     """
     return str(node.get("_searchedAt") or node["updatedAt"])
+
+
+def by_day(zone: str, *, whole: bool) -> Filter:
+    """Return the filter of a last change that compares days of a time zone; a range has the `whole` of its last day."""
+
+    def day_of(node: Node) -> str:
+        at = datetime.fromisoformat(searched_at(node).replace("Z", "+00:00"))
+        return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d}T00:00:00.000000Z"
+
+    return Filter("whole day" if whole else "day", day_of)
 
 
 def _customer_email(node: Node) -> str | None:

@@ -59,6 +59,7 @@ class Graph:
     unbounded: bool = False
     access: Access = field(default_factory=lambda: Access(frozenset(SCOPES)))
     limits: Limits = Limits()
+    customer_filters: Mapping[str, Filter] = field(default_factory=dict)  # in the place of the usual ones
     visible: Callable[[Node], bool] | None = None  # of orders: which ones the app may see
     fields: Mapping[str, Resolver] = field(default_factory=dict)  # further resolvers, by `Type.field`
     # Further connections that can be searched, by `Type.field`.
@@ -90,10 +91,14 @@ class Graph:
         if type_name == "QueryRoot":
             return {
                 "orders": lambda _, args: self._rows("Order", ORDER_FILTERS, args, key),
-                "customers": lambda _, args: self._rows("Customer", CUSTOMER_FILTERS, args, key),
+                "customers": lambda _, args: self._rows(
+                    "Customer", {**CUSTOMER_FILTERS, **self.customer_filters}, args, key
+                ),
                 "events": lambda _, args: self._rows("BasicEvent", EVENT_FILTERS, args, key),
                 "ordersCount": lambda _, args: self._count("Order", ORDER_FILTERS, args, key),
-                "customersCount": lambda _, args: self._count("Customer", CUSTOMER_COUNT_FILTERS, args, key),
+                "customersCount": lambda _, args: self._count(
+                    "Customer", {**CUSTOMER_COUNT_FILTERS, **self.customer_filters}, args, key
+                ),
                 "order": lambda _, args: self._node(args["id"], "Order"),
                 "customer": lambda _, args: self._node(args["id"], "Customer"),
                 "node": lambda _, args: self._node(args["id"]),

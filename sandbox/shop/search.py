@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Filter:
-    """How a search field is compared (`time`, `number`, `text` or `flag`), and where its value stands in a node."""
+    """How a search field is compared, by one of _TESTS, and where its value stands in a node."""
 
     kind: str
     value: Callable[[Node], Any]
@@ -196,7 +196,24 @@ def _flag_test(term: Term, value: Callable[[Node], Any], _version: str) -> Test:
     return lambda node: bool(value(node)) == wanted
 
 
-_TESTS = {"time": _time_test, "number": _number_test, "text": _text_test, "flag": _flag_test}
+def _day_test(term: Term, value: Callable[[Node], Any], version: str) -> Test:
+    """Compare the day alone, as with an unquoted value; `value` is the midnight that a node's day begins with."""
+    return _time_test(replace(term, quoted=False), value, version)
+
+
+def _whole_day_test(term: Term, value: Callable[[Node], Any], version: str) -> Test:
+    """Do the same, but let a range have all of its last day."""
+    return _day_test(replace(term, comparator="<=" if term.comparator == "<" else term.comparator), value, version)
+
+
+_TESTS = {
+    "time": _time_test,
+    "day": _day_test,
+    "whole day": _whole_day_test,
+    "number": _number_test,
+    "text": _text_test,
+    "flag": _flag_test,
+}
 _RANGE = {">=": "gte", ">": "gt", "<=": "lte", "<": "lt"}
 
 

@@ -85,6 +85,13 @@ class _Failed(Exception):  # noqa: N818  # an internal signal
         self.for_good = for_good or denied
 
 
+def _let_go(coming: Future[Rows | None]) -> None:
+    """Close rows that nobody will read, as the run ends before."""
+    rows = None if coming.exception() else coming.result()
+    if rows:
+        rows.close()
+
+
 def _no_room(reason: Exception) -> _Failed:
     why = reason.strerror if isinstance(reason, OSError) else reason
     return _Failed(f"has a result for which there is no room in the folder for temporary files ({why})", for_good=True)
@@ -92,14 +99,18 @@ def _no_room(reason: Exception) -> _Failed:
 
 @dataclass(frozen=True)
 class Form:
-    """One way to ask: for the records of a window, with the connections of `nested` inside."""
+    """One way to ask: for the records of a window, with the connections of `nested` inside.
+
+    `asked` returns what to ask for, where the search can't tell a window's records from those around it.
+    """
 
     query: PageQuery
     nested: tuple[Names, ...]
+    asked: Callable[[Window], Window]
 
     def text(self, window: Window) -> str:
         """Return the window's query."""
-        return self.query.bulk(window.search, self.nested)
+        return self.query.bulk(self.asked(window).search, self.nested)
 
     def asks(self, window: Window) -> str:
         """Return a fingerprint of the window's query."""
@@ -141,6 +152,13 @@ class History:
         RunError where the app may not run bulk operations and there are no pages instead.
         """
         self._tasks.extend(resumed)
+        try:
+            yield from self._read(windows)
+        finally:
+            for coming in self._coming.values():
+                coming.add_done_callback(_let_go)
+
+    def _read(self, windows: Iterator[Window]) -> Iterator[tuple[Window, Rows | None]]:
         while self._fill(windows):
             task = self._tasks[0]
             if self._unable or task.by_pages:

@@ -98,9 +98,13 @@ class Reading:
         """Return the question for those of the fields that are wanted, as far as they are granted."""
         return Question.of(self.name, select(self.fields, wanted, self._denied), self.shop)
 
-    def changes(self, window: Window, known: Known) -> Iterator[tuple[Mark, Record]]:
-        """Yield the records of a window that are new or changed; raises RunError where pages end too early."""
-        yield from self._fresh(self._pages(window), known, window.until)
+    def changes(self, window: Window, known: Known, asked: Window) -> Iterator[tuple[Mark, Record]]:
+        """Yield the records of a window that are new or changed; raises RunError where pages end too early.
+
+        What is `asked` for is the window, or a wider one, of which the rest is left out.
+        """
+        pages = self._pages(asked)
+        yield from self._fresh(pages if asked == window else _inside(window, pages), known, window.until)
 
     def deletions(self, window: Window, subject: str, known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield tombstones of what was deleted in a window; Shopify keeps these events for a year.
@@ -183,3 +187,11 @@ class Reading:
         self._denied |= denied | self._denied_with(denied)
         self.question = self.question_for(lambda _: True)
         self.logger.warning("Going on without fields that Shopify denies. %s", denial(self.name, gaps))
+
+
+def _inside(
+    window: Window, pages: Iterator[tuple[Question, list[msgspec.Raw]]]
+) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
+    """Yield the pages less what isn't in a window."""
+    for question, page in pages:
+        yield question, [raw for raw in page if window.contains(changed(raw))]

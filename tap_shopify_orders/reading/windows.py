@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RECORDS_PER_OPERATION = 20_000  # some 200 MB of result, and as much as a run may have to read again
 EARLIEST = datetime(2006, 1, 1, tzinfo=timezone.utc)  # Shopify began in that year; a first half ends after it
 LATEST = datetime(9000, 1, 1, tzinfo=timezone.utc)
-SECOND = timedelta(seconds=1)
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 MOST_COUNTS = 100_000  # of one split; a store of a hundred million records needs no more
 
 
@@ -45,12 +45,18 @@ class Window:
         until = f"{moment}:<'{utc(self.until)}'"
         return f"{moment}:>='{utc(self.since)}' AND {until}" if self.since else until
 
-    @property
-    def halves(self) -> tuple[Window, Window] | None:
-        """The window in two, at a whole second; None if there is none inside."""
+    def halves(self, step: timedelta = SECOND) -> tuple[Window, Window] | None:
+        """Return the window in two, at a whole second or another step of time; None if there is none inside."""
         since = self.since or EARLIEST
-        middle = since + (self.until - since) // SECOND // 2 * SECOND
+        middle = _floor(since + (self.until - since) / 2, step)
+        if not since < middle:
+            middle += step
         return (Window(self.since, middle), Window(middle, self.until)) if since < middle < self.until else None
+
+    def of_days(self, more: int = 0) -> Window:
+        """Return the window of whole days, in UTC, that it lies in; with so many more days at either end."""
+        since = _floor(self.since, DAY) - more * DAY if self.since else None
+        return Window(since, _floor(self.until - timedelta.resolution, DAY) + (more + 1) * DAY)
 
     @property
     def empty(self) -> bool:
@@ -67,11 +73,14 @@ class Window:
         return f"{utc(self.since) if self.since else 'the beginning'} to {utc(self.until)}"
 
 
-def split(whole: Window, records: int | None, count: Callable[[Window], int | None], most: int) -> Iterator[Window]:
+def split(
+    whole: Window, records: int | None, count: Callable[[Window], int | None], most: int, step: timedelta = SECOND
+) -> Iterator[Window]:
     """Yield windows that add up to the whole, oldest first, each with `most` records if time can be split so finely.
 
-    A count is None where there are more than Shopify counts. Counts are asked for as the windows are, and only they
-    decide where to split, so that a wrong one loses nothing. Raises RunError after too many.
+    They meet at whole steps of time. A count is None where there are more than Shopify counts. Counts are asked for as
+    the windows are, and only they decide where to split, so that a wrong one loses nothing. Raises RunError after too
+    many.
     """
     since, last, size = whole.since, whole.until, 0
     asked = iter(range(MOST_COUNTS))
@@ -81,7 +90,7 @@ def split(whole: Window, records: int | None, count: Callable[[Window], int | No
             raise RunError("Shopify's counts lead nowhere: try again, or set `method` to `pages`.")
         return count(window)
 
-    for part, records_in_part in _parts(whole, records, counted, most):
+    for part, records_in_part in _parts(whole, records, counted, most, step):
         if size and size + records_in_part > most:
             yield Window(since, last)
             since, size = last, 0
@@ -90,16 +99,22 @@ def split(whole: Window, records: int | None, count: Callable[[Window], int | No
 
 
 def _parts(
-    window: Window, records: int | None, count: Callable[[Window], int | None], most: int
+    window: Window, records: int | None, count: Callable[[Window], int | None], most: int, step: timedelta
 ) -> Iterator[tuple[Window, int]]:
-    if window.halves is None or (records is not None and records <= most):
+    halves = window.halves(step)
+    if halves is None or (records is not None and records <= most):
         yield window, most + 1 if records is None else records
         return
-    older, newer = window.halves
+    older, newer = halves
     in_older = count(older)
-    yield from _parts(older, in_older, count, most)
+    yield from _parts(older, in_older, count, most, step)
     in_newer = count(newer) if records is None or in_older is None else records - in_older
-    yield from _parts(newer, in_newer, count, most)
+    yield from _parts(newer, in_newer, count, most, step)
+
+
+def _floor(moment: datetime, step: timedelta) -> datetime:
+    """Return the last whole step of time at or before a moment."""
+    return EARLIEST + (moment - EARLIEST) // step * step
 
 
 def utc(moment: datetime) -> str:

@@ -35,7 +35,7 @@ def test_the_parts_of_a_window_follow_one_another_and_hold_what_it_holds(
     parts = list(split(whole, count(whole), count, most))
     assert (parts[0].since, parts[-1].until) == (since, until)
     assert [one.until for one in parts[:-1]] == [one.since for one in parts[1:]]
-    assert all(count(one) <= most or not one.halves for one in parts)
+    assert all(count(one) <= most or not one.halves() for one in parts)
     assert sum(map(count, parts)) == count(whole)
 
 
@@ -53,7 +53,7 @@ def test_counts_that_are_wrong_lose_no_time(
 
 @given(MOMENTS, MOMENTS)
 def test_halves_are_the_window(since: datetime, until: datetime) -> None:
-    halves = Window(since, until).halves
+    halves = Window(since, until).halves()
     if halves is None:
         assert until - since <= SECOND
     else:

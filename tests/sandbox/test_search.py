@@ -148,3 +148,28 @@ def test_orders_are_filtered_as_asked(
 ) -> None:
     found = ask(shop, f'{{orders(first: 250, query: "{query}"){{nodes{{id}}}}}}')["data"]["orders"]["nodes"]
     assert {one["id"] for one in found} == {one["id"] for one in shop.store.orders if test(one)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, 1),
+        ({"customers_by_day": "UTC"}, 0),
+        ({"customers_by_day": "UTC", "customers_whole_days": True}, 2),
+        ({"customers_by_day": "Pacific/Kiritimati", "customers_whole_days": True}, 1),
+    ],
+    ids=str,
+)
+def test_customers_may_be_found_by_the_day_alone(
+    shop_with: Callable[..., Shop], ask: Callable[..., Any], settings: dict[str, Any], found: int
+) -> None:
+    shop = shop_with(**settings)
+    numbers = [int(one["legacyResourceId"]) for one in shop.store.customers[:2]]
+    for number, at in zip(numbers, ("2026-11-20T08:00:00Z", "2026-11-20T11:00:00Z"), strict=True):
+        shop.store.change_customer(number, at, firstName="changed")
+    search = "updated_at:>='2026-11-20T07:30:00Z' AND updated_at:<'2026-11-20T08:30:00Z'"
+    query = """query Q($search: String!) {
+      customers(first: 9, query: $search) {nodes {id}} customersCount(query: $search) {count}
+    }"""
+    data = ask(shop, query, search=search)["data"]
+    assert (len(data["customers"]["nodes"]), data["customersCount"]["count"]) == (found, found)
