@@ -119,7 +119,7 @@ def test_an_order_that_moves_within_the_window_is_read_again(shop: Shop) -> None
 def test_access_that_ends_in_the_middle_of_a_run_is_no_success(shop: Shop, status: int) -> None:
     tap = tap_for(shop)
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
-    shop.controls.reply_next(Reply(), Reply(), Reply(), Reply(), Reply(status=status))
+    shop.controls.reply_next(*[Reply()] * 6, Reply(status=status))
     with pytest.raises(RunError):
         tap.sync_all()
     run = run_of(tap)
