@@ -443,7 +443,7 @@ class Orders(ShopStream):
         for mark, record in changes:
             if mark.updated_at >= window.until:
                 continue  # as in get_records, and nothing is to be remembered of it
-            for passed in watch.examine([record]):
+            for passed in watch.examine([record], by_bulk=not mark.is_of_page):
                 yield (mark if passed is record else Mark.unknown(passed.updated_at, mark.reached)), passed
         yield from self._looked_at_again(watch, watch.held_before())
         if numbers := watch.waiting_before():

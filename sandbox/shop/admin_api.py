@@ -51,6 +51,9 @@ class Settings:
     bulk_nodes_only: bool = False  # whether bulk queries may have only connections of objects that implement Node
     bulk_node_parents_only: bool = False  # whether `agreements { sales }` is refused, as from April to July 2026
     bulk_seconds: float = 0.0
+    # How many nodes of a nested connection an operation has that ends as COMPLETED: of one it had 100, without a word
+    # (https://github.com/airbytehq/airbyte/issues/78512); None: all.
+    bulk_nested_most: int | None = None
     # How far pages and counts go: 25,000 (https://shopify.dev/docs/api/usage/limits: "25,001 returned"). Nobody has
     # seen whether that holds for orders and customers; None: it doesn't.
     most_counted: int | None = None

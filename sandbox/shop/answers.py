@@ -110,7 +110,12 @@ class Answers:
             self.version,
             unbounded=unbounded,
             access=self.access,
-            limits=Limits(settings.most_paged, settings.most_counted, counts_tell=settings.counts_tell),
+            limits=Limits(
+                settings.most_paged,
+                settings.most_counted,
+                counts_tell=settings.counts_tell,
+                nested_most=settings.bulk_nested_most,
+            ),
             customer_filters=self._customer_filters(),
             visible=None
             if "read_all_orders" in self.access.scopes

@@ -48,6 +48,7 @@ class Limits:
     most_paged: int | None = None
     most_counted: int | None = None
     counts_tell: bool = True
+    nested_most: int | None = None  # of a connection inside another, in a bulk operation
 
 
 @dataclass
@@ -135,7 +136,7 @@ class Graph:
 
     def _inner(self, nodes: list[Node], args: dict[str, Any]) -> Node:
         if self.unbounded:
-            return everything(nodes)
+            return everything(nodes[: self.limits.nested_most])
         return connect_list(nodes[::-1] if args.get("reverse") else nodes, {**args, "reverse": False})
 
     def _search(self, filters: Mapping[str, Filter], args: dict[str, Any], key: str) -> Callable[[Node], bool] | None:

@@ -43,6 +43,11 @@ class Mark(NamedTuple):
         kind_in(node["id"])
         return cls(node["id"].removeprefix("gid://shopify/"), fingerprint, changed_at(node["updated_at"]))
 
+    @property
+    def is_of_page(self) -> bool:
+        """Whether the record is as a page had it; else it is of a bulk operation, or was read once more."""
+        return bool(self.record_id)
+
     @classmethod
     def unknown(cls, updated_at: str, reached: datetime = LATEST) -> Mark:
         """Return the mark of a record that isn't as a page had it: a later run won't take it for one that it knows."""

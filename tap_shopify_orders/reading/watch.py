@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.records.order import FIRST, disagreements, order_of
+from tap_shopify_orders.records.order import FIRST, KNOWN_CUT, cuts_of, disagreements, may_be_cut, order_of
 from tap_shopify_orders.settings import as_datetime
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RUNS_HELD = 3  # in the third run an order is emitted as it is
 MOST_HELD = 1_000
 MOST_WAITING = 1_000  # they stand in the state, with some 45 bytes each; of more, those that changed last
-MOST_IN_VAIN = 5  # times in a row that an order was read once more and has no ledger
+MOST_IN_VAIN = 5  # times in a row that an order was read once more and is as it was
 MOST_WARNINGS = 10  # of one kind; the summary counts all
 
 
@@ -55,7 +55,8 @@ class Watch:
         """Take what earlier runs left, and what reads an order once more by its number."""
         self._held, self._waiting, self._since = held, waiting, since.timestamp()
         self._held_since, self._accepts_no_ledger = held_since, accepts_no_ledger
-        self._without_ledger = self._in_vain = 0
+        self._without_ledger = self._in_vain = self._uncut = 0
+        self._cuts = {KNOWN_CUT}
         self._again, self._logger = again, logger
         self._examined: set[str] = set()
         self._let_go = 0
@@ -63,10 +64,13 @@ class Watch:
         for number in [number for number, (changed, _) in waiting.items() if changed < self._since]:
             del waiting[number]
 
-    def examine(self, records: Iterable[Record], *, once_more: bool = False) -> Iterator[Record]:
-        """Yield the records that may be emitted; of those read `once_more` none that is as it was. Raises RunError."""
+    def examine(self, records: Iterable[Record], *, once_more: bool = False, by_bulk: bool = False) -> Iterator[Record]:
+        """Yield the records that may be emitted; of those read `once_more` none that is as it was. Raises RunError.
+
+        Of those that were read `by_bulk` one may lack nodes of its lists: it is read again by pages, which tell.
+        """
         for record in records:
-            passed = self._passed(record, once_more=once_more)
+            passed = self._passed(record, once_more=once_more, by_bulk=by_bulk)
             if passed is not None:
                 yield passed
 
@@ -127,18 +131,22 @@ class Watch:
             return not self._is_unattributed(order)
         return bool(self._waiting[number][1] != order.digest)
 
-    def _passed(self, record: Record, *, once_more: bool) -> Record | None:
+    def _passed(self, record: Record, *, once_more: bool, by_bulk: bool) -> Record | None:
         """Return the record to emit; None while the order is held, or if it is there no more."""
         order = order_of(record.json)
         found = disagreements(order)
-        if _is_cut_short(found) or (self._lacks_ledger(order) and self._may_have_ledger(order)):
+        is_cut = by_bulk and self._uncut < MOST_IN_VAIN and may_be_cut(order, found, self._cuts)
+        if is_cut or _is_cut_short(found) or (self._lacks_ledger(order) and self._may_have_ledger(order)):
             again = self._again(str(order.id))
             if again is None:
                 self._forget(str(order.id))
                 return None
             order_again = order_of(again.json)
             self._in_vain = self._in_vain + 1 if self._lacks_ledger(order_again) else 0
-            if not self._lacks_ledger(order_again):  # else it is the same, and known by its mark
+            if is_cut:
+                self._uncut = self._uncut + 1 if order_again.sizes == order.sizes else 0
+                self._cuts.update(cuts_of(order, order_again))
+            if is_cut or not self._lacks_ledger(order_again):  # else it is the same, and known by its mark
                 record, order, found = again, order_again, disagreements(order_again)
         number = str(order.id)
         first_time = number not in self._examined

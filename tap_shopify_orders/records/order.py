@@ -1,7 +1,7 @@
-"""Judge of an order: takes its record, returns where the ledger disagrees with the order, and what the order waits for.
+"""Judge of an order: takes its record, returns where ledger and lists disagree with it, and what the order waits for.
 
-The identities are those that Shopify's ledger of sales promises. An identity whose fields weren't selected isn't
-checked. Pure.
+The identities are those that Shopify's ledger of sales promises, and that an order has what it refers to. An identity
+whose fields weren't selected isn't checked. Pure.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ from msgspec import UNSET, UnsetType
 from tap_shopify_orders.decoding import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from tap_shopify_orders.records.records import Node
 
 FIRST = "original total"  # the identity that a ledger which was cut short fails
+LISTS = "lists"  # the identity that a list which was cut fails
+# A list that an operation has cut has many nodes: fewer are all there are. The one cut that is known left a hundred:
+# https://github.com/airbytehq/airbyte/issues/78512.
+LEAST_CUT, KNOWN_CUT = 10, 100
 PENDING = ("pending", "awaiting_response")  # statuses of a transaction that is yet to succeed or fail
 OPEN_RETURNS = ("return_requested", "in_progress", "inspection_complete")
 # Where a parcel is on its way: https://shopify.dev/docs/api/admin-graphql/2026-10/enums/FulfillmentDisplayStatus
@@ -66,6 +70,7 @@ class _Sale(msgspec.Struct):
 class _Agreement(msgspec.Struct):
     kind: str | UnsetType = UNSET
     happened_at: str = ""
+    return_id: int | None = None
     sales: list[_Sale] | UnsetType = UNSET
 
 
@@ -73,6 +78,10 @@ class _LineItem(msgspec.Struct):
     id: int | UnsetType = UNSET
     name: str | None = None
     current_quantity: int | UnsetType = UNSET
+
+
+class _Return(msgspec.Struct):
+    id: int | UnsetType = UNSET
 
 
 class _Transaction(msgspec.Struct):
@@ -102,7 +111,9 @@ class Order(msgspec.Struct):
     name: str = ""
     created_at: str = ""
     agreements: list[_Agreement] | UnsetType = UNSET
-    line_items: list[_LineItem] = []
+    line_items: list[_LineItem] | UnsetType = UNSET
+    returns: list[_Return] | UnsetType = UNSET
+    current_subtotal_line_items_quantity: int | UnsetType | None = UNSET
     original_total_price: Amount = UNSET
     current_total_price: Amount = UNSET
     refund_discrepancy: Amount = UNSET
@@ -131,6 +142,17 @@ class Order(msgspec.Struct):
     def lacks_attribution(self) -> bool:
         """Whether Shopify hasn't worked out yet where the buyer came from."""
         return self.customer_journey is not None and not self.customer_journey.ready
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many nodes its lists have that are connections."""
+        agreements = self.agreements or ()
+        return [
+            len(self.line_items or ()),
+            len(self.returns or ()),
+            len(agreements),
+            *(len(agreement.sales or ()) for agreement in agreements),
+        ]
 
     @property
     def digest(self) -> str:
@@ -167,14 +189,30 @@ def order_of(json: msgspec.Raw) -> Order:
 
 
 def disagreements(order: Order) -> list[Disagreement]:
-    """Return where an order's ledger disagrees with the order, each by how much; nothing without a ledger."""
+    """Return where an order's ledger disagrees with the order, each by how much, and where its lists lack something."""
     agreements = order.agreements
-    if agreements is UNSET or not agreements:
-        return []
-    found = _looked_through(agreements, order.updated_at)
+    found = _looked_through(agreements, order.updated_at) if agreements else None
     if found is None:
+        return [*_lists(order, _Found())]
+    return [*_amounts(order, found), *_quantities(order, found), *_forms(order, found), *_lists(order, found)]
+
+
+def may_be_cut(order: Order, found: Sequence[Disagreement], cuts: Collection[int]) -> bool:
+    """Say whether a bulk operation may have left out nodes of an order's lists, by what disagrees and by their lengths.
+
+    `cuts` are lengths that lists were cut to. Nothing else tells: the operation ends as COMPLETED, with as many objects
+    as it says. Lists that nothing in the order counts aren't looked at: shipping lines and discount applications.
+    """
+    sizes = order.sizes
+    return bool(found and max(sizes) >= LEAST_CUT) or not {*sizes}.isdisjoint(cuts)
+
+
+def cuts_of(order: Order, whole: Order) -> list[int]:
+    """Return the lengths that lists of an order had been cut to, by the order as it was read once more."""
+    if order.updated_at != whole.updated_at:
         return []
-    return [*_amounts(order, found), *_quantities(order, found), *_forms(order, found)]
+    sizes = zip(order.sizes, whole.sizes, strict=False)
+    return [size for size, all_of_it in sizes if LEAST_CUT <= size < all_of_it]
 
 
 class _Found(msgspec.Struct):
@@ -188,12 +226,13 @@ class _Found(msgspec.Struct):
     late: int = 0  # agreements after the order's last change
     ids: list[int | UnsetType] = []
     moved: dict[int, int] = {}
+    lines: set[int] = set()
 
 
 def _looked_through(agreements: list[_Agreement], updated_at: str) -> _Found | None:
     """Return what the sales come to; None where they or their kind weren't selected."""
     found = _Found()
-    ids, moved = found.ids, found.moved
+    ids, moved, lines = found.ids, found.moved, found.lines
     for agreement in agreements:
         if agreement.sales is UNSET or agreement.kind is UNSET:
             return None
@@ -207,8 +246,10 @@ def _looked_through(agreements: list[_Agreement], updated_at: str) -> _Found | N
                 together += amount
                 if sale.line_type == "adjustment":
                     found.adjusted += amount
-            if line is not None and sale.line_type == "product":
-                moved[line] = moved.get(line, 0) + (sale.quantity or 0)
+            if line is not None:
+                lines.add(line)
+                if sale.line_type == "product":
+                    moved[line] = moved.get(line, 0) + (sale.quantity or 0)
         found.everything += together
         found.late += agreement.happened_at > updated_at
         if agreement.kind == "OrderAgreement":
@@ -241,7 +282,7 @@ def _amounts(order: Order, found: _Found) -> Iterator[Disagreement]:
 
 
 def _quantities(order: Order, found: _Found) -> Iterator[Disagreement]:
-    for line in order.line_items:
+    for line in order.line_items or ():
         if line.id is UNSET or line.current_quantity is UNSET or line.id not in found.moved:
             continue
         gap = found.moved[line.id] - line.current_quantity
@@ -261,6 +302,31 @@ def _forms(order: Order, found: _Found) -> Iterator[Disagreement]:
         yield Disagreement("sales", f"Order {order.name}: {twice} sales are listed twice.")
     if found.late:
         yield Disagreement("moments", f"Order {order.name}: {found.late} agreements are later than its last change.")
+
+
+def _lists(order: Order, found: _Found) -> Iterator[Disagreement]:
+    """Check that the order has what its ledger refers to, and as many units of its lines as it says.
+
+    Units that it doesn't count, such as tips, can only make the lines have more.
+    """
+    lines = order.line_items
+    if lines:
+        lacking = found.lines - {line.id for line in lines if line.id is not UNSET}
+        if lacking and lines[0].id is not UNSET:
+            yield Disagreement(LISTS, f"Order {order.name}: its sales are of {len(lacking)} line items that it lacks.")
+        quantities = [line.current_quantity for line in lines if line.current_quantity is not UNSET]
+        expected = order.current_subtotal_line_items_quantity
+        gap = sum(quantities) - (expected if isinstance(expected, int) else 0)
+        if gap < 0 and len(lines) == len(quantities) >= LEAST_CUT:
+            yield Disagreement(
+                LISTS,
+                f"Order {order.name}: its line items have {sum(quantities)} units, it says {expected} ({gap:+d}).",
+            )
+    if order.returns is not UNSET and order.agreements:
+        referred = {agreement.return_id for agreement in order.agreements if agreement.return_id is not None}
+        lacking = referred - {one.id for one in order.returns if one.id is not UNSET}
+        if lacking and not any(one.id is UNSET for one in order.returns):
+            yield Disagreement(LISTS, f"Order {order.name}: its ledger has {len(lacking)} returns that it lacks.")
 
 
 def _sum(*amounts: Amount) -> Amount:

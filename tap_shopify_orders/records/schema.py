@@ -445,6 +445,10 @@ _TIMES_AND_NAMES = (
     enum("cancel_reason", "Why: customer, declined, fraud, inventory, staff or other."),
     boolean("test", "Whether it is a test order."),
     boolean("confirmed", "Whether inventory is reserved for it."),
+    integer(
+        "current_subtotal_line_items_quantity",
+        "How many units of its line items are left, without tips (Order.currentSubtotalLineItemsQuantity).",
+    ),
     boolean("edited", "Whether it was edited after it was placed."),
 )
 
