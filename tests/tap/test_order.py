@@ -29,8 +29,11 @@ SOUND: Node = {
         agreement(sale()),
         agreement(sale("-55.00", id=2, quantity=-1), kind="RefundAgreement"),
         KEPT,
+        {**agreement(kind="ReturnAgreement"), "return_id": 3},
     ],
     "line_items": [{"id": 7, "current_quantity": 1}],
+    "returns": [{"id": 3}],
+    "current_subtotal_line_items_quantity": 1,
     "original_total_price": "110.00",
     "current_total_price": "55.00",
     "refund_discrepancy": "10.00",
@@ -39,6 +42,9 @@ SOUND: Node = {
     "cash_rounding_payment": "0.00",
     "cash_rounding_refund": "0.00",
 }
+
+
+TEN_LINES = [{"id": number, "current_quantity": 1} for number in range(10)]
 
 
 def found(**change: Any) -> list[tuple[str, str]]:
@@ -62,7 +68,14 @@ def test_an_order_whose_ledger_agrees_is_left_alone() -> None:
         ({"refund_discrepancy": "0"}, "refund discrepancy", "its adjustments come to 10.00"),
         ({"net_payment": "60.00"}, "payments", "all its sales come to 65.00, its payments is 60.00 (+5.00)."),
         ({"line_items": [{"id": 7, "current_quantity": 2}]}, "quantities", "line item 7 come to 1 units"),
-        ({"updated_at": "2026-10-31T00:00:00Z"}, "moments", "3 agreements are later than its last change."),
+        ({"updated_at": "2026-10-31T00:00:00Z"}, "moments", "4 agreements are later than its last change."),
+        ({"line_items": [{"id": 8, "current_quantity": 1}]}, "lists", "its sales are of 1 line items that it lacks."),
+        ({"returns": [{"id": 4}]}, "lists", "its ledger has 1 returns that it lacks."),
+        (
+            {"line_items": TEN_LINES, "current_subtotal_line_items_quantity": 12},
+            "lists",
+            "its line items have 10 units, it says 12 (-2).",
+        ),
     ],
 )
 def test_an_identity_that_does_not_hold_is_named_with_the_order_and_by_how_much(
@@ -88,6 +101,21 @@ def test_what_was_not_selected_is_not_checked(name: str) -> None:
         pytest.skip("it is in every record")
     json = msgspec.json.encode({key: value for key, value in SOUND.items() if key != name})
     assert disagreements(order_of(msgspec.Raw(json))) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"line_items": TEN_LINES, "current_subtotal_line_items_quantity": 9},  # one of them is a tip
+        {"line_items": TEN_LINES[7:8], "current_subtotal_line_items_quantity": 12},  # no operation cuts so few
+        {"line_items": [{"id": 7, "current_quantity": 1}, *[{"current_quantity": 1}] * 9]},
+        {"returns": [{}]},
+        {"agreements": []},
+    ],
+    ids=str,
+)
+def test_lists_that_may_be_whole_are_left_alone(change: Node) -> None:
+    assert found(**change) == []
 
 
 PARCEL = {"id": 1, "status": "success", "shipment_status": "in_transit", "delivered_at": None}
