@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from target_posthog.mapping.event import changes_person, only_sets_once, touched_ids
+from target_posthog.mapping.event import LINK_KEYS, changes_person, only_sets_once, touched_ids
 from target_posthog.mapping.language.functions import LARGEST_WHOLE_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
@@ -108,7 +108,8 @@ def sending_order(outgoing: Sequence[Outgoing], *, historical_before: str, sende
     their records for each distinct id, and where two distinct ids change the same person, one acknowledged after the
     other. The others follow in `senders` lanes, each person's in one lane. Events older than `historical_before` (RFC
     3339) travel apart, oldest day first: https://posthog.com/docs/migrate. Of events that PostHog would take for the
-    same (uuid, name, distinct id, day), the last one counts.
+    same (uuid, name, distinct id, day), the last one counts; an earlier one is sent before it only if it says something
+    of persons that the next one doesn't repeat, as PostHog applies both and stores the last.
     """
     kept, repeated = _without_repeated(outgoing)
     persons: list[Outgoing] = []
@@ -134,21 +135,35 @@ def _without_repeated(outgoing: Sequence[Outgoing]) -> tuple[list[Outgoing], lis
     """Return the events that count, and those in whose stead a later one does.
 
     That one leaves in its own place, for PostHog applies changes of a person in order; but what makes a person, and
-    changes nothing of one, in the first one's: before all that was to come after it.
+    changes nothing of one, in the earlier one's: before all that was to come after it.
     """
-    identities = [identity_of(item.event) for item in outgoing]
-    latest = dict(zip(identities, outgoing, strict=True))
-    kept: list[Outgoing] = []
+    kept: list[Outgoing | None] = []
     repeated: list[Outgoing] = []
-    placed: set[int] = set()
-    for identity, item in zip(identities, outgoing, strict=True):
-        last = latest[identity]
-        if last is not item:
-            repeated.append(item)
-        if (last is item or only_sets_once(last.event)) and id(last) not in placed:
-            placed.add(id(last))
-            kept.append(last)
-    return kept, repeated
+    places: dict[tuple[str, str, str, str], int] = {}
+    for item in outgoing:
+        identity = identity_of(item.event)
+        place = places.get(identity)
+        earlier = kept[place] if place is not None else None
+        if place is not None and earlier and _repeats(item.event["properties"], earlier.event["properties"]):
+            repeated.append(earlier)
+            if only_sets_once(item.event):
+                kept[place] = item
+                continue
+            kept[place] = None
+        places[identity] = len(kept)
+        kept.append(item)
+    return [item for item in kept if item], repeated
+
+
+def _repeats(later: Mapping[str, JSON], earlier: Mapping[str, JSON]) -> bool:
+    """Say whether persons are the same with the later properties alone as with the earlier ones and then the later."""
+    decided = {place: {*later.get("$set", ()), *later.get("$unset", ())} for place in ("$set", "$unset")}
+    decided["$group_set"] = {*later.get("$group_set", ())}
+    return (
+        all(earlier.get(key) in (None, later.get(key)) for key in LINK_KEYS)
+        and earlier.get("$set_once", {}).items() <= later.get("$set_once", {}).items()
+        and all(names.issuperset(earlier.get(place, ())) for place, names in decided.items())
+    )
 
 
 def _exact(value: JSON) -> JSON:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from target_posthog.mapping.catalogue import EventEntry
+    from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
     from target_posthog.preview.file import KnownRecord, PlannedEvent
 
@@ -159,6 +160,8 @@ class Planning:
         if planned.there or planned.repeated:
             counts.already_there += planned.there
             counts.repeated += planned.repeated and not planned.there
+            if not planned.there:
+                self._link(event)  # what the last one doesn't repeat of it is sent, too
             return
         counts.add(planned, self._money_names)
         counts.sample = counts.sample or {"stream": record.stream, "record": record.name, "event": event}
@@ -168,12 +171,16 @@ class Planning:
             money.setdefault(name, defaultdict(Decimal))[planned.currency] += Decimal(planned.amount)
         self._personal_events.update(personal_names_of(event, self._personal))
         if is_identified(event):
-            person = self._persons.of(event["distinct_id"])
-            for key in LINK_KEYS:
-                if isinstance(event["properties"].get(key), str):
-                    self._persons.link(person, event["properties"][key])
+            self._persons.of(event["distinct_id"])
+            self._link(event)
         self._gaps.add(record, event)
         self._future.add(record, event)
+
+    def _link(self, event: Event) -> None:
+        others = (event["properties"].get(key) for key in LINK_KEYS)
+        for other in others if is_identified(event) else ():
+            if isinstance(other, str):
+                self._persons.link(event["distinct_id"], other)
 
     def _as_json(self) -> dict[str, Any]:
         events = {name: counts.as_json() for name, counts in sorted(self._events.items())}

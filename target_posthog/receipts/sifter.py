@@ -169,7 +169,7 @@ class Sifter:
         self._tally = tally
         self._floor = store.floor
         self._pending: dict[bytes, tuple[str, ...]] = {}  # what each fact lacks
-        self._pending_persons: dict[bytes, int] = {}
+        self._pending_persons: dict[bytes, Person] = {}  # the last that was let through
         self._pending_ids: dict[str, str] = {}
         self._refused: set[bytes] = set()
 
@@ -230,7 +230,7 @@ class Sifter:
             if item.fact.entity:
                 self._pending_ids.pop(item.fact.entity, None)
         for person in item.persons:
-            if self._pending_persons.get(person.key) == person.digest:
+            if self._pending_persons.get(person.key) is person:
                 del self._pending_persons[person.key]
 
     def _kept_ids(self, candidates: Sequence[Candidate], uuids: Sequence[bytes], found: Found) -> dict[str, str]:
@@ -307,7 +307,8 @@ class Sifter:
         if not of_persons:
             return sifted
         keys = {person.key for _, item in of_persons for person in item.persons}
-        last = self._store.persons(list(keys)) | self._pending_persons
+        last = self._store.persons(list(keys))
+        last |= {key: self._pending_persons[key].digest for key in keys if key in self._pending_persons}
         whole: list[Sifted] = []
         begin = 0
         for place, item in of_persons:
@@ -318,14 +319,16 @@ class Sifter:
                     self._tell_of_persons(item)
                 continue
             for person in item.persons:
-                last[person.key] = self._pending_persons[person.key] = person.digest
+                last[person.key] = person.digest
+                self._pending_persons[person.key] = person
             whole.append(item)
         return whole + sifted[begin:]
 
     def _tell_of_persons(self, item: Sifted) -> None:
         """Tell the tally of what PostHog knows of persons already, or will know once it has what is pending."""
         candidate = Candidate(item.event, item.rule, None, item.source)
-        if all(self._pending_persons.get(person.key) == person.digest for person in item.persons):
+        pending = [self._pending_persons.get(person.key) for person in item.persons]
+        if all(known and known.digest == person.digest for known, person in zip(pending, item.persons, strict=True)):
             self._tally.repeated_again(candidate)
         else:
             self._tally.there(candidate, changed=False)

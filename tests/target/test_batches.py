@@ -135,6 +135,40 @@ def test_where_an_event_stands_that_comes_again_after_another(said: dict[str, JS
     assert [one.event for one in planned.repeated] == [told[0]]
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later", "numbers_sent"),
+    [
+        ({"$set": {"a": 1, "b": 1}}, {"$set": {"a": 2}, "$unset": ["b"]}, [2]),
+        ({"$unset": ["a"]}, {"$set": {"a": 2}}, [2]),
+        ({"$unset": ["a"]}, {"$set": {"b": 2}}, [1, 2]),
+        ({"$set": {"a": 1}}, {"$set": {"b": 2}}, [1, 2]),
+        ({"$set_once": {"a": [1]}}, {"$set_once": {"a": [1], "b": 2}}, [2]),
+        ({"$set_once": {"a": 1}}, {"$set_once": {"a": 2}}, [1, 2]),
+        ({"$set_once": {"a": 1}}, {"$set": {"a": 1}}, [1, 2]),
+        ({"$anon_distinct_id": "x"}, {"$anon_distinct_id": "x"}, [2]),
+        ({"$anon_distinct_id": "x"}, {"$anon_distinct_id": "y"}, [1, 2]),
+        ({"alias": "x"}, {"$set": {"a": 1}}, [1, 2]),
+        ({"$set": {"a": 1}}, {"$anon_distinct_id": "x", "$set": {"a": 1}}, [2]),
+        ({"$group_set": {"a": 1}}, {"$group_set": {"b": 1}}, [1, 2]),
+        ({"$group_set": {"a": 1}}, {"$group_set": {"a": 2}}, [2]),
+    ],
+)
+def test_what_the_next_version_does_not_repeat_of_a_person_is_sent_before_it(
+    earlier: dict[str, JSON], later: dict[str, JSON], numbers_sent: list[int]
+) -> None:
+    versions = out(event(1, version=1, **earlier), event(1, version=2, **later))
+    planned = sending_order(versions, historical_before=CUT)
+    sent = [[one["properties"]["version"] for one in batch.events] for batch in planned.persons]
+    assert sent == [[number] for number in numbers_sent], "never twice in one batch"
+    assert len(planned.repeated) == 2 - len(numbers_sent)
+
+
+def test_a_first_value_stays_first_when_a_third_version_has_it_again() -> None:
+    once = [{"a": 1}, {"a": 2}, {"a": 1}]
+    planned = sending_order(out(*(event(1, **{"$set_once": each}) for each in once)), historical_before=CUT)
+    assert [one["properties"]["$set_once"] for batch in planned.persons for one in batch.events] == once
+
+
 def test_the_same_uuid_with_another_day_or_person_is_sent_in_a_batch_of_its_own() -> None:
     planned = sending_order(
         out(event(1, "2026-11-22"), event(1, "2026-11-23"), event(1, who="john")), historical_before=CUT

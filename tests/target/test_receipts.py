@@ -11,14 +11,19 @@ import msgspec
 import pytest
 
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
+from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
 from target_posthog.receipts.opening import open_store
+from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter
 from target_posthog.receipts.sqlite import SqliteStore
 from target_posthog.receipts.store import Fact
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from conftest import Runs
     from sandbox.posthog import PostHog
+    from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
 
 SCHEMAS = [
@@ -38,6 +43,25 @@ def customer(number: int, email: str | None, day: int = 1, **more: JSON) -> dict
         **more,
     }
     return {"type": "RECORD", "stream": "customers", "record": record}
+
+
+SET: Event = {
+    "event": "$set",
+    "distinct_id": "jane",
+    "uuid": str(UUID(int=1, version=5)),
+    "timestamp": "2026-10-02T10:00:00Z",
+    "properties": {},
+}
+
+
+class Descriptions(NothingKnown):
+    """What was said of persons so far, of whoever it was."""
+
+    def __init__(self) -> None:
+        self.said: dict[bytes, int] = {}
+
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        return {key: self.said[key] for key in keys if key in self.said}
 
 
 def order(number: int, email: str | None, **more: JSON) -> dict[str, Any]:
@@ -220,6 +244,34 @@ def test_a_group_is_described_when_it_changes(receipted: Receipted) -> None:
     assert "$groupidentify" not in {name for name, _ in receipted.run(order(2, "jane@example.com"), groups=True)}
     euro = receipted.run(order(3, "jane@example.com", currency="EUR"), groups=True)
     assert "$groupidentify" in {name for name, _ in euro}
+
+
+def test_an_order_that_is_read_twice_keeps_the_visitors_of_both_versions(
+    receipted: Receipted, posthog: PostHog
+) -> None:
+    visitors = [f"01928f3a-0000-7000-8000-00000000000{number}" for number in (1, 2, 1)]
+    notes = [[{"name": "_posthog_distinct_id", "value": visitor}] for visitor in visitors]
+    versions = [order(1, "jane@example.com", customer={"id": 7}, note_attributes=note) for note in notes]
+    links = [each for each in receipted.run(*versions) if each[0] == "$identify"]
+    assert len(links) == 3, "the customer's and one for each visitor"
+    (person,) = posthog.persons()
+    assert set(visitors) < set(person["distinct_ids"])
+    assert receipted.run(*versions) == []
+
+
+def test_a_description_that_is_under_way_is_not_taken_for_the_one_before_it() -> None:
+    events = [
+        {**event, "properties": {"$set": {"name": name}}}
+        for event, name in zip([SET] * 4, ("Jane", "Janet", "Jane", "Janet"), strict=True)
+    ]
+    store = Descriptions()
+    sifter = Sifter(store, Summary())
+    first, second, third = (sifter.sift([Candidate(event, "who", None)])[0] for event in events[:3])
+    for acknowledged in (first, second):  # the third is still under way
+        store.said |= {person.key: person.digest for person in acknowledged.persons}
+        sifter.acknowledge([acknowledged])
+    (fourth,) = sifter.sift([Candidate(events[3], "who", None)])
+    assert (third.event, fourth.event) == (events[2], events[3])
 
 
 def test_a_group_that_is_described_as_before_in_the_end_is_so_in_posthog(
