@@ -140,7 +140,7 @@ class _Comparison:
         has_ledger = self._keeper.has_ledger
         evidence = Evidence(
             previewed_on={shop: self._keeper.previewed_on(shop) for shop in self._shops},
-            dead_letters={self._keeper.names.get(key, key): why for key, why in self._known.dead_letters.items()},
+            dead_letters=self._keeper.named(self._known.dead_letters),
             deletions=self._keeper.deletions,
             acknowledged=self._acknowledged(missing),
             shops=self._by_name,

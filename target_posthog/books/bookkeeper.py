@@ -35,7 +35,7 @@ from target_posthog.mapping.language.functions import as_decimal, day_of
 from target_posthog.preview.plan import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from target_posthog.books.accounts import Account, Shop
     from target_posthog.books.balance import Column
@@ -92,7 +92,6 @@ class Bookkeeper:
         self._currencies: dict[str, str] = {}  # of shops, as their reports have it
         self._readings: dict[tuple[str, str], dict[str, Column]] = {}  # by shop and currency, then by name
         self._named: dict[tuple[str, Place], Names] = {}  # orders behind a reading or a reason
-        self.names: dict[str, str] = {}  # of records, by the names of their keys
         self.has_ledger = any(books.has_ledger for books in self._books.values())
         self.counts: dict[Place, int] = defaultdict(int)  # of planned events
         self.events: dict[str, Properties] = {}  # the properties of the events that carry money, by name
@@ -125,6 +124,11 @@ class Bookkeeper:
                     f"Orders in {', '.join(others)} are of another currency than {name} has now ({currency}): "
                     "Shopify's report converts them, and has no column for them"
                 )
+
+    def named(self, reasons: Mapping[str, str]) -> dict[str, str]:
+        """Return what is given by the names of records' keys by the records' own names."""
+        names = self._preview.names(list(reasons), list(self._books))
+        return {names.get(key, key): reason for key, reason in reasons.items()}
 
     def _read_report(self, stream: str) -> None:
         for readings in self._preview.by_key(stream):
@@ -167,7 +171,6 @@ class Bookkeeper:
                 event for reading in known for event in self._preview.events(reading.id) if event.rule in books.rules
             ]
             body = self._preview.body(known[-1].id)
-            self.names[known[-1].key_name] = known[-1].name
             try:
                 account = books.account(body)
                 zone = self._zone_of(account.shop)

@@ -6,6 +6,7 @@ a change of its tables needs a new `FORMAT`. What is packed is JSON, compressed 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import zlib
 from contextlib import closing
@@ -19,7 +20,7 @@ from target_posthog.delivery.destination import KEYLESS
 from target_posthog.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
@@ -183,6 +184,15 @@ class PreviewFile:
         """Return the records that have this name, or that people find by these words, in the order of reading."""
         sql = f"SELECT {RECORD} FROM lookup JOIN record ON record.id = record WHERE value = ? ORDER BY record.id"  # noqa: S608  # the same
         return [KnownRecord._make(row) for row in self._database.execute(sql, [plain(words)])]
+
+    def names(self, key_names: Sequence[str], streams: Sequence[str]) -> dict[str, str]:
+        """Return what people call those records of some streams that have one of these keys, as they were read last."""
+        sql = (
+            "SELECT key_name, name FROM record WHERE key_name IN (SELECT value FROM json_each(?)) "
+            "AND stream IN (SELECT value FROM json_each(?)) ORDER BY id"
+        )
+        found: dict[str, str] = dict(self._database.execute(sql, [json.dumps(key_names), json.dumps(streams)]))
+        return found
 
     def content(self, record: int) -> tuple[JSON, JSON, dict[str, str]]:
         """Return a record as read, its explanation, and the stand-ins for its personal values."""

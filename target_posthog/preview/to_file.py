@@ -26,6 +26,7 @@ from target_posthog.preview.lines import plan_lines
 from target_posthog.preview.naming import Naming
 from target_posthog.preview.personal import personal_values, personal_values_of, stand_ins
 from target_posthog.preview.plan import UTC, Planning
+from target_posthog.preview.temporary import TemporaryMapping
 from target_posthog.preview.writer import PreviewWriter
 from target_posthog.receipts.opening import open_store
 from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter, without_receipts
@@ -70,7 +71,9 @@ class PreviewDestination:
         self._file = PreviewWriter(settings["preview_path"])
         store = open_store(settings, is_read_only=True)
         # Before the first run there is no store yet; that run won't say anything twice, so its preview doesn't either.
-        self._sifter = Sifter(store or NothingKnown(), self) if settings.get("receipts") else None
+        # Nothing is ever acknowledged, so what is pending is all that a run would send.
+        is_sifted = settings.get("receipts")
+        self._sifter = Sifter(store or NothingKnown(), self, TemporaryMapping) if is_sifted else None
         self._there: list[Candidate] = []  # events of one record that PostHog has already
         self._repeated: list[Candidate] = []  # and those that this run would have sent already
         self._not_due: set[str] = set()  # rules of one record

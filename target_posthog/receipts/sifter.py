@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime, timezone
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from zlib import crc32
 
 import msgspec
@@ -35,7 +35,7 @@ from target_posthog.receipts.running_money import money_of, taken_back
 from target_posthog.receipts.store import RESEND_ANYHOW, Fact, Found, KnownFact, Person
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 
     from target_posthog.mapping.language.functions import JSON
 
@@ -162,15 +162,24 @@ def without_receipts(candidates: Iterable[Candidate], tally: Tally) -> list[Sift
 
 
 class Sifter:
-    """Sifts the events of one run; what it lets through is pending until it is acknowledged or refused."""
+    """Sifts the events of one run; what it lets through is pending until it is acknowledged or refused.
 
-    def __init__(self, store: Known, tally: Tally) -> None:
+    `mapping` makes the mappings of what is pending, for values of a type; where nothing is ever acknowledged, they
+    grow with the run.
+    """
+
+    def __init__(
+        self,
+        store: Known,
+        tally: Tally,
+        mapping: Callable[[Any], MutableMapping[Any, Any]] = lambda _kind: {},
+    ) -> None:
         self._store = store
         self._tally = tally
         self._floor = store.floor
-        self._pending: dict[bytes, tuple[str, ...]] = {}  # what each fact lacks
-        self._pending_persons: dict[bytes, Person] = {}  # the last that was let through
-        self._pending_ids: dict[str, str] = {}
+        self._pending: MutableMapping[bytes, tuple[str, ...]] = mapping(tuple[str, ...])  # what each fact lacks
+        self._pending_persons: MutableMapping[bytes, Person] = mapping(Person)  # the last that was let through
+        self._pending_ids: MutableMapping[str, str] = mapping(str)
         self._refused: set[bytes] = set()
 
     def sift(self, candidates: Sequence[Candidate]) -> list[Sifted]:
@@ -247,7 +256,7 @@ class Sifter:
             kept.setdefault(orphans[uuid], distinct_id)
         for candidate, key, _ in unknown:
             if key not in kept:
-                kept[key] = self._pending_ids.setdefault(key, candidate.event["distinct_id"])
+                kept[key] = self._pending_ids.get(key, candidate.event["distinct_id"])
         return kept
 
     def _with_money_back(self, candidate: Candidate, kept: Sequence[str]) -> Event:
@@ -299,6 +308,8 @@ class Sifter:
     def _let_through(self, item: Sifted, candidate: Candidate, sifted: list[Sifted]) -> None:
         if item.fact:
             self._pending[item.fact.uuid] = candidate.proviso.lacks
+            if item.fact.entity and item.keeps_person:
+                self._pending_ids[item.fact.entity] = item.fact.distinct_id
         if candidate.proviso.lacks:
             self._tally.provisional(candidate)
         sifted.append(item)
@@ -308,7 +319,7 @@ class Sifter:
             return sifted
         keys = {person.key for _, item in of_persons for person in item.persons}
         last = self._store.persons(list(keys))
-        last |= {key: self._pending_persons[key].digest for key in keys if key in self._pending_persons}
+        last |= {key: pending.digest for key in keys if (pending := self._pending_persons.get(key))}
         whole: list[Sifted] = []
         begin = 0
         for place, item in of_persons:

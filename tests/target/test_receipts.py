@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -13,8 +14,9 @@ import pytest
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
+from target_posthog.mapping.event import Entity
 from target_posthog.receipts.opening import open_store
-from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter
+from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter, seconds_of
 from target_posthog.receipts.sqlite import SqliteStore
 from target_posthog.receipts.store import Fact
 
@@ -257,6 +259,24 @@ def test_an_order_that_is_read_twice_keeps_the_visitors_of_both_versions(
     (person,) = posthog.persons()
     assert set(visitors) < set(person["distinct_ids"])
     assert receipted.run(*versions) == []
+
+
+def test_what_is_taken_for_sent_as_it_is_old_leaves_nothing_in_memory() -> None:
+    store = NothingKnown()
+    store.floor = seconds_of("2026-11-01T00:00:00Z")
+    sifter = Sifter(store, Summary())
+
+    def old(number: int) -> Candidate:
+        event: Event = {**SET, "event": "Sale", "uuid": str(UUID(int=number, version=5)), "distinct_id": f"p{number}"}
+        return Candidate(event, "Sale", Entity(f"gid://shopify/Order/{number}", keeps_person=True))
+
+    sifter.sift([old(0)])
+    tracemalloc.start()
+    for number in range(1, 1_000):
+        assert sifter.sift([old(number)]) == []
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 50 * 1_000
 
 
 def test_a_description_that_is_under_way_is_not_taken_for_the_one_before_it() -> None:

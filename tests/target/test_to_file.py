@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ import resource
 import signal
 import stat
 import subprocess
+import tracemalloc
 import zlib
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -19,12 +21,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import InvalidInputLine
 
+from tap_shopify_orders.records.schema import ORDERS, stream_schema
 from target_posthog.errors import RuleError, RunError
 from target_posthog.preview.file import PreviewFile, is_preview
+from target_posthog.preview.temporary import TemporaryMapping
 from target_posthog.preview.writer import PreviewWriter
 from target_posthog.receipts.sqlite import SqliteStore
 from target_posthog.singer.target import MISTAKES, TargetPostHog
-from tests.target.conftest import MESSAGES
+from tests.target.conftest import MESSAGES, lines
 from tests.target.previews import RULES, SALE, SCHEMA, Previews, sale
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
 
@@ -103,6 +107,62 @@ def test_with_receipts_a_record_that_is_read_twice_is_one_event_to_send(previews
     event = plan["events"]["Sale"]
     assert (event["count"], event["repeated"], event.get("there", 0)) == (1, 1, 0)
     assert plan["money"] == {"USD": {"Sale": "5"}}
+
+
+def order(number: int) -> dict[str, Any]:
+    """Return an order of one buyer, with a ledger."""
+    at = "2026-10-05T10:00:00Z"
+    sold = {"line_type": "product", "action_type": "order", "total_amount": "10.00", "total_tax_amount": "0.00"}
+    sold |= {"total_discount_amount_before_taxes": "0.00"}
+    ledger = [{"id": number, "kind": "OrderAgreement", "happened_at": at, "sales": [sold]}]
+    record = {"shop": "my-store.myshopify.com", "shop_id": 548380009, "id": number, "name": f"#{number}", "test": False}
+    record |= {"email": "jane@example.com", "currency": "USD", "agreements": ledger}
+    record |= dict.fromkeys(("created_at", "processed_at", "updated_at"), at)
+    return {"type": "RECORD", "stream": "orders", "record": record}
+
+
+def test_a_preview_of_many_orders_takes_hardly_more_memory_than_one_of_few(runs: Runs, tmp_path: Path) -> None:
+    few, many = 50, 400
+    schema = {"type": "SCHEMA", "stream": "orders", "key_properties": ["shop_id", "id"]}
+    settings = {"preview_path": str(tmp_path / "preview.sqlite"), "receipts": str(tmp_path / "receipts.sqlite")}
+
+    def peak_bytes(orders: int) -> int:
+        """Return the most memory that Python had while so many orders were previewed."""
+        target = TargetPostHog(config={**runs.settings, **settings})
+        messages = ({**schema, "schema": stream_schema(ORDERS)}, *(order(number) for number in range(orders)), STATE)
+        file = io.StringIO(lines(*messages))
+        del messages
+        tracemalloc.start()
+        target.listen(file)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    peak_bytes(few)  # what is loaded and compiled once
+    assert peak_bytes(many) - peak_bytes(few) < 50 * (many - few)
+
+
+def test_what_a_preview_remembers_is_as_in_a_dict_and_a_full_disk_is_named() -> None:
+    kept: TemporaryMapping[tuple[str, ...]] = TemporaryMapping(tuple[str, ...])
+    kept[b"1"], kept["two"] = ("a", "b"), ()
+    kept[b"1"] = ("c",)
+    assert (kept[b"1"], kept.get("two"), kept.get("three"), sorted(map(str, kept))) == (
+        ("c",),
+        (),
+        None,
+        ["b'1'", "two"],
+    )
+    del kept["two"]
+    with pytest.raises(KeyError):
+        del kept["two"]
+    assert dict(kept) == {b"1": ("c",)}
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        with pytest.raises(RunError, match="TMPDIR, can't take what a preview has to remember"):
+            kept.update({str(number): ("x" * 1_000,) for number in range(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_records_without_a_key_are_not_taken_for_one(previews: Previews) -> None:
