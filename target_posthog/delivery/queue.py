@@ -48,9 +48,10 @@ logger = logging.getLogger(__name__)
 class Queue:
     """Keeps events until `dispatch`; `flush` returns when PostHog has acknowledged every one of them.
 
-    `undeliverable` is called for each event that can't be delivered, with its source and the reason; it raises to end
-    the run. `historical_per_second` limits the events of a back-fill, `max_events` those of a run. With a `store` of
-    receipts only events without a receipt leave, and each receipt is written when PostHog has acknowledged its event.
+    `undeliverable` is called for each record with events that can't be delivered, with their source and the reasons; it
+    raises to end the run. `historical_per_second` limits the events of a back-fill, `max_events` those of a run. With a
+    `store` of receipts only events without a receipt leave, and each receipt is written when PostHog has acknowledged
+    its event.
     """
 
     def __init__(  # noqa: PLR0913  # each is a setting of the target, but for how often it says how far it is
@@ -81,7 +82,8 @@ class Queue:
         self._waiting: list[Outgoing] = []
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
-        self._admission = Admission(self._set_aside)
+        self._admission = Admission(self._note_refused)
+        self._reasons: dict[int, tuple[object, list[str]]] = {}  # by the identity of a source: it, why not all is sent
         self._keys = Keys()
         self._skipped_persons = skipped_persons or SkippedPersons()
         self._seconds_between_progress = seconds_between_progress
@@ -131,12 +133,19 @@ class Queue:
             for outgoing in self._admission.admitted((item.event,), item):
                 self._waiting.append(outgoing)
                 self._waiting_bytes += outgoing.size_bytes
+        self._set_refused_aside()
 
-    def _set_aside(self, event: Event, item: Sifted, reason: str) -> None:
+    def _note_refused(self, event: Event, item: Sifted, reason: str) -> None:
         self._summary.refused[event["event"]] += 1
         if self._sifter:
             self._sifter.refuse(item)
-        self._undeliverable(item.source, reason)
+        self._reasons.setdefault(id(item.source), (item.source, []))[1].append(reason)
+
+    def _set_refused_aside(self) -> None:
+        """Set the records aside whose events were refused, each once."""
+        reasons, self._reasons = self._reasons, {}
+        for source, why in reasons.values():
+            self._undeliverable(source, "; ".join(dict.fromkeys(why)))
 
     def dispatch(self) -> None:
         """Let everything that waits leave, and return while it is under way; before it, `settle` what left earlier.
@@ -169,8 +178,7 @@ class Queue:
         answers, error = sending.wait()
         for batch, sent in answers:  # all that was taken is counted before a refusal ends the run
             self._count(batch, sent)
-        for batch, sent in answers:
-            self._set_refused_aside(batch, sent.refused)
+        self._set_refused_aside()
         if error:
             raise error
         self._log_progress()
@@ -201,12 +209,16 @@ class Queue:
             )
 
     def _count(self, batch: Batch, sent: Sent) -> None:
-        """Count what PostHog has acknowledged, now or to another target."""
+        """Count what PostHog has acknowledged, now or to another target, and note what it has refused."""
         accepted = [outgoing for outgoing in batch.items if outgoing.event["uuid"] not in sent.refused]
         for outgoing in accepted:
             self._summary.accept(outgoing.event)
             if outgoing.event["uuid"] in sent.person_skipped:
                 self._summary.person_skipped[outgoing.event["event"]] += 1
+        for event, _, item in batch.items:
+            if event["uuid"] in sent.refused:
+                reason = f"PostHog refuses its event `{event['event']}` ({sent.refused[event['uuid']]})"
+                self._note_refused(event, item, reason)
         for outgoing in batch.overtaken:
             self._summary.already_there[outgoing.event["event"]] += 1
         self._skipped_persons.note(batch.items, sent)
@@ -251,12 +263,6 @@ class Queue:
                 "see the project's settings and ingestion warnings in PostHog"
             )
         return sent
-
-    def _set_refused_aside(self, batch: Batch, refused: dict[str, str]) -> None:
-        for event, _, item in batch.items:
-            if event["uuid"] in refused:
-                reason = refused[event["uuid"]]
-                self._set_aside(event, item, f"PostHog refuses its event `{event['event']}` ({reason})")
 
     def _log_progress(self) -> None:
         now = time.monotonic()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Source(NamedTuple):
+@dataclass(slots=True)
+class Source:
     """The record that an event comes from: its stream and name; its JSON, too, if it may become a dead letter."""
 
     origin: Origin
     name: str
     record: msgspec.Raw | None
+    is_kept: bool = False  # as a dead letter
 
 
 class PostHogDestination:
@@ -124,6 +127,9 @@ class PostHogDestination:
         sentence = f"Stream `{origin.stream_name}`, record {source.name}: {reason}"
         if self._dead_letters is None or source.record is None:
             raise RunError(f"{sentence}; correct it, or set `dead_letter_path` to go on without such records")
+        if source.is_kept:  # for another of its events
+            logger.warning("%s; kept already in %s", sentence, self._dead_letters.path)
+            return
         try:
             self._dead_letters.keep(
                 origin.stream_name,
@@ -138,6 +144,7 @@ class PostHogDestination:
                 f"{sentence}; and `dead_letter_path`: the file {self._dead_letters.path} can't be written "
                 f"({error.strerror})"
             ) from None
+        source.is_kept = True
         self.summary.dead_letters[origin.stream_name] += 1
         logger.warning("%s; kept in %s", sentence, self._dead_letters.path)
 

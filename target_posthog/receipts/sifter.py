@@ -214,12 +214,18 @@ class Sifter:
                     if is_identified(candidate.event) and (kept, buyer) not in links:
                         links.add((kept, buyer))
                         of_persons.append((len(sifted), _with_persons(_link(candidate, kept))))
+            knows_no_amounts = False
             if candidate.proviso.takes_back and entity:
                 if entity.key not in given_back:
                     amounts = [sent for of, sent in money.get(entity.key, ()) if of != uuid]
-                    fact = fact._replace(event=self._with_money_back(fact, amounts), digest=_digest(candidate))
+                    if amounts:
+                        fact = fact._replace(event=taken_back(fact.event, amounts), digest=_digest(candidate))
+                    knows_no_amounts = bool(entity.money.adds_up and not amounts)
                 given_back.add(entity.key)
+            before = len(sifted)
             self._sift_fact(fact, uuid, found.facts, sifted)
+            if knows_no_amounts and len(sifted) > before:
+                self._tally.without_amounts(fact)
         return self._with_news_of_persons(sifted, of_persons)
 
     def acknowledge(self, sifted: Iterable[Sifted]) -> None:
@@ -258,13 +264,6 @@ class Sifter:
             if key not in kept:
                 kept[key] = self._pending_ids.get(key, candidate.event["distinct_id"])
         return kept
-
-    def _with_money_back(self, candidate: Candidate, kept: Sequence[str]) -> Event:
-        if not kept:
-            if candidate.entity and candidate.entity.money.adds_up:
-                self._tally.without_amounts(candidate)
-            return candidate.event
-        return taken_back(candidate.event, kept)
 
     def _sift_fact(
         self, candidate: Candidate, uuid: bytes, facts: Mapping[bytes, KnownFact], sifted: list[Sifted]

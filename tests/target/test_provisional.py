@@ -251,6 +251,13 @@ def test_a_record_of_which_nothing_was_sent_takes_nothing_back(sales: Sales) -> 
     assert sales.summary["without_amounts"] == {"Sale Deleted": 1}
 
 
+def test_a_deletion_that_posthog_has_already_is_not_said_to_take_nothing_back(sales: Sales) -> None:
+    sales.sent(deleted())
+    assert sales.sent(deleted()) == []
+    assert sales.summary["events"]["Sale Deleted"]["already_there"] == 1
+    assert sales.summary["without_amounts"] == {}
+
+
 @pytest.mark.parametrize("way", ["merge", "rebuild"])
 def test_money_and_what_is_not_final_move_to_another_store(sales: Sales, tmp_path: Path, way: str) -> None:
     edits: list[JSON] = [{"id": 7, "at": "2026-10-03T10:00:00Z", "net": "-20.05"}]

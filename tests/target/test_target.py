@@ -273,6 +273,24 @@ def test_an_event_that_posthog_refuses_for_good_becomes_a_dead_letter(
     ]
 
 
+def test_a_record_with_several_events_that_are_refused_is_one_dead_letter_with_all_reasons(
+    runs: Runs, posthog: PostHog, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "dead.jsonl"
+    posthog.verdicts = {"Sale": ["drop:event_too_big"], "Thanks": ["drop:invalid_options"]}
+    large = {**SALE, "event": "Large", "properties": {"note": "note"}}
+    rules = {"sales": [SALE, {**SALE, "event": "Thanks"}, large]}
+    schema = {**SCHEMA, "schema": {"properties": {**SCHEMA["schema"]["properties"], "note": {}}}}
+    messages = (schema, sale(1, note="x" * 1_000_000), sale(2), state(1))
+    target = runs.here(*messages, dead_letter_path=str(path), mappings=rules, senders=1)
+    (letter,) = (line for line in map(json.loads, path.read_text().splitlines()) if line["type"] == "RECORD")
+    assert letter["record"]["id"] == 1
+    assert target.destination.summary.dead_letters == {"sales": 1}  # type: ignore[attr-defined]  # it sends
+    assert dict(target.destination.summary.refused) == {"Sale": 1, "Thanks": 1, "Large": 1}  # type: ignore[attr-defined]  # the same
+    later = "PostHog refuses its event `Sale` (event_too_big); PostHog refuses its event `Thanks` (invalid_options)"
+    assert [line for line in caplog.messages if later in line and "kept already in" in line]
+
+
 def test_a_record_that_no_rule_can_read_is_named_by_its_key(runs: Runs) -> None:
     rule = {**SALE, "properties": {"total": "number(total)"}}
     with pytest.raises(RunError) as raised:
