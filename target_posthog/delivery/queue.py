@@ -82,6 +82,7 @@ class Queue:
         self._waiting: list[Outgoing] = []
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
+        self._without_receipt: list[tuple[Batch, Sent]] = []  # what PostHog has taken all the same
         self._admission = Admission(self._note_refused)
         self._reasons: dict[int, tuple[object, list[str]]] = {}  # by the identity of a source: it, why not all is sent
         self._keys = Keys()
@@ -176,8 +177,9 @@ class Queue:
         if sending is None:
             return
         answers, error = sending.wait()
-        for batch, sent in answers:  # all that was taken is counted before a refusal ends the run
+        for batch, sent in (*answers, *self._without_receipt):  # all is counted before a refusal ends the run
             self._count(batch, sent)
+        self._without_receipt.clear()
         self._set_refused_aside()
         if error:
             raise error
@@ -234,14 +236,20 @@ class Queue:
         items: list[Sifted] = [outgoing.source for outgoing in batch.items]
         facts = [item.fact for item in items if item.fact]
         persons = [person for item in items for person in item.persons]
-        with self._store.claim(facts, persons) as claim:
-            _keep_claimed(batch, claim)
-            sent = self._sent(batch) if batch.items else Sent({})
-            for event, _, item in batch.items:
-                if event["uuid"] in sent.refused:
-                    claim.refused.update(item.receipts)
-                elif event["uuid"] in sent.person_skipped:
-                    claim.refused.update(person.key for person in item.persons)
+        sent: Sent | None = None
+        try:
+            with self._store.claim(facts, persons) as claim:
+                _keep_claimed(batch, claim)
+                sent = self._sent(batch) if batch.items else Sent({})
+                for event, _, item in batch.items:
+                    if event["uuid"] in sent.refused:
+                        claim.refused.update(item.receipts)
+                    elif event["uuid"] in sent.person_skipped:
+                        claim.refused.update(person.key for person in item.persons)
+        except RunError:
+            if sent:
+                self._without_receipt.append((batch, sent))
+            raise
         return sent
 
     def _send_again(self, batch: Batch) -> Sent:

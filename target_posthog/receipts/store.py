@@ -270,10 +270,17 @@ class Store(ABC):
                 yield Fact(bytes(uuid), rule, event, entity, distinct_id or "", *rest)
 
     def add(self, facts: Sequence[Fact]) -> int:
-        """Write receipts of facts that have none yet, and return how many were new."""
+        """Write receipts of facts that have none yet, and return how many were new.
+
+        Of what a fact is about the store may know more than the fact says.
+        """
         new = 0
         for part in parts(facts):
-            known = self.look_up({fact.uuid: fact.entity for fact in part}).facts
+            known = {*self.look_up({fact.uuid: fact.entity for fact in part}).facts}
+            unsure = [
+                fact.uuid for fact in part if fact.uuid not in known and (fact.entity or REBUILT).startswith(REBUILT)
+            ]
+            known |= self.with_receipt(unsure)
             unknown = list({fact.uuid: fact for fact in part if fact.uuid not in known}.values())
             with self.claim(unknown, []):
                 new += len(unknown)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
 from collections import Counter
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
+MOST_DIGITS = 1_000  # of a whole number; Python itself reads 4,300 of them
 TYPES = frozenset(("SCHEMA", "RECORD", "STATE", "ACTIVATE_VERSION", "BATCH"))
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -54,8 +56,9 @@ class MessageReader(GenericSingerReader[bytes]):
     """Reads messages with msgspec: numbers become int or float, which read back as they were written.
 
     Half of a surrogate pair, which is no text but which some programs write, becomes U+FFFD; NaN and Infinity, which
-    JSON doesn't have, become null. Blank lines are passed over. `unreadable` gets each line that is no message, with a
-    sentence, and raises to end the run. All is read within the context that `around` makes.
+    JSON doesn't have, become null; a number that is too large to be read as one (RFC 8259, section 6) becomes a text,
+    for the check of its record and for the rules to judge. Blank lines are passed over. `unreadable` gets each line
+    that is no message, with a sentence, and raises to end the run. All is read within the context that `around` makes.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class MessageReader(GenericSingerReader[bytes]):
         self._unreadable = unreadable or _raise
         self._decoder = msgspec.json.Decoder()
         self._lines = 0
-        self._has_warned = False
+        self._warned: set[str] = set()
         self._last_kind, self._has_stated = "", False
 
     @property
@@ -154,18 +157,31 @@ class MessageReader(GenericSingerReader[bytes]):
     def _repaired(self, line: bytes | str) -> object:
         """Return the message of a line without its lone surrogates and NaN; None if it is no JSON even so."""
         try:
-            text = json.dumps(json.loads(line, parse_constant=self._null), ensure_ascii=False)
+            read = json.loads(line, parse_constant=self._null, parse_float=self._float, parse_int=self._whole)
+            text = json.dumps(read, ensure_ascii=False)
             return self._decoder.decode(LONE_SURROGATE.sub(REPLACEMENT, text))
         except (ValueError, RecursionError):
             return None
 
     def _null(self, name: str) -> None:
-        """Stand in for NaN and Infinity, said once a run."""
-        if not self._has_warned:
-            self._has_warned = True
-            logger.warning(
-                "Line %d of the input has %s, which is no JSON; such values are taken for null", self._lines, name
-            )
+        """Stand in for NaN and Infinity."""
+        self._warn_once(f"{name}, which is no JSON; such values are taken for null")
+
+    def _float(self, text: str) -> float | str:
+        value = float(text)
+        return value if math.isfinite(value) else self._text(text)
+
+    def _whole(self, text: str) -> int | str:
+        return int(text) if len(text) <= MOST_DIGITS else self._text(text)
+
+    def _text(self, number: str) -> str:
+        self._warn_once("a number that is too large for JSON's readers; such numbers are taken for texts")
+        return number
+
+    def _warn_once(self, what: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            logger.warning("Line %d of the input has %s", self._lines, what)
 
     @staticmethod
     @override

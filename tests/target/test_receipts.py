@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import sqlite3
 import stat
 import tracemalloc
 from pathlib import Path
@@ -372,6 +375,23 @@ def test_a_disk_that_is_full_is_named_and_what_was_not_kept_is_forgotten(tmp_pat
 def facts(event: str, number: int) -> list[Fact]:
     uuids = (uuid5(NAMESPACE_URL, f"{event} {at}").bytes for at in range(number))
     return [Fact(uuid, event, event, None, "jane@example.com", 1, 1, 1) for uuid in uuids]
+
+
+def test_what_was_accepted_is_counted_also_where_its_receipts_cannot_be_written(
+    runs: Runs, posthog: PostHog, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    receipts = tmp_path / "receipts.sqlite"
+    SqliteStore(str(receipts), "of another project").close()
+    with contextlib.closing(sqlite3.connect(receipts)) as database:  # as SQLite says it of a full disk
+        database.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON posthog_receipts_fact BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+    with pytest.raises(RunError, match=r"receipts\.sqlite can't be used \(disk is full\)"):
+        runs.here(*SCHEMAS, order(1, "jane@example.com"), validate_records=False, receipts=str(receipts))
+    accepted = len(posthog.events())
+    assert accepted
+    assert f"{accepted} events accepted by PostHog, of 1 records" in caplog.text
 
 
 def test_a_disk_that_is_nearly_full_is_named_before_anything_is_sent(tmp_path: Path) -> None:

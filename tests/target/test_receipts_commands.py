@@ -179,6 +179,13 @@ def test_a_lost_store_is_rebuilt_and_orders_stay_with_their_first_id(tools: Comm
     assert ("Order Cancelled", "jane@example.com") in tools.receipted.run(later)
 
 
+def test_receipts_that_are_there_are_not_rebuilt_a_second_time(tools: Commands) -> None:
+    tools.receipted.run(*ORDERS)
+    for extra in ((), ("--mapping", "none")):  # by which no event says which record it came from
+        assert "PostHog has 6 events of ours; 0 receipts are new" in tools.run("receipts", "rebuild", *extra)
+        assert "6 events are known to be in PostHog" in tools.run("receipts")
+
+
 def test_what_is_beyond_retention_is_never_sent_again(tools: Commands) -> None:
     tools.run("receipts", "rebuild", "--retention-months", "12")
     old = order(1, "jane@example.com", processed_at="2019-01-01T00:00:00Z", transactions=[])

@@ -133,6 +133,41 @@ def test_a_line_that_no_json_reader_can_read_is_named_by_its_number(runs: Runs, 
         TargetPostHog(config=runs.settings).listen([b'{"type": "STATE", "value": 1}\n', line])  # type: ignore[arg-type]  # as lines
 
 
+NUMBERS = ["1e400", "-1e400", "1" * 5_000]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_that_no_reader_can_read_is_its_records_fault_alone(
+    runs: Runs, posthog: PostHog, tmp_path: Path, caplog: pytest.LogCaptureFixture, number: str
+) -> None:
+    schema = json.loads(json.dumps(SCHEMA))
+    schema["schema"]["properties"]["total"] = {"type": "number"}
+    of_nothing = {**SCHEMA, "stream": "notes"}
+    messages = [schema, sale(1, total=5), of_nothing, {**sale(1, total=0.125), "stream": "notes"}, sale(2, total=0.125)]
+    lines_ = [json.dumps(message).replace("0.125", number) for message in messages]
+    settings = {**runs.settings, "mappings": {"sales": [SALE], "notes": []}}
+    with pytest.raises(RunError) as raised:
+        TargetPostHog(config=settings).listen(lines_)  # type: ignore[arg-type]  # any lines will do
+    assert str(raised.value) == (
+        f"Stream `sales`, record id={SECOND}: `total` isn't as the stream's schema says (`type`; `validate_records: "
+        "false` takes records as they are); correct it, or set `dead_letter_path` to go on without such records"
+    )
+    assert caplog.text.count("Line 4 of the input has a number that is too large for JSON's readers") == 1
+    letters = tmp_path / "letters.jsonl"
+    TargetPostHog(config={**settings, "dead_letter_path": str(letters)}).listen(lines_)  # type: ignore[arg-type]  # the same
+    assert json.loads(letters.read_text().splitlines()[1])["record"]["total"] == number
+    assert len(posthog.events()) == 1
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_unchecked_such_a_number_arrives_as_a_text(runs: Runs, posthog: PostHog, number: str) -> None:
+    rule = {**SALE, "properties": {"total": "total"}}
+    told = [json.dumps(message).replace("0.125", number) for message in (SCHEMA, sale(1, total=0.125))]
+    TargetPostHog(config={**runs.settings, "mappings": {"sales": [rule]}}).listen(told)  # type: ignore[arg-type]  # as lines
+    (event,) = posthog.events()
+    assert event["properties"]["total"] == number
+
+
 def test_a_slow_posthog_slows_the_tap_and_no_more_than_two_parts_are_held(runs: Runs, posthog: PostHog) -> None:
     records = MOST_EVENTS_WAITING * 3
     posthog.controls.reply_next(*[Reply(delay_seconds=0.1, path="/i/v1")] * 5)
