@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
+RESUMED_AFTER_DAYS = 8  # one cart of so many
 RUBBISH = ("undefined", "null", "[object Object]", "x" * 300, "")
 _SOURCES = (
     ("Google", "https://www.google.example/", "SEO", None),
@@ -25,14 +26,19 @@ _SOURCES = (
 )
 
 
-def web_attributes(random: Random, buyer: int) -> list[dict[str, str]]:
-    """Return an order's note attributes: now and then the ids of the web visit, now and then rubbish in their place."""
+def web_attributes(random: Random, buyer: int, at: datetime) -> list[dict[str, str]]:
+    """Return an order's note attributes: now and then the ids of the web visit, now and then rubbish in their place.
+
+    As posthog-js makes them, the session's id is a UUIDv7 and has the moment at which it began; some carts are resumed
+    in another session, days later, and still have the id of the one that filled them.
+    """
     kind = random.choices(("none", "visit", "rubbish"), (85, 12, 3))[0]
     if kind == "visit":
         visit = random.getrandbits(48)
+        began = f"{int((at - _before(visit)).timestamp() * 1000):012x}"
         return [
             {"key": "_posthog_distinct_id", "value": f"0199c0de-{buyer % 65536:04x}-7000-8000-{visit:012x}"},
-            {"key": "_posthog_session_id", "value": f"0199c0de-{buyer % 65536:04x}-7111-9000-{visit:012x}"},
+            {"key": "_posthog_session_id", "value": f"{began[:8]}-{began[8:]}-7111-9000-{visit:012x}"},
         ]
     if kind == "rubbish":
         return [
@@ -40,6 +46,11 @@ def web_attributes(random: Random, buyer: int) -> list[dict[str, str]]:
             {"key": "gift_message", "value": "Joyeux Noël ☃"},
         ]
     return []
+
+
+def _before(visit: int) -> timedelta:
+    """Return how long before the order a visit's session began."""
+    return timedelta(days=9) if visit % RESUMED_AFTER_DAYS == 0 else timedelta(minutes=10)
 
 
 def journey(random: Random, at: datetime) -> dict[str, Any] | None:

@@ -143,7 +143,7 @@ class Life:
         if channel == "web":
             extra["clientIp"] = f"203.0.113.{self.buyer.number % 254 + 1}"
             extra["cartToken"] = extra["checkoutToken"] = f"{random.getrandbits(64):016x}"
-            extra["customAttributes"] = web_attributes(random, self.buyer.number)
+            extra["customAttributes"] = web_attributes(random, self.buyer.number, self.at)
             extra["customerJourneySummary"] = journey(random, self.at)
         if self.buyer.happens(5):
             extra["tags"], extra["note"] = ["gift", "wrapped"], "Für Oma 🎁, bitte einpacken"

@@ -1,18 +1,27 @@
-"""Distinct ids that PostHog accepts.
+"""Distinct ids, group keys and session ids that PostHog accepts.
 
-Pure: takes any value, returns a distinct id, or None with the reason.
+Pure: takes any value, returns an id, or None; for a distinct id also the reason.
 """
 
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
+
+from target_posthog.mapping.language.functions import UNIX_EPOCH, as_datetime, uuid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 LONGEST_ID_BYTES = 200  # PostHog rust/capture, v1/analytics/types.rs; /batch/ would cut a longer one silently
 LONGEST_GROUP_KEY = 400  # PostHog nodejs, ingestion-warning-types.ts: group_key_too_long
+# A session's id is a UUIDv7, which has the moment in its first 48 bits, and its last event comes within a day of that:
+# https://posthog.com/docs/data/sessions.
+SESSION_VERSION = 7
+LONGEST_SESSION = timedelta(hours=24)
+MILLISECONDS_SHIFT = 80
 # Ids that stand for nobody: PostHog's person-merge-service.ts refuses to merge them, rust/capture v1 makes no person of
 # them. Both lists together, whatever the case.
 NOBODY = frozenset(
@@ -65,6 +74,23 @@ def group_key(value: object) -> str | None:
     if len(text) > LONGEST_GROUP_KEY:
         raise ValueError(f"a group's key has at most {LONGEST_GROUP_KEY} characters, or PostHog drops the event")
     return text or None
+
+
+def session_of(value: object, time: str) -> str | None:
+    """Return a session's id if an event of this ISO 8601 time can be part of that session, else None.
+
+    A cart that is resumed after days, a renewed subscription or a copied draft order has the id of a session long over:
+    an event with it would prolong that session to its own time, and have the revenue of another visit.
+    """
+    text = uuid(value)
+    if text is None:
+        return None
+    id_ = UUID(text)
+    if id_.version != SESSION_VERSION:
+        return None
+    start = timedelta(milliseconds=id_.int >> MILLISECONDS_SHIFT)
+    age = as_datetime(time) - UNIX_EPOCH - start
+    return text if timedelta() <= age < LONGEST_SESSION else None
 
 
 def why_not_usable(value: object, nobody: Collection[str] = ()) -> str:

@@ -22,9 +22,9 @@ from target_posthog.mapping.event import (
     Proviso,
     uuid_of,
 )
-from target_posthog.mapping.identity import group_key, usable
+from target_posthog.mapping.identity import group_key, session_of, usable
 from target_posthog.mapping.language.compiler import DELETED_AT, Compiler
-from target_posthog.mapping.language.functions import JSON, canonical, normal_time, uuid
+from target_posthog.mapping.language.functions import JSON, canonical, normal_time
 from target_posthog.mapping.language.interpreter import is_true
 
 if TYPE_CHECKING:
@@ -217,6 +217,7 @@ class Rule:
             raise ValueError("`key` is empty, so the event couldn't be told from others")
         if time is None:
             raise ValueError(self._without_time)
+        timestamp = normal_time(time)
         groups = self._groups_of(scope) if self._has_groups else {}
         distinct_id = self._id(name, scope, groups)
         if name == GROUP_IDENTIFY:
@@ -227,7 +228,7 @@ class Rule:
             properties |= (
                 {"$process_person_profile": False} if of_nobody else self._person_properties(scope, distinct_id)
             )
-            session_id = uuid(self._session_id(scope))
+            session_id = session_of(self._session_id(scope), timestamp)
             if session_id:
                 properties["$session_id"] = session_id
             if groups:
@@ -238,7 +239,7 @@ class Rule:
             "distinct_id": distinct_id,
             # Of the rule's name, if it has one, and not the event's: an event that is renamed stays the same fact.
             "uuid": uuid_of(canonical([self._fact or name, "deleted" if is_deletion else "", *key])),
-            "timestamp": normal_time(time),
+            "timestamp": timestamp,
             "properties": properties,
         }
 

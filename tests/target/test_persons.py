@@ -19,7 +19,7 @@ SHOP_ID = 548380009
 SCHEMAS = {"customers": stream_schema(CUSTOMERS), "orders": stream_schema(ORDERS)}
 IDENTITIES = ["email", "customer_id", "email_sha256"]
 VISITOR = "01928f3a-0000-7000-8000-0000000000ff"
-SESSION = "01928f3a-0000-7000-8000-000000000001"
+SESSION = "01a10b78-5d40-7000-8000-000000000001"  # of ten minutes before the orders
 
 
 def customer(number: int, email: str | None, day: int = 1, **more: JSON) -> dict[str, Any]:

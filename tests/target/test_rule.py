@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
@@ -180,10 +181,31 @@ def test_an_identify_that_would_do_nothing_is_not_made() -> None:
     assert events(event="$identify", set={"a": "id"}, person_profile=False) == []
 
 
-def test_a_session_id_counts_only_if_it_is_a_uuid() -> None:
-    session = "018f3a3c-0000-7000-8000-000000000001"
-    assert said({**RECORD, "s": session}, session_id="s") == {"$session_id": session}
-    assert said({**RECORD, "s": "undefined"}, session_id="s") == {}
+def session(began: str, version: int = 7, variant: int = 8) -> str:
+    """Return the id of a session as posthog-js makes it: a UUID whose first 48 bits are its moment in milliseconds."""
+    moment = f"{int(datetime.fromisoformat(began).timestamp() * 1000):012x}"
+    return f"{moment[:8]}-{moment[8:]}-{version}000-{variant}000-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("session_id", "counts"),
+    [
+        (session("2026-11-01T11:00:00+00:00"), True),
+        (session("2026-10-31T11:00:00.001+00:00"), True),
+        (session("2026-10-31T11:00:00+00:00"), False),  # a session has 24 hours at most
+        (session("2025-05-05T11:00:00+00:00"), False),  # a cart resumed after months
+        (session("2026-11-01T11:00:00.001+00:00"), False),  # a draft order that took over a later cart's attributes
+        (session("2026-11-01T10:00:00+00:00", version=4), False),
+        (session("2026-11-01T10:00:00+00:00", variant=0), False),
+        ("ffffffff-ffff-7fff-8fff-ffffffffffff", False),
+        ("undefined", False),
+        (5, False),
+        (None, False),
+    ],
+)
+def test_a_session_id_counts_only_if_the_event_can_be_of_that_session(session_id: JSON, *, counts: bool) -> None:
+    expected = {"$session_id": session_id} if counts else {}
+    assert said({**RECORD, "s": session_id}, session_id="s") == expected, "RECORD is of 11:00 UTC"
 
 
 def test_groups_are_named_and_identified() -> None:

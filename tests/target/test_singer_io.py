@@ -253,7 +253,7 @@ def test_version_1_has_the_same_events_as_far_as_it_goes(runs: Runs, posthog: Po
     money = ("net_sales", "revenue", "total_sales", "taxes", "shipping", "discounts", "tips")
     assert [said[name] for name in money] == [404.95, 404.95, 404.95, 0, 10, -20, 0]
     assert (said["coupon"], said["source_name"]) == ("SUMMER10", "web")
-    assert said["$session_id"] == "01928f3a-0000-7000-8000-000000000001"
+    assert said["$session_id"] == "017e12e6-7440-7000-8000-000000000001"
     assert [(one["sku"], one["price"], one["quantity"]) for one in said["products"]][:2] == [
         ("SKU2006-001", 89.99, 1),
         ("LENS-PROTECT-2YR", 19.99, 1),
