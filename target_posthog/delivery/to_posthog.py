@@ -180,6 +180,8 @@ class PostHogDestination:
         if self._is_summed_up:
             return
         self._bring_persons_up_to_date()
+        if (unmet := self._meanings.unmet()) and not (self._dead_letters and self._dead_letters.is_input):
+            logger.warning(unmet)
         if self._store:
             self._store.conditions = {**self._store.conditions, **self._conditions}
         self._sum_up()

@@ -15,7 +15,7 @@ from target_posthog.mapping import plain_yaml
 from target_posthog.mapping.event import GROUP_IDENTIFY
 from target_posthog.mapping.language.compiler import Shipped
 from target_posthog.mapping.language.expressions import did_you_mean
-from target_posthog.mapping.rule import GONE, rule_name
+from target_posthog.mapping.rule import ALWAYS_TRUE, GONE, rule_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -53,10 +53,10 @@ def shipped_names() -> list[str]:
 
 
 def load(name: str, extended: Sequence[str] = ()) -> dict[str, JSON]:
-    """Return a mapping with its base worked in: `about`, `streams` (the rules) and each of `PARTS`.
+    """Return a mapping with its base worked in: `about`, `streams` (the rules), `own` and each of `PARTS`.
 
-    `name` is a shipped one or a file's path; `extended` are those that it is the base of. Raises `RuleError`, naming
-    the setting `mapping`.
+    `own` names the streams that a user's file has rules for. `name` is a shipped one or a file's path; `extended` are
+    those that it is the base of. Raises `RuleError`, naming the setting `mapping`.
     """
     if name in extended or len(extended) >= MOST_BASES:
         raise RuleError(f"`mapping`: {name} extends itself, or stands at the end of more than {MOST_BASES} others")
@@ -72,9 +72,11 @@ def load(name: str, extended: Sequence[str] = ()) -> dict[str, JSON]:
         hint = did_you_mean(name, shipped) or f"; there are {names}, or give a file's path"
         raise RuleError(f"`mapping`: no mapping called `{name}` comes with the target{hint}")
     base = load(document["extends"], (*extended, name)) if "extends" in document else {}
+    changes = document.get("streams") or {}
     return {
         "about": document.get("about", ""),
-        "streams": combined(base.get("streams", {}), document.get("streams") or {}),
+        "streams": combined(base.get("streams", {}), changes),
+        "own": [*base.get("own", ()), *(stream_names(changes) if name not in (*shipped, NONE) else ())],
         **{part: {**base.get(part, {}), **document.get(part, {})} for part in PARTS},
     }
 
@@ -110,6 +112,11 @@ def combined(base: Mapping[str, Sequence[Spec]], changes: Mapping[str, JSON]) ->
             if rule != {"extends": ALL}:
                 _work_in(stream, known, rule)
     return streams
+
+
+def stream_names(streams: Mapping[str, JSON]) -> list[str]:
+    """Return the names of the streams that have rules, or an empty list of them; raises `RuleError`."""
+    return [stream for stream, _ in _by_stream(streams)]
 
 
 def _by_stream(streams: Mapping[str, JSON], within: str = "") -> Iterator[tuple[str, list[Spec]]]:
@@ -169,6 +176,11 @@ def _like(pattern: str, text: str) -> str:
 def active(rules: Iterable[Spec]) -> list[Spec]:
     """Return the rules that aren't disabled."""
     return [rule for rule in rules if not rule.get("disabled")]
+
+
+def are_filters(rules: Sequence[Spec]) -> bool:
+    """Say whether rules only leave records out, and not all of them: then others say what the rest means."""
+    return all("leave_out" in rule and rule.get("when", True) not in (True, ALWAYS_TRUE) for rule in rules)
 
 
 def recognised(stream: str, rules: Iterable[Spec], fields: Collection[str]) -> list[Spec]:

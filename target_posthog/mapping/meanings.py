@@ -12,12 +12,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.errors import RuleError
-from target_posthog.mapping.document import active, check_completions, combined, grouped, load, recognised
+from target_posthog.mapping.document import (
+    active,
+    are_filters,
+    check_completions,
+    combined,
+    grouped,
+    load,
+    recognised,
+    stream_names,
+)
 from target_posthog.mapping.event import REVENUE, Entity, RunningMoney
 from target_posthog.mapping.explanation import Explainer
 from target_posthog.mapping.identity import of_nobody
 from target_posthog.mapping.language.compiler import Compiler
-from target_posthog.mapping.language.expressions import ANYTHING
+from target_posthog.mapping.language.expressions import ANYTHING, did_you_mean
 from target_posthog.mapping.language.functions import JSON, canonical
 from target_posthog.mapping.likely import rule_for_unmapped, time_of
 from target_posthog.mapping.plain_yaml import PlainDataError, check_size
@@ -71,7 +80,7 @@ class StreamMapping:
         self.missing = sorted({name for rule in rules for name in rule.missing})
         self.blind = [rule.name for rule in self._unusable if rule.is_filter]
         # A filter that is always true is meant to leave nothing.
-        self.is_left_out = any("leave_out" in spec and spec.get("when") == ALWAYS_TRUE for spec in specs)
+        self.is_left_out = any("leave_out" in spec and spec.get("when", True) in (True, ALWAYS_TRUE) for spec in specs)
 
     def reason_to_leave_out(self, record: Record) -> str | None:
         """Return the name of the first `leave_out` rule that applies to the record, else None; raises `RecordError`."""
@@ -168,6 +177,8 @@ class Meanings:
         except PlainDataError as error:
             raise RuleError(f"`mappings` {error}") from None
         streams = combined(self.document["streams"], changes)
+        self._own = dict.fromkeys([*self.document["own"], *stream_names(changes)])
+        self.met: set[str] = set()  # the streams that came
         self.streams = grouped(streams, self.document["groups"]) if settings["groups"] else streams
         for stream, rules in self.streams.items():
             check_completions(stream, rules)
@@ -224,16 +235,7 @@ class Meanings:
 
     def of(self, stream: str, schema: Schema, keys: Sequence[str]) -> Meaning | None:
         """Return a stream's rules, checked against its schema; None if its records become nothing."""
-        specs = self.streams.get(stream)
-        rules = specs and recognised(stream, specs, {*schema.get("properties", ()), *keys})
-        if specs is None or (specs and not rules):
-            rules = self._of_unmapped(stream, schema, keys)
-            if specs and rules:
-                origin = specs[0]["origin"]
-                logger.warning(
-                    "The shipped rules for `%s` are left alone: they are for %s, whose streams have `%s`",
-                    *(stream, origin["tap"], "`, `".join(origin["fields"])),
-                )
+        rules = self._rules_of(stream, schema, keys)
         if not rules:
             return None
         mapping = StreamMapping(stream, active(rules), identity=self.identity, schema=schema, nobody=self._nobody)
@@ -251,6 +253,23 @@ class Meanings:
         )
         return Meaning(mapping, entities, explainer)
 
+    def _rules_of(self, stream: str, schema: Schema, keys: Sequence[str]) -> list[Spec]:
+        """Return the rules for a stream; where they only leave records out, the rest is what no rule speaks of."""
+        specs = self.streams.get(stream)
+        if specs == []:
+            return []
+        rules = recognised(stream, specs or (), {*schema.get("properties", ()), *keys})
+        if not are_filters(rules):
+            return rules
+        unmapped = self._of_unmapped(stream, schema, keys)
+        shipped = next((spec["origin"] for spec in specs or () if spec.get("origin")), None)
+        if unmapped and shipped:
+            logger.warning(
+                "The shipped rules for `%s` are left alone: they are for %s, whose streams have `%s`",
+                *(stream, shipped["tap"], "`, `".join(shipped["fields"])),
+            )
+        return [*rules, *unmapped] if unmapped else []
+
     def _of_unmapped(self, stream: str, schema: Schema, keys: Sequence[str]) -> list[Spec]:
         if stream == MELTANO_TEST_STREAM or self._unmapped == "ignore":
             return []
@@ -264,6 +283,14 @@ class Meanings:
             self._warned_of.add(stream)
             logger.warning(*_warning(stream, rule, schema))
         return [rule]
+
+    def unmet(self) -> str:
+        """Return a sentence about streams that the user has rules for and that didn't come, "" if all did."""
+        unmet = [stream for stream in self._own if stream not in self.met]
+        if not unmet or not self.met:
+            return ""
+        meant = [f"`{stream}`{did_you_mean(stream, self.met - self._own.keys())}" for stream in unmet]
+        return f"No stream of this run has the name for which you have rules: {', '.join(meant)}"
 
 
 def _warning(stream: str, rule: Spec, schema: Schema) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from target_posthog.mapping.event import LINK_KEYS, PLACES, REVENUE, is_identifi
 from target_posthog.mapping.language.functions import day_of
 from target_posthog.preview.personal import personal_names_of
 from target_posthog.preview.persons import Persons
-from target_posthog.preview.warnings import MOST_EXAMPLES, Future, Gaps, never_filled
+from target_posthog.preview.warnings import MOST_EXAMPLES, Future, Gaps, never_filled, not_met
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -103,20 +103,24 @@ class EventCounts:
 class Planning:
     """Counts what a preview holds; `about` stands at the plan's head, `personal` are names of personal properties.
 
-    `money_names` are the properties that can have an event's money, `time_zone` (an IANA name) that of the days.
+    `money_names` are the properties that can have an event's money, `time_zone` (an IANA name) that of the days,
+    `unmet` a sentence about streams that didn't come.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what stands in a plan comes from these
         self,
         about: Mapping[str, JSON],
         personal: Collection[str],
         entries: Iterable[EventEntry],
         money_names: Iterable[str] = REVENUE,
         time_zone: str = UTC,
+        *,
+        unmet: str = "",
     ) -> None:
         self._money_names = tuple(money_names)
         self._zone = ZoneInfo(time_zone)
         self._about = about
+        self._unmet = unmet
         self._personal = personal
         self._entries = list(entries)
         self._records: Counter[str] = Counter()
@@ -219,7 +223,12 @@ class Planning:
                 {"name": name, "place": place, "events": count}
                 for (place, name), count in sorted(self._personal_events.items())
             ],
-            "warnings": [*self._gaps.warnings(events), *self._future.warnings(), *never_filled(events)],
+            "warnings": [
+                *not_met(self._unmet),
+                *self._gaps.warnings(events),
+                *self._future.warnings(),
+                *never_filled(events),
+            ],
         }
 
     def _money(self) -> dict[str, dict[str, str]]:

@@ -206,6 +206,7 @@ class PreviewDestination:
                 entries,
                 self._meanings.money,
                 zones.pop() if len(zones) == 1 else UTC,  # of several shops each has days of its own
+                unmet=self._meanings.unmet(),
             )
             plan = planning.plan(written.records(), written.events())
         for table, row in rows:

@@ -108,6 +108,12 @@ class Future:
             }
 
 
+def not_met(sentence: str) -> Iterator[dict[str, Any]]:
+    """Yield a warning of streams with rules that didn't come, if there is a sentence about some."""
+    if sentence:
+        yield {"about": "streams", "text": sentence, "count": 1, "examples": []}
+
+
 def never_filled(events: Mapping[str, Mapping[str, JSON]]) -> Iterator[dict[str, Any]]:
     """Yield a warning for each event with properties that are empty, always or nearly so."""
     for name, event in events.items():

@@ -37,6 +37,7 @@ class PostHogSink(Sink):
         self._destination = target.destination
         # A stream that becomes nothing is neither checked nor judged, so that none stops another.
         wanted = target.is_wanted(stream_name)
+        target.meanings.met.add(stream_name)
         self._meaning = target.meanings.of(stream_name, self.original_schema, self.key_properties) if wanted else None
         checked = self._meaning and self.validate_schema
         self._check = RecordCheck(stream_name, self.original_schema) if checked else None

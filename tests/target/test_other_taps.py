@@ -205,6 +205,62 @@ def test_a_stream_of_which_nothing_becomes_an_event_is_a_warning_with_the_reason
     ) in caplog.text
 
 
+def test_a_name_with_rules_that_no_stream_has_is_a_warning(runs: Runs, caplog: pytest.LogCaptureFixture) -> None:
+    runs.here(SCHEMA, record(), mappings={"ticket": [{"leave_out": "ours", "when": "who == 'x'"}], "tickets": RULE})
+    assert "No stream of this run has the name for which you have rules: `ticket`" in caplog.text
+    assert "did you mean" not in caplog.text, "`tickets` has rules of its own"
+    caplog.clear()
+    runs.here(SCHEMA, record(), mappings={"ticket": [{"leave_out": "ours", "when": "who == 'x'"}]})
+    assert "you have rules: `ticket`; did you mean `tickets`?" in caplog.text
+    caplog.clear()
+    runs.here(SCHEMA, record(), mappings={"tickets": RULE})
+    assert "No stream of this run" not in caplog.text
+
+
+def test_a_name_with_rules_of_a_file_that_no_stream_has_is_a_warning_too(
+    runs: Runs, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    file = tmp_path / "mapping.yaml"
+    file.write_text(json.dumps({"extends": "ecommerce", "streams": {"Tickets": [RULE]}}))
+    runs.here(SCHEMA, record(), mapping=str(file))
+    assert "you have rules: `Tickets`; did you mean `tickets`?" in caplog.text, "and nothing of the shipped ones"
+
+
+ORDERS = {**SCHEMA, "stream": "orders"}  # of another tap: without `shop`
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, ORDERS])
+def test_a_filter_alone_leaves_the_rest_of_a_stream_that_no_rule_speaks_of(
+    runs: Runs, posthog: PostHog, schema: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = schema["stream"]
+    records = [{**record(id=number, who=who), "stream": stream} for number, who in ((1, "us"), (2, "jane"))]
+    runs.here(schema, *records, mappings={stream: [{"leave_out": "our own", "when": "who == 'us'"}]})
+    event = only(posthog)
+    assert (event["event"], event["properties"]["id"]) == (stream, 2)
+    assert f"No rule says what the records of stream `{stream}` mean" in caplog.text
+    assert ("The shipped rules for `orders` are left alone" in caplog.text) is (stream == "orders")
+
+
+def test_a_filter_alone_obeys_unmapped(runs: Runs, posthog: PostHog) -> None:
+    filters = {"tickets": [{"leave_out": "our own", "when": "who == 'us'"}]}
+    runs.here(SCHEMA, record(), mappings=filters, unmapped="ignore")
+    assert posthog.events() == []
+    with pytest.raises(RunError, match="no rule says what the records of stream `tickets` mean"):
+        runs.here(SCHEMA, record(), mappings=filters, unmapped="fail")
+
+
+@pytest.mark.parametrize("when", ["`true`", True, None])
+def test_a_filter_that_leaves_out_all_is_no_stream_without_rules(
+    runs: Runs, posthog: PostHog, when: JSON, caplog: pytest.LogCaptureFixture
+) -> None:
+    rule = {"leave_out": "all of it", **({} if when is None else {"when": when})}
+    runs.here(SCHEMA, record(), mappings={"tickets": [rule]}, unmapped="fail")
+    assert posthog.events() == []
+    assert "No rule says" not in caplog.text
+    assert "none of its 1 records became an event" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("maps", "right"),
     [

@@ -209,6 +209,13 @@ def test_records_of_a_stream_without_rules_are_seen_too(previews: Previews) -> N
     assert previews.make(sale(1), mappings={}, unmapped="ignore")["without_events"] == {"sales": 1}
 
 
+def test_a_name_with_rules_that_no_stream_has_is_in_the_plan(previews: Previews) -> None:
+    plan = previews.make(sale(1), mappings={"sale": [{"leave_out": "gifts", "when": "total == '0'"}]})
+    sentence = "No stream of this run has the name for which you have rules: `sale`; did you mean `sales`?"
+    assert sentence in [one["text"] for one in plan["warnings"]]
+    assert f"warning: {sentence}" in previews.command("plan")
+
+
 def test_a_run_that_fails_leaves_the_preview_before_it_as_it_was(
     previews: Previews, caplog: pytest.LogCaptureFixture
 ) -> None:
