@@ -41,14 +41,14 @@ from tap_shopify_orders.reading.windows import (
 )
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select, with_numbers
-from tap_shopify_orders.records.order import WAITS, has_no_discount
+from tap_shopify_orders.records.order import has_no_discount
 from tap_shopify_orders.records.records import WHOLE, Connection
 from tap_shopify_orders.settings import as_datetime, has_numbers
 from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.pages import MOST_OBJECTS, nodes_of, patiently, seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Collection, Generator, Iterator, Sequence
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
@@ -492,6 +492,9 @@ class Orders(ShopStream):
 
     def _changed_meanwhile(self, watch: Watch, numbers: list[str]) -> list[str]:
         """Return which of the orders that wait have changed; asks for no more than what they wait for."""
-        question = self._reading.question_for(lambda path: any(wanted[: len(path)] == path for wanted in WAITS))
-        records = self._reading.by_ids([f"{ORDER_ID}{number}" for number in numbers], question)
-        return watch.changed(numbers, records)
+
+        def look(numbers: Sequence[str], fields: Collection[Names]) -> Iterator[Record]:
+            question = self._reading.question_for(lambda path: any(wanted[: len(path)] == path for wanted in fields))
+            return self._reading.by_ids([f"{ORDER_ID}{number}" for number in numbers], question)
+
+        return watch.changed(numbers, look)

@@ -7,9 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Changes that may or may not move `Order.updatedAt`; agreements, payments and parcels always do.
+# Changes that may or may not move `Order.updatedAt`; edits, refunds, cancellations, payments and parcels always do. A
+# return does "probably": those who rely on the ledger to move it name edits, refunds and cancellations alone.
 UNSURE_MOVES = frozenset(
-    {"customer", "delivery", "email", "erasure", "journey", "merge", "payment succeeded", "return opened"}
+    {
+        "customer",
+        "delivery",
+        "email",
+        "erasure",
+        "journey",
+        "merge",
+        "payment succeeded",
+        "return opened",
+        "return processed",
+    }
 )
 
 
@@ -31,7 +42,9 @@ class Practice:
     tips_in_total: bool = False  # whether it counts tips in total sales
     reports_other_tests: bool = False  # whether it has test orders of another gateway than Shopify Payments
     refund_of_a_return: bool = True  # whether a refund that reverses nothing, as a return did, has an agreement
-    moves: frozenset[str] = frozenset({"customer", "email", "merge", "payment succeeded", "return opened"})
+    moves: frozenset[str] = frozenset(
+        {"customer", "email", "merge", "payment succeeded", "return opened", "return processed"}
+    )
 
 
 USUAL = Practice()

@@ -64,7 +64,8 @@ def process(order: Order, ids: Iterator[int], at: str, done: Processed, practice
         one["refunds"].append(refund)
         if practice.refund_of_a_return:
             ledger.write(order, "RefundAgreement", at, (), refund)
-    touch(order, at)
+    if done.back.money or "return processed" in practice.moves:  # a payment moves it in any case
+        touch(order, at)
     return one
 
 

@@ -13,16 +13,28 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.records.order import FIRST, KNOWN_CUT, cuts_of, disagreements, may_be_cut, order_of
+from tap_shopify_orders.records.order import (
+    FIRST,
+    KNOWN_CUT,
+    WAITS,
+    WAITS_FOR_A_RETURN,
+    cuts_of,
+    disagreements,
+    may_be_cut,
+    order_of,
+)
 from tap_shopify_orders.settings import as_datetime
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from tap_shopify_orders.records.fields import Names
     from tap_shopify_orders.records.order import Disagreement, Order
     from tap_shopify_orders.records.records import Record
+
+    Fields = Collection[Names]  # by their paths in the record
 
 RUNS_HELD = 3  # in the third run an order is emitted as it is
 MOST_HELD = 1_000
@@ -88,15 +100,16 @@ class Watch:
         """How many orders are held for their attribution."""
         return sum(not runs for runs in self._held.values())
 
-    def changed(self, numbers: Sequence[str], records: Iterable[Record]) -> list[str]:
-        """Return which orders no longer are as they were when they began to wait, by records of what they wait for.
+    def changed(self, numbers: Sequence[str], look: Callable[[Sequence[str], Fields], Iterable[Record]]) -> list[str]:
+        """Return which orders no longer are as they were when they began to wait.
 
+        `look` returns records of some fields, those that orders wait for; what few have is asked for of those few.
         Orders that are there no more are forgotten.
         """
-        orders = {str(order.id): order for order in map(order_of, (record.json for record in records))}
-        for number in numbers:
-            if number not in orders:
-                self._forget(number)
+        orders = self._seen(numbers, look(numbers, WAITS))
+        returning = [number for number, order in orders.items() if order.has_open_return and number not in self._held]
+        if returning:
+            orders = {**orders, **self._seen(returning, look(returning, WAITS_FOR_A_RETURN))}
         return [number for number, order in orders.items() if self._has_changed(number, order)]
 
     def forget_unseen(self, numbers: Iterable[str]) -> None:
@@ -122,6 +135,14 @@ class Watch:
             )
         return " ".join(sentences)
 
+    def _seen(self, numbers: Sequence[str], records: Iterable[Record]) -> dict[str, Order]:
+        """Return the orders of records by their numbers; those that have none are forgotten."""
+        orders = {str(order.id): order for order in map(order_of, (record.json for record in records))}
+        for number in numbers:
+            if number not in orders:
+                self._forget(number)
+        return orders
+
     def _forget(self, number: str) -> None:
         self._held.pop(number, None)
         self._waiting.pop(number, None)
@@ -129,7 +150,7 @@ class Watch:
     def _has_changed(self, number: str, order: Order) -> bool:
         if number in self._held:
             return not self._is_unattributed(order)
-        return bool(self._waiting[number][1] != order.digest)
+        return number in self._waiting and bool(self._waiting[number][1] != order.digest)
 
     def _passed(self, record: Record, *, once_more: bool, by_bulk: bool) -> Record | None:
         """Return the record to emit; None while the order is held, or if it is there no more."""

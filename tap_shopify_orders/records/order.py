@@ -46,16 +46,22 @@ WAITS = frozenset(
         ("id",),
         ("created_at",),
         ("updated_at",),
+        ("financial_status",),
+        ("fulfillment_status",),
         ("return_status",),
+        ("current_total_price",),
         ("transactions", "id"),
         ("transactions", "status"),
         ("fulfillments", "id"),
         ("fulfillments", "status"),
         ("fulfillments", "shipment_status"),
         ("fulfillments", "delivered_at"),
+        ("fulfillments", "updated_at"),
         ("customer_journey", "ready"),
     }
 )
+# A return may be processed in parts, for goods of the same price, while its order has an open return before and after.
+WAITS_FOR_A_RETURN = WAITS | {("agreements", "id"), ("returns", "id"), ("returns", "status")}
 ZERO = Decimal(0)
 
 
@@ -68,6 +74,7 @@ class _Sale(msgspec.Struct):
 
 
 class _Agreement(msgspec.Struct):
+    id: int | UnsetType = UNSET
     kind: str | UnsetType = UNSET
     happened_at: str = ""
     return_id: int | None = None
@@ -82,6 +89,7 @@ class _LineItem(msgspec.Struct):
 
 class _Return(msgspec.Struct):
     id: int | UnsetType = UNSET
+    status: str | None = None
 
 
 class _Transaction(msgspec.Struct):
@@ -94,6 +102,7 @@ class _Fulfillment(msgspec.Struct):
     status: str = ""
     shipment_status: str | None = None
     delivered_at: str | None = None
+    updated_at: str | None = None
 
 
 class _Journey(msgspec.Struct):
@@ -123,6 +132,8 @@ class Order(msgspec.Struct):
     cash_rounding_refund: Amount = UNSET
     transactions: list[_Transaction] = []
     fulfillments: list[_Fulfillment] = []
+    financial_status: str | None = None
+    fulfillment_status: str | None = None
     return_status: str | None = None
     customer_journey: _Journey | None = None
 
@@ -133,7 +144,7 @@ class Order(msgspec.Struct):
             "ledger": self.agreements == [],
             "attribution": self.lacks_attribution,
             "payment": any(transaction.status in PENDING for transaction in self.transactions),
-            "return": self.return_status in OPEN_RETURNS,
+            "return": self.has_open_return,
             "delivery": any(map(_is_under_way, self.fulfillments)),
         }
         return tuple(reason for reason, holds in reasons.items() if holds)
@@ -155,20 +166,37 @@ class Order(msgspec.Struct):
         ]
 
     @property
+    def has_open_return(self) -> bool:
+        """Whether goods are on their way back, or expected to be."""
+        return self.return_status in OPEN_RETURNS
+
+    @property
     def digest(self) -> str:
-        """A fingerprint of what the order may wait for: it differs once something of that has changed."""
+        """A fingerprint of what the order may wait for: it differs once something of that has changed.
+
+        It takes the fields of WAITS, and of an order with an open return those of WAITS_FOR_A_RETURN.
+        """
         facts = (
             self.updated_at,
             self.agreements == [],
+            self.financial_status,
+            self.fulfillment_status,
             self.return_status,
+            str(self.current_total_price),
+            self._of_returns if self.has_open_return else None,
             self.customer_journey and self.customer_journey.ready,
             sorted((str(transaction.id), transaction.status) for transaction in self.transactions),
             sorted(
-                (str(parcel.id), parcel.status, parcel.shipment_status, parcel.delivered_at)
+                (str(parcel.id), parcel.status, parcel.shipment_status, parcel.delivered_at, parcel.updated_at)
                 for parcel in self.fulfillments
             ),
         )
         return blake2b(msgspec.json.encode(facts), digest_size=6).hexdigest()
+
+    @property
+    def _of_returns(self) -> tuple[list[str], list[tuple[str, str | None]]]:
+        agreements, returns = self.agreements or (), self.returns or ()
+        return sorted(str(one.id) for one in agreements), sorted((str(one.id), one.status) for one in returns)
 
 
 class Disagreement(NamedTuple):

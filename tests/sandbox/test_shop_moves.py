@@ -61,6 +61,7 @@ UNSURE: dict[str, Change] = {
     "merge": lambda store, _: store.merge_customers(*customers(store)[::-1], LATER),
     "payment succeeded": lambda store, one: store.complete_payment(one["name"], LATER),
     "return opened": lambda store, one: store.open_return(one["name"], LATER, 1),
+    "return processed": lambda store, one: store.process_return(one["name"], LATER, {0: 1}),
 }
 SURE: dict[str, Change] = {
     "edit": lambda store, one: store.edit_order(one["name"], LATER, quantities={0: 3}),
@@ -80,6 +81,8 @@ def test_every_unsure_change_is_tried() -> None:
 @pytest.mark.parametrize("what", sorted(UNSURE))
 def test_where_nobody_knows_the_shop_moves_the_order_or_does_not(what: str, *, moves: bool) -> None:
     store, order = bought(Practice(moves=frozenset({what}) if moves else UNSURE_MOVES - {what}))
+    if what == "return processed":
+        store.open_return(order["name"], SENT, 2)
     before = _picture(order)
     UNSURE[what](store, order)
     assert order["updatedAt"] == (LATER if moves else SENT)
@@ -98,7 +101,8 @@ def _picture(order: Node) -> str:
     keys = ("customer", "email", "customerJourneySummary", "transactions", "fulfillments", "returns", "returnStatus")
     names = ("id", "email", "status", "ready", "deliveredAt")
     parts = [part for key in keys for part in (order[key] if isinstance(order[key], list) else [order[key]])]
-    return str([[part.get(name) for name in names] if isinstance(part, dict) else part for part in parts])
+    told = [[part.get(name) for name in names] if isinstance(part, dict) else part for part in parts]
+    return str([*told, len(order["_agreements"])])
 
 
 def test_a_pending_payment_succeeds_as_the_same_transaction() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.shop import Shop
+from sandbox.shop.access import MORE_SCOPES, SCOPES
 from sandbox.shop.practice import Practice
 from sandbox.shop.store import Store
 from tap_shopify_orders.errors import RunError
@@ -267,7 +268,28 @@ def waits_for_a_parcel(store: Store) -> Callable[[], object]:
     return lambda: store.deliver("#1002", LATER)
 
 
-WAITS = [waits_for_attribution, waits_for_a_payment, waits_for_a_parcel]
+def waits_for_a_return(store: Store) -> Callable[[], object]:
+    store.open_return("#1002", "2026-10-31T12:00:00.000000Z", 2)
+    return lambda: store.process_return("#1002", LATER, {0: 2})
+
+
+def waits_for_a_return_that_is_cancelled(store: Store) -> Callable[[], object]:
+    store.open_return("#1002", "2026-10-31T12:00:00.000000Z", 1)
+    return lambda: store.cancel_return("#1002", LATER)
+
+
+def go_beyond(store: Store) -> None:
+    """Let the bookmark lie beyond the orders that wait, so that no run has them in its window."""
+    store.change_order("#1001", "2026-11-01T12:00:00.000000Z", note="the newest change")
+
+
+WAITS = [
+    waits_for_attribution,
+    waits_for_a_payment,
+    waits_for_a_parcel,
+    waits_for_a_return,
+    waits_for_a_return_that_is_cancelled,
+]
 
 
 @pytest.mark.parametrize("method", ["pages", "bulk"])
@@ -276,6 +298,7 @@ def test_what_becomes_final_in_silence_arrives(
     shop: Shop, store: Store, waits: Callable[[Store], Callable[[], object]], method: str
 ) -> None:
     becomes_final = waits(store)
+    go_beyond(store)
     first = read(shop, method=method, lookback_seconds=0)
     assert len(bookmark(first)["waiting"]) == 1
     still = read(shop, first.state, lookback_seconds=0)
@@ -290,18 +313,89 @@ def test_what_becomes_final_in_silence_arrives(
     assert dict(read(shop, second.state, lookback_seconds=0).records) == {}
 
 
+# A part of what an order waits for; it waits on. How many returns are open, and what happens.
+PARTS: dict[str, tuple[int, Callable[[Store], object]]] = {
+    "a part comes back": (1, lambda store: store.process_return("#1002", LATER, {0: 1})),
+    "a part is exchanged for what costs the same": (
+        1,
+        lambda store: store.process_return("#1002", LATER, {0: 1}, exchanged=[{"price": "50", "off": "5"}]),
+    ),
+    "one of two returns is cancelled": (2, lambda store: store.cancel_return("#1002", LATER)),
+    "one of two returns is processed": (2, lambda store: store.process_return("#1002", LATER, {0: 1})),
+}
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["in silence", "with a sign"])
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_of_what_an_order_waits_for_arrives_and_the_rest_later(store: Store, part: str, *, moves: bool) -> None:
+    returns, happens = PARTS[part]
+    for _ in range(returns):
+        store.open_return("#1002", "2026-10-31T12:00:00.000000Z", 2 // returns)
+    go_beyond(store)
+    if moves:
+        store.practice = Practice()
+    with Shop(store, scopes=frozenset({*SCOPES, *MORE_SCOPES})).serve() as granted:
+        first = read(granted, lookback_seconds=0)
+        happens(store)
+        assert (store.order("#1002")["updatedAt"] == LATER) is moves
+        second = read(granted, first.state, lookback_seconds=0)
+        assert {*second.orders} == {"#1002"}
+        assert second.orders["#1002"]["return_status"] == "in_progress"
+        assert len(second.orders["#1002"]["agreements"]) == len(store.order("#1002")["_agreements"])
+        assert len(bookmark(second)["waiting"]) == 1
+        assert dict(read(granted, second.state, lookback_seconds=0).records) == {}
+        store.process_return("#1002", "2026-11-04T12:00:00.000000Z", {0: 1})
+        third = read(granted, second.state, lookback_seconds=0)
+        assert {*third.orders} == {"#1002"}
+        assert third.orders["#1002"]["return_status"] == "returned"
+        assert bookmark(third)["waiting"] == {}
+        assert dict(read(granted, third.state, lookback_seconds=0).records) == {}
+
+
+def test_a_parcel_that_changes_on_its_way_and_a_further_payment_arrive(shop: Shop, store: Store) -> None:
+    waits_for_a_parcel(store)
+    go_beyond(store)
+    order = store.order("#1002")
+    state = read(shop, lookback_seconds=0).state
+
+    def is_noticed() -> bool:
+        nonlocal state
+        run = read(shop, state, lookback_seconds=0)
+        state = run.state
+        return {*run.orders} == {"#1002"}
+
+    assert not is_noticed()
+    order["fulfillments"][0]["displayStatus"] = "OUT_FOR_DELIVERY"
+    assert is_noticed()
+    order["fulfillments"][0]["updatedAt"] = LATER  # such as another number to track it by
+    assert is_noticed()
+    order["transactions"].append({**order["transactions"][0], "id": "gid://shopify/OrderTransaction/77"})
+    assert is_noticed()
+    order["displayFinancialStatus"] = "PARTIALLY_PAID"
+    assert is_noticed()
+    assert not is_noticed()
+
+
 def test_orders_that_wait_are_asked_for_no_more_than_what_they_wait_for(
     shop: Shop, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     waits_for_a_parcel(store)
+    waits_for_a_return(store)  # of the same order
+    add(store, FIRST)
+    store.fulfill_order("#1004", "2026-10-31T12:00:00.000000Z")
+    store.order("#1004")["fulfillments"][0]["displayStatus"] = "IN_TRANSIT"
+    go_beyond(store)
     first = read(shop, lookback_seconds=0)
     shop.controls.reset()
     with caplog.at_level(logging.DEBUG):
         read(shop, first.state, lookback_seconds=0)
-    (asked,) = [one["query"] for one in queries(shop) if one["query"].startswith("query ById")]
-    assert "deliveredAt" in asked
-    assert not {word for word in ("agreements", "email", "lineItems", "totalPriceSet") if word in asked}
-    assert "Looked again at 1 orders that wait for something: 0 have changed. That took" in caplog.text
+    of_all, of_returns = [one for one in queries(shop) if one["query"].startswith("query ById")]
+    assert (len(of_all["variables"]["ids"]), len(of_returns["variables"]["ids"])) == (2, 1)
+    assert "deliveredAt" in of_all["query"]
+    assert "agreements" not in of_all["query"]
+    for asked in (of_all, of_returns):
+        assert not {word for word in ("sales", "email", "lineItems", "totalTaxSet") if word in asked["query"]}
+    assert "Looked again at 2 orders that wait for something: 0 have changed. That took" in caplog.text
 
 
 def test_an_order_that_is_older_than_the_setting_or_the_setting_0_is_not_looked_at(shop: Shop, store: Store) -> None:
