@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from datetime import date
+from dataclasses import fields, replace
+from datetime import date, timedelta
 from decimal import Decimal
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,24 +17,48 @@ from sandbox.shop import Shop
 from sandbox.shop.access import MORE_SCOPES, SCOPES
 from sandbox.shop.cdnow import cdnow_store
 from sandbox.shop.goods import Line, Placed
-from sandbox.shop.practice import Practice
+from sandbox.shop.people import person
+from sandbox.shop.practice import UNSURE_MOVES, USUAL, Practice
 from sandbox.shop.store import Store
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.records.order import disagreements, order_of
 from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.auth import AccessToken
 from tap_shopify_orders.shopify.client import Client
-from tests.sandbox.test_shop_situations import CD, FIRST, LATER, OTHERWISE, PLACEMENTS, SITUATIONS, UNPAID
-from tests.sandbox.test_shop_situations import order_of as placed_of
+from tests.sandbox.placed import CD, FIRST, PLACED
+from tests.sandbox.placed import order_of as placed_of
+from tests.sandbox.test_shop_situations import (
+    CANCELLED_UNPAID,
+    FIRST_SALES,
+    LATER,
+    OTHERWISE,
+    PLACEMENTS,
+    SITUATIONS,
+    UNPAID,
+)
 
-from .conftest import Message, Run, catalog_of, let_it_be, queries, read, run_of, tap_for, without_nodes_by_id
+from .conftest import (
+    Message,
+    Run,
+    catalog_of,
+    let_it_be,
+    of_october,
+    queries,
+    read,
+    run_of,
+    tap_for,
+    without_nodes_by_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.sandbox.test_shop_situations import Change
+
 EVERYTHING = frozenset({*SCOPES, *MORE_SCOPES})
 MANY = 40  # more lines than an agreement's first page has sales
 METHODS = ("pages", "bulk")
+NEWEST = "2026-11-20T12:00:00.000000Z"
 
 
 def add(store: Store, placed: Placed, **more: bool) -> str:
@@ -41,20 +66,131 @@ def add(store: Store, placed: Placed, **more: bool) -> str:
     return str(store.add_order(replace(placed, number=1001 + len(store.orders)), **more)["name"])
 
 
-def all_situations() -> tuple[Store, dict[str, tuple[str, str]]]:
+def authorized(store: Store, name: str) -> None:
+    store.pay_order(name, LATER, kind="AUTHORIZATION")
+
+
+def buyer(store: Store, name: str) -> int:
+    """Return the number of an order's customer."""
+    return int(store.order(name)["customer"]["legacyResourceId"])
+
+
+def merged(store: Store, name: str) -> None:
+    kept = store.add_customer(PLACED, person(Random(name), 77))
+    store.merge_customers(int(kept["legacyResourceId"]), buyer(store, name), LATER)
+
+
+def returned_to_sender(store: Store, name: str) -> None:
+    store.pay_order(name, LATER)
+    store.open_return(name, LATER, 1)
+    store.cancel_return(name, LATER)
+
+
+# What leaves the ledger as it was: what happens to an unpaid order of a buyer, and some fields of its record then.
+BESIDES: dict[str, tuple[Change, dict[str, object]]] = {
+    "void": (
+        lambda store, name: (authorized(store, name), store.pay_order(name, LATER, "0", kind="VOID")),
+        {"financial_status": "voided", "transactions": [("authorization", "success"), ("void", "success")]},
+    ),
+    "expired authorization": (
+        lambda store, name: (authorized(store, name), store.expire_authorization(name, LATER)),
+        {"financial_status": "expired", "transactions": [("authorization", "success")]},
+    ),
+    "chargeback": (
+        lambda store, name: (store.pay_order(name, LATER), store.charge_back(name, LATER)),
+        {"financial_status": "paid", "transactions": [("sale", "success")], "updated_at": LATER[:19] + "Z"},
+    ),
+    "a payment fails": (
+        lambda store, name: (
+            store.pay_order(name, LATER, status="PENDING"),
+            store.complete_payment(name, LATER, status="FAILURE"),
+        ),
+        {"transactions": [("sale", "failure")]},
+    ),
+    "store credit": (
+        lambda store, name: (
+            store.pay_order(name, LATER, "40", gateway="shopify_store_credit"),
+            store.pay_order(name, LATER),
+        ),
+        {"payment_gateway_names": ["shopify_store_credit", "shopify_payments"], "financial_status": "paid"},
+    ),
+    "a parcel is cancelled": (
+        lambda store, name: (store.fulfill_order(name, LATER), store.cancel_fulfillment(name, LATER)),
+        {"fulfillment_status": "unfulfilled"},
+    ),
+    "a return is cancelled": (returned_to_sender, {"return_status": "no_return"}),
+    "the attribution is ready": (lambda store, name: store.ready_journey(name, LATER), {}),
+    "the buyer is removed": (lambda store, name: store.set_customer(name, LATER), {"customer": None}),
+    "the buyer is another": (
+        lambda store, name: store.set_customer(
+            name, LATER, int(store.add_customer(PLACED, person(Random(1), 99))["legacyResourceId"])
+        ),
+        {},
+    ),
+    "the buyer is merged": (merged, {}),
+    "the buyer is erased": (lambda store, name: store.erase_customer(buyer(store, name), LATER), {"email": None}),
+    "the e-mail is removed": (lambda store, name: store.change_email(name, LATER, None), {"email": None}),
+}
+B2B = {"createdAt": PLACED, "updatedAt": PLACED, "externalId": "B2B-7", "note": None}
+TERMS = {"id": "gid://shopify/PaymentTerms/83", "due": False, "dueInDays": 30, "overdue": True, "paymentSchedules": []}
+COMPANY: dict[str, Any] = {
+    "purchasingEntity": {
+        "__typename": "PurchasingCompany",
+        "company": {**B2B, "id": "gid://shopify/Company/81", "name": "Plattenladen"},
+        "contact": None,
+        "location": {**B2B, "id": "gid://shopify/CompanyLocation/82", "name": "Lager Nord"},
+    },
+    "paymentTerms": {**TERMS, "paymentTermsName": "Net 30", "paymentTermsType": "NET", "translatedName": "30 Tage"},
+    "retailLocation": {"id": "gid://shopify/Location/655", "legacyResourceId": "655", "name": "Main Street"},
+}
+
+
+def all_situations(practice: Practice = USUAL) -> tuple[Store, dict[str, tuple[str, str]]]:
     """Return a store in which everything has happened, and by situation the order's name and what its ledger says."""
-    store, expected = Store(), {}
+    store, expected = Store(practice=practice), {}
     for situation, placed, first in PLACEMENTS:
         expected[situation] = (add(store, placed), f"OrderAgreement: {first}")
+    for situation, placed in (
+        ("test order", replace(FIRST, extra={"test": True})),
+        ("order of a company", replace(FIRST, extra=COMPANY)),
+    ):
+        expected[situation] = (add(store, placed), f"OrderAgreement: {FIRST_SALES}")
     for situation, placed, change, then in SITUATIONS:
         name = add(store, placed)
         change(store, name)
         expected[situation] = (name, then)
-    for situation, change, then in UNPAID:
+    for number, (otherwise, placed, change, then) in enumerate(OTHERWISE):
+        name, store.practice = add(store, placed), otherwise
+        change(store, name)
+        expected[f"otherwise, {number}"] = (name, then)
+        store.practice = practice
+    without_restock = ("cancelled without restock", _without_restock, CANCELLED_UNPAID)
+    for situation, change, then in (*UNPAID, without_restock):
         name = add(store, FIRST, paid=False)
         change(store, name)
         expected[f"unpaid: {situation}"] = (name, then)
+    for number, (situation, (change, _)) in enumerate(BESIDES.items()):
+        name = add(store, _of_a_buyer(store, number), paid=False)
+        change(store, name)
+        expected[situation] = (name, "")
+    go_beyond(store)
     return store, expected
+
+
+def _without_restock(store: Store, name: str) -> object:
+    return store.cancel_order(name, LATER, restock=False)
+
+
+def _of_a_buyer(store: Store, number: int) -> Placed:
+    customer = store.add_customer(PLACED, person(Random(number), number))
+    extra = {"email": customer["email"], "customerJourneySummary": {"ready": False}}
+    return replace(FIRST, customer=customer, extra=extra)
+
+
+def go_beyond(store: Store, at: str = NEWEST) -> None:
+    """Let the newest change lie beyond all others: bulk operations leave it, and an hour before it, to pages."""
+    store.add_customer(at, person(Random(at), 88))
+    store.change_order(add(store, FIRST), at, note="the newest change")
 
 
 STORE, EXPECTED = all_situations()
@@ -63,8 +199,34 @@ STORE, EXPECTED = all_situations()
 @pytest.fixture(scope="module")
 def runs() -> dict[str, Run]:
     """The store, read in both ways by an app that is granted everything."""
-    with Shop(STORE, scopes=EVERYTHING).serve() as shop:
-        return {method: read(shop, method=method) for method in METHODS}
+    return both_ways(STORE)
+
+
+def both_ways(store: Store, state: Message | None = None, beyond: str = NEWEST) -> dict[str, Run]:
+    """Read a store in both ways: by bulk operations all but what changed in the last hour."""
+    with Shop(store, scopes=EVERYTHING).serve() as shop:
+        catalog, found = catalog_of(shop), {}
+        for method in METHODS:
+            shop.controls.reset()
+            found[method] = read(shop, state, catalog, method=method)
+        for name in ("Customers", "Orders"):
+            asked = [one for one in queries(shop) if one["query"].startswith(f"query {name}")]
+            searches = [one["variables"]["query"] for one in asked if not one["variables"].get("reverse")]
+            begins = as_datetime(beyond) - timedelta(hours=1)
+            assert len({*searches}) == (2 if state else 1), "the hour before the bookmark is for pages too"
+            assert searches[-1].startswith(f"updated_at:>='{begins:%Y-%m-%dT%H:%M:%S}")
+    return found
+
+
+def assert_alike(runs: dict[str, Run], *streams: str) -> None:
+    """Compare record by record, doubles and tombstones among them."""
+    for stream in streams:
+        in_order = {
+            method: sorted(run.records[stream], key=lambda one: (one["id"], one["updated_at"]))
+            for method, run in runs.items()
+        }
+        assert in_order["pages"]
+        assert in_order["bulk"] == in_order["pages"]
 
 
 def amount(value: str) -> str:
@@ -94,17 +256,44 @@ def test_a_situation_is_in_the_record_as_shopify_s_ledger_has_it(
     assert written(order, first=then.startswith("OrderAgreement")) == then
 
 
-@pytest.mark.parametrize(("practice", "placed", "change", "then"), OTHERWISE)
-def test_where_nobody_knows_what_shopify_does_the_record_has_either(
-    practice: Practice, placed: Any, change: Any, then: str
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("situation", BESIDES)
+def test_what_leaves_the_ledger_as_it_was_is_in_the_record(runs: dict[str, Run], situation: str, method: str) -> None:
+    order = runs[method].orders[EXPECTED[situation][0]]
+    order = {**order, "transactions": [(one["kind"], one["status"]) for one in order["transactions"]]}
+    _, fields_then = BESIDES[situation]
+    assert {name: order[name] for name in fields_then} == fields_then
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_records_have_what_merchants_changed_of_people_parcels_and_returns(
+    runs: dict[str, Run], method: str
 ) -> None:
-    store = Store(practice=practice)
-    name = add(store, placed)
-    change(store, name)
-    with Shop(store, scopes=EVERYTHING).serve() as shop:
-        order = read(shop).orders[name]
-    assert written(order) == then
-    assert found_in(order) == []
+    def order_after(situation: str) -> Message:
+        return runs[method].orders[EXPECTED[situation][0]]
+
+    customers = {one["id"]: one for one in runs[method].records["customers"]}
+    assert [one["status"] for one in order_after("a parcel is cancelled")["fulfillments"]] == ["cancelled"]
+    assert [one["status"] for one in order_after("a return is cancelled")["returns"]] == ["canceled"]
+    assert order_after("the attribution is ready")["customer_journey"]["ready"] is True
+    assert order_after("test order")["test"] is True
+    for situation in ("the buyer is another", "the buyer is merged", "the buyer is erased"):
+        customer = customers[order_after(situation)["customer"]["id"]]
+        assert customer["orders_count"] == 1
+        assert (customer["email"] is None) == ("erased" in situation)
+    assert len(customers) == len(STORE.customers)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_company_payment_terms_and_retail_location_have_their_values(runs: dict[str, Run], method: str) -> None:
+    order = runs[method].orders[EXPECTED["order of a company"][0]]
+    assert order["company"] == {"id": 81, "name": "Plattenladen", "external_id": "B2B-7"}
+    assert order["company_location"] == {"id": 82, "name": "Lager Nord", "external_id": "B2B-7"}
+    assert order["payment_terms"] == {"name": "Net 30", "type": "net", "due_in_days": 30, "overdue": True}
+    assert order["retail_location"] == {"id": 655, "name": "Main Street"}
+    other = runs[method].orders[EXPECTED["test order"][0]]
+    fields_of_b2b = ("company", "company_location", "payment_terms", "retail_location")
+    assert {other[name] for name in fields_of_b2b} == {None}
 
 
 def found_in(order: Message) -> list[str]:
@@ -112,19 +301,66 @@ def found_in(order: Message) -> list[str]:
 
 
 def test_pages_and_bulk_operations_give_the_same_records(runs: dict[str, Run]) -> None:
-    assert runs["pages"].records["orders"]
-    assert runs["bulk"].orders == runs["pages"].orders
+    assert_alike(runs, "customers", "orders")
+
+
+# What is open about Shopify, all of it the other way, and with nothing unsure that moves an order.
+OTHER_WAY = replace(
+    USUAL,
+    **{one.name: not one.default for one in fields(Practice) if isinstance(one.default, bool)},
+    placed_at="processedAt",
+    update_quantity=None,
+    fee_action="ORDER",
+    moves=UNSURE_MOVES,
+)
+
+
+@pytest.mark.parametrize(
+    ("practice", "disagree"),
+    [(OTHER_WAY, set()), (Practice(moves=frozenset()), {"moments"})],
+    ids=["all the other way", "in silence"],
+)
+def test_pages_and_bulk_operations_give_the_same_records_whatever_shopify_does(
+    practice: Practice, disagree: set[str]
+) -> None:
+    store, _ = all_situations(practice)
+    found = both_ways(store)
+    assert_alike(found, "customers", "orders")
+    assert {name for order in found["bulk"].orders.values() for name in found_in(order)} == disagree
+
+
+def test_pages_and_bulk_operations_give_the_same_changes_and_tombstones() -> None:
+    store, expected = all_situations()
+    with Shop(store, scopes=EVERYTHING).serve() as shop:
+        state = of_october(read(shop, catalog=catalog_of(shop)).state)
+    changed, newest = "2026-11-24T12:00:00.000000Z", "2026-11-25T12:00:00.000000Z"
+    for situation in ("one unit is refunded", "test order", "the buyer is another"):
+        store.delete_order(expected[situation][0], changed)
+    store.delete_customer(int(store.add_customer(PLACED, person(Random(5), 5))["legacyResourceId"]), changed)
+    name = expected["store credit"][0]
+    merged(store, name)
+    for name in (expected["store credit"][0], expected["void"][0]):
+        store.erase_customer(buyer(store, name), changed)
+        store.change_order(name, changed, note="changed")
+    store.refund_order(expected["goodwill"][0], changed)
+    go_beyond(store, newest)
+    found = both_ways(store, state, newest)
+    assert_alike(found, "customers", "orders")
+    gone = [one for stream in found["bulk"].records.values() for one in stream if one["_sdc_deleted_at"]]
+    assert len(gone) == 4
+    assert len(found["bulk"].orders) == 4
 
 
 def test_the_identities_hold_in_every_situation(runs: dict[str, Run]) -> None:
     assert {name: found for name, order in runs["pages"].orders.items() if (found := found_in(order))} == {}
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_the_identities_hold_on_every_order_of_the_default_store(method: str) -> None:
-    with Shop(cdnow_store(date(2026, 10, 31), customers=250), scopes=EVERYTHING).serve() as shop:
-        orders = read(shop, method=method).orders
-    assert len(orders) == len(shop.store.orders)
+def test_the_identities_hold_on_every_order_of_the_default_store_and_it_is_the_same_both_ways() -> None:
+    store = cdnow_store(date(2026, 10, 31), customers=250)
+    read_both_ways = both_ways(store, beyond=max(one["updatedAt"] for one in store.orders))
+    assert_alike(read_both_ways, "customers", "orders")
+    orders = read_both_ways["bulk"].orders
+    assert len(orders) == len(store.orders)
     assert {name: found for name, order in orders.items() if (found := found_in(order))} == {}
     assert {len(order["agreements"]) for order in orders.values()} > {1, 2}, "merchants did something"
 
