@@ -166,8 +166,9 @@ has the figures of its own sales under the names of Shopify's sales report, sign
 (negative), `returns` (negative), `net_sales`, `shipping`, `taxes`, `duties`, `additional_fees`, `return_fees`,
 `total_sales`. So a sum of one of them, over any events and days, is that figure of the report. Beside them stand
 `tips` and `gift_cards` (sold), which are no sales. What is paid is no sale either: `cash` on `Order Paid`, negative
-on `Payment Refunded`. `revenue` is on `Order Completed` alone, as PostHog's specification has it, and is the
-order's `net_sales` of that moment.
+on `Payment Refunded` and `Change Given`. What is paid with a gift card is `gift_card_payment`, with store credit
+`store_credit_payment`: then no money moves, as it came when the card was sold. `revenue` is on `Order Completed`
+alone, as PostHog's specification has it, and is the order's `net_sales` of that moment.
 
 | question | sum of | over |
 | --- | --- | --- |

@@ -47,7 +47,7 @@ $ meltano select tap-shopify-orders '*' '*'
 ```
 
 Then leave out what you don't need. The first of these costs nothing, as no event has it; the second costs the
-properties `coupon`, `coupons` and `promotions`; the third two events:
+properties `coupon`, `coupons` and `promotions`; the third three events:
 
 ```console
 $ meltano select tap-shopify-orders orders note --exclude

@@ -115,7 +115,7 @@ def _paid_order(home: Home) -> dict[str, Any]:
     """Return the newest `Order Completed` that is paid in one sum, and to which nothing has happened since."""
     told = {name: list(_events(home, name)) for name in ("Order Completed", "Order Paid", *LATER)}
     touched = {one["properties"]["order_id"] for name in LATER for one in told[name]}
-    cash = {one["properties"]["order_id"]: one["properties"]["cash"] for one in told["Order Paid"]}
+    cash = {one["properties"]["order_id"]: one["properties"].get("cash") for one in told["Order Paid"]}
     paid = (
         one
         for one in told["Order Completed"]

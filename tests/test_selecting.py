@@ -112,5 +112,5 @@ def test_the_examples_cost_what_is_said_beside_them() -> None:
     assert [(sorted(one.properties), one.events) for one in costs] == [
         ([], []),
         (["coupon", "coupons", "promotions"], []),
-        ([], ["Order Paid", "Payment Refunded"]),
+        ([], ["Order Paid", "Payment Refunded", "Change Given"]),
     ]

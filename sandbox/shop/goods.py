@@ -142,3 +142,4 @@ class Payment:
     error_code: str | None = None
     unprocessed: bool = False  # whether a pending one has no `processedAt` yet, which may be null
     parent: Node | None = None
+    tendered: Decimal | None = None  # cash that was handed over; what is beyond the amount is change

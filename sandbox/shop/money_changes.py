@@ -29,7 +29,11 @@ class MoneyChanges(StoreData):
         amount: str | None = None,
         **payment: Any,  # noqa: ANN401  # further fields of Payment
     ) -> Node:
-        """Pay what is open, or an amount: by a gift card, at once, by a capture, or so that it is pending first."""
+        """Pay what is open, or an amount: by a gift card, at once, by a capture, or so that it is pending first.
+
+        Cash may be `tendered` beyond the amount; "the money returned to the customer when they've paid too much during
+        a cash transaction" is a transaction of the kind CHANGE (OrderTransactionKind).
+        """
         with self.lock:
             one = self.order(order_id)
             left = Decimal(amount or one["totalOutstandingSet"]["shopMoney"]["amount"])
@@ -39,7 +43,8 @@ class MoneyChanges(StoreData):
                 if not authorized:
                     raise ValueError(f"order {one['name']} has no authorization")
                 payment["parent"] = authorized[0]
-            orders.pay(one, self.ids, instant(at), Payment(**payment, amount=left, unprocessed=unprocessed))
+            how = Payment(**payment, amount=left, unprocessed=unprocessed)
+            orders.pay(one, self.ids, instant(at), how, self.practice)
             return self._settled(one)
 
     def complete_payment(self, order_id: int | str, at: datetime | str, status: str = "SUCCESS") -> Node:

@@ -7,6 +7,7 @@ from the parts is `totals`'. Knows no store and no GraphQL.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sandbox.shop import ledger, parts
@@ -85,11 +86,18 @@ def _first_sales(order: Order) -> Iterator[Sale]:
         yield ledger.plain("ADDITIONAL_FEE", fee["_amount"], fee)
 
 
-def pay(order: Order, ids: Iterator[int], at: str, payment: Payment | None = None) -> None:
-    """Add a transaction: a sale of the whole order, or what else is said."""
+def pay(order: Order, ids: Iterator[int], at: str, payment: Payment | None = None, practice: Practice = USUAL) -> None:
+    """Add a transaction: a sale of the whole order, or what else is said; and the change that was given, if any."""
     payment = payment or Payment()
+    bag = order["_currencies"].bag
     amount = whole(order) if payment.amount is None else payment.amount
-    order["transactions"].append(parts.transaction(order, ids, at, payment, order["_currencies"].bag(amount)))
+    order["transactions"].append(parts.transaction(order, ids, at, payment, bag(amount)))
+    if payment.tendered is not None:
+        sale, change = order["transactions"][-1], payment.tendered - amount
+        if practice.cash_is_tendered:
+            sale.update(amountSet=bag(payment.tendered), _change=change)
+        given = replace(payment, kind="CHANGE", parent=sale)
+        order["transactions"].append(parts.transaction(order, ids, at, given, bag(change)))
     if payment.gateway not in order["paymentGatewayNames"]:
         order["paymentGatewayNames"] = [*order["paymentGatewayNames"], payment.gateway]
     touch(order, at)

@@ -178,7 +178,8 @@ def _paid(transactions: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _settle_payment(order: Order) -> None:
     bag, done = order["_currencies"].bag, _paid(order["transactions"])
-    received = total(one["amountSet"] for one in done if one["kind"] in ("SALE", "CAPTURE"))
+    paid = [one for one in done if one["kind"] in ("SALE", "CAPTURE")]
+    received = total(one["amountSet"] for one in paid) - sum((one.get("_change", ZERO) for one in paid), ZERO)
     authorized = total(one["amountSet"] for one in done if one["kind"] == "AUTHORIZATION")
     voided = order["cancelledAt"] or any(one["kind"] == "VOID" for one in done)
     expired = order.get("_expired", False)

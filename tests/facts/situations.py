@@ -27,7 +27,7 @@ FIGURES = (
     *("gross_sales", "discounts", "returns", "net_sales", "shipping", "taxes", "duties", "additional_fees"),
     *("return_fees", "total_sales", "tips", "gift_cards", "other_sales"),
 )
-MONEY = (*FIGURES, "cash")
+MONEY = (*FIGURES, "cash", "gift_card_payment", "store_credit_payment")
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,17 @@ def by_gift_card(store: Store, name: str, at: str) -> None:
     store.pay_order(name, at, "40", gateway="gift_card")
     store.pay_order(name, at)
 
+
+def with_a_note_of_20(store: Store, name: str, at: str) -> None:
+    store.pay_order(name, at, gateway="cash", tendered=Decimal(20))
+
+
+def by_store_credit(store: Store, name: str, at: str) -> None:
+    store.pay_order(name, at, "25", gateway="shopify_store_credit")
+    store.pay_order(name, at)
+
+
+HALVES: list[dict[str, Any]] = [{"store_credit_payment": 25}, {"cash": 25}]
 
 # The rows of `facts/sales.md` 1.4, in its order, each with its other readings.
 LEDGER = [
@@ -362,7 +373,7 @@ LEDGER = [
         "paid partly by gift card",
         FIRST,
         [by_gift_card],
-        [*COMPLETED, fact(1, "Order Paid", cash=40), fact(1, "Order Paid", cash=70)],
+        [*COMPLETED, fact(1, "Order Paid", gift_card_payment=40), fact(1, "Order Paid", cash=70)],
         paid=False,
     ),
     Situation(
@@ -560,7 +571,29 @@ SHOPS = [
         "a gift card of 50 is spent",
         simple("50"),
         [lambda store, name, at: store.pay_order(name, at, "50", gateway="gift_card")],
-        [fact(0, "Order Completed", **sold(50)), fact(1, "Order Paid", cash=50)],
+        [fact(0, "Order Completed", **sold(50)), fact(1, "Order Paid", gift_card_payment=50)],
+        paid=False,
+    ),
+    Situation(
+        "15 are paid with a note of 20, of which the sale has all",
+        simple("15"),
+        [with_a_note_of_20],
+        [fact(0, "Order Completed", **sold(15)), fact(1, "Order Paid", cash=20), fact(1, "Change Given", cash=-5)],
+        paid=False,
+    ),
+    Situation(
+        "15 are paid with a note of 20, of which the sale has what was kept",
+        simple("15"),
+        [with_a_note_of_20],
+        [fact(0, "Order Completed", **sold(15)), fact(1, "Order Paid", cash=15)],
+        Practice(cash_is_tendered=False),
+        paid=False,
+    ),
+    Situation(
+        "half is paid with store credit",
+        simple("50"),
+        [by_store_credit],
+        [fact(0, "Order Completed", **sold(50)), *(fact(1, "Order Paid", **one) for one in HALVES)],
         paid=False,
     ),
     Situation(

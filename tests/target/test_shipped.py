@@ -238,6 +238,56 @@ def test_money_that_came_and_went_is_cash_and_no_sale() -> None:
     assert not {"revenue", *FIGURES} & paid.keys()
 
 
+@pytest.mark.parametrize(
+    ("gateway", "name"),
+    [
+        ("shopify_payments", "cash"),
+        ("cash", "cash"),
+        (None, "cash"),
+        ("gift_card", "gift_card_payment"),
+        ("shopify_store_credit", "store_credit_payment"),
+    ],
+)
+@pytest.mark.parametrize("mapping", ["ecommerce", "shopify-singer-io"])
+def test_a_gift_card_and_store_credit_move_no_money(mapping: str, gateway: str | None, name: str) -> None:
+    moved = {"id": 1, "order_id": 5, "status": "success", "gateway": gateway, "processed_at": ORDER["processed_at"]}
+    payments = [{**moved, "kind": "sale", "amount": "50.00"}, {**moved, "id": 2, "kind": "refund", "amount": "20.00"}]
+    if mapping == "ecommerce":
+        found = events(mapping, "orders", {**ORDER, "transactions": payments})
+    else:
+        rules = StreamMapping("transactions", load(mapping)["streams"]["transactions"], identity="email")
+        found = [event for payment in payments for event in rules.events(payment)]
+    all_names = ("cash", "presentment_cash", "gift_card_payment", "store_credit_payment")
+    for event, amount in (("Order Paid", 50), ("Payment Refunded", -20)):
+        assert {each: one(found, event)[each] for each in all_names if each in one(found, event)} == {name: amount}
+
+
+@pytest.mark.parametrize(
+    ("sale", "received", "change", "cash"),
+    [
+        ("20.00", "15.00", "5.00", -5),  # the sale has what was handed over
+        ("20.00", "15.00", "-5.00", -5),
+        ("20.00", "14.98", "5.00", -5),  # and cash is rounded
+        ("15.00", "15.00", "5.00", None),  # the sale has what was kept
+        ("15.00", "14.98", "5.00", None),
+        ("15.00", "15.02", "5.00", None),
+        ("20.00", None, "5.00", None),
+    ],
+)
+def test_change_is_taken_off_only_where_the_sale_has_it(
+    sale: str, received: str | None, change: str, cash: float | None
+) -> None:
+    moved = {"status": "success", "gateway": "cash", "processed_at": ORDER["processed_at"]}
+    payments = [
+        {**moved, "id": 1, "kind": "sale", "amount": sale},
+        {**moved, "id": 2, "kind": "change", "amount": change},
+        {**moved, "id": 3, "kind": "change", "amount": "9.00", "status": "failure"},
+    ]
+    found = events("ecommerce", "orders", {**ORDER, "transactions": payments, "total_received": received})
+    given = [event["properties"]["cash"] for event in found if event["event"] == "Change Given"]
+    assert given == ([] if cash is None else [cash])
+
+
 def test_an_exchange_lists_what_came_back_and_what_is_new_apart() -> None:
     new = sale("product", "16.00", "1.00", quantity=1, title="Hat")
     fee = sale("fee", "5.00", action="return")
