@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
+from target_posthog.books.entries import Books
 from target_posthog.mapping.document import active, combined, load, shipped_names
 from target_posthog.mapping.meanings import StreamMapping
 
@@ -260,6 +261,16 @@ def test_a_gift_card_and_store_credit_move_no_money(mapping: str, gateway: str |
     all_names = ("cash", "presentment_cash", "gift_card_payment", "store_credit_payment")
     for event, amount in (("Order Paid", 50), ("Payment Refunded", -20)):
         assert {each: one(found, event)[each] for each in all_names if each in one(found, event)} == {name: amount}
+
+
+def test_the_books_of_payments_count_what_cash_does() -> None:
+    books = Books("transactions", load("shopify-singer-io")["books"]["transactions"])
+    moved = {"id": 1, "status": "success", "kind": "sale", "amount": "50.00", "processed_at": ORDER["processed_at"]}
+    figures = [
+        [entry.figures["cash"] for entry in books.account({**moved, "gateway": gateway}).entries]
+        for gateway in ("cash", "gift_card", "shopify_store_credit")
+    ]
+    assert figures == [[50], [0], [0]]
 
 
 @pytest.mark.parametrize(
