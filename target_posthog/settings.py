@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 import msgspec
 from singer_sdk import typing as th
+from singer_sdk.configuration._dict_config import parse_environment_config
 
 from target_posthog.errors import RunError
 from target_posthog.mapping.document import NONE, shipped_names
@@ -237,6 +238,25 @@ def config_of(name: str) -> dict[str, Any]:
         why = str(error) if isinstance(error, msgspec.DecodeError) else "it is no text, or nested too deeply"
         raise RunError(f"`--config {name}` isn't a JSON object: {why}. Write the settings as one.") from None
     return found
+
+
+def config_of_environment(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that the environment has, or a file .env; one that is empty isn't set.
+
+    Raises `RunError` for one that isn't of its setting's kind.
+    """
+    prefix = f"{ENVIRONMENT}_"
+    parse_environment_config({}, prefix)  # takes in the file
+    config: dict[str, Any] = {}
+    for name, setting in schema["properties"].items():
+        variable = f"{prefix}{name.upper()}"
+        if os.environ.get(variable):
+            try:
+                config |= parse_environment_config({"properties": {name: setting}}, prefix)
+            except ValueError:
+                kinds = ", ".join(f"`{kind}`" for kind in setting["type"] if kind != "null")
+                raise RunError(f"{variable} in the environment needs a value of type {kinds}, as JSON.") from None
+    return config
 
 
 def historical_per_second(chosen: int | None, host: str) -> int | None:

@@ -7,6 +7,7 @@ STATE is written by `_write_state_message` and nowhere else.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import os
 import sys
 import time
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from singer_sdk import Target, mapper
 from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
-from singer_sdk.mapper import RemoveRecordTransform
+from singer_sdk.mapper import MAPPER_SOURCE_OPTION, RemoveRecordTransform
 from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
@@ -26,9 +27,19 @@ from target_posthog.delivery.dead_letters import MAPPED
 from target_posthog.delivery.destination import key_name
 from target_posthog.delivery.to_posthog import PostHogDestination
 from target_posthog.errors import RunError
+from target_posthog.mapping.language.expressions import did_you_mean
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.to_file import PreviewDestination
-from target_posthog.settings import OF_FILES, SETTINGS, as_path, config_of, defaults, with_whole_names, wrong_settings
+from target_posthog.settings import (
+    OF_FILES,
+    SETTINGS,
+    as_path,
+    config_of,
+    config_of_environment,
+    defaults,
+    with_whole_names,
+    wrong_settings,
+)
 from target_posthog.singer.messages import MessageReader, UnreadableLine
 from target_posthog.singer.process import (
     collect_less_garbage,
@@ -148,7 +159,17 @@ class TargetPostHog(Target):
             self.destination.flush()
             if isinstance(self.destination, PreviewDestination) and self._reader.break_off:
                 raise RunError(f"{self._reader.break_off}. Its own words say why; a preview of a part is none")
+            self._warn_of_unmet_maps()
             self.destination.end()
+
+    def _warn_of_unmet_maps(self) -> None:
+        """Name the stream maps whose streams didn't come: under another name, what they were to hide went out."""
+        came = [] if self._mapped else [*self.mapper.stream_maps]
+        for name, stream_map in self.mapper.stream_maps_dict.items():
+            source = stream_map.get(MAPPER_SOURCE_OPTION, name) if isinstance(stream_map, dict) else name
+            if came and not fnmatch.filter(came, source):
+                hint = did_you_mean(source, came)
+                self.logger.warning("No stream of this run has the name of a stream map: `%s`%s", source, hint)
 
     @contextlib.contextmanager
     def _abandoning(self) -> Iterator[None]:
@@ -265,9 +286,12 @@ class TargetPostHog(Target):
             for name in value:
                 if name != "ENV":  # the SDK's word for the environment
                     config |= config_of(name)
+            if "ENV" in value:
+                cls.append_builtin_config(cls.config_jsonschema)
+                config |= config_of_environment(cls.config_jsonschema)
         except RunError as error:
             cls._leave([str(error)])
-        return _ConfigInput(config=config, parse_env="ENV" in value)
+        return _ConfigInput(config=config)
 
     @classmethod
     def _leave(cls, sentences: Iterable[str]) -> NoReturn:

@@ -280,6 +280,22 @@ def test_stream_maps_come_before_the_rules(runs: Runs, posthog: PostHog, maps: J
     assert posthog.totals()["events"] == right
 
 
+@pytest.mark.parametrize(
+    ("maps", "named"),
+    [
+        ({"ticket": {"who": "md5(who)"}}, ["`ticket`; did you mean `tickets`?"]),
+        ({"buyers": {"__source__": "ticket"}}, ["`ticket`; did you mean `tickets`?"]),
+        ({"tick*": {}, "__else__": None}, []),
+    ],
+)
+def test_a_stream_map_of_a_stream_that_did_not_come_is_named(
+    runs: Runs, caplog: pytest.LogCaptureFixture, maps: JSON, named: list[str]
+) -> None:
+    runs.here(SCHEMA, record(), mappings={"tickets": [RULE]}, stream_maps=maps)
+    told = [one.getMessage() for one in caplog.records if "a stream map" in one.getMessage()]
+    assert told == [f"No stream of this run has the name of a stream map: {each}" for each in named]
+
+
 @pytest.mark.parametrize("expression", ["int(who)", "who.strip(5)", "nobody"])
 def test_a_record_that_a_stream_map_cannot_take_is_named_without_its_values(runs: Runs, expression: str) -> None:
     told = "A stream map of stream `tickets` can't take the record id=sha256:"
