@@ -15,7 +15,7 @@ from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.connections import NULL, Completion, asked_by_id, whole
 from tap_shopify_orders.reading.known import Mark, changed, reached
 from tap_shopify_orders.reading.question import Question
-from tap_shopify_orders.reading.windows import Window
+from tap_shopify_orders.reading.windows import Window, utc
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import paths, select
 from tap_shopify_orders.shopify.answers import Denied
@@ -137,10 +137,21 @@ class Reading:
                     yield question, page
                     nodes += len(page)
                     last = changed(page[-1]) if page else since
-                if self._may_go_on(nodes) and last != since:
-                    left = Window(last, window.until)
+                if self._may_go_on(nodes):
+                    left = self._left(window, since, last)
         except Denied as gaps:
             self.logger.warning("No tombstones of deleted %s, as Shopify denies the events: %s", self.name, gaps)
+
+    def _left(self, window: Window, since: datetime | None, last: datetime | None) -> Window | None:
+        """Return what is left of a window of deletions; None, with a warning, where all pages were of one second."""
+        if last == since:
+            self.logger.warning(
+                "Shopify has more deleted %s of %s than it has pages of: some of them get no tombstones.",
+                self.name,
+                utc(last) if last else "the beginning",
+            )
+            return None
+        return Window(last, window.until)
 
     def _may_go_on(self, nodes: int) -> bool:
         """Say whether pages that ended after so many nodes may have ended too early."""

@@ -120,6 +120,16 @@ def test_deletions_go_on_where_their_pages_end() -> None:
         assert len(tombstones) == len({*tombstones}) == len(gone)
 
 
+def test_more_deletions_of_one_second_than_pages_may_have_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    with Shop(cdnow_store(date(2026, 10, 31), customers=60), most_paged=MOST).serve() as shop:
+        first = read(shop, method="pages")
+        for name in [one["name"] for one in shop.store.orders][: MOST + 5]:
+            shop.store.delete_order(name, "2026-11-02T12:00:00Z")
+        second = read(shop, of_october(first.state), method="pages")
+        assert len({one["id"] for one in second.records["orders"] if one["_sdc_deleted_at"]}) == MOST
+        assert "has more deleted orders of 2026-11-02T12:00:00Z than it has pages of" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("count", "known"),
     [
