@@ -18,6 +18,7 @@ from sandbox.controls import Controls
 from sandbox.posthog import capture, capture_v0, capture_v1
 from sandbox.posthog.database import Database, PersonRow, Row
 from sandbox.posthog.intake import take
+from sandbox.posthog.limits import QUESTIONS, SETTINGS, RequestLimit
 from sandbox.posthog.pages import pages
 from sandbox.posthog.pages.shop_side import ShopSide
 from sandbox.posthog.partitions import Log
@@ -63,6 +64,7 @@ class PostHog:
     `time_zone`: the project's, in which HogQL and the page show times.
     `event_retention_months`, `events_retention_enforced`: with the second no query returns an older event (team
     serializer, posthog-api.md 1.2).
+    `question_limit`, `settings_limit`: how many requests the query API and the project's settings take (limits.py).
     `shop_url`: the sandbox's shop, to be asked for an order that somebody looks at; nobody is asked by default.
     """
 
@@ -102,6 +104,8 @@ class PostHog:
         self.time_zone = time_zone
         self.event_retention_months = event_retention_months
         self.events_retention_enforced = events_retention_enforced
+        self.question_limit = RequestLimit(*QUESTIONS)
+        self.settings_limit = RequestLimit(*SETTINGS)
         self.shop_url = shop_url
         self.url = ""
         self.controls = Controls()

@@ -8,6 +8,7 @@ language itself is `hogql.py`'s.
 from __future__ import annotations
 
 import json
+import math
 from calendar import monthrange
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from flask import Response
 
     from sandbox.posthog.database import Database
+    from sandbox.posthog.limits import RequestLimit
 
 SCOPE = "query:read"  # "A personal API key for your project with the Query Read permission"
 PROJECT_SCOPE = "project:read"
@@ -42,6 +44,8 @@ class Asked(Protocol):
     time_zone: str
     event_retention_months: int
     events_retention_enforced: bool
+    question_limit: RequestLimit
+    settings_limit: RequestLimit
 
     def clock(self) -> datetime:
         """Return now."""
@@ -55,7 +59,11 @@ class _Kept(NamedTuple):
 
 
 class _RefusedError(Exception):
-    """An answer other than 200: status, type, code and detail as PostHog words them."""
+    """An answer other than 200: status, type, code and detail as PostHog words them, and its headers."""
+
+    def __init__(self, status: int, kind: str, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status, kind, code, detail)
+        self.headers = headers or {}
 
 
 # 401: https://github.com/PostHog/posthog/issues/27656; 403: https://github.com/PostHog/posthog/issues/30993.
@@ -71,6 +79,9 @@ NO_ASYNC = (400, "validation_error", "invalid_input", "The sandbox answers at on
 EXTRA = (400, "validation_error", "invalid_input", "Extra inputs are not permitted")  # REPORT: posthog-api.md 1.1
 # posthog/exceptions.py: posthog-api.md 1.1. The exception's kind and code aren't known.
 TOO_SLOW = (504, "server_error", "error", "Query has hit the max execution time before completing.")
+# posthog-api.md 1.1; Django REST Framework exceptions.py, `Throttled`.
+THROTTLED = (429, "throttled_error", "throttled", "Request was throttled. Expected available in {} seconds.")
+AT_ONCE = (429, "throttled_error", "throttled", "Too many queries are running at once for this project.")
 
 
 def query_api(database: Database, project_id: int, project: Asked) -> Blueprint:
@@ -81,21 +92,28 @@ def query_api(database: Database, project_id: int, project: Asked) -> Blueprint:
     @api.post("/api/projects/<int:asked_id>/query/")
     def query(asked_id: int) -> Response:
         _check(project, SCOPE, is_its_project=asked_id == project_id)
+        _throttle(project, project.question_limit)
         text, refresh = _asked(request.get_json(silent=True) or {})
         kept = cache.get(text)
         if kept and refresh in FROM_CACHE and project.clock() - kept.at < FRESH_FOR:
             return jsonify({**kept.answer, "is_cached": True})
+        places = project.question_limit.places
+        if not places.acquire(blocking=False):
+            raise _RefusedError(*AT_ONCE)
         try:
             cache[text] = _Kept(project.clock(), _rows(database, text, project))
         except QueryError as error:
             raise _RefusedError(400, "validation_error", "hogql_query_error", str(error)) from None
         except TooSlowError:
             raise _RefusedError(*TOO_SLOW) from None
+        finally:
+            places.release()
         return jsonify(cache[text].answer)
 
     @api.get("/api/projects/<int:asked_id>/")
     def settings(asked_id: int) -> Response:
         _check(project, PROJECT_SCOPE, is_its_project=asked_id == project_id)
+        _throttle(project, project.settings_limit)
         return jsonify(
             {
                 "id": project_id,
@@ -106,9 +124,9 @@ def query_api(database: Database, project_id: int, project: Asked) -> Blueprint:
         )
 
     @api.errorhandler(_RefusedError)
-    def refusal(refused: _RefusedError) -> tuple[Response, int]:
+    def refusal(refused: _RefusedError) -> tuple[Response, int, dict[str, str]]:
         status, kind, code, detail = refused.args
-        return jsonify({"type": kind, "code": code, "detail": detail, "attr": None}), status
+        return jsonify({"type": kind, "code": code, "detail": detail, "attr": None}), status, refused.headers
 
     return api
 
@@ -136,6 +154,12 @@ def _check(project: Asked, scope: str, *, is_its_project: bool) -> None:
         raise _RefusedError(*NO_SCOPE[:3], NO_SCOPE[3].format(scope))
     if not is_its_project:
         raise _RefusedError(*NO_PROJECT)
+
+
+def _throttle(project: Asked, limit: RequestLimit) -> None:
+    seconds = math.ceil(limit.wait_seconds(project.clock()))
+    if seconds:
+        raise _RefusedError(*THROTTLED[:3], THROTTLED[3].format(seconds), {"Retry-After": str(seconds)})
 
 
 def _rows(database: Database, text: str, project: Asked) -> dict[str, Any]:

@@ -8,8 +8,11 @@ decided in `QueryApi._wait` and nowhere else.
 from __future__ import annotations
 
 import re
+import time
 from calendar import monthrange
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -22,7 +25,6 @@ from target_posthog.posthog.transport import MIB, LargeAnswerError, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
 
     import requests
 
@@ -34,6 +36,10 @@ MOST_ROWS = 50_000  # of one answer, a higher LIMIT is cut to it in silence: pos
 TIMEOUT_SECONDS = 120.0  # PostHog gives a question 10 seconds, and 30 in its queue
 LARGEST_ANSWER_BYTES = 128 * MIB  # 50,000 rows of 2.5 kB
 LONGEST_WAIT_SECONDS = 60.0  # between two attempts, unless PostHog asks for more
+# All who ask a project share 240 questions a minute and 2,400 an hour: https://posthog.com/docs/api/queries. So whoever
+# has none left gets some within an hour.
+LONGEST_LIMIT_SECONDS = 3_600.0
+FARTHEST_MOMENT_SECONDS = 7 * 24 * 3_600.0  # that is named; more is an error of something between
 # Questions have another address than events: https://posthog.com/docs/api
 INGESTION_HOST = re.compile(r"(?<=//)(us|eu)\.i\.posthog\.com$")
 # Without it an answer may be hours old: what has just been sent would be missing.
@@ -72,15 +78,25 @@ class Project(NamedTuple):
 class QueryApi:
     """Asks one project. `host` may be that of ingestion; the key goes there and nowhere else.
 
-    Waiting for a PostHog that is busy ends after `max_retry_seconds`. Raises `RunError` for a host that is none.
+    Waiting for a PostHog that is busy ends after `max_retry_seconds`. Where its limit of questions is reached, PostHog
+    is waited for beside that, `longest_limit_seconds` at most. Raises `RunError` for a host that is none.
     """
 
-    def __init__(self, personal_api_key: str, project_id: str, host: str, *, max_retry_seconds: float = 900) -> None:
+    def __init__(
+        self,
+        personal_api_key: str,
+        project_id: str,
+        host: str,
+        *,
+        max_retry_seconds: float = 900,
+        longest_limit_seconds: float = LONGEST_LIMIT_SECONDS,
+    ) -> None:
         self.host = INGESTION_HOST.sub(r"\1.posthog.com", ingestion_address(host))
         self._url = f"{self.host}/api/projects/{project_id}/"
         self._session = Session(most_bytes=LARGEST_ANSWER_BYTES, accepts_gzip=True)
         self._session.headers["Authorization"] = f"Bearer {personal_api_key.strip()}"
         self._max_retry_seconds = max_retry_seconds
+        self._longest_limit_seconds = longest_limit_seconds
 
     def rows(self, query: str, name: str) -> list[list[Any]]:
         """Return the rows of a query with a LIMIT; `name` is shown in PostHog's query log.
@@ -107,30 +123,43 @@ class QueryApi:
         question: Mapping[str, JSON] | None,
         meaning: Callable[[Mapping[str, JSON]], Result | None],
     ) -> Result:
-        for attempt in stamina.retry_context(
-            on=self._wait,
-            attempts=None if self._max_retry_seconds else 1,
-            timeout=self._max_retry_seconds or None,
-            wait_initial=0.5,
-            wait_max=LONGEST_WAIT_SECONDS,
-        ):
-            with attempt:
-                response = self._attempt(method, path, question)
-                answer = decoded(response.content)
-                found = meaning(answer) if response.status_code == HTTPStatus.OK else None
-                if found is None:
-                    asked_for = retry_after_seconds(response)
-                    raise self._judged(
-                        response.status_code, answer, None if asked_for is None else max(asked_for, attempt.next_wait)
-                    )
-                return found
+        patience = _Patience(time.monotonic() + self._max_retry_seconds, self._longest_limit_seconds)
+        try:
+            for attempt in stamina.retry_context(
+                on=partial(self._wait, patience),
+                attempts=None if self._max_retry_seconds else 1,
+                timeout=None,
+                wait_initial=0.5,
+                wait_max=LONGEST_WAIT_SECONDS,
+            ):
+                with attempt:
+                    response = self._attempt(method, path, question)
+                    answer = decoded(response.content)
+                    found = meaning(answer) if response.status_code == HTTPStatus.OK else None
+                    if found is None:
+                        wait = max(retry_after_seconds(response) or 0.0, attempt.next_wait)
+                        raise self._judged(response.status_code, answer, wait)
+                    return found
+        except _LimitError as error:
+            raise BusyError(f"{error}; {_when(error.retry_after or 0.0)}") from None
         raise AssertionError  # the last attempt returns or raises
 
-    def _wait(self, error: Exception) -> bool | float:
-        """Decide on a retry: False for none, True for one after the usual backoff, or the seconds PostHog wants."""
+    def _wait(self, patience: _Patience, error: Exception) -> bool | float:
+        """Decide on a retry: False for none, True for one after the usual backoff, or after how many seconds.
+
+        Nothing waits in vain: where PostHog asks for more than is left, that ends it at once.
+        """
         if not isinstance(error, BusyError):
             return False
-        return True if error.retry_after is None else min(error.retry_after, self._max_retry_seconds)
+        asked_for = error.retry_after or 0.0
+        if isinstance(error, _LimitError):
+            if asked_for > patience.limit_seconds:
+                return False
+            patience.limit_seconds -= asked_for
+            patience.ends_at += asked_for
+            return asked_for
+        left = patience.ends_at - time.monotonic()
+        return left > 0 and asked_for <= left and (asked_for or True)
 
     def _attempt(self, method: str, path: str, question: Mapping[str, JSON] | None) -> requests.Response:
         try:
@@ -142,13 +171,19 @@ class QueryApi:
                 f"PostHog at {self.host} can't be asked ({network_trouble(error)})"
             ) from None
 
-    def _judged(self, status: int, answer: Mapping[str, JSON], wait_seconds: float | None) -> Exception:
+    def _judged(self, status: int, answer: Mapping[str, JSON], wait_seconds: float) -> Exception:
         """Return what an answer without a result means; PostHog's own words stand in `detail`."""
         detail = str(answer.get("detail") or "no reason given")
         if status in TOO_MUCH or answer.get("code") in TOO_MUCH_CODES:
             return TooMuchError(f"HTTP {status}: {detail}")
         if status == HTTPStatus.OK and answer.get("is_cached"):
             return BusyError(f"PostHog at {self.host} gives an earlier answer again", wait_seconds)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return _LimitError(
+                f"PostHog at {self.host} is busy (HTTP {status}): all who ask this project share 240 questions "
+                "a minute and 2,400 an hour",
+                wait_seconds,
+            )
         if status == HTTPStatus.ACCEPTED or is_busy(status):
             return BusyError(f"PostHog at {self.host} is busy (HTTP {status})", wait_seconds)
         if status == HTTPStatus.FORBIDDEN and "scope" in detail:
@@ -173,8 +208,28 @@ class QueryApi:
         return f"`host`: {self.host} doesn't answer as PostHog's query API does (HTTP {status}: {detail})"
 
 
+@dataclass
+class _Patience:
+    """How long one question is still asked again: until a moment, and for so many seconds of a limit beside that."""
+
+    ends_at: float
+    limit_seconds: float
+
+
+class _LimitError(BusyError):
+    """The project has no questions left for now."""
+
+
 class _ScopeError(RunError):
     """The key lacks a permission."""
+
+
+def _when(seconds: float) -> str:
+    """Return when to go on, in so many seconds from now."""
+    if seconds > FARTHEST_MOMENT_SECONDS:
+        return "run the command again later"
+    at = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+    return f"run the command again after {at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _rows(answer: Mapping[str, JSON]) -> list[Any] | None:

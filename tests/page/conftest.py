@@ -13,6 +13,7 @@ import pytest
 from selenium import webdriver
 
 from sandbox.posthog import PostHog
+from sandbox.posthog.limits import QUESTIONS, RequestLimit
 from sandbox.posthog.preview import Preview
 from sandbox.posthog.preview_file import PreviewFile
 from sandbox.shop import Shop
@@ -44,6 +45,7 @@ FLAGS = (
 @pytest.fixture
 def posthog(posthog_server: PostHog) -> PostHog:
     posthog_server.database.wipe()
+    posthog_server.question_limit = RequestLimit(*QUESTIONS)
     return posthog_server
 
 

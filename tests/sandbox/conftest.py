@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from sandbox.posthog.limits import QUESTIONS, RequestLimit
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 
@@ -39,6 +40,7 @@ def clock() -> Clock:
 @pytest.fixture
 def posthog(posthog_server: PostHog) -> PostHog:
     posthog_server.database.wipe()
+    posthog_server.question_limit = RequestLimit(*QUESTIONS)
     posthog_server.controls.reset()
     return posthog_server
 

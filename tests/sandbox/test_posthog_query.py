@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 
+from sandbox.posthog import PostHog
 from tests.posthog_events import event, send
-
-if TYPE_CHECKING:
-    from sandbox.posthog import PostHog
 
 SALES = """
 -- what came, per day
@@ -216,3 +214,42 @@ def test_a_question_that_takes_too_long_is_ended_and_one_in_time_is_answered(pos
     assert (answer.status_code, answer.json()["detail"]) == (504, detail)
     posthog.database.longest_read_seconds = 60.0
     assert ask(posthog, SALES, refresh="force_blocking").status_code == 200
+
+
+# https://posthog.com/docs/api/queries: 240 questions a minute, 2,400 an hour, 3 at once.
+
+
+def test_of_the_questions_of_a_minute_one_too_many_is_told_when_to_come_again(posthog: PostHog) -> None:
+    now = datetime(2026, 11, 1, tzinfo=timezone.utc)
+    posthog.clock = lambda: now
+    question = "select uuid from events limit 1"
+    assert {ask(posthog, question).status_code for _ in range(240)} == {200}
+    posthog.clock = lambda: now + timedelta(seconds=20)
+    refused = ask(posthog, question)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "40")
+    assert refused.json() == {
+        "type": "throttled_error",
+        "code": "throttled",
+        "detail": "Request was throttled. Expected available in 40 seconds.",
+        "attr": None,
+    }
+    posthog.clock = lambda: now + timedelta(seconds=60)
+    assert ask(posthog, question).status_code == 200
+
+
+def test_the_questions_of_an_hour_have_a_limit_too() -> None:
+    now = datetime(2026, 11, 1, tzinfo=timezone.utc)
+    limit = PostHog().question_limit
+    every_second = [limit.wait_seconds(now + timedelta(seconds=second)) for second in range(2_400)]
+    assert not any(every_second)
+    assert limit.wait_seconds(now + timedelta(seconds=2_400)) == 1_200
+    assert limit.wait_seconds(now + timedelta(seconds=3_600)) == 0
+
+
+def test_no_more_than_three_questions_are_answered_at_once(posthog: PostHog) -> None:
+    for _ in range(3):
+        posthog.question_limit.places.acquire()
+    refused = ask(posthog, "select uuid from events limit 1", refresh="force_blocking")
+    assert (refused.status_code, refused.json()["code"], "Retry-After" in refused.headers) == (429, "throttled", False)
+    posthog.question_limit.places.release()
+    assert ask(posthog, "select uuid from events limit 1", refresh="force_blocking").status_code == 200

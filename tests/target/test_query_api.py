@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+import re
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.controls import Reply
+from sandbox.posthog.limits import RequestLimit
 from target_posthog.errors import BusyError, RunError
 from target_posthog.posthog.query_api import Project, QueryApi, TooMuchError
 from tests.posthog_events import event, send
@@ -21,7 +23,7 @@ EVENTS = "select uuid from events limit 5"
 
 
 def api_of(posthog: PostHog, key: str = "phx_sandbox", project: str = "1", seconds: float = 60) -> QueryApi:
-    return QueryApi(key, project, posthog.url, max_retry_seconds=seconds)
+    return QueryApi(key, project, posthog.url, max_retry_seconds=seconds, longest_limit_seconds=seconds)
 
 
 COUNTS = "select event, count() as events from events group by event order by event limit 10"
@@ -149,6 +151,30 @@ def test_a_retry_after_without_end_ends_with_max_retry_seconds(posthog: PostHog,
     with pytest.raises(BusyError, match="busy"):
         api_of(posthog, seconds=1).rows(EVENTS, "events")
     assert len(posthog.controls.requests) < 20
+
+
+def test_where_the_limit_is_reached_the_question_is_asked_again_when_posthog_says(posthog: PostHog) -> None:
+    posthog.question_limit = RequestLimit(1, 100, at_once=3)
+    api = QueryApi("phx_sandbox", "1", posthog.url, max_retry_seconds=0.5)  # beside the limit's own time
+    assert api.rows(EVENTS, "events") == []
+    posthog.clock = lambda: datetime.now(timezone.utc) + timedelta(seconds=59)
+    assert api.rows(EVENTS, "events") == []
+    _, refused, answered = posthog.controls.requests
+    assert answered.at - refused.at >= 1.0
+
+
+def test_a_limit_that_lasts_longer_than_any_says_at_once_when_to_go_on(posthog: PostHog) -> None:
+    api = QueryApi("phx_sandbox", "1", posthog.url, max_retry_seconds=900)
+    posthog.controls.reply_next(*[Reply(status=429, headers={"Retry-After": "3601"}, path=PATH)] * 2)
+    with pytest.raises(BusyError) as busy:
+        api.rows(EVENTS, "events")
+    said = re.search(
+        r"share 240 questions a minute and 2,400 an hour; run the command again after (.*) UTC$", str(busy.value)
+    )
+    assert said
+    after = datetime.fromisoformat(said[1]).replace(tzinfo=timezone.utc) - datetime.now(timezone.utc)
+    assert timedelta(minutes=55) < after <= timedelta(seconds=3_601)
+    assert len(posthog.controls.requests) == 1
 
 
 def test_a_posthog_that_stays_busy_is_given_up(posthog: PostHog) -> None:
