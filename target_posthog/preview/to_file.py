@@ -26,10 +26,10 @@ from target_posthog.preview.lines import plan_lines
 from target_posthog.preview.naming import Naming
 from target_posthog.preview.personal import personal_values, personal_values_of, stand_ins
 from target_posthog.preview.plan import UTC, Planning
-from target_posthog.preview.temporary import TemporaryMapping
 from target_posthog.preview.writer import PreviewWriter
 from target_posthog.receipts.opening import open_store
 from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter, without_receipts
+from target_posthog.receipts.temporary import TemporaryMapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -243,6 +243,15 @@ def test_acknowledged_facts_that_posthog_does_not_show_are_sent_again(tools: Com
     assert (names.count("Order Paid"), names.count("Order Completed")) == (3, 3)
 
 
+def test_many_receipts_are_looked_for_in_few_questions(tools: Commands, posthog: PostHog) -> None:
+    tools.receipted.run(*(order(number, "jane@example.com", transactions=[]) for number in range(1, 1_202)))
+    posthog.database.ask("DELETE FROM events WHERE event = 'Order Completed' AND properties LIKE '%\"#1100\"%'")
+    posthog.controls.reset()
+    assert "1 events would be sent again" in tools.run("resend", "--missing", "--yes")
+    questions = [request for request in posthog.controls.requests if request.path.endswith("/query/")]
+    assert len(questions) == 2, "when the oldest is from, and which there are"
+
+
 def test_of_what_posthog_does_not_show_some_can_be_chosen(tools: Commands) -> None:
     tools.receipted.run(*ORDERS)
     tools.receipted.posthog.database.ask("DELETE FROM events WHERE event = 'Order Paid'")  # PostHog loses them

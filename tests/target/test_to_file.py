@@ -24,9 +24,9 @@ from singer_sdk.exceptions import InvalidInputLine
 from tap_shopify_orders.records.schema import ORDERS, stream_schema
 from target_posthog.errors import RuleError, RunError
 from target_posthog.preview.file import PreviewFile, is_preview
-from target_posthog.preview.temporary import TemporaryMapping
 from target_posthog.preview.writer import PreviewWriter
 from target_posthog.receipts.sqlite import SqliteStore
+from target_posthog.receipts.temporary import TemporaryMapping
 from target_posthog.singer.target import MISTAKES, TargetPostHog
 from tests.target.conftest import MESSAGES, lines
 from tests.target.previews import RULES, SALE, SCHEMA, Previews, sale
@@ -159,7 +159,7 @@ def test_what_a_preview_remembers_is_as_in_a_dict_and_a_full_disk_is_named() -> 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
     try:
-        with pytest.raises(RunError, match="TMPDIR, can't take what a preview has to remember"):
+        with pytest.raises(RunError, match="TMPDIR, can't take what is to be remembered"):
             kept.update({str(number): ("x" * 1_000,) for number in range(10_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

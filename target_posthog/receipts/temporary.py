@@ -74,4 +74,4 @@ class TemporaryMapping(MutableMapping[Any, Value]):
 
 
 def _full(error: sqlite3.Error) -> RunError:
-    return RunError(f"The folder for temporary files, TMPDIR, can't take what a preview has to remember ({error})")
+    return RunError(f"The folder for temporary files, TMPDIR, can't take what is to be remembered ({error})")
