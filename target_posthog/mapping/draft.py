@@ -10,11 +10,12 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from target_posthog.mapping.event import COPIED_TO_PERSON
 from target_posthog.mapping.language.functions import as_datetime
 from target_posthog.mapping.likely import WHOLE, changing_time_of, own_id, person_of, quoted, time_of, times_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from target_posthog.mapping.language.functions import JSON
 
@@ -111,9 +112,19 @@ def _property_lines(stream: Stream, names: Sequence[str]) -> Iterator[str]:
         schema = stream.fields[name]
         is_amount = schema.get("format") in OUTSIDE_JSON_SCHEMA
         expression = f"number({quoted(name)})" if is_amount else quoted(name)
-        yield f"        {_yaml(name)}: {_yaml(expression)}"
+        if name in COPIED_TO_PERSON:
+            yield f"        # PostHog writes a property called {name} onto the person, over what the web shop knows."
+        yield f"        {_yaml(_property_name(name, stream.fields))}: {_yaml(expression)}"
     if len(names) > MOST_PROPERTIES:
         yield f"        # and {len(names) - MOST_PROPERTIES} more: {', '.join(names[MOST_PROPERTIES:])}"
+
+
+def _property_name(field: str, fields: Collection[str]) -> str:
+    """Return a property's name for a field: the field's own, unless PostHog would copy that onto the person."""
+    name = field
+    while name in COPIED_TO_PERSON or (name != field and name in fields):
+        name = f"record_{name.removeprefix('$')}"
+    return name
 
 
 def _keys(stream: Stream) -> list[str]:

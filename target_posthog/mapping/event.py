@@ -29,6 +29,18 @@ LINK_KEYS = ("$anon_distinct_id", "alias")
 LINKS_AND_SETS = (*LINK_KEYS, "$set", "$set_once", "$unset")
 # What PostHog applies to a person (or group) in the order of arrival.
 PERSON_CHANGES = frozenset((*LINKS_AND_SETS, "$group_set"))
+# What PostHog copies from any event with a person onto that person, as `$set` and, after `$initial_`, as `$set_once`,
+# in the order of arrival, whatever the event's time: PostHog's person-property-utils.ts, eventToPersonProperties.ts.
+COPIED_TO_PERSON = frozenset(
+    (
+        *("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_name", "utm_term", "gclid", "gad_source"),
+        *("gclsrc", "dclid", "gbraid", "wbraid", "fbclid", "msclkid", "twclid", "li_fat_id", "mc_cid", "igshid"),
+        *("ttclid", "rdt_cid", "epik", "qclid", "sccid", "irclid", "_kx"),
+        *("$app_build", "$app_name", "$app_namespace", "$app_version", "$browser", "$browser_version"),
+        *("$device_type", "$current_url", "$pathname", "$os", "$os_version", "$referring_domain", "$referrer"),
+        *("$screen_height", "$screen_width", "$viewport_height", "$viewport_width", "$raw_user_agent"),
+    )
+)
 # In an event's properties: https://posthog.com/docs/product-analytics/person-properties and .../group-analytics.
 SETS = {"set": "$set", "set_once": "$set_once", "group_set": "$group_set"}
 PLACES = ("properties", *SETS, "unset")

@@ -22,7 +22,7 @@ from target_posthog.mapping.document import (
     recognised,
     stream_names,
 )
-from target_posthog.mapping.event import REVENUE, Entity, RunningMoney
+from target_posthog.mapping.event import COPIED_TO_PERSON, REVENUE, Entity, RunningMoney
 from target_posthog.mapping.explanation import Explainer
 from target_posthog.mapping.identity import of_nobody
 from target_posthog.mapping.language.compiler import Compiler
@@ -298,7 +298,9 @@ def _warning(stream: str, rule: Spec, schema: Schema) -> tuple[str, ...]:
     time = time_of(schema)
     timestamp = rule["timestamp"] if time else "<a field>"
     written = {"event": stream, "distinct_id": ["<a field>"], "timestamp": timestamp, "key": rule["key"]}
-    places = (json.dumps({stream: [{**written, "properties": "@"}]}), json.dumps({stream: []}))
+    is_copied = not COPIED_TO_PERSON.isdisjoint(schema.get("properties", ()))
+    properties = {"<a name>": "<a field>"} if is_copied else "@"
+    places = (json.dumps({stream: [{**written, "properties": properties}]}), json.dumps({stream: []}))
     return (NO_RULE, stream, time.field, *places) if time else (NO_TIME, stream, *places)
 
 

@@ -16,7 +16,7 @@ from target_posthog.mapping.event import LINK_KEYS, PLACES, REVENUE, is_identifi
 from target_posthog.mapping.language.functions import day_of
 from target_posthog.preview.personal import personal_names_of
 from target_posthog.preview.persons import Persons
-from target_posthog.preview.warnings import MOST_EXAMPLES, Future, Gaps, never_filled, not_met
+from target_posthog.preview.warnings import MOST_EXAMPLES, Copied, Future, Gaps, never_filled, not_met
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -132,6 +132,7 @@ class Planning:
         self._personal_events: Counter[tuple[str, str]] = Counter()
         self._persons = Persons()
         self._gaps = Gaps(self._persons)
+        self._copied = Copied()
         self._future = Future(str(about["made_at"]))
 
     def plan(self, records: Iterable[KnownRecord], events: Iterable[PlannedEvent]) -> dict[str, Any]:
@@ -178,6 +179,7 @@ class Planning:
             self._persons.of(event["distinct_id"])
             self._link(event)
         self._gaps.add(record, event)
+        self._copied.add(record, event)
         self._future.add(record, event)
 
     def _link(self, event: Event) -> None:
@@ -226,6 +228,7 @@ class Planning:
             "warnings": [
                 *not_met(self._unmet),
                 *self._gaps.warnings(events),
+                *self._copied.warnings(),
                 *self._future.warnings(),
                 *never_filled(events),
             ],

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.mapping.event import IDENTIFY, is_identified
+from target_posthog.mapping.event import COPIED_TO_PERSON, IDENTIFY, is_identified
 from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.posthog.client import FUTURE_AFTER
 
@@ -77,6 +77,37 @@ class Gaps:
                 "text": f"persons who are several {stream} by an id that these share: {len(found):,}",
                 "count": len(found),
                 "examples": found[:MOST_EXAMPLES],
+            }
+
+
+class Copied:
+    """Properties that PostHog copies onto the person of their event, over what the person had."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Counter[str]] = defaultdict(Counter)  # of properties, by event
+        self._examples: dict[str, None] = {}
+
+    def add(self, record: KnownRecord, event: Event) -> None:
+        """Look at an event."""
+        if COPIED_TO_PERSON.isdisjoint(event["properties"]) or not is_identified(event):
+            return
+        self._counts[event["event"]].update(COPIED_TO_PERSON & event["properties"].keys())
+        if len(self._examples) < MOST_EXAMPLES:
+            self._examples[record.name] = None
+
+    def warnings(self) -> Iterator[dict[str, Any]]:
+        """Yield the warning."""
+        if self._counts:
+            listed = "; ".join(
+                f"`{name}`: {', '.join(f'{one} ({count:,})' for one, count in sorted(counts.items()))}"
+                for name, counts in sorted(self._counts.items())
+            )
+            yield {
+                "about": "copied",
+                "text": "PostHog copies these properties onto the person, in the order of arrival, over what a web "
+                f"shop has set there; give them other names, such as record_utm_source, if that isn't meant: {listed}",
+                "count": sum(counts.total() for counts in self._counts.values()),
+                "examples": [*self._examples],
             }
 
 

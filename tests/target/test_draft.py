@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from target_posthog.mapping.draft import Stream, draft
+from target_posthog.mapping.event import COPIED_TO_PERSON
 from target_posthog.mapping.meanings import Meanings
 
 if TYPE_CHECKING:
@@ -57,3 +58,14 @@ def test_a_stream_without_a_time_is_left_out_with_its_fields_named() -> None:
 def test_fields_that_only_records_have_are_found() -> None:
     (rule,) = written(STREAMS["of_an_open_schema"])
     assert rule["timestamp"] == "created_at"
+
+
+@pytest.mark.parametrize(("stream", "place"), [("visits", "properties"), ("users", "set")])
+def test_a_name_that_posthog_copies_onto_the_person_is_another_one(stream: str, place: str) -> None:
+    names = ("id", "email", "utm_source", "record_utm_source", "gclid", "$referrer")
+    written_by = Stream(stream, {"properties": {**{name: {} for name in names}, "created_at": TIME}}, ["id"])
+    (rule,) = written(written_by)
+    assert {*rule[place]}.isdisjoint(COPIED_TO_PERSON)
+    renamed = {"record_record_utm_source": "utm_source", "record_gclid": "gclid", "record_referrer": '"$referrer"'}
+    assert {name: field for name, field in rule[place].items() if name in renamed} == renamed
+    assert rule[place]["record_utm_source"] == "record_utm_source"

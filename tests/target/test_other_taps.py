@@ -242,6 +242,15 @@ def test_a_filter_alone_leaves_the_rest_of_a_stream_that_no_rule_speaks_of(
     assert ("The shipped rules for `orders` are left alone" in caplog.text) is (stream == "orders")
 
 
+@pytest.mark.parametrize(("field", "properties"), [("source", '"@"'), ("utm_source", '{"<a name>": "<a field>"}')])
+def test_the_rule_to_write_has_no_property_that_posthog_copies_onto_the_person(
+    runs: Runs, field: str, properties: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fields = {**SCHEMA["schema"]["properties"], field: {}}
+    runs.here({**SCHEMA, "schema": {"properties": fields}}, record(**{field: "a"}))
+    assert f'"properties": {properties}' in caplog.text
+
+
 def test_a_filter_alone_obeys_unmapped(runs: Runs, posthog: PostHog) -> None:
     filters = {"tickets": [{"leave_out": "our own", "when": "who == 'us'"}]}
     runs.here(SCHEMA, record(), mappings=filters, unmapped="ignore")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.mapping.event import money_in
+from sandbox.posthog.normalization import INITIAL
+from target_posthog.mapping.event import COPIED_TO_PERSON, money_in
 from target_posthog.preview.file import KnownRecord, PlannedEvent
 from target_posthog.preview.lines import plan_lines
 from target_posthog.preview.persons import Persons
@@ -241,3 +242,19 @@ def test_links_join_whole_groups(links: list[tuple[str, str]], persons: int) -> 
         found.link(one, other)
     assert (found.ids, found.count) == (4, persons)
     assert len({found.of(one) for one in "abcd"}) == persons
+
+
+def test_what_posthog_would_copy_onto_a_person_is_a_warning() -> None:
+    nobody = {"utm_source": "b", "$process_person_profile": False}
+    plan = planned(
+        [record(1), record(2), record(3)],
+        [event(1, utm_source="a", gclid="x"), event(2, utm_source=None, source="b"), event(3, **nobody)],
+    )
+    (warning,) = [one for one in plan["warnings"] if one["about"] == "copied"]
+    assert warning["text"].endswith(": `Sale`: gclid (1), utm_source (2)"), "a null would clear the person's"
+    assert (warning["count"], warning["examples"]) == (3, ["#1", "#2"])
+    assert not [one for one in planned([record(1)], [event(1, source="a")])["warnings"] if one["about"] == "copied"]
+
+
+def test_the_names_that_posthog_copies_are_those_of_the_sandbox() -> None:
+    assert {*INITIAL} == COPIED_TO_PERSON

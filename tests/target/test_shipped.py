@@ -10,20 +10,13 @@ import pytest
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 from target_posthog.books.entries import Books
 from target_posthog.mapping.document import active, combined, load, shipped_names
+from target_posthog.mapping.event import COPIED_TO_PERSON
 from target_posthog.mapping.meanings import StreamMapping
 
 if TYPE_CHECKING:
     from target_posthog.mapping.event import Event
 
 SCHEMAS = {"customers": stream_schema(CUSTOMERS), "orders": stream_schema(ORDERS)}
-
-
-# What PostHog copies from any event onto its person: nodejs/src/utils/db/utils.ts and person-property-utils.ts.
-COPIED = {
-    *("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term", "gclid", "gad_source", "gclsrc", "dclid"),
-    *("gbraid", "wbraid", "fbclid", "msclkid", "twclid", "li_fat_id", "mc_cid", "igshid", "ttclid", "rdt_cid", "epik"),
-    *("qclid", "sccid", "irclid", "_kx"),
-}
 
 
 CUSTOMER = {
@@ -362,7 +355,7 @@ def test_all_events_of_an_order_have_the_same_dimensions() -> None:
 def test_no_event_has_a_property_that_posthog_copies_onto_the_person(name: str) -> None:
     rules = [rule for stream in load(name)["streams"].values() for rule in stream]
     used = {prop for rule in rules for place in ("properties", "set", "set_once") for prop in rule.get(place, {})}
-    assert not used & COPIED
+    assert not used & COPIED_TO_PERSON
     assert not any(prop.startswith("$") for prop in used)
 
 
