@@ -63,6 +63,7 @@ FUNCTIONS = {
     "lagInFrame": "lag",
     "row_number": "row_number",
     "replaceAll": "replace",
+    "substring": "substr",
     **{
         name: f"hogql_{name}"
         for name in (

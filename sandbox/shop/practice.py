@@ -38,9 +38,7 @@ class Practice:
     newest_first: bool = False  # whether agreements come newest first; their order isn't documented
     pending_is_processed: bool = True  # whether a pending transaction has a `processedAt`, or null
     success_is_processed: bool = True  # whether success moves a transaction's `processedAt`, or leaves it
-    cash_is_tendered: bool = (
-        True  # whether a sale for cash has all that was handed over, or what was kept
-    )
+    cash_is_tendered: bool = True  # whether a sale for cash has all that was handed over, or what was kept
     adjustments_in_returns: bool = True  # whether the sales report counts adjustments of refunds in returns
     tips_in_total: bool = False  # whether it counts tips in total sales
     reports_other_tests: bool = False  # whether it has test orders of another gateway than Shopify Payments

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from target_posthog.books.arrived import events_of, sums
 from target_posthog.books.differences import LEDGER, PLANNED, POSTHOG, Evidence, Place, of_arrivals
 from target_posthog.books.figures import less
+from target_posthog.mapping.event import may_be_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -50,8 +51,9 @@ def compare(keeper: Bookkeeper, api: QueryApi, known: Known) -> None:
     by_zone: dict[str, list[str]] = defaultdict(list)
     for shop, zone in balance.time_zones.items():
         by_zone[zone].append(shop)
+    named: set[str] = set()  # uuids of events of other sources, each of which is named once, whatever the zones
     for zone, shops in by_zone.items():
-        _Comparison(keeper, api, known, ZoneInfo(zone), shops).run()
+        _Comparison(keeper, api, known, ZoneInfo(zone), shops=shops, named=named).run()
 
 
 def _look_at(keeper: Bookkeeper, project: Project | None) -> None:
@@ -81,8 +83,18 @@ def _look_at(keeper: Bookkeeper, project: Project | None) -> None:
 class _Comparison:
     """The comparison of the shops of one time zone."""
 
-    def __init__(self, keeper: Bookkeeper, api: QueryApi, known: Known, zone: ZoneInfo, shops: Collection[str]) -> None:
+    def __init__(  # noqa: PLR0913  # what is compared, and with what
+        self,
+        keeper: Bookkeeper,
+        api: QueryApi,
+        known: Known,
+        zone: ZoneInfo,
+        *,
+        shops: Collection[str],
+        named: set[str],
+    ) -> None:
         self._keeper, self._api, self._known, self._zone, self._shops = keeper, api, known, zone, shops
+        self._named = named
         self._balance = keeper.balance
         self._by_name = {shop.name: shop.id for shop in self._balance.shops.values()}
         if len(self._balance.shops) == 1:
@@ -103,9 +115,9 @@ class _Comparison:
                 self._enter(key, found, self._by_name[key.shop])
             else:
                 self._others[key.shop].append((key, found))
-        differing = self._differing(first)
-        if differing or self._others:
-            self._name_differences(differing)
+        of_others = {key.day for found in self._others.values() for key, total in found if total.others}
+        if days := self._differing(first) | of_others:
+            self._name_differences(days)
         self._tell_of_others()
 
     def _enter(self, key: Key, found: Sum, shop: str) -> None:
@@ -135,6 +147,8 @@ class _Comparison:
         planned = self._keeper.planned_of(days, self._shops)
         arrived = list(events_of(self._api, self._keeper.events, days, self._zone))
         self._know_renamed(planned, arrived)
+        strangers = [event for event in arrived if self._is_of_another_source(event)]
+        self._named.update(event.uuid for event in strangers)
         ours = [event for event in arrived if event.uuid in planned or self._by_name.get(event.shop) in self._shops]
         missing = list(planned.keys() - {event.uuid for event in ours})
         has_ledger = self._keeper.has_ledger
@@ -147,7 +161,11 @@ class _Comparison:
             is_recent=self._known.is_recent,
             may_change=not has_ledger,
         )
-        self._balance.differences += of_arrivals(planned, ours, evidence)
+        self._balance.differences += of_arrivals(planned, [*ours, *strangers], evidence)
+
+    def _is_of_another_source(self, event: Arrived) -> bool:
+        """Say whether an event names none of the preview's shops and can't be ours, and nobody has named it yet."""
+        return event.shop not in self._by_name and not may_be_ours(event.uuid) and event.uuid not in self._named
 
     def _acknowledged(self, uuids: Sequence[str]) -> set[str] | None:
         if self._known.acknowledged is None:
@@ -169,7 +187,9 @@ class _Comparison:
 
     def _tell_of_others(self) -> None:
         for name, found in self._others.items():
-            number = sum(total.number for _, total in found)
+            number = sum(total.number - total.others for _, total in found)
+            if not number:
+                continue
             sentence = f"{number:,} events of {name or 'no shop'} aren't compared: the preview has no such shop"
             if sentence not in self._balance.notes:
                 self._balance.notes.append(sentence)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.books.figures import add
+from target_posthog.mapping.event import VERSION
 from target_posthog.mapping.language.functions import as_decimal, day_of
 from target_posthog.posthog.hogql import day, moment, newest, raw, texts
 from target_posthog.posthog.query_api import MOST_ROWS, TooMuchError
@@ -32,7 +33,7 @@ TEN_THOUSANDTHS = Decimal("0.0001")
 # uuid: posthog/models/event/sql.py), and how many rows there are until then. Nothing is named as a column of which it
 # is made: ClickHouse would put the one in place of the other.
 SUMS = """
-select day, event, currency, shop, count() as number, sum(copies) as rows_now{sums}
+select day, event, currency, shop, substring(id, 15, 1) as version, count() as number, sum(copies) as rows_now{sums}
 from (
   select toString(uuid) as id, event, distinct_id, {merged_by} as merged_by, {day} as day, {currency} as currency,
     {shop} as shop, count() as copies{figures}
@@ -40,8 +41,8 @@ from (
   where event in ({names}) and timestamp >= {first} and timestamp < {end}
   group by id, event, distinct_id, merged_by
 )
-group by day, event, currency, shop
-order by day, event, currency, shop
+group by day, event, currency, shop, version
+order by day, event, currency, shop, version
 limit {limit}"""
 FIGURE = """,
     toInt(round(toFloat(replaceAll({amount}, '"', '')) * 10000)) as figure_{at}"""
@@ -57,11 +58,15 @@ class Key(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """How many events PostHog has, what they come to, and how many copies it counts beside until they are merged."""
+    """How many events PostHog has, what they come to, and how many copies it counts beside until they are merged.
+
+    `others` are those among the events that can't be ours, by their uuids.
+    """
 
     number: int
     figures: Figures
     copies: int
+    others: int = 0
 
 
 class Arrived(NamedTuple):
@@ -83,14 +88,19 @@ def sums(api: QueryApi, events: Mapping[str, Properties], first: str, last: str,
     """Ask what PostHog has per day of the zone, event, currency and shop; raises `RunError`."""
     found: Sums = {}
     for names, properties in _by_properties(events):
-        for on, event, currency, shop, number, rows_now, *amounts in _summed(
+        for on, event, currency, shop, version, number, rows_now, *amounts in _summed(
             api, names, properties, _span(first, last, zone), zone
         ):
             key = Key(f"{on // 10000:04}-{on // 100 % 100:02}-{on % 100:02}", event, _text(currency), _text(shop))
             known = found.get(key, Sum(0, {}, 0))
             figures = dict(known.figures)
             add(figures, dict(zip(properties.figures, map(_amount, amounts), strict=True)))
-            found[key] = Sum(known.number + number, figures, known.copies + int(rows_now) - number)
+            found[key] = Sum(
+                known.number + number,
+                figures,
+                known.copies + int(rows_now) - number,
+                known.others + (0 if version == str(VERSION) else number),
+            )
     return found
 
 

@@ -161,7 +161,8 @@ def of_arrivals(
         seen.add(event.uuid)
         figures = without_zeros(event.figures)
         if announced is None or again:
-            if figures:
+            # What counts twice does so in the number of events, too, and under names that aren't ours.
+            if figures or not may_be_ours(event.uuid):
                 reason, known = _why_more(event, place, evidence, again=again, is_deleted=name in deleted)
                 yield Difference(place, name, event.event, (PLANNED, POSTHOG), figures, reason, known)
         elif (announced.place, without_zeros(announced.figures)) != (place, figures):

@@ -149,11 +149,12 @@ def _verdict(balance: Balance) -> str:
 def difference_line(difference: Difference) -> str:
     """Return a difference as a line: when, what, by how much the second side exceeds the first, and why."""
     amounts = ", ".join(f"{words(name)} {signed(difference.figures[name])}" for name in difference.figures)
+    more = f"{amounts} {difference.place.currency}" if amounts else "an event"
     what = ", ".join(filter(None, (difference.record, difference.event)))
     left, right = difference.between
     return (
-        f"{'' if difference.is_explained else '✗ '}{difference.place.day}{f' {what}' if what else ''}: {amounts} "
-        f"{difference.place.currency} in {right} beyond {left}: {difference.reason}"
+        f"{'' if difference.is_explained else '✗ '}{difference.place.day}{f' {what}' if what else ''}: {more} "
+        f"in {right} beyond {left}: {difference.reason}"
     )
 
 

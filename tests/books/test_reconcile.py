@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 DAY = "2026-11-03"
 AT = f"{DAY}T12:00:00Z"
+TOKYO = {"id": "gid://shopify/Shop/7", "myshopifyDomain": "tokyo.myshopify.com", "ianaTimezone": "Asia/Tokyo"}
 
 
 def plain(store: Store) -> dict[str, Any]:
@@ -368,6 +369,37 @@ def test_another_source_of_the_same_events_is_an_error(desk: Callable[..., Desk]
     assert (said.code, said.reasons) == (1, {OTHER_SOURCE}), said.text
 
 
+OTHERS_UUID = "0194762c-c2b1-74ba-97ce-e14a2c8b3c8e"
+
+
+@pytest.mark.parametrize("affiliation", ["My Store", None])
+@pytest.mark.parametrize("zones", [1, 2])
+def test_another_source_that_names_no_shop_of_ours_is_an_error(
+    desk: Callable[..., Desk], affiliation: str | None, zones: int
+) -> None:
+    books = desk(fields=({}, TOKYO)[:zones])
+    books.preview()
+    books.run()
+    pixel = event(7, "Order Completed", "1@x.io", "2026-10-20T10:00:00Z", net_sales=16.50, currency="USD")
+    pixel["properties"] |= {"affiliation": affiliation} if affiliation else {}
+    send(books.posthog, pixel | {"uuid": OTHERS_UUID})
+    said = books.reconcile()
+    assert (said.code, said.reasons) == (1, {OTHER_SOURCE}), said.text
+    assert [net(figures) for _, _, figures in said.named(OTHER_SOURCE)] == ["16.50"], "once, whatever the zones"
+    assert "aren't compared" not in said.text
+
+
+def test_another_source_whose_money_has_other_names_is_an_error(desk: Callable[..., Desk]) -> None:
+    books = desk()
+    books.preview()
+    books.run()
+    pixel = event(7, "Order Completed", "1@x.io", "2026-10-20T10:00:00Z", revenue=16.50, currency="USD")
+    send(books.posthog, pixel | {"uuid": OTHERS_UUID})
+    said = books.reconcile()
+    assert (said.code, said.reasons) == (1, {OTHER_SOURCE}), said.text
+    assert "2026-10-20 Order Completed: an event in PostHog beyond planned: another source" in said.text
+
+
 def test_a_deleted_order_is_an_error_until_a_run_has_taken_it_back(desk: Callable[..., Desk]) -> None:
     books = desk()
     store = books.shops[0].store
@@ -386,9 +418,6 @@ def test_a_deleted_order_is_an_error_until_a_run_has_taken_it_back(desk: Callabl
     amounts = [Decimal(figures["net_sales"]) for _, _, figures in said.named(DELETED)]
     assert sum(amounts) == 0
     assert len(amounts) == 2
-
-
-TOKYO = {"id": "gid://shopify/Shop/7", "myshopifyDomain": "tokyo.myshopify.com", "ianaTimezone": "Asia/Tokyo"}
 
 
 def test_several_shops_are_kept_apart_each_by_its_own_days(desk: Callable[..., Desk]) -> None:

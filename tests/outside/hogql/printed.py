@@ -31,6 +31,7 @@ FUNCTIONS: dict[str, tuple[str, list[str]]] = {
                 "dateDiff",
                 "lagInFrame",
                 "row_number",
+                "substring",
                 "toIntervalDay",
             ),
         )
