@@ -67,10 +67,10 @@ ZERO = Decimal(0)
 
 class _Sale(msgspec.Struct):
     id: int | UnsetType = UNSET
-    line_type: str = ""
-    quantity: int | None = None
+    line_type: str | UnsetType = UNSET
+    quantity: int | UnsetType | None = UNSET
     total_amount: Decimal | UnsetType | None = UNSET
-    line_item_id: int | None = None
+    line_item_id: int | UnsetType | None = UNSET
 
 
 class _Agreement(msgspec.Struct):
@@ -207,6 +207,7 @@ class Disagreement(NamedTuple):
 
 
 _DISCOUNTS = ("before", "after")
+_SELECTED = _Sale(line_type="", quantity=0, total_amount=ZERO, line_item_id=0)  # where there are no sales at all
 _NOTHING = re.compile(rb'"?-?0*\.?0*"?')  # as JSON writes it, a text or a number
 _order = msgspec.json.Decoder(Order)
 
@@ -249,40 +250,42 @@ class _Found(msgspec.Struct):
     first: Decimal = ZERO
     adjusted: Decimal = ZERO
     everything: Decimal = ZERO
-    is_priced: bool = True  # the amounts were selected
+    is_priced: bool = True  # the amounts were selected; and so on
+    is_typed: bool = True  # what was sold
+    are_counted: bool = True  # what was sold, of which line and how many
     placed: int = 0
     late: int = 0  # agreements after the order's last change
     ids: list[int | UnsetType] = []
-    moved: dict[int, int] = {}
-    lines: set[int] = set()
+    moved: dict[int, int] = {}  # by line item: units of goods
+    named: set[int] = set()  # line items that have a sale of any kind, such as a gift card or a tip
 
 
 def _looked_through(agreements: list[_Agreement], updated_at: str) -> _Found | None:
     """Return what the sales come to; None where they or their kind weren't selected."""
     found = _Found()
-    ids, moved, lines = found.ids, found.moved, found.lines
+    ids, moved, named, sale = found.ids, found.moved, found.named, _SELECTED
     for agreement in agreements:
         if agreement.sales is UNSET or agreement.kind is UNSET:
             return None
         together = ZERO
         for sale in agreement.sales:
             ids.append(sale.id)
-            amount, line = sale.total_amount, sale.line_item_id
-            if amount is UNSET:
-                found.is_priced = False
-            elif amount:
-                together += amount
-                if sale.line_type == "adjustment":
-                    found.adjusted += amount
-            if line is not None:
-                lines.add(line)
-                if sale.line_type == "product":
-                    moved[line] = moved.get(line, 0) + (sale.quantity or 0)
+            amount, line = sale.total_amount or ZERO, sale.line_item_id or 0
+            together += amount
+            if sale.line_type == "adjustment":
+                found.adjusted += amount
+            elif sale.line_type == "product":
+                moved[line] = moved.get(line, 0) + (sale.quantity or 0)
+            if line:
+                named.add(line)
         found.everything += together
         found.late += agreement.happened_at > updated_at
         if agreement.kind == "OrderAgreement":
             found.placed += 1
             found.first += together
+    found.is_typed = sale.line_type is not UNSET  # what is selected is there in all sales
+    found.is_priced = sale.total_amount is not UNSET
+    found.are_counted = found.is_typed and UNSET not in (sale.quantity, sale.line_item_id)
     return found
 
 
@@ -300,7 +303,8 @@ def _amounts(order: Order, found: _Found) -> Iterator[Disagreement]:
         ("payments", "all its sales", found.everything, paid),
     )
     for identity, what, amount, expected in checks:
-        if not isinstance(expected, Decimal) or amount == expected:
+        needs_types = identity in ("current total", "refund discrepancy")
+        if not isinstance(expected, Decimal) or amount == expected or (needs_types and not found.is_typed):
             continue
         gap = amount - expected
         if not (identity == "payments" and isinstance(rounding, Decimal) and abs(gap) == abs(rounding)):
@@ -310,16 +314,25 @@ def _amounts(order: Order, found: _Found) -> Iterator[Disagreement]:
 
 
 def _quantities(order: Order, found: _Found) -> Iterator[Disagreement]:
+    """Check the units of each line: of goods against their sales; whatever it is, a line with units has a sale.
+
+    A gift card or a tip has sales of its own kind, whose units aren't promised to be the line's. What goes out in
+    exchange may stand in the order before its return is processed, and with that before it has a sale.
+    """
+    if not found.are_counted:
+        return
     for line in order.line_items or ():
-        if line.id is UNSET or line.current_quantity is UNSET or line.id not in found.moved:
+        if line.id is UNSET or line.current_quantity is UNSET:
             continue
-        gap = found.moved[line.id] - line.current_quantity
-        if gap:
-            yield Disagreement(
-                "quantities",
-                f"Order {order.name}: the sales of line item {line.id} come to {found.moved[line.id]} units, the order"
-                f" has {line.current_quantity} ({gap:+d}).",
-            )
+        units = found.moved.get(line.id, 0)
+        is_uncounted = line.id not in found.moved and (line.id in found.named or order.has_open_return)
+        if is_uncounted or units == line.current_quantity:
+            continue
+        yield Disagreement(
+            "quantities",
+            f"Order {order.name}: the sales of line item {line.id} come to {units} units, the order"
+            f" has {line.current_quantity} ({units - line.current_quantity:+d}).",
+        )
 
 
 def _forms(order: Order, found: _Found) -> Iterator[Disagreement]:
@@ -339,7 +352,7 @@ def _lists(order: Order, found: _Found) -> Iterator[Disagreement]:
     """
     lines = order.line_items
     if lines:
-        lacking = found.lines - {line.id for line in lines if line.id is not UNSET}
+        lacking = found.named - {line.id for line in lines if line.id is not UNSET}
         if lacking and lines[0].id is not UNSET:
             yield Disagreement(LISTS, f"Order {order.name}: its sales are of {len(lacking)} line items that it lacks.")
         quantities = [line.current_quantity for line in lines if line.current_quantity is not UNSET]

@@ -44,6 +44,7 @@ SOUND: Node = {
 }
 
 
+EXCHANGE = {"return_status": "in_progress"}  # with which lines may lack a sale so far
 TEN_LINES = [{"id": number, "current_quantity": 1} for number in range(10)]
 
 
@@ -68,11 +69,16 @@ def test_an_order_whose_ledger_agrees_is_left_alone() -> None:
         ({"refund_discrepancy": "0"}, "refund discrepancy", "its adjustments come to 10.00"),
         ({"net_payment": "60.00"}, "payments", "all its sales come to 65.00, its payments is 60.00 (+5.00)."),
         ({"line_items": [{"id": 7, "current_quantity": 2}]}, "quantities", "line item 7 come to 1 units"),
+        (
+            {"line_items": [*SOUND["line_items"], {"id": 8, "current_quantity": 3}]},
+            "quantities",
+            "Order #1001: the sales of line item 8 come to 0 units, the order has 3 (-3).",
+        ),
         ({"updated_at": "2026-10-31T00:00:00Z"}, "moments", "4 agreements are later than its last change."),
-        ({"line_items": [{"id": 8, "current_quantity": 1}]}, "lists", "its sales are of 1 line items that it lacks."),
+        ({"line_items": [{"id": 8, "current_quantity": 0}]}, "lists", "its sales are of 1 line items that it lacks."),
         ({"returns": [{"id": 4}]}, "lists", "its ledger has 1 returns that it lacks."),
         (
-            {"line_items": TEN_LINES, "current_subtotal_line_items_quantity": 12},
+            {"line_items": TEN_LINES, "current_subtotal_line_items_quantity": 12, **EXCHANGE},
             "lists",
             "its line items have 10 units, it says 12 (-2).",
         ),
@@ -91,6 +97,33 @@ def test_a_sale_that_is_listed_twice_and_a_second_placement_are_named() -> None:
     assert [name for name, _ in found(**twice)] == ["agreements", "sales"]
 
 
+@pytest.mark.parametrize("line_type", ["gift_card", "tip", "of_tomorrow"])
+def test_a_line_that_is_no_goods_has_a_sale_of_its_own_kind_whose_units_are_not_counted(line_type: str) -> None:
+    other = agreement(sale("0.00", id=9, line_type=line_type, quantity=None, line_item_id=8), kind="OrderEditAgreement")
+    lines = [*SOUND["line_items"], {"id": 8, "current_quantity": 1}]
+    assert found(agreements=[*SOUND["agreements"], other], line_items=lines) == []
+
+
+def test_a_line_without_units_or_of_an_exchange_that_is_not_processed_needs_no_sale() -> None:
+    assert found(line_items=[*SOUND["line_items"], {"id": 8, "current_quantity": 0}]) == []
+    lines = [*SOUND["line_items"], {"id": 8, "current_quantity": 1}]
+    assert found(line_items=lines, return_status="in_progress") == []
+
+
+@pytest.mark.parametrize("name", ["id", "line_type", "quantity", "total_amount", "line_item_id"])
+def test_what_was_not_selected_of_the_sales_is_not_checked(name: str) -> None:
+    less = [
+        {**one, "sales": [{key: value for key, value in each.items() if key != name} for each in one["sales"]]}
+        for one in SOUND["agreements"]
+    ]
+    assert found(agreements=less) == []
+
+
+def test_a_ledger_that_lacks_all_its_sales_is_cut_short() -> None:
+    names = {name for name, _ in found(agreements=[agreement()])}
+    assert names >= {"original total", "current total", "payments", "quantities"}
+
+
 def test_rounding_in_cash_is_no_disagreement() -> None:
     assert found(net_payment="65.02", cash_rounding_payment="0.02") == []
 
@@ -106,7 +139,7 @@ def test_what_was_not_selected_is_not_checked(name: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"line_items": TEN_LINES, "current_subtotal_line_items_quantity": 9},  # one of them is a tip
+        {"line_items": TEN_LINES, "current_subtotal_line_items_quantity": 9, **EXCHANGE},  # one of them is a tip
         {"line_items": TEN_LINES[7:8], "current_subtotal_line_items_quantity": 12},  # no operation cuts so few
         {"line_items": [{"id": 7, "current_quantity": 1}, *[{"current_quantity": 1}] * 9]},
         {"returns": [{}]},
