@@ -13,7 +13,16 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from target_posthog.books.arrived import events_of, sums
-from target_posthog.books.differences import LEDGER, PLANNED, POSTHOG, Evidence, Place, of_arrivals
+from target_posthog.books.differences import (
+    LEDGER,
+    NOTHING_IN_FLIGHT,
+    PLANNED,
+    POSTHOG,
+    Evidence,
+    InFlight,
+    Place,
+    of_arrivals,
+)
 from target_posthog.books.figures import less
 from target_posthog.mapping.event import may_be_ours
 
@@ -33,12 +42,12 @@ class Known:
     """What else is known of the runs.
 
     `dead_letters` are reasons by the key of a record, `acknowledged` returns which of some uuids have a receipt (None
-    without receipts), `is_recent` says that a run ended within the last hours.
+    without receipts), `in_flight` says what may be on its way.
     """
 
     dead_letters: Mapping[str, str] = field(default_factory=dict)
     acknowledged: Acknowledged | None = None
-    is_recent: bool = False
+    in_flight: InFlight = NOTHING_IN_FLIGHT
 
 
 def compare(keeper: Bookkeeper, api: QueryApi, known: Known) -> None:
@@ -158,7 +167,7 @@ class _Comparison:
             deletions=self._keeper.deletions,
             acknowledged=self._acknowledged(missing),
             shops=self._by_name,
-            is_recent=self._known.is_recent,
+            in_flight=self._known.in_flight,
             may_change=not has_ledger,
         )
         self._balance.differences += of_arrivals(planned, [*ours, *strangers], evidence)

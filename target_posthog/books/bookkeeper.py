@@ -292,7 +292,7 @@ def _planned(planned: PlannedEvent, books: Books, shop: str, zone: ZoneInfo) -> 
     place = Place(shop, str(properties.get(books.properties.currency) or ""), day_of(event["timestamp"], zone))
     found = {name: properties[name] for name in books.properties.figures if properties.get(name) is not None}
     figures = {name: as_decimal(amount) + 0 for name, amount in found.items()}
-    return Planned(event["uuid"], planned.rule, event["event"], place, figures, planned.there)
+    return Planned(event["uuid"], planned.rule, event["event"], place, figures, planned.there, event["timestamp"])
 
 
 def _zone(name: str, whose: str) -> ZoneInfo:

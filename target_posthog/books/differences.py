@@ -12,14 +12,15 @@ from target_posthog.books.figures import Figures, less, without_zeros
 from target_posthog.mapping.event import may_be_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from target_posthog.books.arrived import Arrived
 
+DAY_LETTERS = len("2026-11-01")
 REPORT, LEDGER, PLANNED, POSTHOG = SIDES = ("Shopify's report", "ledger", "planned", "PostHog")
 DELETED = "the order was deleted in Shopify, whose report drops it from its own day; Order Deleted takes it back later"
 NEWER = "newer than the preview"
-IN_FLIGHT = "in flight: PostHog has acknowledged it, and shows it later"
+IN_FLIGHT = "in flight: PostHog has acknowledged it within the last day, and shows it later"
 ABSENT = "acknowledged and absent: PostHog doesn't show it; `target-posthog resend --missing` sends it again"
 DEAD_LETTER = "dead letter: "
 KEPT_AS_SENT = "kept as sent: the record has changed since"
@@ -47,7 +48,10 @@ class Place(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """One event that a preview announced; `is_there` if it had a receipt, so that it isn't sent again."""
+    """One event that a preview announced; `is_there` if it had a receipt, so that it isn't sent again.
+
+    `timestamp` is the event's own time, in UTC.
+    """
 
     uuid: str
     rule: str
@@ -55,6 +59,7 @@ class Planned(NamedTuple):
     place: Place
     figures: Figures
     is_there: bool = False
+    timestamp: str = ""
 
 
 class Booked(NamedTuple):
@@ -94,13 +99,43 @@ class Difference(NamedTuple):
     is_explained: bool
 
 
+class InFlight(NamedTuple):
+    """What PostHog may have acknowledged and not show yet.
+
+    That is what a run of the last hours has sent, of which `accepted` has the number by event and day of UTC, and each
+    event that itself is no older than `since` (in UTC), as it can't have been sent before it happened.
+    """
+
+    since: str = ""
+    accepted: Mapping[tuple[str, str], int] = {}
+
+    def told(self) -> Callable[[str, str], bool]:
+        """Return what says of one event after another, by name and time, whether it may be in flight.
+
+        Of those that a run has sent no more may be than it sent.
+        """
+        left = dict(self.accepted)
+
+        def is_in_flight(event: str, timestamp: str) -> bool:
+            if self.since and timestamp >= self.since:
+                return True
+            key = event, timestamp[:DAY_LETTERS]
+            left[key] = left.get(key, 0) - 1
+            return left[key] >= 0
+
+        return is_in_flight
+
+
+NOTHING_IN_FLIGHT = InFlight()
+
+
 class Evidence(NamedTuple):
     """What else is known of planned events and of those in PostHog.
 
     `previewed_on` is the day of the preview by shop, `dead_letters` has reasons by the name of a record, `deletions`
     the names of events that take an order back, `acknowledged` the uuids with a receipt (None without receipts), and
-    `shops` the names of the preview's shops; `is_recent` says that a run has ended within the last hours, and
-    `may_change` that what events carry changes with their records.
+    `shops` the names of the preview's shops; `in_flight` says what may be on its way, and `may_change` that what events
+    carry changes with their records.
     """
 
     previewed_on: Mapping[str, str]
@@ -108,7 +143,7 @@ class Evidence(NamedTuple):
     deletions: Collection[str] = ()
     acknowledged: Collection[str] | None = None
     shops: Mapping[str, str] = {}
-    is_recent: bool = False
+    in_flight: InFlight = NOTHING_IN_FLIGHT
     may_change: bool = False
 
 
@@ -170,9 +205,10 @@ def of_arrivals(
             reason = KEPT_AS_SENT if known else OTHER_AMOUNT
             more = less(figures, announced.figures) or figures
             yield Difference(place, name, event.event, (PLANNED, POSTHOG), more, reason, known)
+    is_in_flight = evidence.in_flight.told()
     for uuid, (name, announced) in planned.items():
         if uuid not in seen and (figures := less({}, announced.figures)):
-            reason, known = _why_absent(uuid, name, evidence)
+            reason, known = _why_absent(announced, name, evidence, is_in_flight)
             yield Difference(announced.place, name, announced.event, (PLANNED, POSTHOG), figures, reason, known)
 
 
@@ -188,12 +224,14 @@ def _why_more(event: Arrived, place: Place, evidence: Evidence, *, again: bool, 
     return NOT_IN_SHOP, False
 
 
-def _why_absent(uuid: str, name: str, evidence: Evidence) -> tuple[str, bool]:
+def _why_absent(
+    announced: Planned, name: str, evidence: Evidence, is_in_flight: Callable[[str, str], bool]
+) -> tuple[str, bool]:
     letter = evidence.dead_letters.get(name)
     if letter:
         return f"{DEAD_LETTER}{letter}", True
     if evidence.acknowledged is None:
         return NOT_THERE, False
-    if uuid not in evidence.acknowledged:
+    if announced.uuid not in evidence.acknowledged:
         return NOT_SENT, False
-    return (IN_FLIGHT if evidence.is_recent else ABSENT), True
+    return (IN_FLIGHT if is_in_flight(announced.event, announced.timestamp) else ABSENT), True

@@ -283,6 +283,37 @@ def test_what_is_acknowledged_and_absent_is_named_with_its_remedy(
     assert f"PostHog doesn't show them; {remedy}:" in said.text
 
 
+def test_what_an_earlier_run_has_sent_is_not_in_flight_for_ever(desk: Callable[..., Desk]) -> None:
+    """A run that is scheduled each hour always has a summary of the last day."""
+    books = desk()
+    messages = books.messages()
+    order = plain(books.shops[0].store)
+    summary = books.folder / "summary.json"
+    books.preview(messages)
+    books.run(messages, summary_path=str(summary))
+    books.posthog.database.ask(
+        "delete from events where event = 'Order Completed' and json_extract(properties, '$.order_name') = ?",
+        [order["name"]],
+    )
+    books.run(messages, summary_path=str(summary))  # and sends nothing
+    said = books.reconcile("--summary-path", str(summary))
+    assert said.code == 1, said.text
+    assert {name for _, name, _ in said.named(ABSENT)} == {order["name"]}
+    assert "`resend --missing` sends them:" in said.text
+    assert "on their way" not in said.text
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"days": [1]}', "{}"])
+def test_a_summary_that_is_none_is_named(desk: Callable[..., Desk], text: str) -> None:
+    books = desk()
+    books.preview()
+    summary = books.folder / "summary.json"
+    summary.write_text(text)
+    said = books.reconcile("--summary-path", str(summary), asks=False)
+    assert said.code == 1
+    assert f"`summary_path`: the file {summary} isn't the summary of a run" in said.text
+
+
 def test_a_later_event_of_an_order_that_is_acknowledged_and_absent_is_no_unknown_one(desk: Callable[..., Desk]) -> None:
     books = desk()
     store = books.shops[0].store

@@ -27,6 +27,7 @@ from target_posthog.books.differences import (
     BookedRecord,
     Difference,
     Evidence,
+    InFlight,
     Place,
     Planned,
     of_arrivals,
@@ -39,7 +40,9 @@ BACK = {"net_sales": Decimal("-29.30")}
 UUID = "5f0c8a3e-6f0b-5d0f-9c4e-000000000001"
 OTHER = UUID.replace("-5d0f", "-5d0e")
 ENTRY = Booked("placed", DAY, NET)
-EVENT = Planned(UUID, "placed", "Order Completed", DAY, NET)
+EVENT = Planned(UUID, "placed", "Order Completed", DAY, NET, timestamp="2026-11-01T10:00:00Z")
+SENT = InFlight(accepted={("Order Completed", "2026-11-01"): 1})
+OTHERS_SENT = InFlight(accepted={("Order Completed", "2026-11-02"): 1, ("Order Paid", "2026-11-01"): 1})
 ARRIVED = Arrived(UUID, "Order Completed", "2026-11-01", "USD", "s.example", "#1001", NET)
 EVIDENCE = Evidence(previewed_on={"7": "2026-11-20"}, shops={"s.example": "7"}, deletions={"Order Deleted"})
 
@@ -103,7 +106,10 @@ def test_each_entry_has_its_event_and_each_event_its_entry(
         ([], {}, [("-29.30", NOT_THERE, False)]),
         ([], {"acknowledged": set()}, [("-29.30", NOT_SENT, False)]),
         ([], {"acknowledged": {UUID}}, [("-29.30", ABSENT, True)]),
-        ([], {"acknowledged": {UUID}, "is_recent": True}, [("-29.30", IN_FLIGHT, True)]),
+        ([], {"acknowledged": {UUID}, "in_flight": SENT}, [("-29.30", IN_FLIGHT, True)]),
+        ([], {"acknowledged": {UUID}, "in_flight": InFlight("2026-11-01T09:00:00Z")}, [("-29.30", IN_FLIGHT, True)]),
+        ([], {"acknowledged": {UUID}, "in_flight": InFlight("2026-11-02T09:00:00Z")}, [("-29.30", ABSENT, True)]),
+        ([], {"acknowledged": {UUID}, "in_flight": OTHERS_SENT}, [("-29.30", ABSENT, True)]),
         ([], {"dead_letters": {"#1001": "too large"}}, [("-29.30", "dead letter: too large", True)]),
     ],
 )
@@ -111,6 +117,13 @@ def test_what_posthog_has_is_what_was_planned_or_there_is_a_reason(
     arrived: list[Arrived], evidence: dict[str, Any], found: list[tuple[str, str, bool]]
 ) -> None:
     assert told(list(of_arrivals({UUID: ("#1001", EVENT)}, arrived, EVIDENCE._replace(**evidence)))) == found
+
+
+def test_no_more_is_in_flight_than_the_last_run_has_sent() -> None:
+    planned = {uuid: ("#1001", EVENT._replace(uuid=uuid)) for uuid in (UUID, OTHER, OTHER[:-1] + "3")}
+    evidence = EVIDENCE._replace(acknowledged={*planned}, in_flight=SENT)
+    assert [one.reason for one in of_arrivals(planned, [], evidence)] == [IN_FLIGHT, ABSENT, ABSENT]
+    assert SENT.accepted == {("Order Completed", "2026-11-01"): 1}
 
 
 @pytest.mark.parametrize(("is_there", "reason"), [(True, KEPT_AS_SENT), (False, OTHER_AMOUNT)])
