@@ -53,8 +53,6 @@ class Known:
 def compare(keeper: Bookkeeper, api: QueryApi, known: Known) -> None:
     """Enter what PostHog has, and name why it isn't what was planned; raises `RunError`."""
     balance = keeper.balance
-    if not balance.books():
-        return
     balance.columns[POSTHOG] = {}
     _look_at(keeper, api.project())
     by_zone: dict[str, list[str]] = defaultdict(list)
@@ -125,8 +123,8 @@ class _Comparison:
             else:
                 self._others[key.shop].append((key, found))
         of_others = {key.day for found in self._others.values() for key, total in found if total.others}
-        if days := self._differing(first) | of_others:
-            self._name_differences(days)
+        if differing := self._differing(first) | of_others:
+            self._name_differences(differing)
         self._tell_of_others()
 
     def _enter(self, key: Key, found: Sum, shop: str) -> None:

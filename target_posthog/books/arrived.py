@@ -121,14 +121,14 @@ def _summed(api: QueryApi, names: list[str], properties: Properties, span: Span,
         )
         try:
             rows = api.rows(query, "target-posthog: sums")
-        except TooMuchError as reason:
-            span.narrow(str(reason))
+        except TooMuchError as error:
+            span.narrow(error.reason)
             continue
         if len(rows) >= MOST_ROWS:
             span.narrow("more sums than an answer has rows")
             continue
         yield from rows
-        span.start = span.end
+        span.advance(is_empty=not rows)
 
 
 def events_of(

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from typing_extensions import override
 
+from target_posthog.books.accounts import shop_of
 from target_posthog.books.balance import Balance
 from target_posthog.books.differences import (
     LEDGER,
@@ -125,10 +126,18 @@ class Bookkeeper:
                     "Shopify's report converts them, and has no column for them"
                 )
 
-    def named(self, reasons: Mapping[str, str]) -> dict[str, str]:
-        """Return what is given by the names of records' keys by the records' own names."""
-        names = self._preview.names(list(reasons), list(self._books))
-        return {names.get(key, key): reason for key, reason in reasons.items()}
+    def check_money(self) -> None:
+        """Raise `RunError` for a preview that has nothing to compare, as that of a run without orders."""
+        if not self.balance.books():
+            raise RunError(
+                "The preview holds no money to compare: no order of it has any; does it read the streams and the time "
+                "that the runs read?"
+            )
+
+    def named(self, reasons: Mapping[str, str]) -> dict[tuple[str, str], str]:
+        """Return what is given by the names of records' keys by the shop and the name of each record."""
+        found = self._preview.with_keys(list(reasons), list(self._books))
+        return {(shop_of(self._preview.body(known.id)).id, known.name): reasons[known.key_name] for known in found}
 
     def _read_report(self, stream: str) -> None:
         for readings in self._preview.by_key(stream):

@@ -132,14 +132,14 @@ NOTHING_IN_FLIGHT = InFlight()
 class Evidence(NamedTuple):
     """What else is known of planned events and of those in PostHog.
 
-    `previewed_on` is the day of the preview by shop, `dead_letters` has reasons by the name of a record, `deletions`
-    the names of events that take an order back, `acknowledged` the uuids with a receipt (None without receipts), and
-    `shops` the names of the preview's shops; `in_flight` says what may be on its way, and `may_change` that what events
-    carry changes with their records.
+    `previewed_on` is the day of the preview by shop, `dead_letters` has reasons by the shop and the name of a record,
+    `deletions` the names of events that take an order back, `acknowledged` the uuids with a receipt (None without
+    receipts), and `shops` the names of the preview's shops; `in_flight` says what may be on its way, and `may_change`
+    that what events carry changes with their records.
     """
 
     previewed_on: Mapping[str, str]
-    dead_letters: Mapping[str, str] = {}
+    dead_letters: Mapping[tuple[str, str], str] = {}
     deletions: Collection[str] = ()
     acknowledged: Collection[str] | None = None
     shops: Mapping[str, str] = {}
@@ -186,7 +186,7 @@ def of_arrivals(
     `planned` has the record's name and the event, by uuid.
     """
     seen: set[str] = set()
-    deleted = {event.name for event in arrived if event.event in evidence.deletions}
+    deleted = {(evidence.shops.get(event.shop), event.name) for event in arrived if event.event in evidence.deletions}
     for event in arrived:
         name, announced = planned.get(event.uuid, (event.name, None))
         place = Place(
@@ -198,7 +198,7 @@ def of_arrivals(
         if announced is None or again:
             # What counts twice does so in the number of events, too, and under names that aren't ours.
             if figures or not may_be_ours(event.uuid):
-                reason, known = _why_more(event, place, evidence, again=again, is_deleted=name in deleted)
+                reason, known = _why_more(event, place, evidence, again=again, is_deleted=(place.shop, name) in deleted)
                 yield Difference(place, name, event.event, (PLANNED, POSTHOG), figures, reason, known)
         elif (announced.place, without_zeros(announced.figures)) != (place, figures):
             known = evidence.may_change and announced.is_there
@@ -227,7 +227,7 @@ def _why_more(event: Arrived, place: Place, evidence: Evidence, *, again: bool, 
 def _why_absent(
     announced: Planned, name: str, evidence: Evidence, is_in_flight: Callable[[str, str], bool]
 ) -> tuple[str, bool]:
-    letter = evidence.dead_letters.get(name)
+    letter = evidence.dead_letters.get((announced.place.shop, name))
     if letter:
         return f"{DEAD_LETTER}{letter}", True
     if evidence.acknowledged is None:

@@ -76,6 +76,7 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
         api = query_api(personal_api_key, project_id, host)
         keeper = Bookkeeper(preview, time_zone)
         keeper.read()
+        keeper.check_money()
         absent: list[Fact] = []
         in_flight = _in_flight(summary_path)
         if api:
@@ -123,7 +124,8 @@ def _in_flight(summary_path: str | None) -> InFlight:
 def _parted(absent: Sequence[Fact], in_flight: InFlight) -> tuple[list[Fact], list[Fact]]:
     """Return which of the absent events may be on their way, and which are lost."""
     is_in_flight = in_flight.told()
-    late, lost = [], []
+    late: list[Fact] = []
+    lost: list[Fact] = []
     for fact in absent:
         (late if is_in_flight(fact.event, time_of(fact.at)) else lost).append(fact)
     return late, lost

@@ -49,8 +49,12 @@ TOO_MUCH = frozenset((HTTPStatus.GATEWAY_TIMEOUT, 512, 513))
 TOO_MUCH_CODES = frozenset(("too_many_bytes", "too_many_rows", "clickhouse_memory_limit_exceeded"))
 
 
-class TooMuchError(Exception):
-    """A question reads more than PostHog allows: ask for a shorter time."""
+class TooMuchError(RunError):
+    """A question reads more than PostHog allows, for that `reason`: ask for a shorter time, where it has one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"PostHog can't answer so large a question ({reason}); it may when it is less busy")
+        self.reason = reason
 
 
 class Project(NamedTuple):
@@ -101,7 +105,7 @@ class QueryApi:
     def rows(self, query: str, name: str) -> list[list[Any]]:
         """Return the rows of a query with a LIMIT; `name` is shown in PostHog's query log.
 
-        Raises `TooMuchError` for a question that reads too much, else `RunError`.
+        Raises `TooMuchError` for a question that reads too much, else another `RunError`.
         """
         question = {"query": {"kind": "HogQLQuery", "query": query}, "name": name, "refresh": FRESH}
         return self._answer("POST", "query/", question, _rows)
@@ -137,6 +141,8 @@ class QueryApi:
                     answer = decoded(response.content)
                     found = meaning(answer) if response.status_code == HTTPStatus.OK else None
                     if found is None:
+                        if question is not None:
+                            _check_size(response.status_code, answer)
                         wait = max(retry_after_seconds(response) or 0.0, attempt.next_wait)
                         raise self._judged(response.status_code, answer, wait)
                     return found
@@ -173,9 +179,7 @@ class QueryApi:
 
     def _judged(self, status: int, answer: Mapping[str, JSON], wait_seconds: float) -> Exception:
         """Return what an answer without a result means; PostHog's own words stand in `detail`."""
-        detail = str(answer.get("detail") or "no reason given")
-        if status in TOO_MUCH or answer.get("code") in TOO_MUCH_CODES:
-            return TooMuchError(f"HTTP {status}: {detail}")
+        detail = _detail(answer)
         if status == HTTPStatus.OK and answer.get("is_cached"):
             return BusyError(f"PostHog at {self.host} gives an earlier answer again", wait_seconds)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -230,6 +234,16 @@ def _when(seconds: float) -> str:
         return "run the command again later"
     at = datetime.now(timezone.utc) + timedelta(seconds=seconds)
     return f"run the command again after {at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _check_size(status: int, answer: Mapping[str, JSON]) -> None:
+    """Raise `TooMuchError` for the answer to a question that reads too much; the settings' 504 is a gateway's."""
+    if status in TOO_MUCH or answer.get("code") in TOO_MUCH_CODES:
+        raise TooMuchError(f"HTTP {status}: {_detail(answer)}")
+
+
+def _detail(answer: Mapping[str, JSON]) -> str:
+    return str(answer.get("detail") or "no reason given")
 
 
 def _rows(answer: Mapping[str, JSON]) -> list[Any] | None:

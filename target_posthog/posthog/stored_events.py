@@ -17,7 +17,7 @@ from target_posthog.posthog.hogql import moment, newest, raw, text, texts
 from target_posthog.posthog.query_api import TooMuchError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from target_posthog.posthog.query_api import QueryApi
 
@@ -53,11 +53,14 @@ class StoredEvent(NamedTuple):
 
 
 class Span:
-    """A time span that is asked for in windows: the whole of it at first, half of it after each `narrow`."""
+    """A time span that is asked for in windows: the whole of it at first, half of it after each `narrow`.
+
+    After a window in which there was nothing the next one is twice as long, so that years without events need few.
+    """
 
     def __init__(self, first: datetime, end: datetime) -> None:
         self.start, self._end = first, end
-        self._longest = end - first
+        self._longest = self._whole = end - first
 
     def __bool__(self) -> bool:
         """Whether something is left to ask for."""
@@ -68,11 +71,35 @@ class Span:
         """The end of the window, which isn't part of it."""
         return min(self.start + self._longest, self._end)
 
+    def advance(self, *, is_empty: bool) -> None:
+        """Go on to the next window."""
+        self.start = self.end
+        if is_empty:
+            self._longest = min(self._longest * 2, self._whole)
+
     def narrow(self, reason: str) -> None:
         """Halve the window and all after it; raises `RunError` if it can't be any shorter."""
         if self._longest <= SHORTEST_SPAN:
             raise RunError(f"PostHog can't answer even for the one second at {self.start:%Y-%m-%d %H:%M:%S} ({reason})")
         self._longest = (self.end - self.start) / 2
+
+
+def rows_by_window(
+    api: QueryApi, query: Callable[[datetime, datetime], str], first: datetime, end: datetime, name: str
+) -> Iterator[list[list[Any]]]:
+    """Yield the rows of a query for one window after another; `query` makes it from a window's start and end.
+
+    A window without events has no rows. Raises `RunError`.
+    """
+    span = Span(first, end)
+    while span:
+        try:
+            rows = api.rows(query(span.start, span.end), name)
+        except TooMuchError as error:
+            span.narrow(error.reason)
+            continue
+        yield rows
+        span.advance(is_empty=not rows)
 
 
 def stored_events(  # noqa: PLR0913  # a question has these parts
@@ -104,12 +131,13 @@ def stored_events(  # noqa: PLR0913  # a question has these parts
         )
         try:
             rows = [_stored(row, properties) for row in api.rows(query, "target-posthog: events")]
-        except TooMuchError as reason:
-            span.narrow(str(reason))
+        except TooMuchError as error:
+            span.narrow(error.reason)
             continue
         if len(rows) < page_rows:
             yield from rows
-            span.start, after = span.end, ""
+            span.advance(is_empty=not rows and not after)
+            after = ""
         else:  # what has the last row's time and uuid may go on on the next page, which begins with it
             last = rows[-1]
             whole = [row for row in rows if (row.timestamp, row.uuid) != (last.timestamp, last.uuid)]

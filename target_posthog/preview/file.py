@@ -185,14 +185,14 @@ class PreviewFile:
         sql = f"SELECT {RECORD} FROM lookup JOIN record ON record.id = record WHERE value = ? ORDER BY record.id"  # noqa: S608  # the same
         return [KnownRecord._make(row) for row in self._database.execute(sql, [plain(words)])]
 
-    def names(self, key_names: Sequence[str], streams: Sequence[str]) -> dict[str, str]:
-        """Return what people call those records of some streams that have one of these keys, as they were read last."""
+    def with_keys(self, key_names: Sequence[str], streams: Sequence[str]) -> list[KnownRecord]:
+        """Return those records of some streams whose keys have one of these names, in the order of reading."""
         sql = (
-            "SELECT key_name, name FROM record WHERE key_name IN (SELECT value FROM json_each(?)) "
+            f"SELECT {RECORD} FROM record WHERE key_name IN (SELECT value FROM json_each(?)) "  # noqa: S608  # the same
             "AND stream IN (SELECT value FROM json_each(?)) ORDER BY id"
         )
-        found: dict[str, str] = dict(self._database.execute(sql, [json.dumps(key_names), json.dumps(streams)]))
-        return found
+        rows = self._database.execute(sql, [json.dumps(key_names), json.dumps(streams)])
+        return [KnownRecord._make(row) for row in rows]
 
     def content(self, record: int) -> tuple[JSON, JSON, dict[str, str]]:
         """Return a record as read, its explanation, and the stand-ins for its personal values."""

@@ -12,16 +12,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from target_posthog.mapping.event import ALWAYS, PERSON_EVENTS, may_be_ours
-from target_posthog.posthog.hogql import moment, raw, text
+from target_posthog.posthog.hogql import moment, raw, text, texts
 from target_posthog.posthog.query_api import MOST_ROWS
-from target_posthog.posthog.stored_events import stored_events
+from target_posthog.posthog.stored_events import rows_by_window, stored_events
 from target_posthog.receipts.running_money import PERSON_PROFILE, money_of
 from target_posthog.receipts.sifter import seconds_of, sent_as, uuid_bytes
 from target_posthog.receipts.store import REBUILT, Fact, parts
 from target_posthog.receipts.temporary import TemporaryMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from target_posthog.mapping.event import Entity
     from target_posthog.mapping.language.functions import JSON
@@ -41,13 +41,15 @@ MOST_NAMES = 10_000
 NAMES = """
 select event, count() as number
 from events
-where {lib} = {ours} and timestamp >= {first} and timestamp < {end}
+where event not in ({known}) and {lib} = {ours} and timestamp >= {first} and timestamp < {end}
 group by event
 limit {limit}"""
 OLDEST = """
-select min(toUnixTimestamp(timestamp)) as oldest
+select event, min(toUnixTimestamp(timestamp)) as oldest
 from events
 where timestamp >= {first} and timestamp < {end}
+group by event
+order by oldest
 limit 1"""
 
 
@@ -79,10 +81,13 @@ def missing(api: QueryApi, store: Store, before: int) -> Iterator[Fact]:
     any case what lies before the oldest event that PostHog shows.
     """
     kept = kept_since(api) or 0
-    ((oldest,),) = api.rows(OLDEST.format(first=moment(FIRST_DAY), end=moment(LAST_DAY)), QUESTION)
+    windows = rows_by_window(
+        api, lambda start, end: OLDEST.format(first=moment(start), end=moment(end)), FIRST_DAY, LAST_DAY, QUESTION
+    )
+    oldest = next((int(at) for rows in windows for _, at in rows), None)
     if oldest is None:
         return
-    begin = max(int(oldest), kept)
+    begin = max(oldest, kept)
     there: TemporaryMapping[bool] = TemporaryMapping(bool)
     # All are asked for by time, each once. To ask for those with a receipt by their uuids takes 50 times as many
     # questions, of which each looks at all events, and PostHog answers 2,400 an hour.
@@ -99,9 +104,7 @@ def _midnight(at: int) -> datetime:
 
 
 def _facts(api: QueryApi, remembered: Mapping[str, Remembered]) -> Iterator[Fact]:
-    first, end = moment(FIRST_DAY), moment(LAST_DAY)
-    query = NAMES.format(lib=raw("$lib"), ours=text(f'"{LIB}"'), first=first, end=end, limit=MOST_NAMES)
-    names = {name for name, _ in api.rows(query, QUESTION)} - PERSON_EVENTS
+    names = {*remembered, *_other_names(api, {*remembered, *PERSON_EVENTS})}
     wanted = {name for known in remembered.values() for name in (*known.fields.values(), *known.entities.money.names)}
     properties = ["$lib", PERSON_PROFILE, *sorted(wanted)] if wanted else ["$lib"]
     for stored in stored_events(api, names, FIRST_DAY, LAST_DAY, properties=properties):
@@ -115,6 +118,18 @@ def _facts(api: QueryApi, remembered: Mapping[str, Remembered]) -> Iterator[Fact
         owner = entity.key if entity else f"{REBUILT}{stored.distinct_id}"
         money = money_of(_known_properties(stored), entity.money) if entity else None
         yield Fact(uuid, UNKNOWN_RULE, stored.event, owner, stored.distinct_id, whose, at, None, money=money)
+
+
+def _other_names(api: QueryApi, known: Collection[str]) -> set[str]:
+    """Return the names of our events beside the known ones; whose an event is stands in its properties alone."""
+
+    def query(start: datetime, end: datetime) -> str:
+        ours, names = text(f'"{LIB}"'), texts(sorted(known))
+        times = {"first": moment(start), "end": moment(end)}
+        return NAMES.format(known=names, lib=raw("$lib"), ours=ours, limit=MOST_NAMES, **times)
+
+    windows = rows_by_window(api, query, FIRST_DAY, LAST_DAY, QUESTION)
+    return {name for rows in windows for name, _ in rows}
 
 
 def _entity_of(stored: StoredEvent, remembered: Mapping[str, Remembered]) -> Entity | None:

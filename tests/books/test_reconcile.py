@@ -487,6 +487,17 @@ def test_a_shop_without_sales_keeps_nobody_from_the_books_of_another(desk: Calla
     assert "✓ The books balance" in said.text
 
 
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_preview_without_money_is_no_balance(desk: Callable[..., Desk], *, asks: bool) -> None:
+    books = desk()
+    books.run()
+    books.preview([one for one in books.messages() if one["type"] != "RECORD"])
+    said = books.reconcile(asks=asks)
+    assert said.code == 1
+    assert "The preview holds no money to compare" in said.text
+    assert "balance" not in said.text
+
+
 def test_a_renamed_shop_is_the_same_shop(desk: Callable[..., Desk]) -> None:
     books = desk()
     books.run()

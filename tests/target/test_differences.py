@@ -110,7 +110,19 @@ def test_each_entry_has_its_event_and_each_event_its_entry(
         ([], {"acknowledged": {UUID}, "in_flight": InFlight("2026-11-01T09:00:00Z")}, [("-29.30", IN_FLIGHT, True)]),
         ([], {"acknowledged": {UUID}, "in_flight": InFlight("2026-11-02T09:00:00Z")}, [("-29.30", ABSENT, True)]),
         ([], {"acknowledged": {UUID}, "in_flight": OTHERS_SENT}, [("-29.30", ABSENT, True)]),
-        ([], {"dead_letters": {"#1001": "too large"}}, [("-29.30", "dead letter: too large", True)]),
+        ([], {"dead_letters": {("7", "#1001"): "too large"}}, [("-29.30", "dead letter: too large", True)]),
+        ([], {"dead_letters": {("8", "#1001"): "too large"}}, [("-29.30", NOT_THERE, False)]),
+        (
+            [
+                ARRIVED,
+                ARRIVED._replace(uuid=OTHER, name="#1002"),
+                ARRIVED._replace(
+                    uuid=OTHER[:-1] + "3", name="#1002", event="Order Deleted", figures=BACK, shop="t.example"
+                ),
+            ],
+            {"shops": {"s.example": "7", "t.example": "8"}},
+            [("29.30", NOT_IN_SHOP, False), ("-29.30", DELETED, True)],
+        ),
     ],
 )
 def test_what_posthog_has_is_what_was_planned_or_there_is_a_reason(

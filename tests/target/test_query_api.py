@@ -67,6 +67,21 @@ def test_a_question_that_reads_too_much_is_told_apart(posthog: PostHog, status: 
     assert len(posthog.controls.requests) == 1, "the same question would be as much again"
 
 
+def test_a_question_that_reads_too_much_is_a_sentence_where_nobody_asks_for_less(posthog: PostHog) -> None:
+    posthog.controls.reply_next(Reply(status=504, body="<html>", path=PATH))
+    with pytest.raises(RunError, match=r"can't answer so large a question \(HTTP 504: no reason given\); it may"):
+        api_of(posthog).rows(COUNTS, "counts")
+
+
+@pytest.mark.parametrize("status", [502, 504, 512])
+def test_a_gateway_that_times_out_over_the_settings_is_busy(posthog: PostHog, status: int) -> None:
+    posthog.controls.reply_next(Reply(status=status, path="/api/projects/1/"))
+    assert api_of(posthog).project() is not None
+    posthog.controls.reply_next(Reply(status=status, path="/api/projects/1/"))
+    with pytest.raises(BusyError, match=f"busy .HTTP {status}."):
+        api_of(posthog, seconds=0).project()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "sentence"),
     [

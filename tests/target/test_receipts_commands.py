@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from sandbox.posthog import PostHog
 
 
+QUERY = "/api/projects/1/query/"
+
+
 class Commands:
     """Commands over the receipts of the fixture `runs`."""
 
@@ -190,6 +193,40 @@ def test_receipts_that_are_there_are_not_rebuilt_a_second_time(tools: Commands, 
     assert "3 receipts are new" in tools.run("receipts", "rebuild", *of_nothing, **elsewhere)
     tools.run("receipts", "export", kept, **elsewhere)
     assert "0 receipts are new" in tools.run("receipts", "merge", kept)
+
+
+TOO_MUCH = Reply(status=504, body='{"detail": "Query has hit the max execution time before completing."}', path=QUERY)
+
+
+@pytest.mark.parametrize("attempts", [1, 6])
+def test_a_project_too_large_for_one_question_is_asked_by_time(tools: Commands, attempts: int) -> None:
+    tools.receipted.run(*ORDERS)
+    tools.receipted.posthog.controls.reply_next(*[TOO_MUCH] * attempts)
+    said = tools.run("receipts", "rebuild")
+    assert "PostHog has 6 events of ours; 0 receipts are new" in said
+    tools.receipted.posthog.database.ask("delete from events where event = 'Order Paid'")
+    tools.receipted.posthog.controls.reply_next(*[TOO_MUCH] * attempts)
+    assert "3 events would be sent again" in tools.run("resend", "--missing", "--yes")
+
+
+def test_a_posthog_that_can_answer_nothing_is_a_sentence(tools: Commands) -> None:
+    tools.receipted.run(*ORDERS)
+    tools.receipted.posthog.controls.reply_next(*[TOO_MUCH] * 1_000)
+    said = tools.run("receipts", "rebuild", code=1)
+    assert "PostHog can't answer even for the one second at" in said
+    assert "(HTTP 504: Query has hit the max execution time before completing.)" in said
+
+
+def test_the_names_that_the_mapping_knows_are_not_asked_for(tools: Commands) -> None:
+    """To ask whose an event is takes its properties, and most of a project's events are a web shop's."""
+    tools.receipted.run(*ORDERS)
+    before = len(tools.receipted.posthog.controls.requests)
+    tools.run("receipts", "rebuild")
+    requests = [one for one in tools.receipted.posthog.controls.requests[before:] if one.path == QUERY]
+    asked = [json.loads(one.body)["query"]["query"] for one in requests]
+    (names,) = [query for query in asked if "count() as number" in query]
+    assert "event not in ('$create_alias'" in names
+    assert "'Order Completed'" in names
 
 
 def test_what_is_beyond_retention_is_never_sent_again(tools: Commands) -> None:

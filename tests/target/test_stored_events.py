@@ -14,7 +14,7 @@ from target_posthog.books.arrived import sums
 from target_posthog.books.entries import Properties
 from target_posthog.errors import RunError
 from target_posthog.posthog.query_api import QueryApi
-from target_posthog.posthog.stored_events import StoredEvent, rows_by_uuid, stored_events
+from target_posthog.posthog.stored_events import Span, StoredEvent, rows_by_uuid, stored_events
 from tests.posthog_events import event, send
 
 if TYPE_CHECKING:
@@ -98,3 +98,14 @@ def test_those_events_are_counted_that_posthog_has(posthog: PostHog) -> None:
     assert "timestamp >= toDateTime('2026-11-01T00:00:00.000000Z') and timestamp < " in asked(posthog)[0]
     assert "event in ('seen')" in asked(posthog)[0]
     assert rows_by_uuid(api, []) == {}
+
+
+def test_years_without_events_need_few_questions() -> None:
+    span = Span(datetime(1970, 1, 1, tzinfo=timezone.utc), datetime(2100, 1, 1, tzinfo=timezone.utc))
+    for _ in range(12):
+        span.narrow("too much")
+    windows = 0
+    while span:
+        span.advance(is_empty=True)
+        windows += 1
+    assert windows <= 13

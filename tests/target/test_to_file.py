@@ -326,7 +326,9 @@ def test_a_pipe_without_meltano_needs_one_setting(tmp_path: Path) -> None:
     assert "A run would send 1 events" in printed.stdout
 
 
-@pytest.mark.parametrize(("name", "kind", "value"), [("MAX_RETRY_SECONDS", "integer", "many"), ("MAPPINGS", "object", "{")])
+@pytest.mark.parametrize(
+    ("name", "kind", "value"), [("MAX_RETRY_SECONDS", "integer", "many"), ("MAPPINGS", "object", "{")]
+)
 def test_a_variable_of_another_kind_gets_a_sentence_and_an_empty_one_is_none(
     tmp_path: Path, name: str, kind: str, value: str
 ) -> None:
