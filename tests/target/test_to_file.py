@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import logging
@@ -132,14 +133,20 @@ def test_a_preview_of_many_orders_takes_hardly_more_memory_than_one_of_few(runs:
         messages = ({**schema, "schema": stream_schema(ORDERS)}, *(order(number) for number in range(orders)), STATE)
         file = io.StringIO(lines(*messages))
         del messages
+        gc.collect()
         tracemalloc.start()
         target.listen(file)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak
 
-    peak_bytes(few)  # what is loaded and compiled once
-    assert peak_bytes(many) - peak_bytes(few) < 200 * (many - few)  # it was 570 for each
+    thresholds = gc.get_threshold()
+    gc.set_threshold(500, 5, 5)  # else what waits to be collected is more than what is kept
+    try:
+        peak_bytes(few)  # what is loaded and compiled once
+        assert peak_bytes(many) - peak_bytes(few) < 150 * (many - few)
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def test_what_a_preview_remembers_is_as_in_a_dict_and_a_full_disk_is_named() -> None:
@@ -324,32 +331,6 @@ def test_a_pipe_without_meltano_needs_one_setting(tmp_path: Path) -> None:
         timeout=LONGEST_WAIT_SECONDS,
     )
     assert "A run would send 1 events" in printed.stdout
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "value"), [("MAX_RETRY_SECONDS", "integer", "many"), ("MAPPINGS", "object", "{")]
-)
-def test_a_variable_of_another_kind_gets_a_sentence_and_an_empty_one_is_none(
-    tmp_path: Path, name: str, kind: str, value: str
-) -> None:
-    path = tmp_path / "preview.sqlite"
-
-    def run(value: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["target-posthog", "--config=ENV"],
-            input=json.dumps(SCHEMA) + "\n" + json.dumps(sale(1)) + "\n",
-            env={**os.environ, "TARGET_POSTHOG_PREVIEW_PATH": str(path), f"TARGET_POSTHOG_{name}": value},
-            capture_output=True,
-            text=True,
-            timeout=LONGEST_WAIT_SECONDS,
-            check=False,
-        )
-
-    assert run("").returncode == 0
-    wrong = run(value)
-    assert wrong.returncode == 1
-    assert f"TARGET_POSTHOG_{name} in the environment needs a value of type `{kind}`" in wrong.stderr
-    assert "Traceback" not in wrong.stderr
 
 
 @pytest.mark.parametrize(
