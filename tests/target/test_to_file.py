@@ -334,6 +334,32 @@ def test_a_pipe_without_meltano_needs_one_setting(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "kind", "value"), [("MAX_RETRY_SECONDS", "integer", "many"), ("MAPPINGS", "object", "{")]
+)
+def test_a_variable_of_another_kind_gets_a_sentence_and_an_empty_one_is_none(
+    tmp_path: Path, name: str, kind: str, value: str
+) -> None:
+    path = tmp_path / "preview.sqlite"
+
+    def run(value: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["target-posthog", "--config=ENV"],
+            input=json.dumps(SCHEMA) + "\n" + json.dumps(sale(1)) + "\n",
+            env={**os.environ, "TARGET_POSTHOG_PREVIEW_PATH": str(path), f"TARGET_POSTHOG_{name}": value},
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_WAIT_SECONDS,
+            check=False,
+        )
+
+    assert run("").returncode == 0
+    wrong = run(value)
+    assert wrong.returncode == 1
+    assert f"TARGET_POSTHOG_{name} in the environment needs a value of type `{kind}`" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
     ("said", "sentence"),
     [
         (
