@@ -66,20 +66,20 @@ class SalesByDay(Stream):
         """Yield the days that are new or have changed, oldest first; none where Shopify refuses the report."""
         self._run.begin_reading()
         granted = self._run.store.granted
-        same = {**granted.shop, "time_zone": granted.time_zone, "currency": granted.currency}
+        same = {"time_zone": granted.time_zone, "currency": granted.currency}
         today = granted.at.date() + DAY  # the store's day may be a day ahead
         since, until = self._since(today), self._until(today)
         known = self.bookmark.days(today - YEAR)
         try:
             for day, figures in SalesReport(self._run.store.client, self._run.stop_if_asked).days(since, until):
-                digest = blake2b(msgspec.json.encode(figures), digest_size=6).hexdigest()
+                digest = blake2b(msgspec.json.encode((same, figures)), digest_size=6).hexdigest()
                 if known.get(str(day)) == digest or not (
                     str(day) in known or any(map(_is_something, figures.values()))
                 ):
                     continue
                 self.emitted += 1
                 # The SDK writes it, and calls _increment_stream_state.
-                yield {**same, "day": str(day), **self._written(figures)}
+                yield {**granted.shop, **same, "day": str(day), **self._written(figures)}
                 if day >= today - YEAR:
                     self.bookmark.keep(day, digest)
                 self._run.stop_if_asked()

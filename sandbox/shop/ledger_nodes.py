@@ -55,8 +55,9 @@ def served(order: Node, practice: Practice) -> list[Node]:
     nodes = agreements(order, after_taxes=practice.discount_after_taxes)
     if order.get("_cuts"):
         order["_cuts"] -= 1
-        worth = [one for one in nodes[0]["sales"] if shop_amount(one["totalAmount"])]
-        nodes[0]["sales"] = [one for one in nodes[0]["sales"] if one is not worth[-1]]
+        cut = nodes[order["_cut"]]
+        worth = [one for one in cut["sales"] if shop_amount(one["totalAmount"])]
+        cut["sales"] = [one for one in cut["sales"] if one is not worth[-1]]
     return nodes[::-1] if practice.newest_first else nodes
 
 

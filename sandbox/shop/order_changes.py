@@ -204,11 +204,11 @@ class OrderChanges(StoreData):
             orders.touch(one, instant(at))
             return self._settled(one)
 
-    def cut_ledger(self, order_id: int | str, times: int = 1, at: datetime | str = "") -> Node:  # noqa: ARG002  # all changes have a time
-        """Let so many of the next answers with an order's ledger lack a sale; nothing about the order changes."""
+    def cut_ledger(self, order_id: int | str, times: int = 1, place: int = 0, at: datetime | str = "") -> Node:  # noqa: ARG002  # all changes have a time
+        """Let so many of the next answers lack a sale of an order's agreement; nothing about the order changes."""
         with self.lock:
             one = self.order(order_id)
-            one["_cuts"] = times
+            one["_cuts"], one["_cut"] = times, place
             return one
 
     def _touched(self, one: Node, at: datetime | str, what: str) -> Node:

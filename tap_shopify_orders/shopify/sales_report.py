@@ -119,7 +119,8 @@ class SalesReport:
         named = [figure for figure, columns in self._columns.items() if columns[0] in words]
         if not named:
             raise RunError(
-                f"Shopify's sales report can't be read: {printable('; '.join(errors)) or 'it gives no reason'}."
+                f"Shopify's sales report can't be read ({printable('; '.join(errors)) or 'it gives no reason'}): try"
+                " again, or deselect sales_by_day."
             )
         for figure in named:
             self._columns[figure].pop(0)

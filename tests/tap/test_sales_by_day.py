@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from sandbox.shop.shopifyql import Report
 from tap_shopify_orders.command import checked_catalog
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.records import schema
+from tests.sandbox.placed import FIRST, PLACED
 
 from .conftest import Message, Run, catalog_of, let_it_be, queries, read, run_of, tap_for
 
@@ -139,21 +141,64 @@ def test_a_signal_is_heard_while_the_report_is_slow(shop: Shop) -> None:
     assert tap.store.client.answers == 1  # what is granted
 
 
+def the_next_day(shop: Shop, first: Run) -> Run:
+    """Run again a day later, when the last year is read once more."""
+    tap = tap_for(shop, first.state, catalog_of(shop, streams=("sales_by_day",)))
+    let_it_be(tap.store.granted.at + timedelta(days=1), tap)
+    tap.sync_all()
+    return run_of(tap)
+
+
 def test_an_old_day_that_changes_is_emitted_again_also_when_nothing_is_left_of_it(shop: Shop) -> None:
     first = read(shop)
     day = next(day for day, one in days(first).items() if day >= "2026-06" and one["orders"] == 1)
     gone = next(one for one in shop.store.orders if one["createdAt"][:10] == day)
     shop.store.delete_order(gone["name"], "2026-11-02T12:00:00.000000Z")
-    tap = tap_for(shop, first.state)
-    let_it_be(tap.store.granted.at + timedelta(days=1), tap)
-    tap.sync_all()
-    again = days(run_of(tap))
+    again = days(the_next_day(shop, first))
     assert again[day]["orders"] == 0
 
 
-def test_the_report_alone_without_its_scope_is_no_empty_success(shop: Shop) -> None:
-    with (
-        Shop(shop.store).serve() as other,
-        pytest.raises(RunError, match="scope read_reports, and sales_by_day is all"),
-    ):
-        read(other, catalog=catalog_of(other, streams=("sales_by_day",)))
+def test_an_order_that_is_imported_changes_the_day_on_which_it_was_processed(shop: Shop) -> None:
+    first = read(shop)
+    before = days(first).get("2026-03-05")
+    imported = replace(FIRST, at="2026-03-05T18:00:00.000000Z", number=9_001, extra={"createdAt": PLACED})
+    shop.store.add_order(imported)
+    again = days(the_next_day(shop, first))
+    assert {*again} == {"2026-03-05"}
+    assert Decimal(again["2026-03-05"]["total_sales"]) - Decimal(before["total_sales"] if before else 0) == 110
+
+
+def test_a_time_zone_that_is_changed_moves_days_and_each_record_says_by_which_it_is(shop: Shop) -> None:
+    first = read(shop)
+    shop.store.shop["ianaTimezone"] = "Asia/Tokyo"
+    second = the_next_day(shop, first)
+    again = days(second)
+    since = min(again)
+    year = {day: one for day, one in days(first).items() if day >= since}
+    assert {*again} >= {*year}, "a day whose figures are as before has another time zone all the same"
+    assert {one["time_zone"] for one in again.values()} == {"Asia/Tokyo"}
+    assert {day: one["orders"] for day, one in again.items()} != {day: one["orders"] for day, one in year.items()}
+    expected = sales_by_day(shop.store.orders, "USD", "Asia/Tokyo")
+    assert {day: Decimal(one["net_sales"]) for day, one in again.items()} == {
+        day: expected[date.fromisoformat(day)].net_sales if date.fromisoformat(day) in expected else 0 for day in again
+    }
+    assert not days(the_next_day(shop, second))
+
+
+@pytest.mark.parametrize("errors", [["Line 1 Column 1: Syntax error."], []], ids=["no column named", "no reason"])
+def test_a_parse_error_that_names_no_column_ends_the_run_after_all_else_with_a_remedy(
+    shop: Shop, errors: list[str]
+) -> None:
+    def unreadable(body: Message) -> Message:
+        if "report" not in (body.get("data") or {}):
+            return body
+        return {**body, "data": {"report": {"parseErrors": errors, "parseWarnings": [], "tableData": None}}}
+
+    shop.twist = unreadable
+    tap = tap_for(shop)
+    with pytest.raises(RunError, match=r"sales report can't be read \(.+\): try again, or deselect sales_by_day\."):
+        tap.sync_all()
+    run = run_of(tap)
+    assert len(run.orders) == len(shop.store.orders)
+    assert not run.records["sales_by_day"]
+    assert len(reports(shop)) == 1

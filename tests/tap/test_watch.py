@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.shop import Shop
+from sandbox.shop import Shop, ledger
 from sandbox.shop.access import MORE_SCOPES, SCOPES
 from sandbox.shop.practice import Practice
 from sandbox.shop.store import Store
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading import watch
 from tap_shopify_orders.settings import as_datetime
-from tests.sandbox.test_shop_situations import FIRST
+from tests.sandbox.placed import FIRST
+from tests.sandbox.test_shop_situations import PLACEMENTS
 
 from .conftest import Message, Run, catalog_of, let_it_be, queries, read, run_of, tap_for, without_nodes_by_id
 from .test_ledger import add, found_in
@@ -225,26 +226,84 @@ def test_who_deselects_the_ledger_is_asked_for_nothing(shop: Shop, store: Store)
 # Warnings.
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"currentTotalPriceSet": "1.00"}, "its current total is 1.00"),
-        ({"refundDiscrepancySet": "1.00"}, "its refund discrepancy is 1.00"),
-        ({"netPaymentSet": "1.00"}, "its payments is 1.00"),
-    ],
-)
+def set_amount(name: str) -> Callable[[Shop, Message], object]:
+    bag = {key: {"amount": "1.00", "currencyCode": "USD"} for key in ("shopMoney", "presentmentMoney")}
+    return lambda _, order: order.update({name: bag})
+
+
+def add_line(_: Shop, order: Message) -> None:
+    line = {**order["lineItems"][0], "id": "gid://shopify/LineItem/99", "quantity": 3, "currentQuantity": 3}
+    order["lineItems"].append({**line, "name": "a record for free"})
+
+
+def list_a_sale_twice(shop: Shop, order: Message) -> None:
+    """Let answers have the last sale of the first agreement twice: shipping for free, so that no sum is wrong."""
+
+    def twice(body: Message) -> Message:
+        page = body.get("data", {}).get("page", {})
+        for node in page.get("nodes", []):
+            if node.get("name") == order["name"] and "agreements" in node:
+                sales = node["agreements"]["nodes"][0]["sales"]["nodes"]
+                sales.append(sales[-1])
+        return body
+
+    shop.twist = twice
+
+
+def cut_a_later_agreement(shop: Shop, order: Message) -> None:
+    shop.store.refund_order(order["name"], LATER)
+    shop.store.cut_ledger(order["name"], times=100, place=1)
+
+
+# What is wrong with an order, the sentence of it, and the identities that don't hold.
+DISAGREEMENTS: dict[str, tuple[Callable[[Shop, Message], object], str, str]] = {
+    "current total": (set_amount("currentTotalPriceSet"), "its current total is 1.00", "1 by current total"),
+    "refund discrepancy": (set_amount("refundDiscrepancySet"), "its refund discrepancy is 1.00", "1 by refund disc"),
+    "payments": (set_amount("netPaymentSet"), "its payments is 1.00", "1 by payments"),
+    "units": (
+        lambda _, order: order["lineItems"][0].update(currentQuantity=2),
+        "come to 1 units, the order has 2 (-1).",
+        "1 by quantities",
+    ),
+    "a line without a sale": (
+        add_line,
+        "the sales of line item 99 come to 0 units, the order has 3 (-3).",
+        "1 by quantities",
+    ),
+    "two placements": (
+        lambda _, order: ledger.write(order, "OrderAgreement", order["updatedAt"], ()),
+        "2 agreements placed it, not 1.",
+        "1 by agreements",
+    ),
+    "a sale twice": (list_a_sale_twice, "1 sales are listed twice.", "1 by sales"),
+    "moments": (
+        lambda _, order: ledger.write(order, "OrderEditAgreement", LATER, ()),
+        "1 agreements are later than its last change.",
+        "1 by moments",
+    ),
+    "a later agreement cut short": (
+        cut_a_later_agreement,
+        "its sales without adjustments come to 55.0, its current total is 0.0 (+55.0).",
+        "1 by current total, 1 by payments, 1 by quantities",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DISAGREEMENTS)
 def test_each_identity_that_fails_is_a_warning_with_name_and_amount_counted_at_the_end(
-    shop: Shop, store: Store, caplog: pytest.LogCaptureFixture, change: dict[str, str], words: str
+    shop: Shop, store: Store, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
-    ((name, value),) = change.items()
-    money = {"amount": value, "currencyCode": "USD"}
-    order = store.order("#1002")
-    order[name] = {"shopMoney": money, "presentmentMoney": money}
+    happens, words, counted = DISAGREEMENTS[what]
+    name = add(store, next(placed for situation, placed, _ in PLACEMENTS if situation == "a code for free shipping"))
+    happens(shop, store.order(name))
     tap = tap_for(shop)
     tap.read()
-    assert words in caplog.text
-    assert "Order #1002" in caplog.text
-    assert "Orders whose ledger disagrees with the order: 1 by " in caplog.text
+    assert {*run_of(tap).orders} == {"#1001", "#1002", "#1003", name}
+    said = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert [one for one in said if one.startswith(f"Order {name}: ") and words in one], said
+    assert not [one for one in said if one.startswith("Order #100") and name not in one]
+    assert f"Orders whose ledger disagrees with the order: {counted}" in caplog.text
+    assert caplog.text.count(" 1 by ") == counted.count("1 by ")
 
 
 # Waiting orders.
