@@ -14,6 +14,7 @@ from target_posthog.books import ledger
 from target_posthog.books.accounts import Account, Entry, shop_of
 from target_posthog.books.figures import BESIDE, SALES, ZERO
 from target_posthog.errors import RuleError
+from target_posthog.mapping.language.compiler import DELETED_AT
 from target_posthog.mapping.language.expressions import Expression, ExpressionError, did_you_mean
 from target_posthog.mapping.language.functions import JSON, as_decimal
 from target_posthog.mapping.language.interpreter import is_true
@@ -68,10 +69,10 @@ class Books:
     def account(self, record: Record) -> Account:
         """Return what a record comes to; raises ValueError if a field is no amount or time."""
         shop, currency = shop_of(record), str(self._currency(record) or "")
+        if record.get(DELETED_AT):
+            return Account(shop, currency, [])  # a tombstone may have its keys alone
         if not self.has_ledger:
             return Account(shop, currency, [entry for entries in self._entries for entry in entries.of(record)])
-        if record.get("_sdc_deleted_at"):
-            return Account(shop, currency, [])
         rules = {kind: of_kind[0] for kind, of_kind in self._rules.items()}
         entries, readings = list(ledger.entries(record, rules)), list(ledger.readings(record))
         return Account(shop, currency, entries, readings, not ledger.has_no_ledger(record) or not entries)

@@ -143,6 +143,7 @@ def forget(receipts: str | None, api_key: str | None) -> None:
 @address
 @setting("mapping", "The mapping, which says what an event is about and which of its amounts add up.", "ecommerce")
 @setting("mappings", "Rules that change it, as JSON.", "{}")
+@setting("identity", "Which of a rule's distinct ids counts.", "email")
 @click.option(
     "--retention-months",
     type=click.IntRange(min=1),
@@ -157,6 +158,7 @@ def rebuild_receipts(  # noqa: PLR0913  # each is an option of the command
     host: str,
     mapping: str,
     mappings: str,
+    identity: str,
     retention_months: int | None,
 ) -> None:
     """Ask PostHog which events of ours it has, and write receipts for them.
@@ -168,7 +170,7 @@ def rebuild_receipts(  # noqa: PLR0913  # each is an option of the command
         if api is None:
             raise RunError("The setting `personal_api_key` is missing: with it PostHog says which events it has")
         store = _store(receipts, api_key)
-        remembered = _meanings(mapping, mappings).remembered
+        remembered = _meanings(mapping, mappings, identity).remembered
         floor = int(time.time()) - retention_months * SECONDS_PER_MONTH if retention_months else kept_since(api)
         if floor is None:
             click.echo(
@@ -258,14 +260,14 @@ def _store_with_receipts(receipts: str | None, api_key: str | None) -> Store:
     return store
 
 
-def _meanings(mapping: str, mappings: str) -> Meanings:
+def _meanings(mapping: str, mappings: str, identity: str) -> Meanings:
     """Return the rules of the settings; raises `RunError`."""
     try:
         changes = msgspec.json.decode(mappings or "{}", type=dict)
     except msgspec.DecodeError:
         raise RunError("The setting `mappings` isn't a JSON object") from None
     return Meanings(
-        {"mapping": mapping, "mappings": changes, "identity": "email", "unmapped": "event", "groups": False}
+        {"mapping": mapping, "mappings": changes, "identity": identity, "unmapped": "event", "groups": False}
     )
 
 

@@ -48,6 +48,12 @@ def test_entries_of_fields_that_a_mapping_names_have_its_figure_and_their_sign()
     assert (books.has_ledger, books.is_report, books.properties.figures) == (False, False, ("paid",))
 
 
+def test_a_deleted_record_has_no_entries_though_its_tombstone_has_its_keys_alone() -> None:
+    books = Books("orders", load("shopify-connector")["books"]["orders"])
+    account = books.account({"shop_id": 9, "shop": "s.example", "id": 2, "_sdc_deleted_at": AT})
+    assert (account.shop, account.entries) == (Shop("9", "s.example"), [])
+
+
 def test_an_orders_ledger_is_read_whatever_its_rules_make_of_it() -> None:
     sales = [{"line_type": "product", "action_type": "order", "total_amount": "11", "total_tax_amount": "1"}]
     agreements = [{"kind": "OrderAgreement", "happened_at": AT, "sales": sales}]

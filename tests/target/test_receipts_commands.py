@@ -195,6 +195,16 @@ def test_receipts_that_are_there_are_not_rebuilt_a_second_time(tools: Commands, 
     assert "0 receipts are new" in tools.run("receipts", "merge", kept)
 
 
+def test_receipts_are_rebuilt_with_the_rules_of_the_runs(tools: Commands) -> None:
+    tools.receipted.run(*ORDERS)
+    rule = {"event": "Mine", "distinct_id": {"customer_id": ["id"]}, "timestamp": "processed_at", "key": ["id"]}
+    mappings = json.dumps({"orders": [{"extends": "*"}, rule]})
+    said = tools.run("receipts", "rebuild", TARGET_POSTHOG_MAPPINGS=mappings, TARGET_POSTHOG_IDENTITY="customer_id")
+    assert "PostHog has 6 events of ours" in said
+    said = tools.run("receipts", "rebuild", code=1, TARGET_POSTHOG_MAPPINGS=mappings)
+    assert "there is no candidate for `identity: email`" in said
+
+
 TOO_MUCH = Reply(status=504, body='{"detail": "Query has hit the max execution time before completing."}', path=QUERY)
 
 

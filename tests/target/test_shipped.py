@@ -304,6 +304,17 @@ def test_an_exchange_lists_what_came_back_and_what_is_new_apart() -> None:
     assert [(one["name"], one["quantity"]) for one in returned["returned_products"]] == [("Shirt", -1)]
 
 
+@pytest.mark.parametrize("quantity", [0, None, 2])
+def test_another_price_moves_no_item(quantity: int | None) -> None:
+    cheaper = sale("product", "-5.50", "-0.50", action="update", quantity=quantity, title="Shirt")
+    hat = sale("product", "11.00", "1.00", quantity=1, title="Hat")
+    edit = agreement(9, "OrderEdit", "2026-11-07T00:00:00Z", cheaper, hat, reason="order_edit")
+    updated = one(events("ecommerce", "orders", {**ORDER, "agreements": [edit]}), "Order Updated")
+    assert (updated["net_sales"], updated["quantity"]) == (5, 1)
+    products = [(one["name"], one["quantity"], one["price"], one["net_sales"]) for one in updated["products"]]
+    assert products == [("Shirt", None, None, -5), ("Hat", 1, 10, 10)]
+
+
 def test_what_shopify_may_add_is_summed_and_named() -> None:
     new = agreement(9, "Loyalty", "2026-11-07T00:00:00Z", sale("deposit", "3.00", "0.50", "swap"), reason="loyalty")
     second = agreement(10, "Order", "2026-11-08T00:00:00Z", sale("product", "4.00", action="swap", quantity=1))
