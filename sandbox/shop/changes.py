@@ -48,6 +48,7 @@ CHANGES = (
     "process_return",
     "ready_journey",
     "refund_order",
+    "remove_from_return",
     "rename_shop",
     "set_customer",
     "unknown_sale",

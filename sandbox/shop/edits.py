@@ -33,7 +33,9 @@ BY_HAND = {
 
 
 def edit(order: Order, ids: Iterator[int], at: str, change: Edit, practice: Practice = USUAL) -> None:
-    """Edit an order."""
+    """Edit an order; raises ValueError for one that is cancelled."""
+    if order["cancelledAt"]:
+        raise ValueError(f"order {order['name']} is cancelled")
     sales = list(_sales(order, ids, change, practice))
     ledger.write(order, "OrderEditAgreement", at, sales)
     order["_deeds"].append((at, change))
@@ -66,12 +68,31 @@ def _sales(order: Order, ids: Iterator[int], change: Edit, practice: Practice) -
         line["_application"] = line["_application"] or _by_hand(order, off)
         parts.price(order, line, line["quantity"])
     yield from add_lines(order, ids, change.added)
+    if change.tax_rate is not None:
+        yield from _retaxed(order, change.tax_rate, practice)
     if change.shipping is not None:
         carriage = parts.Carriage(change.shipping, ZERO, order["_shipping_rate"])
         line = parts.shipping_line(order, carriage, None, ids)
         order["shippingLines"].append(line)
         order["shippingLine"] = order["shippingLine"] or line
         yield ledger.ship(order, line)
+
+
+def _retaxed(order: Order, rate: Decimal, practice: Practice) -> Iterator[Sale]:
+    """Tax goods and shipping at another rate: from 2026-10 on a change of address does so before anything is sent.
+
+    https://shopify.dev/changelog/posts/updating-an-orders-shipping-address-returns-accurate-financial-data; that the
+    sales are updates isn't known.
+    """
+    if order["fulfillments"]:
+        raise ValueError(f"of order {order['name']} something is sent already")
+    order["_tax_rate"] = rate
+    if order["_shipping_rate"]:
+        order["_shipping_rate"] = rate
+    for line in (*order["lineItems"], *order["shippingLines"]):
+        if line["_rate"]:
+            yield ledger.retax(order, line, rate, practice.update_quantity)
+            parts.retax(order, line)
 
 
 def _by_hand(order: Order, off: Decimal) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Line:
     properties: tuple[tuple[str, str], ...] = ()
     duty: Decimal = ZERO
     rest: Decimal = ZERO
+    duty_tax_rate: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Placed:
     taxes_included: bool = False
     tip: Decimal = ZERO
     fees: Mapping[str, Decimal] = field(default_factory=dict)
+    fee_tax_rate: Decimal = ZERO
     discount: Discount | None = None
     customer: Node | None = None
     address: Node | None = None
@@ -87,41 +89,63 @@ class Placed:
 
 @dataclass(frozen=True)
 class Reversal:
-    """What a refund or a return takes back: so many of a line item (by its place), and of what was asked for shipping.
+    """What a refund or a cancellation takes back: so many of a line item (by its place), of the shipping.
 
-    `adjustment` is money given beyond that, or kept from it where it is negative; `adjustment_tax` of it is tax.
-    `duties` takes them all back. `money` is what a refund pays where that isn't its value, as nothing was paid before;
-    `status` is that of the transaction which pays it.
+    `duties` takes them all back. `paid` is the money given for that, by default what it is worth; without goods it is
+    goodwill. `owed` is money given beside it that the order no longer costs, as after an edit. `everything` is all that
+    is left of goods, shipping, duties, tips and payments, but for money that is `kept`: the ledger comes to that
+    afterwards. `status` is that of the transaction which pays. `processed_at` is a date of the refund's own.
     """
 
     quantities: Mapping[int, int] = field(default_factory=dict)
     shipping: Decimal = ZERO
-    adjustment: Decimal = ZERO
-    adjustment_tax: Decimal = ZERO
     duties: bool = False
-    money: Decimal | None = None
+    paid: Decimal | None = None
+    owed: Decimal = ZERO
+    everything: bool = False
+    kept: Decimal = ZERO
     restock_type: str = "RETURN"
     note: str | None = None
     status: str = "SUCCESS"
+    processed_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a return that is opened is to bring back: so many of a line item (by its place)."""
+
+    quantities: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """What isn't to come back by a return any longer, as the return was cancelled or the lines were removed from it."""
+
+    quantities: Mapping[int, int]
 
 
 @dataclass(frozen=True)
 class Processed:
     """What is done when a return is processed: goods come back, others go out in exchange, fees are asked.
 
-    `fees` are named by their type, RestockingFee or ReturnShippingFee.
+    `money` is given back for that, if any. `kept` of what the goods are worth is kept, and the ledger says so. `fees`
+    are named by their type, RestockingFee or ReturnShippingFee.
     """
 
-    back: Reversal
+    quantities: Mapping[int, int]
+    money: Decimal | None = None
+    kept: Decimal = ZERO
     exchanged: Sequence[Line] = ()
     fees: Mapping[str, Decimal] = field(default_factory=dict)
+    fee_tax_rate: Decimal = ZERO
 
 
 @dataclass(frozen=True)
 class Edit:
     """What an edit changes: new lines, how many there are to be of a line (by its place), its list price, its discount.
 
-    Prices and discounts are per unit. `shipping` is a further shipping line.
+    Prices and discounts are per unit. `shipping` is a further shipping line. `tax_rate` is another one for all that is
+    taxed, as after a change of address.
     """
 
     added: Sequence[Line] = ()
@@ -129,6 +153,14 @@ class Edit:
     prices: Mapping[int, Decimal] = field(default_factory=dict)
     discounts: Mapping[int, Decimal] = field(default_factory=dict)
     shipping: Decimal | None = None
+    tax_rate: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Unnamed:
+    """An amount of a kind that has no name yet."""
+
+    amount: Decimal
 
 
 @dataclass(frozen=True)

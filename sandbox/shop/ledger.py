@@ -109,6 +109,15 @@ def reprice(order: Node, line: Node, price: Decimal, off: Decimal, quantity: int
     return Sale("UPDATE", line["_type"], quantity, moved, line, line["_rate"])
 
 
+def retax(order: Node, line: Node, rate: Decimal, quantity: int | None) -> Sale:
+    """Tax a line or a shipping line at another rate; the sale is the difference in tax on what is there."""
+    goods = "_count" in line
+    before = of_line(order, line, line["_count"]) if goods else of_shipping(order, line, line["_left"])
+    line["_rate"] = rate
+    after = of_line(order, line, line["_count"]) if goods else of_shipping(order, line, line["_left"])
+    return Sale("UPDATE", line["_type"] if goods else "SHIPPING", quantity, after.less(before), line, rate)
+
+
 def ship(order: Node, line: Node) -> Sale:
     """Ask for shipping by a new line."""
     line["_left"] = line["_price"]
@@ -126,16 +135,20 @@ def unship(order: Node, line: Node, amount: Decimal) -> Sale:
     return Sale("RETURN", "SHIPPING", -1, of_shipping(order, line, line["_left"]).less(before), None, line["_rate"])
 
 
-def plain(line_type: str, amount: Decimal, link: Node | None = None, action: str = "ORDER") -> Sale:
-    """Return a sale of an amount without tax: a duty or a fee."""
-    return Sale(action, line_type, 1 if amount >= 0 else -1, Worth(amount), link)
+def plain(  # noqa: PLR0913  # what a sale says
+    order: Node,
+    line_type: str,
+    amount: Decimal,
+    *,
+    rate: Decimal = ZERO,
+    link: Node | None = None,
+    action: str = "ORDER",
+) -> Sale:
+    """Return a sale of an amount without discount: a duty or a fee, taxed or not."""
+    moved = worth(amount, ZERO, rate, order["_currencies"], taxes_included=order["taxesIncluded"])
+    return Sale(action, line_type, 1 if amount >= 0 else -1, moved, link, rate)
 
 
 def adjustment(given: Decimal, tax: Decimal = ZERO) -> Sale:
     """Return the ADJUSTMENT for money that was given beyond the goods: negative; for money kept it is positive."""
     return Sale("RETURN", "ADJUSTMENT", None, Worth(-given, -tax))
-
-
-def summed(sales: Iterable[Sale]) -> Decimal:
-    """Return the sum of sales, after taxes and discounts."""
-    return sum((one.worth.total for one in sales), ZERO)

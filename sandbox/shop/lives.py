@@ -10,14 +10,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sandbox.shop import catalog, orders, totals
+from sandbox.shop import catalog, orders, prices, totals
 from sandbox.shop.goods import Discount, Payment, Placed, Reversal
 from sandbox.shop.journeys import journey, web_attributes
-from sandbox.shop.ledger import of_line
 from sandbox.shop.moments import instant, moment
 from sandbox.shop.money import ZERO, Currencies
 from sandbox.shop.parts import gid
-from sandbox.shop.refunds import refund
+from sandbox.shop.refunds import cancel, refund
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,6 +58,11 @@ DISCOUNTS = {
 }
 # How orders are paid, and how many of a hundred.
 PAYMENTS = {"at once": 92, "captured later": 2, "authorized": 1, "pending": 2, "second try": 2, "deposit": 1}
+# What hasn't come in yet, or only in part.
+PARTLY = {
+    "pending": Payment(gateway="Bank Deposit", status="PENDING"),
+    "deposit": Payment(gateway="cash", amount=Decimal("1.00")),
+}
 
 
 @dataclass
@@ -158,35 +162,34 @@ class Life:
         if not totals.whole(order):
             return True
         how = random.choices(tuple(PAYMENTS), tuple(PAYMENTS.values()))[0]
-        if how == "pending":
-            orders.pay(order, self.ids, at, Payment(gateway="Bank Deposit", status="PENDING"))
-            return False
-        if how == "deposit":
-            orders.pay(order, self.ids, at, Payment(gateway="cash", amount=Decimal("1.00")))
-            return False
         if how in ("authorized", "captured later"):
-            orders.pay(order, self.ids, at, Payment("AUTHORIZATION"))
-            if how == "authorized" or later >= self.end:
-                return False
-            orders.pay(order, self.ids, instant(later), Payment("CAPTURE", parent=order["transactions"][0]))
-            return True
+            return self._authorize(order, at, later if how == "captured later" else self.end)
+        if how in PARTLY:
+            orders.pay(order, self.ids, at, PARTLY[how])
+            return False
         if how == "second try":
             orders.pay(order, self.ids, at, Payment(status="FAILURE", error_code="CARD_DECLINED"))
         gateway = random.choices(("shopify_payments", "paypal", "gift_card", "cash"), (75, 22, 2, 1))[0]
         if self.situation.pays():
-            self.situation.pay(order)
-        else:
-            orders.pay(order, self.ids, at, Payment(gateway=gateway))
+            return self.situation.pay(order)
+        orders.pay(order, self.ids, at, Payment(gateway=gateway))
+        return True
+
+    def _authorize(self, order: Order, at: str, later: datetime) -> bool:
+        """Authorize the payment, and capture it unless that is after the last day."""
+        orders.pay(order, self.ids, at, Payment("AUTHORIZATION"))
+        if later >= self.end:
+            return False
+        orders.pay(order, self.ids, instant(later), Payment("CAPTURE", parent=order["transactions"][0]))
         return True
 
     def _cancel(self, order: Order, *, paid: bool) -> None:
         at = self.at + timedelta(hours=self.buyer.random.uniform(1, 80))
         if at >= self.end:
             return
-        if paid and totals.whole(order):
-            back = Reversal(_all_goods(order), totals.shipping(order), restock_type="CANCEL")
-            refund(order, self.ids, order["updatedAt"], back)
-        orders.cancel(order, max(instant(at), order["updatedAt"]), self.buyer.random.choice(REASONS))
+        reason = self.buyer.random.choice(REASONS)
+        then, restock = max(instant(at), order["updatedAt"]), self.situation.restocks
+        cancel(order, self.ids, then, reason, refunded=paid, restock=restock)
 
     def _send(self, order: Order) -> None:
         """Send the lines in one parcel or in two, as far as there was time; a few wait for their second half."""
@@ -208,7 +211,7 @@ class Life:
         for step in range(2 if kind == "twice" else 1):
             at = self.at + timedelta(days=self.buyer.random.uniform(3, 45) + 40 * step)
             back = self._reversal(order, kind, step)
-            if at < self.end and (back.quantities or back.shipping or back.adjustment):
+            if at < self.end and (back.quantities or back.shipping or back.paid):
                 refund(order, self.ids, instant(at), replace(back, note="Scratched" if step == 0 else None))
 
     def _reversal(self, order: Order, kind: str, step: int) -> Reversal:
@@ -218,9 +221,9 @@ class Life:
         if kind == "shipping":
             return Reversal(shipping=shipping)
         if kind == "amount" or step:
-            one, every = (of_line(order, lines[0], count) for count in (1, lines[0]["quantity"]))
+            one, every = (prices.of_units(order, lines[0], count) for count in (1, lines[0]["quantity"]))
             left = totals.whole(order) - (one.total - one.tax + every.tax if step else ZERO)
-            return Reversal(adjustment=min(Decimal("1.50"), left))
+            return Reversal(paid=min(Decimal("1.50"), left))
         return Reversal({0: 1}, restock_type=self.buyer.random.choice(("RETURN", "NO_RESTOCK")))
 
 

@@ -6,15 +6,13 @@ of GraphQL or HTTP.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from sandbox.shop import catalog, edits, journeys, ledger, orders, refunds, returns
-from sandbox.shop.goods import Edit, Line, Processed, Reversal
+from sandbox.shop.goods import Edit, Line, Processed, Reversal, Unnamed
 from sandbox.shop.moments import instant, moment
-from sandbox.shop.money import ZERO, shop_amount
 from sandbox.shop.nodes import number_of
 from sandbox.shop.store_data import StoreData
 
@@ -71,7 +69,7 @@ class OrderChanges(StoreData):
             return self._touched(one, at, "journey")
 
     def edit_order(self, order_id: int | str, at: datetime | str, **change: Any) -> Node:  # noqa: ANN401  # the fields of Edit
-        """Edit an order: `added` lines, new `quantities`, `prices` and `discounts` by line, further `shipping`."""
+        """Edit an order: `added` lines, new `quantities`, `prices`, `discounts` by line, `shipping`, `tax_rate`."""
         with self.lock:
             one = self.order(order_id)
             edits.edit(one, self.ids, instant(at), _edit(**change), self.practice)
@@ -83,29 +81,29 @@ class OrderChanges(StoreData):
         at: datetime | str,
         quantities: Counts | None = None,
         amount: str | None = None,
-        **more: Any,  # noqa: ANN401  # further fields of Reversal
+        **more: Any,  # noqa: ANN401  # as of _reversal
     ) -> Node:
         """Refund so many of some lines, shipping, or by default everything that is left.
 
         An amount alone is goodwill; beside lines or shipping it is what is paid for them, be it less, more or nothing.
+        `processed_at` is a date of the refund's own.
         """
         with self.lock:
             one = self.order(order_id)
-            if quantities is None and amount is None and "shipping" not in more:
-                back = replace(refunds.everything_left(one), **more)
-            else:
-                back = _reversal(quantities, **more)
-                if amount is not None:
-                    back = replace(back, adjustment=Decimal(amount) - refunds.value(one, back))
+            named = {"shipping", "duties", "owed"} & {*more}
+            everything = quantities is None and amount is None and not named
+            back = _reversal(quantities, amount, everything=everything, **more)
             refunds.refund(one, self.ids, instant(at), back, self.practice)
             return self._settled(one)
 
-    def open_return(self, order_id: int | str, at: datetime | str, quantity: int) -> Node:
-        """Open a return of so many units, which says nothing in the ledger yet."""
+    def open_return(
+        self, order_id: int | str, at: datetime | str, quantity: int = 1, quantities: Counts | None = None
+    ) -> Node:
+        """Open a return of so many of some lines, or of so many units from the first line on."""
         with self.lock:
             one = self.order(order_id)
-            moves = "return opened" in self.practice.moves
-            returns.open_return(one, self.ids, instant(at), quantity, moves=moves)
+            wanted = _from_the_first(one, quantity) if quantities is None else _by_place(quantities)
+            returns.open_return(one, self.ids, instant(at), wanted, self.practice)
             return self._settled(one)
 
     def process_return(self, order_id: int | str, at: datetime | str, quantities: Counts, **more: Any) -> Node:  # noqa: ANN401  # as of _processed
@@ -116,11 +114,18 @@ class OrderChanges(StoreData):
             returns.process(one, self.ids, instant(at), done, self.practice)
             return self._settled(one)
 
+    def remove_from_return(self, order_id: int | str, at: datetime | str, quantities: Counts) -> Node:
+        """Remove units from the open return."""
+        with self.lock:
+            one = self.order(order_id)
+            returns.withdraw(one, instant(at), _by_place(quantities), practice=self.practice)
+            return self._settled(one)
+
     def cancel_return(self, order_id: int | str, at: datetime | str) -> Node:
         """Cancel the open return."""
         with self.lock:
             one = self.order(order_id)
-            returns.cancel_return(one, instant(at), moves="return opened" in self.practice.moves)
+            returns.withdraw(one, instant(at), practice=self.practice)
             return self._settled(one)
 
     def exchange(
@@ -135,7 +140,7 @@ class OrderChanges(StoreData):
     ) -> Node:
         """Exchange goods: by one agreement, or as the till did it before 2025-03-21 by a return and an edit."""
         with self.lock:
-            self.open_return(order_id, at, sum(quantities.values()))
+            self.open_return(order_id, at, quantities=quantities)
             if not old:
                 return self.process_return(order_id, at, quantities, exchanged=exchanged, **more)
             self.process_return(order_id, at, quantities, **more)
@@ -161,20 +166,11 @@ class OrderChanges(StoreData):
         refund: bool = False,
         restock: bool = True,
     ) -> Node:
-        """Cancel an order, with the money back or without; what was sold and isn't taken back yet is.
-
-        Of an unpaid order the sale is reversed and no money moves. Whether that happens where the money is kept, isn't
-        known (`Practice.unrefunded_cancel_reverses`).
-        """
+        """Cancel an order, with the money back or without; what was sold and isn't taken back yet is."""
         with self.lock:
             one = self.order(order_id)
-            paid = shop_amount(one["netPaymentSet"])
-            back = refunds.everything_left(one, "CANCEL" if restock else "NO_RESTOCK")
-            if not refund:
-                back = replace(back, money=ZERO, adjustment=back.adjustment - paid)
-            if back.quantities and (refund or not paid or self.practice.unrefunded_cancel_reverses):
-                refunds.refund(one, self.ids, instant(at), back, self.practice)
-            orders.cancel(one, instant(at), reason)
+            how: Node = {"refunded": refund, "restock": restock, "practice": self.practice}
+            refunds.cancel(one, self.ids, instant(at), reason, **how)
             return self._settled(one)
 
     def delete_order(self, order_id: int | str, at: datetime | str) -> Node:
@@ -198,8 +194,9 @@ class OrderChanges(StoreData):
         """Write a sale of a kind that this version of the API has no name for: "new types that may be added"."""
         with self.lock:
             one = self.order(order_id)
-            sale = ledger.plain("UNKNOWN", Decimal(amount), action="UNKNOWN")
+            sale = ledger.plain(one, "UNKNOWN", Decimal(amount), action="UNKNOWN")
             ledger.write(one, "OrderEditAgreement", instant(at), [sale])
+            one["_deeds"].append((instant(at), Unnamed(Decimal(amount))))
             one["_unnamed"] += Decimal(amount)
             orders.touch(one, instant(at))
             return self._settled(one)
@@ -227,31 +224,64 @@ def _by_place(values: Mapping[Any, Any] | None, kind: type = int) -> dict[int, A
     return {int(place): kind(value) for place, value in (values or {}).items()}
 
 
-def _reversal(quantities: Counts | None, shipping: str = "0", **more: Any) -> Reversal:  # noqa: ANN401  # as they are
-    return Reversal(_by_place(quantities), Decimal(shipping), **more)
+def _from_the_first(order: Node, quantity: int) -> dict[int, int]:
+    """Return so many units from the first line on; the last line gets those that aren't there."""
+    found, left = {}, quantity
+    places = range(len(order["lineItems"]))
+    for place in places:
+        count = left if place == places[-1] else min(left, returns.free(order, place))
+        if count:
+            found[place] = count
+            left -= count
+    return found
 
 
-def _processed(
+def _reversal(
+    quantities: Counts | None,
+    amount: str | None,
+    *,
+    shipping: str = "0",
+    owed: str = "0",
+    processed_at: str | None = None,
+    **more: Any,  # noqa: ANN401  # as they are
+) -> Reversal:
+    return Reversal(
+        _by_place(quantities),
+        Decimal(shipping),
+        paid=None if amount is None else Decimal(amount),
+        owed=Decimal(owed),
+        processed_at=processed_at and instant(processed_at),
+        **more,
+    )
+
+
+def _processed(  # noqa: PLR0913  # as they come by JSON
     quantities: Counts,
     *,
     money: str | None = None,
     kept: str = "0",
     fees: Mapping[str, str] | None = None,
+    fee_tax_rate: str = "0",
     exchanged: Sequence[Mapping[str, Any]] = (),
 ) -> Processed:
-    paid = None if money is None else Decimal(money)
-    back = Reversal(_by_place(quantities), money=paid, adjustment=-Decimal(kept))
-    charged = {name: Decimal(amount) for name, amount in (fees or {}).items()}
-    return Processed(back, [_line(**one) for one in exchanged], charged)
+    return Processed(
+        _by_place(quantities),
+        None if money is None else Decimal(money),
+        Decimal(kept),
+        [_line(**one) for one in exchanged],
+        {name: Decimal(amount) for name, amount in (fees or {}).items()},
+        Decimal(fee_tax_rate),
+    )
 
 
-def _edit(
+def _edit(  # noqa: PLR0913  # as they come by JSON
     *,
     added: Sequence[Mapping[str, Any]] = (),
     quantities: Counts | None = None,
     prices: Amounts | None = None,
     discounts: Amounts | None = None,
     shipping: str | None = None,
+    tax_rate: str | None = None,
 ) -> Edit:
     return Edit(
         [_line(**one) for one in added],
@@ -259,4 +289,5 @@ def _edit(
         _by_place(prices, Decimal),
         _by_place(discounts, Decimal),
         None if shipping is None else Decimal(shipping),
+        None if tax_rate is None else Decimal(tax_rate),
     )

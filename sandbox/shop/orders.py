@@ -54,8 +54,7 @@ def place(placed: Placed, ids: Iterator[int], practice: Practice = USUAL) -> Ord
         "_currencies": placed.currencies,
         "_tax_rate": placed.tax_rate,
         "_shipping_rate": placed.shipping_tax_rate,
-        "_adjusted": ZERO,
-        "_return_fees": ZERO,
+        "_return_fees": [],
         "_unnamed": ZERO,
         "_deeds": [(placed.at, placed)],
     }
@@ -68,9 +67,11 @@ def place(placed: Placed, ids: Iterator[int], practice: Practice = USUAL) -> Ord
     shipping = [parts.shipping_line(order, carriage, on_shipping, ids)] if placed.address or placed.shipping else []
     order["lineItems"] = [*lines, parts.tip_item(order, placed.tip, ids)] if placed.tip else lines
     order["shippingLines"], order["shippingLine"] = shipping, shipping[0] if shipping else None
-    order["additionalFees"] = [parts.additional_fee(order, *fee, ids) for fee in placed.fees.items()]
+    order["additionalFees"] = [
+        parts.additional_fee(order, *fee, placed.fee_tax_rate, ids) for fee in placed.fees.items()
+    ]
     ledger.write(order, "OrderAgreement", order[practice.placed_at], _first_sales(order))
-    order["_original"], order["_duties"] = whole(order), [duty["price"] for line in lines for duty in line["duties"]]
+    order["_original"], order["_duties"] = whole(order), [duty["_price"] for line in lines for duty in line["duties"]]
     return order
 
 
@@ -79,11 +80,11 @@ def _first_sales(order: Order) -> Iterator[Sale]:
     for line in order["lineItems"]:
         yield ledger.goods(order, line, line["quantity"])
         for duty in line["duties"]:
-            yield ledger.plain("DUTY", duty["_amount"], duty)
+            yield ledger.plain(order, "DUTY", duty["_amount"], rate=duty["_rate"], link=duty)
     for line in order["shippingLines"]:
         yield ledger.ship(order, line)
     for fee in order["additionalFees"]:
-        yield ledger.plain("ADDITIONAL_FEE", fee["_amount"], fee)
+        yield ledger.plain(order, "ADDITIONAL_FEE", fee["_amount"], rate=fee["_rate"], link=fee)
 
 
 def pay(order: Order, ids: Iterator[int], at: str, payment: Payment | None = None, practice: Practice = USUAL) -> None:

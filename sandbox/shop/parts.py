@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.shop.ledger import of_line, of_shipping, taken_off
+from sandbox.shop import prices
 from sandbox.shop.money import ZERO, Currencies, money, rounded
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from sandbox.shop.goods import Line, Payment, Placed, Product
+    from sandbox.shop.prices import Price
 
 Node = dict[str, Any]
 
@@ -74,7 +75,7 @@ def line_item(order: Node, line: Line, application: Node | None, ids: Iterator[i
         "product": _product(product),
         "variant": _variant(product),
         "customAttributes": [{"key": key, "value": value} for key, value in line.properties],
-        "duties": [_duty(order, line.duty, ids)] if line.duty else [],
+        "duties": [_duty(order, line, ids)] if line.duty else [],
         "isGiftCard": product.gift_card,
         "taxable": not product.gift_card,
         "requiresShipping": not product.gift_card,
@@ -127,11 +128,10 @@ def tip_item(order: Node, amount: Decimal, ids: Iterator[int]) -> Node:
 def price(order: Node, line: Node, quantity: int) -> Node:
     """Say in a line what its units cost now that it has so many, those taken back among them."""
     bag, application = order["_currencies"].bag, line["_application"]
-    off = taken_off(order, line, quantity)
-    final = line["_list"] * quantity - off
+    final, tax, _, off = prices.of_units(order, line, quantity)
     unit = rounded(final / quantity, order["_currencies"].shop) if line["_rest"] else line["_list"] - line["_off"]
     by_code = application is not None and application["__typename"] == "DiscountCodeApplication"
-    original, tax = line["_list"] * quantity, of_line(order, line, quantity).tax
+    original = line["_list"] * quantity
     line.update(
         quantity=quantity,
         originalTotalSet=bag(original),
@@ -147,6 +147,14 @@ def price(order: Node, line: Node, quantity: int) -> Node:
         taxLines=tax_lines(bag(tax), line["_rate"]) if tax else [],
     )
     return line
+
+
+def retax(order: Node, line: Node) -> None:
+    """Say in a line or a shipping line what tax is on it now."""
+    if "_count" in line:
+        price(order, line, line["quantity"])
+    else:
+        line["taxLines"] = _shipping_taxes(order, line)
 
 
 def shipping_line(order: Node, carriage: Carriage, application: Node | None, ids: Iterator[int]) -> Node:
@@ -170,14 +178,17 @@ def shipping_line(order: Node, carriage: Carriage, application: Node | None, ids
         "_rate": rate,
         "_left": ZERO,
     }
-    tax = of_shipping(order, line, charged).tax
-    return line | {"taxLines": tax_lines(bag(tax), rate) if tax else []}
+    return line | {"taxLines": _shipping_taxes(order, line)}
 
 
-def additional_fee(order: Node, name: str, amount: Decimal, ids: Iterator[int]) -> Node:
+def _shipping_taxes(order: Node, line: Node) -> list[Node]:
+    tax = prices.of_shipping(order, line, line["_price"]).tax
+    return tax_lines(order["_currencies"].bag(tax), line["_rate"]) if tax else []
+
+
+def additional_fee(order: Node, name: str, amount: Decimal, rate: Decimal, ids: Iterator[int]) -> Node:
     """Return an AdditionalFee, such as an import fee."""
-    bag = order["_currencies"].bag(amount)
-    return {"id": gid("AdditionalFee", next(ids)), "name": name, "price": bag, "taxLines": [], "_amount": amount}
+    return {"id": gid("AdditionalFee", next(ids)), "name": name, **_plain(order, amount, rate)}
 
 
 def transaction(order: Node, ids: Iterator[int], at: str, payment: Payment, bag: Node) -> Node:
@@ -201,23 +212,24 @@ def transaction(order: Node, ids: Iterator[int], at: str, payment: Payment, bag:
     }
 
 
-def refund_line(order: Node, line: Node, count: int, restock_type: str, ids: Iterator[int]) -> Node:
-    """Return a RefundLineItem of the next so many units of a line that go back, with their share of the tax."""
+def refund_line(order: Node, line: Node, gone: Price, count: int, ids: Iterator[int]) -> Node:
+    """Return a RefundLineItem of so many units of a line that go back, at their price."""
     bag = order["_currencies"].bag
-    before, after = (of_line(order, line, line["_count"] - gone) for gone in (0, count))
-    gone = before.less(after)
-    subtotal = gone.total if order["taxesIncluded"] else gone.total - gone.tax
     return {
         "id": gid("RefundLineItem", next(ids)),
         "lineItem": line,
         "quantity": count,
-        "restockType": restock_type,
-        "restocked": restock_type != "NO_RESTOCK",
         "priceSet": line["discountedUnitPriceAfterAllDiscountsSet"],
-        "subtotalSet": bag(subtotal),
+        "subtotalSet": bag(gone.asked),
         "totalTaxSet": bag(gone.tax),
-        "location": WAREHOUSE if restock_type != "NO_RESTOCK" else None,
     }
+
+
+def restocked(restock_type: str) -> Node:
+    """Return what a RefundLineItem says of where its goods went."""
+    is_restocked = restock_type != "NO_RESTOCK"
+    location = WAREHOUSE if is_restocked else None
+    return {"restockType": restock_type, "restocked": is_restocked, "location": location}
 
 
 def fee(order: Node, type_name: str, amount: Decimal, ids: Iterator[int]) -> Node:
@@ -231,20 +243,23 @@ def fee(order: Node, type_name: str, amount: Decimal, ids: Iterator[int]) -> Nod
     return node | ({"percentage": 10.0} if type_name == "RestockingFee" else {})
 
 
-def return_(order: Node, quantity: int, ids: Iterator[int], at: str) -> Node:
-    """Return a Return that is open."""
+def return_(order: Node, quantities: dict[int, int], ids: Iterator[int], at: str) -> Node:
+    """Return a Return that is open: so many of a line item (by its place) are to come back."""
     return {
         "id": gid("Return", next(ids)),
         "name": f"{order['name']}-R{len(order['returns']) + 1}",
         "order": order,
         "status": "OPEN",
-        "totalQuantity": quantity,
+        "totalQuantity": sum(quantities.values()),
         "createdAt": at,
         "requestApprovedAt": at,
         "closedAt": None,
         "refunds": [],
         "returnShippingFees": [],
-        "_left": quantity,
+        "_kept": ZERO,
+        "_lines": quantities,
+        "_is_written": False,
+        "_is_processed": False,
     }
 
 
@@ -262,14 +277,24 @@ def tax_lines(bag: Node, rate: Decimal) -> list[Node]:
     ]
 
 
-def _duty(order: Node, amount: Decimal, ids: Iterator[int]) -> Node:
+def _duty(order: Node, line: Line, ids: Iterator[int]) -> Node:
     return {
         "id": gid("Duty", next(ids)),
         "countryCodeOfOrigin": "JP",
         "harmonizedSystemCode": "8523.49",
-        "price": order["_currencies"].bag(amount),
-        "taxLines": [],
+        **_plain(order, line.duty, line.duty_tax_rate),
+        "_price": line.duty,
+    }
+
+
+def _plain(order: Node, amount: Decimal, rate: Decimal) -> Node:
+    """Return what a duty and a fee say of their price."""
+    bag, tax = order["_currencies"].bag, prices.of_amount(order, amount, rate).tax
+    return {
+        "price": bag(amount),
+        "taxLines": tax_lines(bag(tax), rate) if tax else [],
         "_amount": amount,
+        "_rate": rate,
     }
 
 

@@ -29,9 +29,14 @@ class Practice:
     """The choices of one store; `moves` holds those of UNSURE_MOVES that move `updatedAt`."""
 
     placed_at: str = "createdAt"  # or "processedAt": which of them an order's first agreement happened at
+    refunded_at: str = "createdAt"  # or "processedAt": which of them a refund's agreement happened at
     update_quantity: int | None = 0  # or None: the quantity of a sale that changes a price
     shipping_is_adjusted: bool = False  # whether a refund of shipping alone is an ADJUSTMENT, as older REST kinds were
     fee_action: str = "RETURN"  # or "ORDER": the action of a return's fee
+    # When a return's sales are written: once it is "processed" (from 2025-07 on), when it is "opened" (from 2024-02 on)
+    # or by the refund that pays it (before).
+    return_writes: str = "processed"
+    cancelled_return_reverses: bool = True  # whether cancelling a return that is written sells its goods once more
     process_adjusts: bool = False  # whether processing a return for less money writes an ADJUSTMENT, as before 2026-02
     unrefunded_cancel_reverses: bool = True  # whether cancelling without a refund takes back the lines and keeps all
     discount_after_taxes: bool = False  # whether a discount is also said after taxes
@@ -40,6 +45,7 @@ class Practice:
     success_is_processed: bool = True  # whether success moves a transaction's `processedAt`, or leaves it
     cash_is_tendered: bool = True  # whether a sale for cash has all that was handed over, or what was kept
     adjustments_in_returns: bool = True  # whether the sales report counts adjustments of refunds in returns
+    reports_processed: bool = False  # whether it has a refund on the day of its `processedAt`, or of its agreement
     tips_in_total: bool = False  # whether it counts tips in total sales
     reports_other_tests: bool = False  # whether it has test orders of another gateway than Shopify Payments
     refund_of_a_return: bool = True  # whether a refund that reverses nothing, as a return did, has an agreement

@@ -8,19 +8,19 @@ ledger nor an order's totals, so that it can judge them. Sources: https://help.s
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import ROUND_HALF_UP, Decimal
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sandbox.shop.goods import Edit, Placed, Processed, Reversal
+from sandbox.shop.goods import Edit, Opened, Placed, Processed, Reversal, Unnamed, Withdrawn
 from sandbox.shop.moments import moment
 from sandbox.shop.money import ZERO, smallest
 from sandbox.shop.practice import USUAL, Practice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
 
     from sandbox.shop.goods import Line
@@ -56,6 +56,11 @@ class Figures:
         beside = self.shipping_charges + self.taxes + self.duties + self.additional_fees + self.return_fees
         return self.net_sales + beside + self.more
 
+    @property
+    def balance(self) -> Decimal:
+        """All of it, as the buyer has to pay it: with tips and gift cards."""
+        return self.total_sales - self.more + self.tips + self.gift_cards_issued
+
     def add(self, other: Figures) -> None:
         """Add another's figures to these."""
         for one in fields(self):
@@ -86,7 +91,7 @@ class _Carriage:
 
 @dataclass
 class Account:
-    """One order as an accountant books it: each deed in turn comes to figures."""
+    """One order as an accountant books it: each deed in turn comes to figures, and all of them to a balance."""
 
     currency: str = ""
     taxes_included: bool = False
@@ -94,19 +99,28 @@ class Account:
     carriages: list[_Carriage] = field(default_factory=list)
     rate: Decimal = ZERO
     shipping_rate: Decimal = ZERO
-    duties: Decimal = ZERO
+    duties: list[tuple[Decimal, Decimal]] = field(default_factory=list)  # each with the rate of its tax
+    to_return: dict[int, int] = field(default_factory=dict)  # what is booked as returned and isn't processed yet
+    balance: Decimal = ZERO
     practice: Practice = USUAL
 
-    @singledispatchmethod
-    def book(self, deed: Any) -> Figures:  # noqa: ANN401  # one method for each kind of deed
+    def book(self, deed: object) -> Figures:
         """Return what a deed comes to; raises TypeError for an unknown one."""
+        figures = self._booked(deed)
+        self.balance += figures.balance
+        return figures
+
+    @singledispatchmethod
+    def _booked(self, deed: Any) -> Figures:  # noqa: ANN401  # one method for each kind of deed
         raise TypeError(type(deed).__name__)
 
-    @book.register
+    @_booked.register
     def _(self, deed: Placed) -> Figures:
         self.currency, self.taxes_included = deed.currencies.shop, deed.taxes_included
         self.rate, self.shipping_rate = deed.tax_rate, deed.shipping_tax_rate
-        figures = Figures(orders=1, additional_fees=sum(deed.fees.values(), ZERO))
+        figures = Figures(orders=1)
+        for fee in deed.fees.values():
+            self._add_taxed(figures, "additional_fees", fee, deed.fee_tax_rate)
         for line in deed.lines:
             figures.add(self._bought(line))
         if deed.tip:
@@ -116,19 +130,68 @@ class Account:
             figures.add(self._shipped(deed.shipping, deed.shipping_off, deed.shipping_tax_rate))
         return figures
 
-    @book.register
+    @_booked.register
     def _(self, deed: Reversal) -> Figures:
-        return self._reversed(deed)
-
-    @book.register
-    def _(self, deed: Processed) -> Figures:
-        figures = self._reversed(deed.back)
-        figures.return_fees += sum(deed.fees.values(), ZERO)
-        for line in deed.exchanged:
-            figures.add(self._bought(line))
+        if deed.everything:
+            figures = self._taken_back(self._all_units(), sum((one.left for one in self.carriages), ZERO), duties=True)
+            self._adjust(figures, self.balance + figures.balance - deed.kept)
+            return figures
+        if self.practice.shipping_is_adjusted and deed.shipping and not deed.quantities and deed.paid is None:
+            before = [replace(carriage) for carriage in self.carriages]
+            gone, figures = self._taken_back({}, deed.shipping, duties=False), Figures()
+            self.carriages = before
+            self._adjust(figures, -gone.balance, -gone.taxes)
+            return figures
+        figures = self._taken_back(deed.quantities, deed.shipping, duties=deed.duties)
+        if deed.paid is not None:
+            self._adjust(figures, deed.paid + figures.balance)
         return figures
 
-    @book.register
+    @_booked.register
+    def _(self, deed: Opened) -> Figures:
+        """Book what is to come back at once, or nothing yet: by the shop's practice."""
+        if self.practice.return_writes != "opened":
+            return Figures()
+        self.to_return = dict(deed.quantities)
+        return self._taken_back(deed.quantities, ZERO, duties=False)
+
+    @_booked.register
+    def _(self, deed: Withdrawn) -> Figures:
+        if self.practice.return_writes != "opened":
+            return Figures()
+        self._processed_units(deed.quantities)
+        if not self.practice.cancelled_return_reverses:
+            return Figures()
+        figures = Figures()
+        for place, count in deed.quantities.items():
+            figures.add(self._moved(self.stocks[place], count))
+        return figures
+
+    @_booked.register
+    def _(self, deed: Processed) -> Figures:
+        figures = Figures()
+        if self.practice.return_writes == "opened":
+            worth = self._processed_units(deed.quantities)
+        else:
+            figures = self._taken_back(deed.quantities, ZERO, duties=False)
+            worth = -figures.balance
+        for fee in deed.fees.values():
+            worth -= self._add_taxed(figures, "return_fees", fee, deed.fee_tax_rate)
+        for line in deed.exchanged:
+            figures.add(self._bought(line))
+        kept = deed.kept
+        if self.practice.process_adjusts and deed.money is not None and not (kept or deed.exchanged):
+            kept = worth - deed.money
+        self._adjust(figures, -kept)
+        return figures
+
+    @_booked.register
+    def _(self, deed: Unnamed) -> Figures:
+        """Book what no column of the report has: it is to be paid all the same."""
+        self.balance += deed.amount
+        return Figures()
+
+    @_booked.register
     def _(self, deed: Edit) -> Figures:
         figures = Figures()
         for place, count in deed.quantities.items():
@@ -140,37 +203,67 @@ class Account:
             )
         for line in deed.added:
             figures.add(self._bought(line))
+        if deed.tax_rate is not None:
+            figures.add(self._retaxed(deed.tax_rate))
         if deed.shipping is not None:
             figures.add(self._shipped(deed.shipping, ZERO, self.shipping_rate))
         return figures
 
-    def _reversed(self, deed: Reversal) -> Figures:
-        figures = Figures(taxes=-deed.adjustment_tax)
-        if self.practice.adjustments_in_returns:
-            figures.returns = deed.adjustment_tax - deed.adjustment
-        for place, count in deed.quantities.items():
+    def _all_units(self) -> dict[int, int]:
+        return {place: stock.count for place, stock in enumerate(self.stocks) if stock.count}
+
+    def _taken_back(self, quantities: Mapping[int, int], shipping: Decimal, *, duties: bool) -> Figures:
+        figures = Figures()
+        for place, count in quantities.items():
             figures.add(self._moved(self.stocks[place], -count))
-        left = deed.shipping
         for carriage in self.carriages:
-            amount = min(left, carriage.left)
-            left -= amount
-            net = self._net(carriage.left, carriage.rate)
-            tax = self._tax(carriage.left, carriage.rate)
+            amount = min(shipping, carriage.left)
+            shipping -= amount
+            net, tax = self._net(carriage.left, carriage.rate), self._tax(carriage.left, carriage.rate)
             carriage.left -= amount
             figures.shipping_charges += self._net(carriage.left, carriage.rate) - net
             figures.taxes += self._tax(carriage.left, carriage.rate) - tax
-        if deed.duties:
-            figures.duties, self.duties = -self.duties, ZERO
+        if duties:
+            for amount, rate in self.duties:
+                self._add_taxed(figures, "duties", -amount, rate)
+            self.duties = []
         return figures
+
+    def _adjust(self, figures: Figures, given: Decimal, tax: Decimal = ZERO) -> None:
+        """Book money given beyond what came back, or kept of it where it is negative; so much of it is tax."""
+        figures.taxes -= tax
+        if self.practice.adjustments_in_returns:
+            figures.returns -= given - tax
+        else:
+            self.balance -= given - tax
+
+    def _processed_units(self, quantities: Mapping[int, int]) -> Decimal:
+        """Return the worth of units that are booked as returned, and let them be done with."""
+        worth = ZERO
+        for place, count in quantities.items():
+            stock, left = self.stocks[place], self.to_return[place]
+            before, after = (self._price(stock, stock.count + waiting) for waiting in (left, left - count))
+            worth += self._net(before, stock.rate) + self._tax(before, stock.rate)
+            worth -= self._net(after, stock.rate) + self._tax(after, stock.rate)
+            self.to_return[place] -= count
+        return worth
+
+    def _add_taxed(self, figures: Figures, column: str, amount: Decimal, rate: Decimal) -> Decimal:
+        """Add an amount to a column and its tax to the taxes; returns both together."""
+        net, tax = self._net(amount, rate), self._tax(amount, rate)
+        setattr(figures, column, getattr(figures, column) + net)
+        figures.taxes += tax
+        return net + tax
 
     def _bought(self, line: Line) -> Figures:
         """Book a new line with all its units and their duty."""
         kind = "gift_cards_issued" if line.product.gift_card else "goods"
         rate = ZERO if line.product.gift_card else self.rate
         self.stocks.append(_Stock(kind, line.unit + line.off, line.off, rate, line.rest))
-        self.duties += line.duty
         figures = self._moved(self.stocks[-1], line.quantity)
-        figures.duties += line.duty
+        if line.duty:
+            self.duties.append((line.duty, line.duty_tax_rate))
+            self._add_taxed(figures, "duties", line.duty, line.duty_tax_rate)
         return figures
 
     def _shipped(self, price: Decimal, off: Decimal, rate: Decimal) -> Figures:
@@ -184,12 +277,15 @@ class Account:
         tax = self._tax(now, stock.rate) - self._tax(sold, stock.rate)
         net = self._net(now, stock.rate) - self._net(sold, stock.rate)
         if stock.kind != "goods":
-            more = net if stock.kind == "tips" and self.practice.tips_in_total else ZERO
-            return Figures(taxes=tax, more=more, **{stock.kind: net})  # type: ignore[arg-type]  # none of these is `orders`
+            return self._of_no_goods(stock, net, tax)
         if count < 0:
             return Figures(returns=net, taxes=tax)
         off = self._net(self._off(stock, stock.count), stock.rate) - self._net(self._off(stock, before), stock.rate)
         return Figures(gross_sales=net + off, discounts=-off, taxes=tax)
+
+    def _of_no_goods(self, stock: _Stock, net: Decimal, tax: Decimal) -> Figures:
+        more = net if stock.kind == "tips" and self.practice.tips_in_total else ZERO
+        return Figures(taxes=tax, more=more, **{stock.kind: net})  # type: ignore[arg-type]  # none of these is `orders`
 
     def _off(self, stock: _Stock, count: int) -> Decimal:
         """Return the discount on so many units: of what can't be divided the first ones have a cent each."""
@@ -200,12 +296,38 @@ class Account:
 
     def _repriced(self, stock: _Stock, price: Decimal, off: Decimal) -> Figures:
         """Book another price for the units that are there; it is no reversal, but a correction of what was sold."""
-        before, after = self._price(stock, stock.count), (price - off) * stock.count
-        less = self._net(off * stock.count, stock.rate) - self._net(self._off(stock, stock.count), stock.rate)
+        before = self._standing(stock)
         stock.price, stock.off, stock.rest = price, off, ZERO
-        net = self._net(after, stock.rate) - self._net(before, stock.rate)
-        tax = self._tax(after, stock.rate) - self._tax(before, stock.rate)
-        return Figures(gross_sales=net + less, discounts=-less, taxes=tax)
+        return self._corrected(stock, before)
+
+    def _retaxed(self, rate: Decimal) -> Figures:
+        """Book another tax on the goods that are there and on what is still asked for shipping."""
+        figures = Figures()
+        self.rate, self.shipping_rate = rate, rate if self.shipping_rate else ZERO
+        for stock in self.stocks:
+            if stock.rate:
+                before = self._standing(stock)
+                stock.rate = rate
+                figures.add(self._corrected(stock, before))
+        for carriage in self.carriages:
+            if carriage.rate:
+                figures.shipping_charges -= self._net(carriage.left, carriage.rate)
+                figures.taxes -= self._tax(carriage.left, carriage.rate)
+                carriage.rate = rate
+                figures.shipping_charges += self._net(carriage.left, carriage.rate)
+                figures.taxes += self._tax(carriage.left, carriage.rate)
+        return figures
+
+    def _standing(self, stock: _Stock) -> tuple[Decimal, Decimal, Decimal]:
+        """Return net, discount and tax of the units that are there."""
+        price, off = self._price(stock, stock.count), self._off(stock, stock.count)
+        return self._net(price, stock.rate), self._net(off, stock.rate), self._tax(price, stock.rate)
+
+    def _corrected(self, stock: _Stock, before: tuple[Decimal, ...]) -> Figures:
+        net, off, tax = (now - was for was, now in zip(before, self._standing(stock), strict=True))
+        if stock.kind != "goods":
+            return self._of_no_goods(stock, net, tax)
+        return Figures(gross_sales=net + off, discounts=-off, taxes=tax)
 
     def _tax(self, amount: Decimal, rate: Decimal) -> Decimal:
         """Return the tax on an amount, or the tax in it."""
@@ -238,10 +360,14 @@ def sales_by_day(
 
 
 def booked(order: dict[str, Any], practice: Practice = USUAL) -> Iterator[tuple[str, Figures]]:
-    """Yield what each deed of an order comes to, and when it counts: an order counts when it was processed."""
+    """Yield what each deed of an order comes to, and when it counts: an order counts when it was processed.
+
+    A refund counts when its agreement happened, or when it was processed (`Practice.reports_processed`).
+    """
     account = Account(practice=practice)
     for at, deed in order["_deeds"]:
-        yield at, account.book(deed)
+        is_dated = practice.reports_processed and isinstance(deed, Reversal) and deed.processed_at
+        yield deed.processed_at if is_dated else at, account.book(deed)
 
 
 def _day(at: str, zone: str) -> date:

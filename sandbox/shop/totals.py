@@ -1,22 +1,23 @@
 """What follows from an order's parts, in: an order dict; out: the same with its totals and statuses.
 
-Knows the parts and their prices, not the agreements, so that a test can hold one against the other; no deeds and no
+Knows the parts and their `prices`, not the agreements, so that a test can hold one against the other; no deeds and no
 store. What the totals mean: https://shopify.dev/docs/api/admin-graphql/latest/objects/Order.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.shop.ledger import of_line, of_shipping, taken_off
+from sandbox.shop import prices
 from sandbox.shop.money import ZERO, money, shop_amount, total
 from sandbox.shop.parts import tax_lines
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from sandbox.shop.ledger import Worth
+    from sandbox.shop.prices import Price
+
+    Pairs = list[tuple[Decimal, Decimal]]
 
 Order = dict[str, Any]
 
@@ -33,24 +34,29 @@ def settle(order: Order) -> Order:
 
 def whole(order: Order) -> Decimal:
     """Return what the order costs, before anything was given back."""
-    lines = sum((of_line(order, line, line["_bought"]).total for line in order["lineItems"]), ZERO)
-    carriage = sum((of_shipping(order, line, line["_price"]).total for line in order["shippingLines"]), ZERO)
-    return lines + carriage + duties(order, "price") + _fees(order)
+    return _before(order).total
+
+
+def owed(order: Order) -> Decimal:
+    """Return what the order costs now, after all that was given back beside goods: the sum of its ledger."""
+    return _now(order).total + discrepancy(order)
+
+
+def net_payment(order: Order) -> Decimal:
+    """Return the money that came in and hasn't gone back."""
+    return _received(order) - _refunded(order)
+
+
+def discrepancy(order: Order) -> Decimal:
+    """Return what was kept beyond what went back, negative where more was given: by refunds, and by returns alone."""
+    kept = sum((one["_kept"] for one in order["returns"]), ZERO)
+    given = (adjusted for one in order["refunds"] for adjusted in one["orderAdjustments"])
+    return kept + total(one[key] for one in given for key in ("amountSet", "taxAmountSet"))
 
 
 def shipping(order: Order) -> Decimal:
     """Return what was asked for shipping."""
     return total(line["discountedPriceSet"] for line in order["shippingLines"])
-
-
-def duties(order: Order, key: str) -> Decimal:
-    """Return the duties as they were at first (`price`), or as they are now (`_amount`)."""
-    each = (duty[key] for line in order["lineItems"] for duty in line["duties"])
-    return total(each) if key == "price" else sum(each, ZERO)
-
-
-def _fees(order: Order) -> Decimal:
-    return total(fee["price"] for fee in order["additionalFees"])
 
 
 def _settle_line(order: Order, line: dict[str, Any]) -> None:
@@ -73,49 +79,64 @@ def _settle_line(order: Order, line: dict[str, Any]) -> None:
     )
 
 
-@dataclass
-class _Sums:
-    """What lines or shipping come to: as priced, its tax, the discount on it as priced."""
+class _Costs(NamedTuple):
+    """What the parts of an order come to."""
 
-    price: Decimal = ZERO
-    tax: Decimal = ZERO
-    off: Decimal = ZERO
-    total: Decimal = ZERO
+    goods: Price
+    tips: Price
+    shipping: Price
+    duties: Price
+    fees: Price
+    return_fees: Price
+    unnamed: Decimal
 
-    def add(self, price: Decimal, off: Decimal, worth: Worth) -> None:
-        self.price, self.off = self.price + price, self.off + off
-        self.tax, self.total = self.tax + worth.tax, self.total + worth.total
+    @property
+    def tax(self) -> Decimal:
+        """All tax."""
+        return sum((one.tax for one in self[:6]), ZERO)
 
-
-def _of_goods(order: Order, key: str, *, tips: bool = False) -> _Sums:
-    """Sum up the lines at so many units: `_bought` before anything went back, `_count` after it."""
-    sums = _Sums()
-    for line in order["lineItems"]:
-        if (line["_type"] == "TIP") == tips:
-            count = line[key]
-            off = taken_off(order, line, count)
-            sums.add(line["_list"] * count - off, off, of_line(order, line, count))
-    return sums
+    @property
+    def total(self) -> Decimal:
+        """All of it, with tax."""
+        return sum((one.total for one in self[:6]), self.unnamed)
 
 
-def _of_shipping(order: Order, key: str) -> _Sums:
-    """Sum up shipping: `_price` before anything went back, `_left` after it."""
-    sums = _Sums()
-    for line in order["shippingLines"]:
-        worth = of_shipping(order, line, line[key])
-        sums.add(line[key], line["_off"] if line[key] == line["_price"] else worth.discount, worth)
-    return sums
+def _before(order: Order) -> _Costs:
+    """Return the costs before anything went back; edits are in them."""
+    duties = [(duty["_price"], duty["_rate"]) for line in order["lineItems"] for duty in line["duties"]]
+    return _costs(order, "_bought", "_price", duties)
+
+
+def _now(order: Order) -> _Costs:
+    """Return the costs after all that went back."""
+    duties = [(duty["_amount"], duty["_rate"]) for line in order["lineItems"] for duty in line["duties"]]
+    costs = _costs(order, "_count", "_left", duties)
+    return costs._replace(return_fees=_of(order, order["_return_fees"]), unnamed=order["_unnamed"])
+
+
+def _costs(order: Order, units: str, carriage: str, duties: Pairs) -> _Costs:
+    """Sum up so many units of the lines, so much of the shipping, and the duties."""
+    goods, tips = (
+        prices.summed(prices.of_units(order, line, line[units]) for line in _lines(order, tips=tips))
+        for tips in (False, True)
+    )
+    asked = prices.summed(prices.of_shipping(order, line, line[carriage]) for line in order["shippingLines"])
+    fees = _of(order, [(fee["_amount"], fee["_rate"]) for fee in order["additionalFees"]])
+    return _Costs(goods, tips, asked, _of(order, duties), fees, prices.Price(), ZERO)
+
+
+def _lines(order: Order, *, tips: bool) -> list[Order]:
+    return [line for line in order["lineItems"] if (line["_type"] == "TIP") == tips]
+
+
+def _of(order: Order, pairs: Pairs) -> Price:
+    """Sum up amounts, each with the rate of its tax."""
+    return prices.summed(prices.of_amount(order, amount, rate) for amount, rate in pairs)
 
 
 def _settle_prices(order: Order) -> None:
-    goods, carriage, tips = (
-        _of_goods(order, "_bought"),
-        _of_shipping(order, "_price"),
-        _of_goods(order, "_bought", tips=True),
-    )
-    order.update(_money_before(order, goods, carriage, tips))
-    now = _of_goods(order, "_count"), _of_shipping(order, "_left"), _of_goods(order, "_count", tips=True)
-    order.update(_money_now(order, *now))
+    order.update(_money_before(order, _before(order)))
+    order.update(_money_now(order, _now(order)))
     lines = order["lineItems"]
     order.update(
         subtotalLineItemsQuantity=sum(line["quantity"] for line in lines if line["_type"] != "TIP"),
@@ -126,22 +147,20 @@ def _settle_prices(order: Order) -> None:
     )
 
 
-def _money_before(order: Order, goods: _Sums, carriage: _Sums, tips: _Sums) -> dict[str, Any]:
-    """Return the amounts before anything went back; edits are in them."""
-    bag = order["_currencies"].bag
-    tax, off, zero = goods.tax + carriage.tax, goods.off + carriage.off, bag(ZERO)
-    costs = goods.total + carriage.total + tips.total + duties(order, "price") + _fees(order)
-    first_duties, first_fees = total(order["_duties"]), _fees(order)
+def _money_before(order: Order, costs: _Costs) -> dict[str, Any]:
+    bag, off = order["_currencies"].bag, costs.goods.off + costs.shipping.off
+    zero = bag(ZERO)
+    first_duties, first_fees = sum(order["_duties"], ZERO), costs.fees.asked
     return {
-        "subtotalPriceSet": bag(goods.price),
-        "totalTaxSet": bag(tax),
-        "taxLines": tax_lines(bag(tax), order["_tax_rate"]) if tax else [],
+        "subtotalPriceSet": bag(costs.goods.asked),
+        "totalTaxSet": bag(costs.tax),
+        "taxLines": tax_lines(bag(costs.tax), order["_tax_rate"]) if costs.tax else [],
         "totalDiscountsSet": bag(off),
         "cartDiscountAmountSet": bag(off) if off else None,
-        "totalShippingPriceSet": bag(carriage.price),
-        "totalTipReceivedSet": bag(tips.total),
-        "totalPriceSet": bag(costs),
-        "totalPrice": money(costs, order["currencyCode"])["amount"],
+        "totalShippingPriceSet": bag(costs.shipping.asked),
+        "totalTipReceivedSet": bag(costs.tips.total),
+        "totalPriceSet": bag(costs.total),
+        "totalPrice": money(costs.total, order["currencyCode"])["amount"],
         "originalTotalPriceSet": bag(order["_original"]),
         "originalTotalDutiesSet": bag(first_duties) if first_duties else None,
         "originalTotalAdditionalFeesSet": bag(first_fees) if first_fees else None,
@@ -149,27 +168,32 @@ def _money_before(order: Order, goods: _Sums, carriage: _Sums, tips: _Sums) -> d
     }
 
 
-def _money_now(order: Order, goods: _Sums, carriage: _Sums, tips: _Sums) -> dict[str, Any]:
-    """Return the amounts after all that went back."""
-    bag, refunds = order["_currencies"].bag, order["refunds"]
-    tax, off = goods.tax + carriage.tax, goods.off + carriage.off
-    duty, fees = duties(order, "_amount"), _fees(order)
-    returned_shipping = total(part["subtotalAmountSet"] for one in refunds for part in one["refundShippingLines"])
-    costs = goods.total + carriage.total + tips.total + duty + fees + order["_return_fees"] + order["_unnamed"]
+def _money_now(order: Order, costs: _Costs) -> dict[str, Any]:
+    bag, off = order["_currencies"].bag, costs.goods.off + costs.shipping.off
+    returned_shipping = (part["subtotalAmountSet"] for one in order["refunds"] for part in one["refundShippingLines"])
     return {
-        "totalRefundedSet": bag(total(part["amountSet"] for one in refunds for part in _paid(one["transactions"]))),
-        "totalRefundedShippingSet": bag(returned_shipping),
-        "refundDiscrepancySet": bag(order["_adjusted"]),
-        "currentSubtotalPriceSet": bag(goods.price),
-        "currentTotalTaxSet": bag(tax),
-        "currentTaxLines": tax_lines(bag(tax), order["_tax_rate"]) if tax else [],
+        "totalRefundedSet": bag(_refunded(order)),
+        "totalRefundedShippingSet": bag(total(returned_shipping)),
+        "refundDiscrepancySet": bag(discrepancy(order)),
+        "currentSubtotalPriceSet": bag(costs.goods.asked),
+        "currentTotalTaxSet": bag(costs.tax),
+        "currentTaxLines": tax_lines(bag(costs.tax), order["_tax_rate"]) if costs.tax else [],
         "currentTotalDiscountsSet": bag(off),
         "currentCartDiscountAmountSet": bag(off),
-        "currentShippingPriceSet": bag(carriage.price),
-        "currentTotalPriceSet": bag(costs),
-        "currentTotalDutiesSet": bag(duty) if duty else None,
-        "currentTotalAdditionalFeesSet": bag(fees) if fees else None,
+        "currentShippingPriceSet": bag(costs.shipping.asked),
+        "currentTotalPriceSet": bag(costs.total),
+        "currentTotalDutiesSet": bag(costs.duties.asked) if costs.duties.asked else None,
+        "currentTotalAdditionalFeesSet": bag(costs.fees.asked) if costs.fees.asked else None,
     }
+
+
+def _received(order: Order) -> Decimal:
+    paid = [one for one in _paid(order["transactions"]) if one["kind"] in ("SALE", "CAPTURE")]
+    return total(one["amountSet"] for one in paid) - sum((one.get("_change", ZERO) for one in paid), ZERO)
+
+
+def _refunded(order: Order) -> Decimal:
+    return total(part["amountSet"] for one in order["refunds"] for part in _paid(one["transactions"]))
 
 
 def _paid(transactions: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -178,16 +202,14 @@ def _paid(transactions: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _settle_payment(order: Order) -> None:
     bag, done = order["_currencies"].bag, _paid(order["transactions"])
-    paid = [one for one in done if one["kind"] in ("SALE", "CAPTURE")]
-    received = total(one["amountSet"] for one in paid) - sum((one.get("_change", ZERO) for one in paid), ZERO)
+    received = _received(order)
     authorized = total(one["amountSet"] for one in done if one["kind"] == "AUTHORIZATION")
     voided = order["cancelledAt"] or any(one["kind"] == "VOID" for one in done)
     expired = order.get("_expired", False)
     may_capture = authorized and not voided and not expired
     refunded = shop_amount(order["totalRefundedSet"])
-    # What all agreements come to: the sum of the ledger.
-    owed = shop_amount(order["currentTotalPriceSet"]) + shop_amount(order["refundDiscrepancySet"])
-    due = max(owed + refunded, ZERO)
+    costs = shop_amount(order["currentTotalPriceSet"]) + shop_amount(order["refundDiscrepancySet"])
+    due = max(costs + refunded, ZERO)
     if not received and shop_amount(order["totalPriceSet"]):
         status = "VOIDED" if voided else "EXPIRED" if expired else "AUTHORIZED" if authorized else "PENDING"
     elif received < due:
@@ -198,7 +220,7 @@ def _settle_payment(order: Order) -> None:
         displayFinancialStatus=status,
         totalReceivedSet=bag(received),
         netPaymentSet=bag(received - refunded),
-        totalOutstandingSet=bag(owed - received + refunded),
+        totalOutstandingSet=bag(costs - received + refunded),
         totalCapturableSet=bag(max(authorized - received, ZERO) if may_capture else ZERO),
         capturable=bool(may_capture and authorized > received),
         canMarkAsPaid=status == "PENDING",

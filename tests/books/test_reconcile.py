@@ -91,6 +91,7 @@ def test_before_a_run_what_is_planned_stands_in_posthogs_place(desk: Callable[..
     [
         (Practice(tips_in_total=True), ledger.TIPS),
         (Practice(adjustments_in_returns=False, reports_other_tests=True), ledger.ADJUSTMENTS),
+        (Practice(reports_processed=True), ledger.REFUNDED_AT),
     ],
 )
 def test_another_reading_of_the_ledger_is_named_with_its_orders_and_amounts(
@@ -99,7 +100,8 @@ def test_another_reading_of_the_ledger_is_named_with_its_orders_and_amounts(
     books = desk(practice, customers=12)
     store = books.shops[0].store
     kind, tested = plain(store), next(one for one in store.orders if one["test"] and one["currencyCode"] == "USD")
-    store.refund_order(kind["name"], AT, amount="3.00")
+    earlier = "2026-10-20T12:00:00Z" if practice.reports_processed else None
+    store.refund_order(kind["name"], AT, amount="3.00", processed_at=earlier)
     store.change_order(tested["name"], AT, paymentGatewayNames=["bogus"])
     books.preview()
     books.run()
@@ -110,6 +112,7 @@ def test_another_reading_of_the_ledger_is_named_with_its_orders_and_amounts(
         ledger.TIPS: practice.tips_in_total,
         ledger.ADJUSTMENTS: not practice.adjustments_in_returns,
         ledger.TEST_ORDERS: practice.reports_other_tests,
+        ledger.REFUNDED_AT: practice.reports_processed,
     }
     assert said.reasons == {name for name, holds in expected.items() if holds}
     assert all(orders.startswith("#") for _, orders, _ in said.named(reason))

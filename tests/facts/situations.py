@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.shop.catalog import GIFT_CARD
 from sandbox.shop.goods import Discount, Line, Placed
 from sandbox.shop.practice import USUAL, Practice
-from tests.sandbox.placed import CD, CODE, FIRST, INCLUSIVE, ONE, THIRDS, order_of
+from tests.sandbox.placed import CD, CODE, FIRST, INCLUSIVE, ONE, PLACED, TAXED, THIRDS, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -306,6 +306,138 @@ LEDGER = [
             practice,
         )
         for reading, practice in (("", USUAL), (", as an order", Practice(fee_action="ORDER")))
+    ),
+    *(
+        Situation(
+            f"a refund that is dated back{reading}",
+            FIRST,
+            [lambda store, name, at: store.refund_order(name, at, quantities={0: 1}, processed_at=PLACED)],
+            [
+                *FIRST_FACTS,
+                fact(happened, "Order Refunded", **UNIT_BACK),
+                fact(1, "Payment Refunded", cash="-49.5"),
+            ],
+            Practice(refunded_at=refunded_at),
+        )
+        for reading, refunded_at, happened in (
+            ("", "createdAt", 1),
+            (", its agreement as well", "processedAt", 0),
+        )
+    ),
+    *(
+        Situation(
+            f"return with restocking fee 5 and 0.50 tax{reading}",
+            FIRST,
+            [returned(money="44.00", fees={"RestockingFee": "5"}, fee_tax_rate="0.10")],
+            [
+                *FIRST_FACTS,
+                fact(1, "Order Returned", returns=-45, net_sales=-45, taxes=-4, return_fees=5, total_sales=-44),
+                fact(1, "Order Refunded"),
+                fact(1, "Payment Refunded", cash=-44),
+            ],
+            practice,
+        )
+        for reading, practice in (("", USUAL), (", as an order", Practice(fee_action="ORDER")))
+    ),
+    Situation(
+        "duties 12 and import fee 3, both taxed",
+        TAXED,
+        [lambda store, name, at: store.refund_order(name, at, duties=True)],
+        [
+            fact(
+                0,
+                "Order Completed",
+                gross_sales=50,
+                net_sales=50,
+                taxes="6.5",
+                duties=12,
+                additional_fees=3,
+                total_sales="71.5",
+            ),
+            fact(0, "Order Paid", cash="71.5"),
+            fact(1, "Order Refunded", duties=-12, taxes="-1.2", total_sales="-13.2"),
+            fact(1, "Payment Refunded", cash="-13.2"),
+        ],
+    ),
+    Situation(
+        "another address, whose tax is half",
+        FIRST,
+        [lambda store, name, at: store.edit_order(name, at, tax_rate="0.05")],
+        [*FIRST_FACTS, fact(1, "Order Updated", taxes=-5, total_sales=-5)],
+    ),
+    Situation(
+        "a return that is written when it is opened",
+        FIRST,
+        [
+            lambda store, name, at: store.open_return(name, at, 1),
+            lambda store, name, at: store.process_return(name, at, {0: 1}, money="39.50"),
+        ],
+        [
+            *FIRST_FACTS,
+            fact(1, "Order Returned", **UNIT_BACK),
+            fact(2, "Order Refunded"),
+            fact(2, "Payment Refunded", cash="-39.5"),
+        ],
+        Practice(return_writes="opened"),
+    ),
+    *(
+        Situation(
+            f"a return that is written when it is opened, and cancelled{reading}",
+            FIRST,
+            [
+                lambda store, name, at: store.open_return(name, at, 1),
+                lambda store, name, at: store.cancel_return(name, at),
+            ],
+            [*FIRST_FACTS, fact(1, "Order Returned", **UNIT_BACK), *again],
+            Practice(return_writes="opened", cancelled_return_reverses=bool(again)),
+        )
+        for reading, again in (
+            (
+                ", which sells it once more",
+                [
+                    fact(
+                        2,
+                        "Order Returned",
+                        gross_sales=50,
+                        discounts=-5,
+                        net_sales=45,
+                        taxes="4.5",
+                        total_sales="49.5",
+                    )
+                ],
+            ),
+            (", which writes nothing", []),
+        )
+    ),
+    Situation(
+        "a return that is written by its refund",
+        FIRST,
+        [
+            lambda store, name, at: store.open_return(name, at, 1),
+            lambda store, name, at: store.process_return(name, at, {0: 1}, money="39.50"),
+        ],
+        [
+            *FIRST_FACTS,
+            fact(2, "Order Refunded", **adjusted(10, **UNIT_BACK)),
+            fact(2, "Payment Refunded", cash="-39.5"),
+        ],
+        Practice(return_writes="refunded"),
+    ),
+    Situation(
+        "all units refunded, then cancelled with the money back",
+        FIRST,
+        [
+            lambda store, name, at: store.refund_order(name, at, quantities={0: 2}),
+            lambda store, name, at: store.cancel_order(name, at, refund=True),
+        ],
+        [
+            *FIRST_FACTS,
+            fact(1, "Order Refunded", returns=-90, net_sales=-90, taxes=-9, total_sales=-99),
+            fact(1, "Payment Refunded", cash=-99),
+            fact(2, "Order Refunded", shipping=-10, taxes=-1, total_sales=-11),
+            fact(2, "Payment Refunded", cash=-11),
+            fact(2, "Order Cancelled"),
+        ],
     ),
     Situation(
         "exchange 50 -> 60",

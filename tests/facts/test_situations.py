@@ -131,7 +131,7 @@ def reported(store: Store) -> dict[tuple[date, str], Decimal]:
     """Return the same of the shop's report, which has no figure for a kind of sale that has no name yet."""
     figures = {
         (day, name): getattr(one, COLUMNS.get(name, name))
-        for day, one in sales_by_day(store.orders, "USD", "America/New_York").items()
+        for day, one in sales_by_day(store.orders, "USD", "America/New_York", store.practice).items()
         for name in FIGURES
         if name != "other_sales"
     }

@@ -95,14 +95,14 @@ def sound(store: Store) -> None:
     expected: dict[tuple[date, str], Decimal] = defaultdict(Decimal)
     for order in store.orders:
         assert broken_identities(order) == [], order["name"]
-        found, bookings = figures(order), [one for _, one in booked(order)]
+        found, bookings = figures(order), [one for _, one in booked(order, store.practice)]
         for name in COLUMNS:
             ledgers = sum(value for (_, column), value in found.items() if column == name)
             assert sum(getattr(one, name) for one in bookings) == ledgers, (order["name"], name)
         if order["currencyCode"] == "USD" and not order["test"]:
             for key, value in found.items():
                 expected[key] += value
-    days = sales_by_day(store.orders, "USD", "America/New_York")
+    days = sales_by_day(store.orders, "USD", "America/New_York", store.practice)
     reported = {(day, name): getattr(one, name) for day, one in days.items() for name in COLUMNS}
     assert without_zeros(reported) == without_zeros(expected)
 

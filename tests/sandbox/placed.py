@@ -36,3 +36,9 @@ INCLUSIVE = order_of(
 THIRDS = order_of(
     Line(CD, 3, Decimal("16.67"), Decimal("3.33"), rest=Decimal("0.01")), shipping=Decimal(0), discount=CODE
 )
+TAXED = order_of(
+    Line(CD, 1, Decimal(50), duty=Decimal(12), duty_tax_rate=Decimal("0.10")),
+    shipping=Decimal(0),
+    fees={"Import": Decimal(3)},
+    fee_tax_rate=Decimal("0.10"),
+)

@@ -69,7 +69,10 @@ UNSURE: dict[str, Change] = {
 }
 SURE: dict[str, Change] = {
     "edit": lambda store, one: store.edit_order(one["name"], LATER, quantities={0: 3}),
-    "refund": lambda store, one: store.refund_order(one["name"], LATER, amount="1"),
+    "refund": lambda store, one: (
+        store.complete_payment(one["name"], SENT),
+        store.refund_order(one["name"], LATER, amount="1"),
+    ),
     "cancel": lambda store, one: store.cancel_order(one["name"], LATER),
     "payment": lambda store, one: store.pay_order(one["name"], LATER),
     "parcel cancelled": lambda store, one: store.cancel_fulfillment(one["name"], LATER),

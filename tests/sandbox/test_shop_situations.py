@@ -20,7 +20,7 @@ from sandbox.shop.practice import Practice
 from sandbox.shop.sales_report import sales_by_day
 from sandbox.shop.store import Store
 from tests.sandbox.ledgers import amount, sound
-from tests.sandbox.placed import CD, CODE, FIRST, INCLUSIVE, ONE, PLACED, THIRDS, order_of
+from tests.sandbox.placed import CD, CODE, FIRST, INCLUSIVE, ONE, PLACED, TAXED, THIRDS, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Node = dict[str, Any]
     Change = Callable[[Store, str], object]
 
-LATER = "2026-11-03T12:00:00.000000Z"
+EARLIER, LATER = "2026-11-01T12:00:00.000000Z", "2026-11-03T12:00:00.000000Z"
 
 
 FIRST_SALES = "ORDER PRODUCT 2 99/9 -10, ORDER SHIPPING 1 11/1"
@@ -68,6 +68,11 @@ PLACEMENTS = [
         "duties and an import fee",
         order_of(Line(CD, 1, Decimal(50), duty=Decimal(12)), shipping=Decimal(0), fees={"Import": Decimal(3)}),
         "ORDER PRODUCT 1 55/5, ORDER DUTY 1 12/0, ORDER ADDITIONAL_FEE 1 3/0",
+    ),
+    (
+        "duties and an import fee that are taxed",
+        TAXED,
+        "ORDER PRODUCT 1 55/5, ORDER DUTY 1 13.2/1.2, ORDER ADDITIONAL_FEE 1 3.3/0.3",
     ),
 ]
 
@@ -216,6 +221,63 @@ SITUATIONS: list[tuple[str, Placed, Change, str]] = [
         "ReturnAgreement: RETURN PRODUCT -1 -49.5/-4.5 5, RETURN FEE 1 5/0; RefundAgreement: ",
     ),
     (
+        "a return with a restocking fee that is taxed",
+        FIRST,
+        lambda store, name: _returned(
+            store, name, {0: 1}, money="44.00", fees={"RestockingFee": "5"}, fee_tax_rate="0.10"
+        ),
+        "ReturnAgreement: RETURN PRODUCT -1 -49.5/-4.5 5, RETURN FEE 1 5.5/0.5; RefundAgreement: ",
+    ),
+    (
+        "a return with a fee that contains its tax, prices with tax",
+        INCLUSIVE,
+        lambda store, name: _returned(store, name, {0: 1}, fees={"ReturnShippingFee": "5.25"}, fee_tax_rate="0.05"),
+        "ReturnAgreement: RETURN PRODUCT -1 -115.5/-5.5 5, RETURN FEE 1 5.25/0.25",
+    ),
+    (
+        "taxed duties go back with everything",
+        TAXED,
+        lambda store, name: store.refund_order(name, LATER),
+        "RefundAgreement: RETURN PRODUCT -1 -55/-5, RETURN DUTY -1 -13.2/-1.2, RETURN ADJUSTMENT - -3.3/0",
+    ),
+    (
+        "duties alone go back",
+        TAXED,
+        lambda store, name: store.refund_order(name, LATER, duties=True),
+        "RefundAgreement: RETURN DUTY -1 -13.2/-1.2",
+    ),
+    (
+        "another address, whose tax is half",
+        FIRST,
+        lambda store, name: store.edit_order(name, LATER, tax_rate="0.05"),
+        "OrderEditAgreement: UPDATE PRODUCT 0 -4.5/-4.5, UPDATE SHIPPING 0 -0.5/-0.5",
+    ),
+    (
+        "another address, whose tax is double, prices with tax",
+        INCLUSIVE,
+        lambda store, name: (store.edit_order(name, LATER, tax_rate="0.10"), store.refund_order(name, LATER)),
+        (
+            "OrderEditAgreement: UPDATE PRODUCT 0 0/10 0.45, UPDATE SHIPPING 0 0/0.95; "
+            "RefundAgreement: RETURN PRODUCT -2 -231/-21 9.55, RETURN SHIPPING -1 -22/-2"
+        ),
+    ),
+    (
+        "a return is cancelled",
+        FIRST,
+        lambda store, name: (store.open_return(name, LATER, 1), store.cancel_return(name, LATER)),
+        NOTHING,
+    ),
+    (
+        "a unit is removed from a return, the other one is processed",
+        FIRST,
+        lambda store, name: (
+            store.open_return(name, LATER, 2),
+            store.remove_from_return(name, LATER, {0: 1}),
+            store.process_return(name, LATER, {0: 1}),
+        ),
+        "ReturnAgreement: RETURN PRODUCT -1 -49.5/-4.5 5",
+    ),
+    (
         "50 is exchanged for 60",
         FIRST,
         lambda store, name: store.exchange(name, LATER, {0: 1}, [{"price": "60"}]),
@@ -258,8 +320,47 @@ SITUATIONS: list[tuple[str, Placed, Change, str]] = [
         "RefundAgreement: RETURN PRODUCT -2 -99/-9 10, RETURN SHIPPING -1 -11/-1, RETURN ADJUSTMENT - 110/0",
     ),
     (
+        "all units are refunded, then the order is cancelled with the money back",
+        FIRST,
+        lambda store, name: (
+            store.refund_order(name, LATER, quantities={0: 2}),
+            store.cancel_order(name, LATER, refund=True),
+        ),
+        "RefundAgreement: RETURN PRODUCT -2 -99/-9 10; RefundAgreement: RETURN SHIPPING -1 -11/-1",
+    ),
+    (
+        "all goods and shipping go back for nothing, then the order is cancelled with the money back",
+        FIRST,
+        lambda store, name: (
+            store.refund_order(name, LATER, quantities={0: 2}, shipping="10", amount="0"),
+            store.cancel_order(name, LATER, refund=True),
+        ),
+        (
+            "RefundAgreement: RETURN PRODUCT -2 -99/-9 10, RETURN SHIPPING -1 -11/-1, RETURN ADJUSTMENT - 110/0; "
+            "RefundAgreement: RETURN ADJUSTMENT - -110/0"
+        ),
+    ),
+    (
+        "cancelled with the money kept, which is refunded later",
+        FIRST,
+        lambda store, name: (store.cancel_order(name, LATER), store.refund_order(name, LATER)),
+        (
+            "RefundAgreement: RETURN PRODUCT -2 -99/-9 10, RETURN SHIPPING -1 -11/-1, RETURN ADJUSTMENT - 110/0; "
+            "RefundAgreement: RETURN ADJUSTMENT - -110/0"
+        ),
+    ),
+    (
+        "an edit makes it cheaper and what is paid too much goes back",
+        FIRST,
+        lambda store, name: (
+            store.edit_order(name, LATER, quantities={0: 1}),
+            store.refund_order(name, LATER, owed="49.5"),
+        ),
+        "OrderEditAgreement: RETURN PRODUCT -1 -49.5/-4.5 5; RefundAgreement: ",
+    ),
+    (
         "duties go back with everything",
-        PLACEMENTS[-1][1],
+        PLACEMENTS[-2][1],
         lambda store, name: store.refund_order(name, LATER),
         "RefundAgreement: RETURN PRODUCT -1 -55/-5, RETURN DUTY -1 -12/0, RETURN ADJUSTMENT - -3/0",
     ),
@@ -284,10 +385,17 @@ SITUATIONS: list[tuple[str, Placed, Change, str]] = [
     ("a return is opened", FIRST, lambda store, name: store.open_return(name, LATER, 1), NOTHING),
 ]
 
+UNIT_BACK = "RETURN PRODUCT -1 -49.5/-4.5 5"
+OPENED, REFUNDED = Practice(return_writes="opened"), Practice(return_writes="refunded")
 CANCELLED_UNPAID = "RefundAgreement: RETURN PRODUCT -2 -99/-9 10, RETURN SHIPPING -1 -11/-1"
 UNPAID: list[tuple[str, Change, str]] = [
     ("cancelled", lambda store, name: store.cancel_order(name, LATER), CANCELLED_UNPAID),
     ("partly paid and cancelled", _partly, CANCELLED_UNPAID),
+    (
+        "all goods are removed, then cancelled",
+        lambda store, name: (store.edit_order(name, LATER, quantities={0: 0}), store.cancel_order(name, LATER)),
+        "OrderEditAgreement: RETURN PRODUCT -2 -99/-9 10; RefundAgreement: RETURN SHIPPING -1 -11/-1",
+    ),
     ("captured in parts", _captured, NOTHING),
     ("a payment is pending and succeeds", _pending, NOTHING),
     ("paid by a gift card and a card", _by_gift_card, NOTHING),
@@ -318,6 +426,77 @@ OTHERWISE: list[tuple[Practice, Placed, Change, str]] = [
         FIRST,
         lambda store, name: _returned(store, name, {0: 1}, fees={"ReturnShippingFee": "5"}),
         "ReturnAgreement: RETURN PRODUCT -1 -49.5/-4.5 5, ORDER FEE 1 5/0",
+    ),
+    (
+        Practice(refunded_at="processedAt"),
+        FIRST,
+        lambda store, name: store.refund_order(name, LATER, quantities={0: 1}, processed_at=EARLIER),
+        f"RefundAgreement: {UNIT_BACK}",
+    ),
+    (
+        OPENED,
+        FIRST,
+        lambda store, name: store.open_return(name, LATER, 1),
+        f"ReturnAgreement: {UNIT_BACK}",
+    ),
+    (
+        OPENED,
+        FIRST,
+        lambda store, name: _returned(store, name, {0: 1}, money="39.50"),
+        f"ReturnAgreement: {UNIT_BACK}; RefundAgreement: ",
+    ),
+    (
+        replace(OPENED, process_adjusts=True),
+        THIRDS,
+        lambda store, name: (
+            _returned(store, name, {0: 1}, of=2, money="10", fees={"RestockingFee": "5"}, fee_tax_rate="0.10"),
+            store.process_return(name, LATER, {0: 1}, money="10"),
+        ),
+        (
+            "ReturnAgreement: RETURN PRODUCT -2 -36.67/-3.33 6.66; "
+            "ReturnAgreement: RETURN FEE 1 5.5/0.5, RETURN ADJUSTMENT - 2.84/0; RefundAgreement: ; "
+            "ReturnAgreement: RETURN ADJUSTMENT - 8.33/0; RefundAgreement: "
+        ),
+    ),
+    (
+        OPENED,
+        FIRST,
+        lambda store, name: store.exchange(name, LATER, {0: 1}, [{"price": "60"}]),
+        f"ReturnAgreement: {UNIT_BACK}; ReturnAgreement: ORDER PRODUCT 1 66/6",
+    ),
+    (
+        OPENED,
+        FIRST,
+        lambda store, name: (store.open_return(name, LATER, 2), store.cancel_return(name, LATER)),
+        "ReturnAgreement: RETURN PRODUCT -2 -99/-9 10; ReturnAgreement: ORDER PRODUCT 2 99/9 -10",
+    ),
+    (
+        OPENED,
+        FIRST,
+        lambda store, name: (
+            store.open_return(name, LATER, 2),
+            store.process_return(name, LATER, {0: 1}),
+            store.remove_from_return(name, LATER, {0: 1}),
+        ),
+        "ReturnAgreement: RETURN PRODUCT -2 -99/-9 10; ReturnAgreement: ORDER PRODUCT 1 49.5/4.5 -5",
+    ),
+    (
+        replace(OPENED, cancelled_return_reverses=False),
+        FIRST,
+        lambda store, name: (store.open_return(name, LATER, 2), store.cancel_return(name, LATER)),
+        "ReturnAgreement: RETURN PRODUCT -2 -99/-9 10",
+    ),
+    (
+        REFUNDED,
+        FIRST,
+        lambda store, name: _returned(store, name, {0: 1}, money="39.50"),
+        f"RefundAgreement: {UNIT_BACK}, RETURN ADJUSTMENT - 10/0",
+    ),
+    (
+        REFUNDED,
+        FIRST,
+        lambda store, name: (_returned(store, name, {0: 1}), store.refund_order(name, LATER, quantities={0: 1})),
+        f"RefundAgreement: {UNIT_BACK}",
     ),
     (
         Practice(unrefunded_cancel_reverses=False),
@@ -370,6 +549,44 @@ def _happens(store: Store, placed: Placed, change: Change, then: str, *, paid: b
     told = [f"{one['__typename']}: {', '.join(said(sale) for sale in one['sales'])}" for one in agreements(order)[1:]]
     assert "; ".join(told) == then
     assert agreements(order)[0] == first, "what was written never changes"
+    sound(store)
+
+
+EVERY_PLACEMENT = [pytest.param(placed, id=name) for name, placed, _ in PLACEMENTS]
+
+
+@pytest.mark.parametrize("before", ["nothing", "goodwill", "a unit refunded", "an edit", "a return"])
+@pytest.mark.parametrize("paid", [True, False], ids=["paid", "unpaid"])
+@pytest.mark.parametrize("placed", EVERY_PLACEMENT)
+def test_a_cancelled_order_comes_to_nothing_in_the_report(placed: Placed, before: str, *, paid: bool) -> None:
+    """ "Sale on its day, return on the day of cancellation, zero in total" (the sales report's help)."""
+    store = Store()
+    name = store.add_order(placed, paid=paid)["name"]
+    changes: dict[str, Callable[[], object]] = {
+        "goodwill": lambda: paid and store.refund_order(name, LATER, amount="3"),
+        "a unit refunded": lambda: paid and store.refund_order(name, LATER, quantities={0: 1}, amount="1.23"),
+        "an edit": lambda: store.edit_order(name, LATER, prices={0: "33.33"}, added=[{"price": "7.77"}]),
+        "a return": lambda: _returned(store, name, {0: 1}, kept="2", fees={"RestockingFee": "5"}),
+    }
+    changes.get(before, lambda: None)()
+    order = store.cancel_order(name, LATER, refund=True)
+    days = sales_by_day(store.orders, "USD", "America/New_York").values()
+    assert sum(one.balance for one in days) == 0
+    assert (order["netPaymentSet"], order["totalOutstandingSet"]) == (order["_currencies"].bag(Decimal(0)),) * 2
+    sound(store)
+
+
+@pytest.mark.parametrize("refunded_at", ["createdAt", "processedAt"])
+def test_a_refund_that_is_dated_back_counts_when_its_agreement_happened(refunded_at: str) -> None:
+    store = Store(practice=Practice(refunded_at=refunded_at))
+    order = store.add_order(FIRST)
+    store.refund_order(order["name"], LATER, quantities={0: 1}, processed_at=EARLIER)
+    (refund,) = order["refunds"]
+    assert (refund["createdAt"], refund["processedAt"], order["updatedAt"]) == (LATER, EARLIER, LATER)
+    happened = agreements(order)[1]["happenedAt"]
+    assert happened == refund[refunded_at]
+    days = sales_by_day(store.orders, "USD", "America/New_York", store.practice)
+    assert [str(day) for day, one in days.items() if one.returns] == [happened[:10]]
     sound(store)
 
 
@@ -445,6 +662,28 @@ def test_an_orders_ledger_goes_with_it() -> None:
         lambda store, name: store.edit_order(name, LATER, quantities={0: 2}),
         lambda store, name: store.process_return(name, LATER, {0: 1}),
         lambda store, name: store.complete_payment(name, LATER),
+        lambda store, name: store.refund_order(name, LATER, amount="110.01"),
+        lambda store, name: (
+            store.refund_order(name, LATER, amount="60", status="PENDING"),
+            store.refund_order(name, LATER, amount="60"),
+        ),
+        lambda store, name: _returned(store, name, {0: 1}, money="110.01"),
+        lambda store, name: (store.cancel_order(name, LATER), store.cancel_order(name, LATER)),
+        lambda store, name: (store.cancel_order(name, LATER), store.edit_order(name, LATER, shipping="8")),
+        lambda store, name: (store.cancel_order(name, LATER), store.open_return(name, LATER)),
+        lambda store, name: (store.open_return(name, LATER), store.cancel_order(name, LATER)),
+        lambda store, name: store.open_return(name, LATER, 3),
+        lambda store, name: (store.open_return(name, LATER, 1), store.open_return(name, LATER, 2)),
+        lambda store, name: (store.open_return(name, LATER, 1), store.process_return(name, LATER, {0: 2})),
+        lambda store, name: (store.open_return(name, LATER, 1), store.process_return(name, LATER, {})),
+        lambda store, name: (store.open_return(name, LATER, 1), store.remove_from_return(name, LATER, {0: 2})),
+        lambda store, name: (
+            store.open_return(name, LATER, 2),
+            store.process_return(name, LATER, {0: 1}),
+            store.cancel_return(name, LATER),
+        ),
+        lambda store, name: store.cancel_return(name, LATER),
+        lambda store, name: (store.fulfill_order(name, LATER), store.edit_order(name, LATER, tax_rate="0.05")),
     ],
 )
 def test_what_is_not_there_can_not_go_back(change: Change) -> None:

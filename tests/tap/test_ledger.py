@@ -26,6 +26,7 @@ from tap_shopify_orders.records.order import disagreements, order_of
 from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.auth import AccessToken
 from tap_shopify_orders.shopify.client import Client
+from tests.sandbox.ledgers import sound
 from tests.sandbox.placed import CD, FIRST, PLACED
 from tests.sandbox.placed import order_of as placed_of
 from tests.sandbox.test_shop_situations import (
@@ -360,6 +361,7 @@ def test_the_identities_hold_on_every_order_of_the_default_store_and_it_is_the_s
     store = cdnow_store(date(2026, 10, 31), customers=250)
     read_both_ways = both_ways(store, beyond=max(one["updatedAt"] for one in store.orders))
     assert_alike(read_both_ways, "customers", "orders")
+    sound(store)
     orders = read_both_ways["bulk"].orders
     assert len(orders) == len(store.orders)
     assert {name: found for name, order in orders.items() if (found := found_in(order))} == {}
