@@ -15,6 +15,7 @@ import pytest
 import requests
 import zstandard
 
+from benchmarks import ledger
 from benchmarks.__main__ import PARTS
 from benchmarks.feed import lines_of
 from benchmarks.fields import FORTY_FIELDS, few_fields, schema_of
@@ -97,12 +98,20 @@ def test_the_process_that_starts_the_rows_keeps_no_questions(tmp_path) -> None:
 
 def test_each_part_of_the_document_can_be_written_alone() -> None:
     document = (ROOT / "benchmarks" / "README.md").read_text()
-    for name in PARTS:
+    for name in (*PARTS, "ledger"):
         written = placed(placed(document, name, "| old |"), name, "| new |")
         assert (written.count("| new |"), written.count("| old |")) == (1, 0)
         assert [one for one in PARTS if f"<!-- end of {one} -->" in written] == list(PARTS)
     with pytest.raises(ValueError, match="no place for 'unheard of'"):
         placed(document, "unheard of", "")
+
+
+def test_the_ledger_is_priced_beside_a_run_without_it_and_so_is_looking_again() -> None:
+    orders, waiting = (rows_of(part) for part in ledger.tables({"pages": (5, 20), "bulk": (5, 40)}).split("\n\n"))
+    without, all_fields = ([float(cell.replace(",", "")) for cell in [*row.values()][1:]] for row in orders)
+    assert all(0 < less < more for less, more in zip(without, all_fields, strict=True))
+    of_all, of_returns = ([float(cell) for cell in [*row.values()][1:]] for row in waiting)
+    assert all(0 < less < more < 30 for less, more in zip(of_all, of_returns, strict=True))
 
 
 def test_a_larger_input_is_the_recording_with_other_customers_and_orders(tmp_path) -> None:
