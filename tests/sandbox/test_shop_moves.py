@@ -237,6 +237,8 @@ CHANGES: list[dict[str, Any]] = [
     {"change": "charge_back"},
     {"change": "expire_authorization"},
     {"change": "open_return", "quantity": 1},
+    {"change": "remove_from_return", "quantities": {"0": 1}},
+    {"change": "open_return", "quantity": 1},
     {"change": "cancel_return"},
     {"change": "delete_return_fee"},
     {"change": "change_order", "note": "by the door"},

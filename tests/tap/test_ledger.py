@@ -311,8 +311,10 @@ OTHER_WAY = replace(
     USUAL,
     **{one.name: not one.default for one in fields(Practice) if isinstance(one.default, bool)},
     placed_at="processedAt",
+    refunded_at="processedAt",
     update_quantity=None,
     fee_action="ORDER",
+    return_writes="opened",
     moves=UNSURE_MOVES,
 )
 
