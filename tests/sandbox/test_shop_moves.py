@@ -240,6 +240,8 @@ CHANGES: list[dict[str, Any]] = [
     {"change": "remove_from_return", "quantities": {"0": 1}},
     {"change": "open_return", "quantity": 1},
     {"change": "cancel_return"},
+    {"change": "open_return", "quantity": 1},
+    {"change": "remove_from_return", "quantities": {"0": 1}},
     {"change": "delete_return_fee"},
     {"change": "change_order", "note": "by the door"},
     {"change": "cancel_fulfillment"},
