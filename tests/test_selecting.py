@@ -97,7 +97,11 @@ def test_a_field_costs_what_the_page_says_and_no_more(
 
 
 OF_PERSONS = [rule_name(one) for one in load("ecommerce")["streams"]["orders"] if str(one.get("event")).startswith("$")]
-IMPLIED = ("$anon_distinct_id", "$process_person_profile", "$session_id", "distinct_id")
+# What an event has only with a person, or with another id.
+IMPLIED = (
+    *("$anon_distinct_id", "$process_person_profile", "$session_id", "distinct_id"),
+    *("customer_since", "first_shop"),
+)
 
 
 @pytest.mark.parametrize(("stream", "name"), EXCLUDED, ids=lambda one: one)

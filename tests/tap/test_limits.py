@@ -46,7 +46,7 @@ def small(tap: StoreRun) -> StoreRun:
     """Let a tap know limits as small as those of the shop."""
     for name in BOTH:
         tap.streams[name].most_objects = MOST  # type: ignore[attr-defined]  # it is a ShopStream
-        tap.streams[name].operation_records = MOST * 4 // 5  # type: ignore[attr-defined]
+        tap.streams[name].operation_records = MOST * 4 // 5  # type: ignore[attr-defined]  # the same
     return tap
 
 
