@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.shop import orders
 from sandbox.shop.goods import Payment
 from sandbox.shop.moments import instant
+from sandbox.shop.money import shop_amount
 from sandbox.shop.store_data import StoreData
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class MoneyChanges(StoreData):
                 if not authorized:
                     raise ValueError(f"order {one['name']} has no authorization")
                 payment["parent"] = authorized[0]
+                _check_capturable(one, left)
             how = Payment(**payment, amount=left, unprocessed=unprocessed)
             orders.pay(one, self.ids, instant(at), how, self.practice)
             return self._settled(one)
@@ -76,6 +78,8 @@ class MoneyChanges(StoreData):
         with self.lock:
             one = self.order(order_id)
             lines = [line for line in one["lineItems"] if line["unfulfilledQuantity"]]
+            if not lines:
+                raise ValueError(f"order {one['name']} has nothing to send")
             orders.fulfill(
                 one, self.ids, instant(at), lines=lines, delivered_at=instant(delivered_at) if delivered_at else None
             )
@@ -94,3 +98,10 @@ class MoneyChanges(StoreData):
             one = self.order(order_id)
             orders.deliver(one, instant(at), place, moves="delivery" in self.practice.moves)
             return self._settled(one)
+
+
+def _check_capturable(order: Node, amount: Decimal) -> None:
+    """Raise ValueError where no more is authorized than was captured already, or it was voided or has expired."""
+    left = shop_amount(order["totalCapturableSet"])
+    if amount > left:
+        raise ValueError(f"of order {order['name']} {left} can be captured, not {amount}")

@@ -132,12 +132,16 @@ def complete(order: Order, at: str, status: str = "SUCCESS", practice: Practice 
 
 def cancel_fulfillment(order: Order, at: str, place: int = -1) -> None:
     """Cancel a parcel; what was in it is to be sent again."""
+    if order["fulfillments"][place]["status"] == "CANCELLED":
+        raise ValueError(f"the parcel of order {order['name']} is cancelled already")
     order["fulfillments"][place].update(status="CANCELLED", displayStatus="CANCELED", updatedAt=at)
     touch(order, at)
 
 
 def deliver(order: Order, at: str, place: int = -1, *, moves: bool = False) -> None:
     """Let tracking say that a parcel has arrived."""
+    if order["fulfillments"][place]["status"] == "CANCELLED":
+        raise ValueError(f"the parcel of order {order['name']} is cancelled")
     order["fulfillments"][place].update(displayStatus="DELIVERED", deliveredAt=at, updatedAt=at)
     if moves:
         touch(order, at)

@@ -683,6 +683,13 @@ def test_an_orders_ledger_goes_with_it() -> None:
             store.cancel_return(name, LATER),
         ),
         lambda store, name: store.cancel_return(name, LATER),
+        lambda store, name: (store.fulfill_order(name, LATER), store.fulfill_order(name, LATER)),
+        lambda store, name: (_sent(store, name), store.cancel_fulfillment(name, LATER), store.deliver(name, LATER)),
+        lambda store, name: (_sent(store, name), [store.cancel_fulfillment(name, LATER) for _ in range(2)]),
+        lambda store, name: (
+            store.pay_order(name, LATER, "10", kind="AUTHORIZATION"),
+            store.pay_order(name, LATER, "1", kind="CAPTURE"),
+        ),
         lambda store, name: (store.fulfill_order(name, LATER), store.edit_order(name, LATER, tax_rate="0.05")),
     ],
 )
