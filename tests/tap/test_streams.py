@@ -43,8 +43,9 @@ def test_a_run_without_changes_emits_nothing_and_keeps_its_state(shop: Shop) -> 
     assert dict(second.records) == {}
     assert second.state == first.state
     # What is granted, for each stream how much, a page of records and of deletions (of orders two), what orders wait
-    # for, what those wait for that have an open return, and two for the trial of the search for customers.
-    assert len(queries(shop)) == 12
+    # for, and two for the trial of the search for customers; and one for what orders with an open return wait for.
+    has_open_return = any(one["return_status"] == "in_progress" for one in first.records["orders"])
+    assert len(queries(shop)) == 11 + has_open_return
 
 
 def test_a_run_without_changes_costs_a_handful_of_points(shop: Shop) -> None:
