@@ -35,7 +35,8 @@ class TemporaryMapping(MutableMapping[Any, Value]):
 
     def __init__(self, kind: Any) -> None:  # noqa: ANN401  # a type, such as tuple[str, ...]
         self._decoder = msgspec.msgpack.Decoder(kind)
-        self._database = sqlite3.connect("", isolation_level=None)
+        # The collector may close it in any thread.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self._database.close)
         try:
             self._database.executescript(_TABLE)

@@ -13,6 +13,7 @@ import resource
 import signal
 import stat
 import subprocess
+import sys
 import tracemalloc
 import zlib
 from contextlib import closing
@@ -147,6 +148,21 @@ def test_a_preview_of_many_orders_takes_hardly_more_memory_than_one_of_few(runs:
         assert peak_bytes(many) - peak_bytes(few) < 150 * (many - few)
     finally:
         gc.set_threshold(*thresholds)
+
+
+LETS_GO = """
+import threading
+from target_posthog.receipts.temporary import TemporaryMapping
+kept = [TemporaryMapping(bool)]
+thread = threading.Thread(target=kept.clear)
+thread.start()
+thread.join()
+"""
+
+
+def test_what_a_preview_remembered_can_be_let_go_of_by_any_thread() -> None:
+    done = subprocess.run([sys.executable, "-c", LETS_GO], capture_output=True, timeout=LONGEST_WAIT_SECONDS)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_what_a_preview_remembers_is_as_in_a_dict_and_a_full_disk_is_named() -> None:
