@@ -30,6 +30,7 @@ MOST_EVENTS_IN_A_BATCH = 500
 MAYBE_LONG_NUMBER = b"0" * 16
 DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 LIVE = "~"  # sorts after every day
+Identity = tuple[str, str, str, str]
 
 
 class Outgoing(NamedTuple):
@@ -111,11 +112,11 @@ def sending_order(outgoing: Sequence[Outgoing], *, historical_before: str, sende
     same (uuid, name, distinct id, day), the last one counts; an earlier one is sent before it only if it says something
     of persons that the next one doesn't repeat, as PostHog applies both and stores the last.
     """
-    kept, repeated = _without_repeated(outgoing)
+    kept, repeated, versions = _without_repeated(outgoing)
     persons: list[Outgoing] = []
     lanes: list[list[Outgoing]] = [[] for _ in range(senders)]
     for item in kept:
-        if changes_person(item.event):
+        if changes_person(item.event) or (versions and identity_of(item.event) in versions):
             persons.append(item)
         else:
             lanes[zlib.crc32(item.event["distinct_id"].encode()) % senders].append(item)
@@ -126,20 +127,22 @@ def sending_order(outgoing: Sequence[Outgoing], *, historical_before: str, sende
     )
 
 
-def identity_of(event: Event) -> tuple[str, str, str, str]:
+def identity_of(event: Event) -> Identity:
     """Return what PostHog takes for the same event: posthog/models/event/sql.py, ORDER BY."""
     return event["uuid"], event["event"], event["distinct_id"], event["timestamp"][:10]
 
 
-def _without_repeated(outgoing: Sequence[Outgoing]) -> tuple[list[Outgoing], list[Outgoing]]:
-    """Return the events that count, and those in whose stead a later one does.
+def _without_repeated(outgoing: Sequence[Outgoing]) -> tuple[list[Outgoing], list[Outgoing], set[Identity]]:
+    """Return the events that count, those in whose stead a later one does, and what counts in several versions.
 
-    That one leaves in its own place, for PostHog applies changes of a person in order; but what makes a person, and
-    changes nothing of one, in the earlier one's: before all that was to come after it.
+    PostHog stores the last version that it gets, so they leave by one way. A later one leaves in its own place, for
+    PostHog applies changes of a person in order; but what makes a person, and changes nothing of one, in the earlier
+    one's: before all that was to come after it.
     """
     kept: list[Outgoing | None] = []
     repeated: list[Outgoing] = []
-    places: dict[tuple[str, str, str, str], int] = {}
+    places: dict[Identity, int] = {}
+    versions: set[Identity] = set()
     for item in outgoing:
         identity = identity_of(item.event)
         place = places.get(identity)
@@ -150,9 +153,11 @@ def _without_repeated(outgoing: Sequence[Outgoing]) -> tuple[list[Outgoing], lis
                 kept[place] = item
                 continue
             kept[place] = None
+        elif earlier:
+            versions.add(identity)
         places[identity] = len(kept)
         kept.append(item)
-    return [item for item in kept if item], repeated
+    return [item for item in kept if item], repeated, versions
 
 
 def _repeats(later: Mapping[str, JSON], earlier: Mapping[str, JSON]) -> bool:

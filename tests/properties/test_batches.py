@@ -47,7 +47,11 @@ def test_each_event_is_in_one_batch_or_a_later_one_took_its_place(events: list[O
     sent = [one for batch in batches for one in batch.items]
     assert sorted(map(id, [*sent, *planned.repeated])) == sorted(map(id, events))
     latest = {identity(one): one for one in events}
-    assert sorted(map(id, sent)) == sorted(map(id, latest.values()))
+    assert {identity(one): id(one) for one in sent} == {key: id(one) for key, one in latest.items()}
+    earlier = [one for one in sent if latest[identity(one)] is not one]
+    assert all(changes_person(one.event) for one in earlier), "nothing else of it counts"
+    by_persons = {id(one) for batch in planned.persons for one in batch.items}
+    assert all({id(one), id(latest[identity(one)])} <= by_persons for one in earlier), "versions leave by one way"
 
 
 @given(st.lists(outgoing(), max_size=40), st.integers(1, 4))
