@@ -373,6 +373,7 @@ def test_a_store_that_fails_is_said_stays_where_it_was_and_leaves_the_others_be(
 def test_a_store_that_fails_midway_goes_on_there_in_the_next_run(command: Command, shops: dict[str, Shop]) -> None:
     frozen = Reply(status=402, body='{"errors": "Unavailable Shop"}')
     asked = {"what is granted", "how much", "a page of each stream, to look", "a page of customers"}
+    asked |= {"the customer that changed longest ago", "whether the search goes by seconds"}
     shops["acme-us"].controls.reply_next(*[Reply()] * (len(asked) + 1), frozen)
     first = command(listed(shops), env=ENVIRONMENT)
     assert first.code == 1
