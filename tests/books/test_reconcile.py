@@ -29,6 +29,7 @@ from tests.tap.conftest import of_october
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sandbox.shop.store import Store
     from tests.books.conftest import Desk
@@ -264,24 +265,29 @@ def test_a_dead_letter_is_the_reason(desk: Callable[..., Desk]) -> None:
     assert Decimal(figures["total_sales"]) < 0
 
 
+def lost(books: Desk) -> tuple[Any, str, Path]:
+    """Run, and let PostHog lose an order's event; give the messages, the order's name and the run's summary."""
+    messages = books.messages()
+    name = plain(books.shops[0].store)["name"]
+    summary = books.folder / "summary.json"
+    books.preview(messages)
+    books.run(messages, summary_path=str(summary))
+    books.posthog.database.ask(
+        "delete from events where event = 'Order Completed' and json_extract(properties, '$.order_name') = ?", [name]
+    )
+    return messages, name, summary
+
+
 @pytest.mark.parametrize("is_recent", [False, True])
 def test_what_is_acknowledged_and_absent_is_named_with_its_remedy(
     desk: Callable[..., Desk], *, is_recent: bool
 ) -> None:
     books = desk()
-    messages = books.messages()
-    order = plain(books.shops[0].store)
-    summary = books.folder / "summary.json"
-    books.preview(messages)
-    books.run(messages, summary_path=str(summary))
-    books.posthog.database.ask(
-        "delete from events where event = 'Order Completed' and json_extract(properties, '$.order_name') = ?",
-        [order["name"]],
-    )
+    _, lost_name, summary = lost(books)
     said = books.reconcile(*(["--summary-path", str(summary)] if is_recent else []))
     assert said.code == (0 if is_recent else 1), said.text
     ((_, name, _),) = said.named(IN_FLIGHT if is_recent else ABSENT)
-    assert name == order["name"]
+    assert name == lost_name
     remedy = "they may be on their way, ask again in a day" if is_recent else "`resend --missing` sends them"
     assert f"PostHog doesn't show them; {remedy}:" in said.text
 
@@ -289,19 +295,11 @@ def test_what_is_acknowledged_and_absent_is_named_with_its_remedy(
 def test_what_an_earlier_run_has_sent_is_not_in_flight_for_ever(desk: Callable[..., Desk]) -> None:
     """A run that is scheduled each hour always has a summary of the last day."""
     books = desk()
-    messages = books.messages()
-    order = plain(books.shops[0].store)
-    summary = books.folder / "summary.json"
-    books.preview(messages)
-    books.run(messages, summary_path=str(summary))
-    books.posthog.database.ask(
-        "delete from events where event = 'Order Completed' and json_extract(properties, '$.order_name') = ?",
-        [order["name"]],
-    )
+    messages, lost_name, summary = lost(books)
     books.run(messages, summary_path=str(summary))  # and sends nothing
     said = books.reconcile("--summary-path", str(summary))
     assert said.code == 1, said.text
-    assert {name for _, name, _ in said.named(ABSENT)} == {order["name"]}
+    assert {name for _, name, _ in said.named(ABSENT)} == {lost_name}
     assert "`resend --missing` sends them:" in said.text
     assert "on their way" not in said.text
 
