@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
+from singer_sdk.mapper import MAPPER_ELSE_OPTION, MAPPER_SOURCE_OPTION
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_shopify_orders.errors import RunError, in_environment, printable
@@ -270,8 +271,8 @@ def mistakes(config: Config, known: Collection[str]) -> Iterator[str]:
 def mistakes_in_maps(stream_maps: Config, streams: Collection[str]) -> Iterator[str]:
     """Yield a sentence for each stream map of a stream that there isn't: what it should hide would go out as it is."""
     for name, stream_map in stream_maps.items():
-        source = stream_map.get("__source__", name) if isinstance(stream_map, dict) else name
-        if source != "__else__" and not any(fnmatch(stream, str(source)) for stream in streams):
+        source = stream_map.get(MAPPER_SOURCE_OPTION, name) if isinstance(stream_map, dict) else name
+        if source != MAPPER_ELSE_OPTION and not any(fnmatch(stream, str(source)) for stream in streams):
             yield from unknown("The setting `stream_maps` has no stream", [str(source)], streams)
 
 

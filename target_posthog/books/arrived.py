@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.books.figures import add
 from target_posthog.mapping.event import VERSION
 from target_posthog.mapping.language.functions import as_decimal, day_of
 from target_posthog.posthog.hogql import day, moment, newest, raw, texts
-from target_posthog.posthog.query_api import MOST_ROWS, TooMuchError
-from target_posthog.posthog.stored_events import Span, read_value, stored_events
+from target_posthog.posthog.query_api import MOST_ROWS
+from target_posthog.posthog.stored_events import Span, read_value, rows_by_window, stored_events
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -106,8 +107,9 @@ def sums(api: QueryApi, events: Mapping[str, Properties], first: str, last: str,
 
 def _summed(api: QueryApi, names: list[str], properties: Properties, span: Span, zone: ZoneInfo) -> Iterator[list[Any]]:
     numbers = range(len(properties.figures))
-    while span:
-        query = SUMS.format(
+
+    def query(start: datetime, end: datetime) -> str:
+        return SUMS.format(
             sums="".join(f", sum(figure_{at}) as sum_{at}" for at in numbers),
             figures="".join(FIGURE.format(amount=_property(properties.figures[at]), at=at) for at in numbers),
             merged_by=day("timestamp", "UTC"),
@@ -115,20 +117,13 @@ def _summed(api: QueryApi, names: list[str], properties: Properties, span: Span,
             currency=_property(properties.currency),
             shop=_property(properties.shop),
             names=texts(sorted(names)),
-            first=moment(span.start),
-            end=moment(span.end),
+            first=moment(start),
+            end=moment(end),
             limit=MOST_ROWS,
         )
-        try:
-            rows = api.rows(query, "target-posthog: sums")
-        except TooMuchError as error:
-            span.narrow(error.reason)
-            continue
-        if len(rows) >= MOST_ROWS:
-            span.narrow("more sums than an answer has rows")
-            continue
-        yield from rows
-        span.advance(is_empty=not rows)
+
+    full = "more sums than an answer has rows"
+    return chain.from_iterable(rows_by_window(api, query, span, "target-posthog: sums", if_full=full))
 
 
 def events_of(

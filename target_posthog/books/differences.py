@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from target_posthog.books.arrived import Arrived
 
-DAY_LETTERS = len("2026-11-01")
 REPORT, LEDGER, PLANNED, POSTHOG = SIDES = ("Shopify's report", "ledger", "planned", "PostHog")
 DELETED = "the order was deleted in Shopify, whose report drops it from its own day; Order Deleted takes it back later"
 NEWER = "newer than the preview"
@@ -119,7 +118,7 @@ class InFlight(NamedTuple):
         def is_in_flight(event: str, timestamp: str) -> bool:
             if self.since and timestamp >= self.since:
                 return True
-            key = event, timestamp[:DAY_LETTERS]
+            key = event, timestamp[:10]
             left[key] = left.get(key, 0) - 1
             return left[key] >= 0
 

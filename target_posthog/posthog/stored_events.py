@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.errors import RunError
 from target_posthog.posthog.hogql import moment, newest, raw, text, texts
-from target_posthog.posthog.query_api import TooMuchError
+from target_posthog.posthog.query_api import MOST_ROWS, TooMuchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -85,18 +85,21 @@ class Span:
 
 
 def rows_by_window(
-    api: QueryApi, query: Callable[[datetime, datetime], str], first: datetime, end: datetime, name: str
+    api: QueryApi, query: Callable[[datetime, datetime], str], span: Span, name: str, *, if_full: str = ""
 ) -> Iterator[list[list[Any]]]:
-    """Yield the rows of a query for one window after another; `query` makes it from a window's start and end.
+    """Yield the rows of a query for one window of a span after another; `query` makes it from a window's start and end.
 
-    A window without events has no rows. Raises `RunError`.
+    A window without events has no rows. `if_full` says what is wrong with an answer that has as many rows as any may
+    have, where that isn't all; then it is asked for shorter times. Raises `RunError`.
     """
-    span = Span(first, end)
     while span:
         try:
             rows = api.rows(query(span.start, span.end), name)
         except TooMuchError as error:
             span.narrow(error.reason)
+            continue
+        if if_full and len(rows) >= MOST_ROWS:
+            span.narrow(if_full)
             continue
         yield rows
         span.advance(is_empty=not rows)

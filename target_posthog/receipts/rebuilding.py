@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from target_posthog.mapping.event import ALWAYS, PERSON_EVENTS, may_be_ours
 from target_posthog.posthog.hogql import moment, raw, text, texts
 from target_posthog.posthog.query_api import MOST_ROWS
-from target_posthog.posthog.stored_events import rows_by_window, stored_events
+from target_posthog.posthog.stored_events import Span, rows_by_window, stored_events
 from target_posthog.receipts.running_money import PERSON_PROFILE, money_of
 from target_posthog.receipts.sifter import seconds_of, sent_as, uuid_bytes
 from target_posthog.receipts.store import REBUILT, Fact, parts
@@ -82,7 +82,10 @@ def missing(api: QueryApi, store: Store, before: int) -> Iterator[Fact]:
     """
     kept = kept_since(api) or 0
     windows = rows_by_window(
-        api, lambda start, end: OLDEST.format(first=moment(start), end=moment(end)), FIRST_DAY, LAST_DAY, QUESTION
+        api,
+        lambda start, end: OLDEST.format(first=moment(start), end=moment(end)),
+        Span(FIRST_DAY, LAST_DAY),
+        QUESTION,
     )
     oldest = next((int(at) for rows in windows for _, at in rows), None)
     if oldest is None:
@@ -128,7 +131,7 @@ def _other_names(api: QueryApi, known: Collection[str]) -> set[str]:
         times = {"first": moment(start), "end": moment(end)}
         return NAMES.format(known=names, lib=raw("$lib"), ours=ours, limit=MOST_NAMES, **times)
 
-    windows = rows_by_window(api, query, FIRST_DAY, LAST_DAY, QUESTION)
+    windows = rows_by_window(api, query, Span(FIRST_DAY, LAST_DAY), QUESTION)
     return {name for rows in windows for name, _ in rows}
 
 
