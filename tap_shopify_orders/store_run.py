@@ -139,6 +139,14 @@ class StoreRun(Tap):
             self.logger.warning(sentence)
         self.logger.info("Read %s, with %d queries of %d points.", records, client.answers, client.points)
 
+    @override
+    def sync_all(self) -> None:
+        """Write the messages of all selected streams; after that nothing is asked again, however it ends."""
+        try:
+            super().sync_all()
+        finally:
+            self.store.client.close()
+
     def begin_reading(self) -> None:
         """Take note that records come from now on."""
         self.reading = bool(self.store.granted)

@@ -110,6 +110,7 @@ class Client:
         logging.getLogger("urllib3.connectionpool").disabled = True
         self._renewed = False
         self._renewal = threading.Lock()
+        self._is_closed = False
         self.answers = 0
         self.points = 0.0
         self.points_left: float | None = None
@@ -134,7 +135,17 @@ class Client:
     def attempts(self) -> Iterator[stamina.Attempt]:
         """Yield one attempt after the other, to be entered, until one succeeds or it is time to give up."""
         patience = self._patience_seconds if self.answers else FIRST_PATIENCE_SECONDS
-        yield from stamina.retry_context(_wait, attempts=None, timeout=patience, wait_initial=0.5, wait_max=30.0)
+        yield from stamina.retry_context(self._wait, attempts=None, timeout=patience, wait_initial=0.5, wait_max=30.0)
+
+    def close(self) -> None:
+        """Ask nothing again: what is under way in the background ends with the answer that it gets, and nobody waits."""
+        self._is_closed = True
+
+    def _wait(self, error: Exception) -> bool | float:
+        """Decide every retry of the tap: no, yes (stamina says when), or after how many seconds."""
+        if self._is_closed or not isinstance(error, Busy):
+            return False
+        return True if error.seconds is None else error.seconds
 
     def ask_once(
         self,
@@ -220,11 +231,6 @@ class Client:
         if sentence not in self._warned_of and len(self._warned_of) < MOST_WARNINGS:
             self._warned_of.add(sentence)
             _logger.warning("%s", sentence)
-
-
-def _wait(error: Exception) -> bool | float:
-    """Decide every retry of the tap: no, yes (stamina says when), or after how many seconds."""
-    return isinstance(error, Busy) and (True if error.seconds is None else error.seconds)
 
 
 def _save_rest(transport: Transport, link: str, file: IO[bytes], furthest: int, most_bytes: int) -> bool:

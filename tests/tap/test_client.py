@@ -78,6 +78,14 @@ def test_what_does_not_pass_ends_the_run(shop: Shop, client: Client, reply: Repl
     assert len(shop.controls.requests) == 5
 
 
+def test_what_is_closed_asks_nothing_again(shop: Shop, client: Client) -> None:
+    shop.controls.reply_next(*[Reply(status=503)] * 5)
+    client.close()
+    with pytest.raises(Busy):
+        client.ask(SHOP_QUERY)
+    assert len(shop.controls.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("reply", "sentence"),
     [

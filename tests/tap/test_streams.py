@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -14,6 +15,7 @@ from tap_shopify_orders.bookmark import Bookmarks
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.known import MOST_KNOWN_RECORDS, Known, Mark
 from tap_shopify_orders.settings import as_datetime
+from tap_shopify_orders.shopify.answers import Busy
 from tap_shopify_orders.store_run import StoreRun
 
 from .conftest import Interrupting, Run, catalog_of, of_october, queries, read, run_of, settings, tap_for
@@ -293,6 +295,19 @@ def test_a_signal_is_heard_while_shopify_is_slow(shop: Shop) -> None:
     with pytest.raises(SystemExit):
         tap.sync_all()
     assert tap.store.client.answers == 2  # what is granted, and how much there is
+
+
+@pytest.mark.parametrize("asked_to_end", [True, False])
+def test_a_question_in_flight_is_not_asked_again_when_the_run_is_over(shop: Shop, *, asked_to_end: bool) -> None:
+    tap = tap_for(shop)
+    if asked_to_end:
+        _ = tap.store.granted
+        tap.stop.signal = signal.SIGTERM
+    with pytest.raises(SystemExit) if asked_to_end else nullcontext():
+        tap.sync_all()
+    shop.controls.reply_next(*[Reply(status=503)] * 3)  # what is still under way may take two of them
+    with pytest.raises(Busy):
+        tap.store.client.ask("{ shop { name } }")
 
 
 def test_a_run_without_streams_asks_for_what_is_granted_only(shop: Shop) -> None:
