@@ -138,7 +138,7 @@ class Client:
         yield from stamina.retry_context(self._wait, attempts=None, timeout=patience, wait_initial=0.5, wait_max=30.0)
 
     def close(self) -> None:
-        """Ask nothing again: what is under way in the background ends with the answer that it gets, and nobody waits."""
+        """Ask nothing again: what is under way in the background ends with the answer that it gets."""
         self._is_closed = True
 
     def _wait(self, error: Exception) -> bool | float:
