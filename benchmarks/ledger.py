@@ -86,7 +86,7 @@ def cost(store: Store, state: dict[str, Any] | None = None, *, ledger: bool = Tr
                 elif entry["breadcrumb"][: len(LEDGER)] == LEDGER:
                     entry["metadata"]["selected"] = ledger
         run = _run(config, state, catalog)
-        run.sync_all()
+        run.sync()
         weighed: Any = run.message_writer
         return Cost(weighed.records, weighed.size_bytes, run.store.client.points, weighed.state)
 

@@ -126,7 +126,7 @@ class StoreRun(Tap):
         self.check(probe=False)
         lines = self.message_writer if isinstance(self.message_writer, WholeLines) else None
         try:
-            self.sync_all()
+            self.sync()
             if lines:
                 lines.end(self.state)
         finally:
@@ -139,11 +139,10 @@ class StoreRun(Tap):
             self.logger.warning(sentence)
         self.logger.info("Read %s, with %d queries of %d points.", records, client.answers, client.points)
 
-    @override
-    def sync_all(self) -> None:
+    def sync(self) -> None:
         """Write the messages of all selected streams; after that nothing is asked again, however it ends."""
         try:
-            super().sync_all()
+            self.sync_all()
         finally:
             self.store.client.close()
 

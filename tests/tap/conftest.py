@@ -114,7 +114,7 @@ def let_it_be(at: datetime, tap: StoreRun) -> None:
 def read(shop: Shop, state: Message | None = None, catalog: Message | None = None, **more: Any) -> Run:
     """Run the tap in this process; its errors are raised."""
     tap = tap_for(shop, state, catalog, **more)
-    tap.sync_all()
+    tap.sync()
     return run_of(tap)
 
 

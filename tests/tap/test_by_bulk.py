@@ -133,14 +133,14 @@ def bulk_tap(
 
 def bulk_read(shop: Shop, clock: Clock, state: Message | None = None, **more: Any) -> Run:
     tap = bulk_tap(shop, clock, state, **more)
-    tap.sync_all()
+    tap.sync()
     return run_of(tap)
 
 
 def stopped(tap: StoreRun) -> Run:
     """Run a tap that a signal ends."""
     with pytest.raises(SystemExit):
-        tap.sync_all()
+        tap.sync()
     return run_of(tap)
 
 
@@ -275,7 +275,7 @@ def test_the_method_decides_and_auto_weighs_what_pages_would_take(
 
 
 def run_tap(tap: StoreRun) -> Run:
-    tap.sync_all()
+    tap.sync()
     return run_of(tap)
 
 
@@ -464,7 +464,7 @@ def test_a_search_that_shopify_ignores_in_part_gets_no_bulk_operation(small: Sho
     body = {"data": {"page": page}, "extensions": {"search": [warning]}}
     small.controls.reply_next(Reply(status=200, body=json.dumps(body)))
     with pytest.raises(RunError, match="ignored a part of the search"):
-        tap.sync_all()
+        tap.sync()
     assert asked(small, "Submit") == []
 
 

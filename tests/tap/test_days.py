@@ -49,7 +49,7 @@ def tap_at(shop: Shop, at: str, state: Message | None = None, method: str = "pag
 
 def read(shop: Shop, at: str, state: Message | None = None, **more: Any) -> Run:
     tap = tap_at(shop, at, state, **more)
-    tap.sync_all()
+    tap.sync()
     return run_of(tap)
 
 
@@ -103,7 +103,7 @@ def test_a_run_that_is_stopped_goes_on(shop: Shop, method: str) -> None:
     tap.streams["customers"].operation_records = 10  # type: ignore[attr-defined]  # it is a ShopStream
     let_it_be(as_datetime("2026-11-02T15:00:00Z"), tap)
     with pytest.raises(SystemExit):
-        tap.sync_all()
+        tap.sync()
     first = run_of(tap)
     second = read(shop, "2026-11-02T15:30:00Z", first.state, method=method)
     ids = emitted(first, second)

@@ -465,7 +465,7 @@ class Meddling(Client):
         """Read a shop while something happens."""
         tap = tap_for(shop, method=method)
         tap.store.client = cls(shop, happens)
-        tap.sync_all()
+        tap.sync()
         assert tap.store.client.asked > 1
         return run_of(tap)
 
@@ -503,7 +503,7 @@ def test_a_signal_inside_a_drain_ends_the_run_and_the_next_one_has_it_whole(meth
 
         tap.store.client = client = Meddling(shop, ask_to_stop)
         with pytest.raises(SystemExit) as ended:
-            tap.sync_all()
+            tap.sync()
         assert ended.value.code == 128 + signal.SIGTERM
         assert client.asked == nth, "no question after the signal"
         first = run_of(tap)
@@ -573,7 +573,7 @@ def test_an_order_that_changes_out_of_the_window_while_it_is_drained_is_the_next
         changed = "2026-11-04T12:00:00Z"
         tap.store.client = Meddling(shop, lambda nth: nth == 2 and store.change_order(name, changed, note="just now"))
         let_it_be(as_datetime("2026-11-04T00:00:00Z"), tap)
-        tap.sync_all()
+        tap.sync()
         first = run_of(tap)
         assert {*first.orders} == {other}
         assert first.state["bookmarks"]["orders"]["replication_key_value"] < "2026-11-04"

@@ -52,7 +52,7 @@ def small(tap: StoreRun) -> StoreRun:
 
 def read(shop: Shop, *args: Any, **more: Any) -> Run:
     tap = small(tap_for(shop, *args, **more))
-    tap.sync_all()
+    tap.sync()
     return run_of(tap)
 
 
@@ -78,7 +78,7 @@ def test_a_run_that_is_stopped_goes_on(shop: Shop, nth: int) -> None:
     writer = Interrupting(nth)
     tap = small(StoreRun(config=settings(shop, method="pages"), message_writer=writer, stop=writer.stop))
     with pytest.raises(SystemExit):
-        tap.sync_all()
+        tap.sync()
     first = run_of(tap)
     assert_once(shop, first, read(shop, first.state, method="pages"))
 

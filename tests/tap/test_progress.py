@@ -47,7 +47,7 @@ def test_a_run_says_how_far_each_stream_is(shop: Shop, caplog: pytest.LogCapture
     tap = tap_for(shop)
     for stream in tap.streams.values():
         stream.progress_seconds = 0.001  # type: ignore[attr-defined]  # it is a ShopStream
-    tap.sync_all()
+    tap.sync()
     for stream, count in (("customers", len(shop.store.customers)), ("orders", len(shop.store.orders))):
         said = [one for one in lines(caplog) if f"of {count} {stream}, " in one]
         assert said

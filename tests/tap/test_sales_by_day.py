@@ -111,7 +111,7 @@ def test_a_second_run_reads_the_last_days_and_once_a_day_a_year(shop: Shop) -> N
     tap = tap_for(shop, first.state)
     let_it_be(tap.store.granted.at + timedelta(days=1), tap)
     shop.controls.reset()
-    tap.sync_all()
+    tap.sync()
     assert len(reports(shop)) == 12
 
 
@@ -137,7 +137,7 @@ def test_a_signal_is_heard_while_the_report_is_slow(shop: Shop) -> None:
     tap.stop.signal = signal.SIGTERM
     shop.controls.reply_next(Reply(delay_seconds=3))
     with pytest.raises(SystemExit):
-        tap.sync_all()
+        tap.sync()
     assert tap.store.client.answers == 1  # what is granted
 
 
@@ -145,7 +145,7 @@ def the_next_day(shop: Shop, first: Run) -> Run:
     """Run again a day later, when the last year is read once more."""
     tap = tap_for(shop, first.state, catalog_of(shop, streams=("sales_by_day",)))
     let_it_be(tap.store.granted.at + timedelta(days=1), tap)
-    tap.sync_all()
+    tap.sync()
     return run_of(tap)
 
 
@@ -197,7 +197,7 @@ def test_a_parse_error_that_names_no_column_ends_the_run_after_all_else_with_a_r
     shop.twist = unreadable
     tap = tap_for(shop)
     with pytest.raises(RunError, match=r"sales report can't be read \(.+\): try again, or deselect sales_by_day\."):
-        tap.sync_all()
+        tap.sync()
     run = run_of(tap)
     assert len(run.orders) == len(shop.store.orders)
     assert not run.records["sales_by_day"]

@@ -104,7 +104,7 @@ def test_a_token_that_ends_in_the_middle_of_a_run_is_renewed_once(shop: Shop) ->
     tap = tap_for(shop, **DEV_DASHBOARD)
     _ = tap.store.granted
     shop.tokens.revoke()
-    tap.sync_all()
+    tap.sync()
     assert len(run_of(tap).orders) == len(shop.store.orders)
     assert len([one for one in shop.controls.requests if one.path.endswith("/access_token")]) == 2
 
@@ -283,7 +283,7 @@ def test_a_field_that_breaks_inside_shopify_is_asked_again(shop: Shop) -> None:
     tap = tap_for(shop)
     _ = tap.store.granted
     shop.break_field("Order.customer", times=2)
-    tap.sync_all()
+    tap.sync()
     orders = run_of(tap).orders
     assert {name for name, one in orders.items() if one["customer"]} == {
         one["name"] for one in shop.store.orders if one["customer"]

@@ -53,7 +53,7 @@ def test_a_run_without_changes_emits_nothing_and_keeps_its_state(shop: Shop) -> 
 def test_a_run_without_changes_costs_a_handful_of_points(shop: Shop) -> None:
     shop.store.change_order("#1003", NOON, note="the last change for hours")
     tap = tap_for(shop, read(shop).state)
-    tap.sync_all()
+    tap.sync()
     assert tap.store.client.points < 300  # an order with all that belongs to it costs about 120
 
 
@@ -125,7 +125,7 @@ def test_a_signal_leaves_a_state_that_goes_no_further_than_the_records(shop: Sho
     writer = Interrupting(20)
     tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
     with pytest.raises(SystemExit) as ended:
-        tap.sync_all()
+        tap.sync()
     first = run_of(tap)
     assert ended.value.code == 128 + signal.SIGTERM
     assert first.messages[-1]["type"] == "STATE"
@@ -138,7 +138,7 @@ def test_an_interrupted_run_goes_on_where_it_was(shop: Shop) -> None:
     writer = Interrupting(20)
     tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
     with pytest.raises(SystemExit):
-        tap.sync_all()
+        tap.sync()
     first = run_of(tap)
     rest = read(shop, first.state)
     ids = [one["id"] for run in (first, rest) for one in run.records["customers"]]
@@ -154,7 +154,7 @@ def test_a_search_that_is_behind_leads_no_bookmark_past_what_is_still_to_be_read
     writer = Interrupting(nth)
     tap = StoreRun(config=settings(shop), catalog=catalog, message_writer=writer, stop=writer.stop)
     with pytest.raises(SystemExit):
-        tap.sync_all()
+        tap.sync()
     first = run_of(tap)
     assert list(first.orders)[-1] == in_order[nth - 1]
     assert {*first.orders, *read(shop, first.state, catalog).orders} == {*in_order}
@@ -189,7 +189,7 @@ def test_a_page_without_progress_ends_the_run(shop: Shop) -> None:
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     shop.controls.reply_next(Reply(status=200, body=page), Reply(status=200, body=page))
     with pytest.raises(RunError, match="lead nowhere"):
-        tap.sync_all()
+        tap.sync()
 
 
 def test_deleted_records_become_tombstones_once(shop: Shop) -> None:
@@ -227,7 +227,7 @@ def test_an_interrupted_first_run_goes_on_without_what_was_gone_before_it(shop: 
     writer = Interrupting(20)
     tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
     with pytest.raises(SystemExit):
-        tap.sync_all()
+        tap.sync()
     first = run_of(tap)
     rest = read(shop, read(shop, first.state).state)
     assert not [one for run in (first, rest) for one in run.records["orders"] if one["_sdc_deleted_at"]]
@@ -247,7 +247,7 @@ def test_deletions_outlive_a_run_that_was_stopped_before_it_read_them(shop: Shop
         stop=writer.stop,
     )
     with pytest.raises(SystemExit):
-        tap.sync_all()
+        tap.sync()
     stopped = run_of(tap)
     assert [one["_sdc_deleted_at"] for one in stopped.records["orders"]] == [None]
     rest = read(shop, stopped.state, catalog_of(shop, streams=("orders",)))
@@ -261,7 +261,7 @@ def test_deletions_that_are_denied_are_said_and_left_out(shop: Shop, caplog: pyt
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     denied = '{"errors": [{"message": "No events", "path": ["page"], "extensions": {"code": "ACCESS_DENIED"}}]}'
     shop.controls.reply_next(*[Reply()] * 3, Reply(status=200, body=denied))
-    tap.sync_all()
+    tap.sync()
     assert [one.getMessage() for one in caplog.records if "tombstones" in one.getMessage()] == [
         "No tombstones of deleted customers, as Shopify denies the events: No events"
     ]
@@ -270,7 +270,7 @@ def test_deletions_that_are_denied_are_said_and_left_out(shop: Shop, caplog: pyt
 def test_a_small_bucket_is_waited_for(shop: Shop) -> None:
     with Shop(shop.store, maximum_available=600, restore_rate=10_000).serve() as small:
         tap = tap_for(small)
-        tap.sync_all()
+        tap.sync()
         assert set(run_of(tap).orders) == {one["name"] for one in small.store.orders}
         assert len(queries(small)) > tap.store.client.answers  # some were throttled, and asked again
 
@@ -293,7 +293,7 @@ def test_a_signal_is_heard_while_shopify_is_slow(shop: Shop) -> None:
     tap.stop.signal = signal.SIGTERM
     shop.controls.reply_next(Reply(delay_seconds=3))
     with pytest.raises(SystemExit):
-        tap.sync_all()
+        tap.sync()
     assert tap.store.client.answers == 2  # what is granted, and how much there is
 
 
@@ -304,7 +304,7 @@ def test_a_question_in_flight_is_not_asked_again_when_the_run_is_over(shop: Shop
         _ = tap.store.granted
         tap.stop.signal = signal.SIGTERM
     with pytest.raises(SystemExit) if asked_to_end else nullcontext():
-        tap.sync_all()
+        tap.sync()
     shop.controls.reply_next(*[Reply(status=503)] * 3)  # what is still under way may take two of them
     with pytest.raises(Busy):
         tap.store.client.ask("{ shop { name } }")

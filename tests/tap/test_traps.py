@@ -63,7 +63,7 @@ def test_a_second_page_that_is_throttled_is_not_the_end(shop: Shop, reply: Reply
     tap = tap_for(shop)
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     shop.controls.reply_next(Reply(), Reply(), Reply(), reply, Reply(), reply, reply)
-    tap.sync_all()
+    tap.sync()
     assert set(run_of(tap).orders) == names(shop)
 
 
@@ -83,7 +83,7 @@ def test_a_crash_between_pages_loses_nothing(shop: Shop) -> None:
     tap = tap_for(shop)
     tap = type(tap)(config=settings(shop), message_writer=Crashing())
     with pytest.raises(BrokenPipeError):
-        tap.sync_all()
+        tap.sync()
     first = run_of(tap)
     rest = read(shop, first.state)
     assert {*first.orders, *rest.orders} == names(shop)
@@ -102,7 +102,7 @@ def test_an_order_that_changes_while_the_run_reads_is_not_lost(shop: Shop) -> No
     state = {"bookmarks": {"orders": tap.streams["orders"].stream_state}}
     later = tap_for(shop, state)
     let_it_be(tap.store.granted.at + timedelta(hours=2), later)
-    later.sync_all()
+    later.sync()
     assert run_of(later).orders[last]["note"] == "changed in the meantime"
 
 
@@ -121,7 +121,7 @@ def test_access_that_ends_in_the_middle_of_a_run_is_no_success(shop: Shop, statu
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     shop.controls.reply_next(*[Reply()] * 6, Reply(status=status))
     with pytest.raises(RunError):
-        tap.sync_all()
+        tap.sync()
     run = run_of(tap)
     assert 0 < len(run.orders) < len(names(shop))
     assert {*run.orders, *read(shop, run.state).orders} == names(shop)
@@ -151,7 +151,7 @@ def test_every_kind_of_refund_is_whole(shop: Shop) -> None:
     assert [len(one["refund_line_items"]) for one in read(shop).orders[many]["refunds"]] == [30]
     later = tap_for(shop)
     let_it_be(as_datetime("2027-01-01"), later)
-    later.sync_all()
+    later.sync()
     only_money, everything = run_of(later).orders["#1007"]["refunds"][-2:]
     assert only_money["refund_line_items"] == []
     assert abs(Decimal(only_money["total_refunded"])) == Decimal("1.25")
@@ -226,7 +226,7 @@ def test_an_answer_of_another_version_is_no_success(shop: Shop) -> None:
         Reply(), Reply(status=200, body='{"data": {}}', headers={"X-Shopify-API-Version": "2027-07"})
     )
     with pytest.raises(RunError, match="2027-07 instead of 2026-10"):
-        tap.sync_all()
+        tap.sync()
 
 
 def test_a_journey_that_becomes_ready_is_read_again(shop: Shop) -> None:

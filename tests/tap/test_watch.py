@@ -105,7 +105,7 @@ def read_at(shop: Shop, at: str, state: Message | None = None, **more: Any) -> R
     """Read when it is so late in the shop."""
     tap = tap_for(shop, state, **{"lookback_seconds": 0, **more})
     let_it_be(as_datetime(at), tap)
-    tap.sync_all()
+    tap.sync()
     return run_of(tap)
 
 
@@ -464,7 +464,7 @@ def test_an_order_that_is_older_than_the_setting_or_the_setting_0_is_not_looked_
     assert len(bookmark(first)["waiting"]) == 1
     tap = tap_for(shop, first.state)
     let_it_be(as_datetime(PLACED) + timedelta(days=60), tap)
-    tap.sync_all()
+    tap.sync()
     assert bookmark(run_of(tap))["waiting"] == {}
 
 
