@@ -146,8 +146,8 @@ All settings of both plugins, written by `make docs` from the code. There are th
   `TAP_SHOPIFY_ORDERS_METHOD=pages`;
 - without Meltano, the JSON file of `--config`.
 
-`meltano config list target-posthog` shows what is set, and where. Keys belong into `.env`, not into a file that git
-keeps."""
+`meltano --environment=prod config list target-posthog --all` shows what is set, and where. Keys belong into `.env`,
+not into a file that git keeps."""
 
 
 EVENTS_INTRODUCTION = """# Events

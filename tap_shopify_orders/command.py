@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -67,6 +68,9 @@ class Command(SingerCommand):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run, and log each wait before a question is asked again."""
         stamina.instrumentation.set_on_retry_hooks([_log_retry])
+        # Meltano has Python warn of files that a process leaves to its end, and click leaves catalog and state open
+        # where a setting is wrong: the sentence about that is to stand alone.
+        warnings.simplefilter("ignore", ResourceWarning)
         try:
             return super().main(*args, **kwargs)
         except ConfigValidationError as error:

@@ -41,10 +41,9 @@ GARBAGE_THRESHOLD_OBJECTS = 20_000  # as many as a page or batch holds, so that 
 
 
 class TapShopifyOrders(Tap):
-    """The command's run over one store or several.
+    """Shopify's customers and orders, with their ledger of sales, and the store's own sales report, incrementally."""
 
-    Used as a class, as the SDK's tests do, it reads the one store of its settings.
-    """
+    # That is what `--about` says. Used as a class, as the SDK's tests do, it reads the one store of its settings.
 
     name = "tap-shopify-orders"
     package_name = "shopify-posthog"

@@ -55,7 +55,8 @@ def receipts_lines(store: Store | None, conditions: Mapping[str, Mapping[str, st
         yield (
             "There are no receipts for this project yet. If earlier runs have sent events to it, run "
             "`target-posthog receipts rebuild` first: it learns from PostHog what is there (docs/receipts.md has the "
-            "command for Meltano)"
+            "command for Meltano). If they sent to another project, this one gets only what changes from now on, until "
+            "a full refresh (`meltano run --full-refresh`) brings it the rest"
         )
         return
     last = store.conditions

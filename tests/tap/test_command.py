@@ -178,6 +178,15 @@ def test_the_test_option_names_a_missing_setting(command: Callable[..., Run]) ->
     assert "Traceback" not in run.log
 
 
+def test_what_ends_a_run_stands_alone_when_meltano_has_python_warn_of_open_files(
+    command: Callable[..., Run], tmp_path: Path
+) -> None:
+    (tmp_path / "catalog.json").write_text('{"streams": []}')
+    run = command({}, "--test", "--catalog", str(tmp_path / "catalog.json"), state={}, env={"PYTHONWARNINGS": "once"})
+    assert run.code == 1
+    assert [line for line in run.log.splitlines() if "| ERROR" not in line] == []
+
+
 def test_the_test_option_takes_no_other_word(shop: Shop, command: Callable[..., Run]) -> None:
     run = command({"stores": [settings(shop)]}, "--test=records")
     assert run.code == 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from sandbox.posthog import PostHog
 from sandbox.shop import Shop
 from sandbox.shop.access import SCOPES
 from sandbox.shop.cdnow import cdnow_store
@@ -18,8 +19,6 @@ from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from sandbox.posthog import PostHog
 
 PAGE = (ROOT / "docs/first-run.md").read_text()
 COMMANDS = [one for one in re.findall(r"^\$ (.+)$", PAGE, re.MULTILINE) if not one.startswith("make ")]
@@ -82,7 +81,7 @@ def seen(user: Project) -> str:
 def test_each_command_of_the_page_does_what_the_page_says(user: Project, posthog: PostHog) -> None:
     said = {}
     for command in COMMANDS:
-        if "--environment=prod run" in command:
+        if "--environment=prod run sync" in command:
             paths = [one.path for one in posthog.controls.requests]
             sent = [path for path in paths if not path.startswith("/api/projects/")]  # those are questions
             assert sent == [], "nothing has been sent yet"
@@ -94,6 +93,19 @@ def test_each_command_of_the_page_does_what_the_page_says(user: Project, posthog
     assert "What a run would send" in said[LOOK]
     assert posthog.totals()["doubles"] == 0
     assert SHOWN in reconcile
+
+
+def test_the_real_project_gets_the_whole_history_too(user: Project, posthog: PostHog) -> None:
+    copy, refresh = (next(one for one in COMMANDS if part in one) for part in (".env.example", "--full-refresh"))
+    sync = "meltano --environment=prod run sync"
+    said_by(user, copy)
+    said_by(user, sync)
+    with PostHog(api_key="phc_real").serve() as real:
+        user.environment |= {"POSTHOG_API_KEY": "phc_real", "POSTHOG_HOST": real.url}
+        assert "until a full refresh (`meltano run --full-refresh`) brings it the rest" in said_by(user, sync)
+        assert real.totals()["events"] == {}
+        said_by(user, refresh)
+        assert real.totals() == posthog.totals()
 
 
 def test_the_page_names_every_picture_and_no_other() -> None:
