@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
-from singer_sdk.mapper import MAPPER_ELSE_OPTION, MAPPER_SOURCE_OPTION
+from singer_sdk.mapper import (
+    MAPPER_ALIAS_OPTION,
+    MAPPER_ELSE_OPTION,
+    MAPPER_KEY_PROPERTIES_OPTION,
+    MAPPER_SOURCE_OPTION,
+    NULL_STRING,
+)
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_shopify_orders.errors import RunError, in_environment, printable
@@ -50,6 +56,8 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # anything else may be the credenti
 LONGEST_LOOK_AGAIN_DAYS = 365
 LONGEST_ATTRIBUTION_HOURS = 30 * 24
 LONGEST_LOOKBACK_SECONDS = 10 * 365 * 86_400  # more leads out of the calendar
+STREAM_MAPS = "stream_maps"  # checked apart: the schema that the SDK has for them is none (`"null"` for a type)
+NULLS = (None, NULL_STRING)
 DEFAULT_PREFIX = "SHOPIFY_"
 TOKEN = re.compile(r"[!-~]{1,1000}")  # what a header can hold, without blanks
 THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
@@ -268,12 +276,44 @@ def mistakes(config: Config, known: Collection[str]) -> Iterator[str]:
         yield str(mistake)
 
 
-def mistakes_in_maps(stream_maps: Config, streams: Collection[str]) -> Iterator[str]:
-    """Yield a sentence for each stream map of a stream that there isn't: what it should hide would go out as it is."""
+def mistakes_in_maps(stream_maps: object, streams: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each mistake in `stream_maps`; none quotes a value.
+
+    A map of a stream that there isn't is one, too: what it should hide would go out as it is.
+    """
+    if not isinstance(stream_maps, dict):
+        yield f"The setting `{STREAM_MAPS}` needs a value of type `object`."
+        return
     for name, stream_map in stream_maps.items():
-        source = stream_map.get(MAPPER_SOURCE_OPTION, name) if isinstance(stream_map, dict) else name
-        if source != MAPPER_ELSE_OPTION and not any(fnmatch(stream, str(source)) for stream in streams):
-            yield from unknown("The setting `stream_maps` has no stream", [str(source)], streams)
+        source = name
+        if name == MAPPER_ELSE_OPTION:
+            if stream_map not in NULLS:
+                yield f"The setting `{STREAM_MAPS}`: `{name}` needs null."
+            continue
+        if isinstance(stream_map, dict):
+            source = stream_map.get(MAPPER_SOURCE_OPTION, name)
+            yield from _mistakes_in_map(name, stream_map)
+        elif stream_map not in NULLS:
+            yield f"The setting `{STREAM_MAPS}`: `{printable(name)}` needs an object or null."
+        if isinstance(source, str) and not any(fnmatch(stream, source) for stream in streams):
+            yield from unknown(f"The setting `{STREAM_MAPS}` has no stream", [source], streams)
+
+
+def _mistakes_in_map(name: str, stream_map: Config) -> Iterator[str]:
+    for field, value in stream_map.items():
+        is_text = isinstance(value, str) and value != ""  # on an empty one the SDK fails as on a number
+        if field in {MAPPER_ALIAS_OPTION, MAPPER_SOURCE_OPTION}:
+            is_right, needed = is_text, "a text"
+        elif field == MAPPER_ELSE_OPTION:
+            is_right, needed = value in NULLS, "null"
+        elif field == MAPPER_KEY_PROPERTIES_OPTION:
+            is_list = isinstance(value, list) and all(isinstance(key, str) for key in value)
+            is_right, needed = value is None or is_list, "a list of texts or null"
+        else:
+            is_right, needed = value is None or is_text, "a text or null"
+        if not is_right:
+            why = ": a stream map names top-level fields only" if isinstance(value, dict) else ""
+            yield f"The setting `{STREAM_MAPS}`: `{printable(name)}.{printable(field)}` needs {needed}{why}."
 
 
 def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:

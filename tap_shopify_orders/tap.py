@@ -203,11 +203,15 @@ class TapShopifyOrders(Tap):
         self.append_builtin_config(self.config_jsonschema)
         given = {name: value for name, value in self._config.items() if value is not None}
         self._config = {**settings.defaults(self.config_jsonschema), **given}
-        errors = [*settings.wrong_kinds(self.config, self.config_jsonschema)]
+        maps = self.config.get(settings.STREAM_MAPS, {})
+        others = {name: value for name, value in self.config.items() if name != settings.STREAM_MAPS}
+        wrong_maps = [*settings.mistakes_in_maps(maps, [one.name for one in STREAMS])]
+        errors = [*settings.wrong_kinds(others, self.config_jsonschema)]
         if not errors:  # what follows counts on the kinds of the values
             errors += settings.mistakes(self.config, self.config_jsonschema["properties"])
             errors += settings.mistakes_in_stores(self.config, os.environ)
-            errors += settings.mistakes_in_maps(self.config.get("stream_maps") or {}, [one.name for one in STREAMS])
-        if errors and raise_errors:
-            raise ConfigValidationError("Config validation failed", errors=errors, schema=self.config_jsonschema)
+        errors += wrong_maps
+        fatal = errors if raise_errors else wrong_maps  # a discovery does without settings, but sets up stream maps
+        if fatal:
+            raise ConfigValidationError("Config validation failed", errors=fatal, schema=self.config_jsonschema)
         return errors

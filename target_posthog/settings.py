@@ -21,7 +21,7 @@ from target_posthog.mapping.language.expressions import did_you_mean
 from target_posthog.posthog.client import DEFAULT_HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 ENVIRONMENT = "TARGET_POSTHOG"  # before a setting's name in the environment
 IDENTITIES = ["email", "customer_id", "email_sha256"]
@@ -32,8 +32,7 @@ CLOUD_HISTORICAL_PER_SECOND = 2_000
 CLOUD = ".posthog.com"
 
 OF_FILES = ("receipts", "dead_letter_path", "summary_path", "preview_path", "plan_path")
-# The SDK reads these itself; the schema that it has for them is none (`"null"` for a type).
-OF_THE_SDK = ("stream_maps", "stream_map_config", "faker_config")
+STREAM_MAPS = "stream_maps"  # checked apart: the schema that the SDK has for them is none (`"null"` for a type)
 
 SETTINGS: dict[str, Any] = th.PropertiesList(
     th.Property(
@@ -208,18 +207,6 @@ def as_path(value: str) -> str:
     return os.path.expanduser(value.strip())  # noqa: PTH111  # pathlib would make one slash of the two of a URL
 
 
-def with_whole_names(maps: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield stream maps by stream; Meltano takes a name apart at its dots: `a.b` comes as an object `a` with a `b`.
-
-    An object within a stream's map can be nothing else: what the SDK knows there are texts and nulls.
-    """
-    for name, value in maps.items():
-        if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
-            yield from with_whole_names(value, f"{within}{name}.")
-        else:
-            yield f"{within}{name}", value
-
-
 def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that have a default, with it."""
     return {name: spec["default"] for name, spec in schema["properties"].items() if "default" in spec}
@@ -268,7 +255,10 @@ def historical_per_second(chosen: int | None, host: str) -> int | None:
 
 
 def wrong_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each setting that is missing, unknown or of the wrong kind; none quotes a value."""
+    """Return a sentence for each setting that is missing, unknown or of the wrong kind; none quotes a value.
+
+    `singer/stream_maps.py` has those for stream maps.
+    """
     known = schema["properties"]
     wrong = [f"There is no setting `{name}`{did_you_mean(name, known)}" for name in config if name not in known]
     for name in () if config.get("preview_path") else schema.get("required", ()):
@@ -279,7 +269,7 @@ def wrong_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list
                 f" {ENVIRONMENT}_{name.upper()}): {description}"
             )
     for name, value in config.items():
-        expected = None if name in OF_THE_SDK else known.get(name)
+        expected = None if name == STREAM_MAPS else known.get(name)
         if expected and value is not None and not jsonschema_rs.is_valid(expected, value):
             kinds = [kind for kind in expected.get("type", ()) if kind != "null"]
             choice = expected.get("enum")

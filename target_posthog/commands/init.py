@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from target_posthog.commands.options import ending_with_sentence, out_option, write_file
+from target_posthog.decoding import LineDecoder
 from target_posthog.errors import RunError
 from target_posthog.mapping.draft import Stream, draft
 
@@ -56,13 +56,11 @@ def _streams(path: str) -> list[Stream]:
 
 
 def streams_of(lines: Iterable[bytes]) -> list[Stream]:
-    """Return the streams of Singer messages, in their order; what is no message is passed over."""
+    """Return the streams of Singer messages, in their order, read as a run reads them; passes over what is none."""
     streams: dict[str, Stream] = {}
+    decoder = LineDecoder(tell=lambda _: None)
     for line in lines:
-        try:
-            message: Any = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            continue
+        message: Any = decoder.decode(line)
         if not isinstance(message, dict) or not isinstance(message.get("stream"), str):
             continue
         name, schema = message["stream"], message.get("schema")

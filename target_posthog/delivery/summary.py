@@ -18,10 +18,10 @@ from target_posthog.mapping.event import REVENUE, is_identified, money_in
 from target_posthog.whole_file import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
+    from target_posthog.delivery.destination import Origin
     from target_posthog.mapping.event import Event
-    from target_posthog.mapping.rule import Silence
     from target_posthog.posthog.client import Client
     from target_posthog.receipts.sifter import Candidate
 
@@ -45,8 +45,8 @@ class Summary:
     dead_letters: Counter[str] = field(default_factory=Counter)
     unreadable_lines: int = 0
     made: Counter[str] = field(default_factory=Counter)  # events, by stream
-    missing: dict[str, Sequence[str]] = field(default_factory=dict)  # by stream: what of shipped rules has no fields
-    silences: dict[str, list[Silence]] = field(default_factory=dict)  # by stream
+    missing: dict[str, list[str]] = field(default_factory=dict)  # by stream: what of shipped rules has no fields
+    silences: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)  # by stream: by rule and reason
     accepted: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -65,6 +65,14 @@ class Summary:
     newest: str = ""
     started_at: float = field(default_factory=time.monotonic)
     _ids: DistinctIds = field(default_factory=DistinctIds)
+
+    def note_origin(self, origin: Origin) -> None:
+        """Add what a stream's rules lacked, and why they made nothing; once for each origin, at its end."""
+        stream = origin.stream_name
+        self.missing[stream] = list(dict.fromkeys([*self.missing.get(stream, ()), *origin.missing]))
+        if not origin.is_left_out:
+            counts = {(silence.rule, silence.reason): silence.records for silence in origin.silences()}
+            self.silences.setdefault(stream, Counter()).update(counts)
 
     def accept(self, event: Event) -> None:
         """Count an event that PostHog has acknowledged."""
@@ -175,7 +183,7 @@ class Summary:
         for stream, silences in self.silences.items():
             if self.made[stream] or self.dead_letters[stream] or not self.records[stream]:
                 continue
-            reasons = [f"rule `{silence.rule}`: {silence.reason} ({silence.records:,})" for silence in silences]
+            reasons = [f"rule `{rule}`: {reason} ({count:,})" for (rule, reason), count in silences.items()]
             left_out = [(reason, count) for (of, reason), count in self.left_out.items() if of == stream]
             reasons += [f"left out: {reason} ({count:,})" for reason, count in left_out]
             why = "; ".join(reasons) or "it has no rule that makes one"

@@ -77,7 +77,7 @@ class PostHogDestination:
         )
         self._dead_letters = DeadLetters(letters) if letters else None
         self._summary_path: str | None = settings.get("summary_path")
-        self._origins: dict[str, Origin] = {}
+        self._origins: dict[str, Origin] = {}  # by stream; with a schema that changes comes another one
         self._shared_ids = SharedIds()
         self._key_is_checked = False
         self._is_summed_up = False
@@ -99,7 +99,11 @@ class PostHogDestination:
         """Let a record's events wait, or count why it has none."""
         stream = origin.stream_name
         self.summary.records[stream] += 1
-        self._origins[stream] = origin
+        before = self._origins.get(stream)
+        if before is not origin:
+            self._origins[stream] = origin
+            if before:
+                self.summary.note_origin(before)
         if outcome.left_out:
             self.summary.left_out[stream, outcome.left_out] += 1
         self.summary.ignored[stream] += outcome.ignored
@@ -209,10 +213,8 @@ class PostHogDestination:
         if self._is_summed_up:
             return
         self._is_summed_up = True
-        for stream, origin in self._origins.items():
-            self.summary.missing[stream] = origin.missing
-            if not origin.is_left_out:
-                self.summary.silences[stream] = list(origin.silences())
+        for origin in self._origins.values():
+            self.summary.note_origin(origin)
         for line in self.summary.warnings():
             logger.warning(line)
         if self._store:

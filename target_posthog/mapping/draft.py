@@ -40,10 +40,11 @@ class Stream:
     @property
     def fields(self) -> dict[str, JSON]:
         """The fields that the schema names, and those that records have beside them, by their values' kinds."""
-        named: dict[str, JSON] = dict(self.schema.get("properties") or {})
+        own: Mapping[str, JSON] = self.schema.get("properties") or {}
+        named = dict(own)
         for record in self.records:
             for name, value in record.items():
-                if value is not None and name not in self.schema.get("properties", {}):
+                if value is not None and name not in own:
                     named[name] = _schema_of(value)
         return {
             name: schema if isinstance(schema, dict) else {}
@@ -54,7 +55,7 @@ class Stream:
 
 def draft(streams: Iterable[Stream], source: str) -> str:
     """Return the text of a mapping file for these streams."""
-    parts = [HEAD.format(source=source), *("\n".join(_stream_lines(stream)) for stream in streams)]
+    parts = [HEAD.format(source=_shown(source)), *("\n".join(_stream_lines(stream)) for stream in streams)]
     return "\n\n".join(parts) + "\n" if len(parts) > 1 else f"{parts[0]} {{}}\n"
 
 
@@ -63,13 +64,14 @@ def _stream_lines(stream: Stream) -> Iterator[str]:
     time = time_of(schema)
     yield f"  {_yaml(stream.name)}:"
     if time is None:
+        fields = ", ".join(map(_shown, stream.fields)) or "none is known"
         yield "    # Left out: no field surely says when a record came to be, and an event needs a time that never"
-        yield f"    # changes. If one of these does, write a rule here: {', '.join(stream.fields) or 'none is known'}."
+        yield f"    # changes. If one of these does, write a rule here: {fields}."
         yield "    - leave_out: has no time"
         yield '      when: "`true`"'
         return
     others = [name for name in times_in(schema) if name != time.field]
-    also = f" Other times: {', '.join(others)}." if others else ""
+    also = f" Other times: {', '.join(map(_shown, others))}." if others else ""
     persons = person_of(schema)
     is_person = bool(persons) and any(word in stream.name.lower() for word in PERSON_STREAMS)
     yield from _person_lines(stream, persons, time.expression) if is_person else _event_lines(stream, persons)
@@ -116,7 +118,7 @@ def _property_lines(stream: Stream, names: Sequence[str]) -> Iterator[str]:
             yield f"        # PostHog writes a property called {name} onto the person, over what the web shop knows."
         yield f"        {_yaml(_property_name(name, stream.fields))}: {_yaml(expression)}"
     if len(names) > MOST_PROPERTIES:
-        yield f"        # and {len(names) - MOST_PROPERTIES} more: {', '.join(names[MOST_PROPERTIES:])}"
+        yield f"        # and {len(names) - MOST_PROPERTIES} more: {', '.join(map(_shown, names[MOST_PROPERTIES:]))}"
 
 
 def _property_name(field: str, fields: Collection[str]) -> str:
@@ -145,7 +147,16 @@ def _list(expressions: Sequence[str]) -> str:
     return f"[{', '.join(_yaml(expression) for expression in expressions)}]"
 
 
+def _shown(name: str) -> str:
+    """Return a name as it may stand in a comment: on one line."""
+    return name if name.isprintable() else _yaml(name)
+
+
 def _yaml(value: str) -> str:
     """Return a text as YAML has it: in quotes where it could be read as something else."""
     plain = value and all(part.isidentifier() and part.isascii() for part in value.split("_") if part)
-    return value if plain and value.lower() not in YAML_WORDS else json.dumps(value, ensure_ascii=False)
+    if plain and value.lower() not in YAML_WORDS:
+        return value
+    quoted_text = json.dumps(value, ensure_ascii=False)
+    # YAML allows fewer characters than JSON, and takes some for ends of lines.
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted_text)

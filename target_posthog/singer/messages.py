@@ -5,10 +5,7 @@ Takes lines, returns messages; says which lines are none. No error quotes a line
 
 from __future__ import annotations
 
-import json
 import logging
-import math
-import re
 import sys
 from collections import Counter
 from contextlib import nullcontext
@@ -19,6 +16,7 @@ from singer_sdk.exceptions import InvalidInputLine
 from singer_sdk.singerlib.encoding import GenericSingerReader
 from typing_extensions import override
 
+from target_posthog.decoding import LineDecoder
 from target_posthog.singer.process import BYTES_AT_ONCE
 
 if TYPE_CHECKING:
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from typing import IO
 
 
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-REPLACEMENT = "\ufffd"
-MOST_DIGITS = 1_000  # of a whole number; Python itself reads 4,300 of them
 TYPES = frozenset(("SCHEMA", "RECORD", "STATE", "ACTIVATE_VERSION", "BATCH"))
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -53,12 +48,11 @@ class UnreadableLine(InvalidInputLine):
 
 
 class MessageReader(GenericSingerReader[bytes]):
-    """Reads messages with msgspec: numbers become int or float, which read back as they were written.
+    """Reads messages as `LineDecoder` decodes lines, with a warning for the first of each kind that is no JSON.
 
-    Half of a surrogate pair, which is no text but which some programs write, becomes U+FFFD; NaN and Infinity, which
-    JSON doesn't have, become null; a number that is too large to be read as one (RFC 8259, section 6) becomes a text,
-    for the check of its record and for the rules to judge. Blank lines are passed over. `unreadable` gets each line
-    that is no message, with a sentence, and raises to end the run. All is read within the context that `around` makes.
+    A number that became a text is left to the check of its record and to the rules. Blank lines are passed over.
+    `unreadable` gets each line that is no message, with a sentence, and raises to end the run. All is read within the
+    context that `around` makes.
     """
 
     def __init__(
@@ -69,7 +63,7 @@ class MessageReader(GenericSingerReader[bytes]):
         super().__init__()
         self._around = around
         self._unreadable = unreadable or _raise
-        self._decoder = msgspec.json.Decoder()
+        self._decoder = LineDecoder(self._warn_once)
         self._lines = 0
         self._warned: set[str] = set()
         self._last_kind, self._has_stated = "", False
@@ -120,10 +114,7 @@ class MessageReader(GenericSingerReader[bytes]):
     @override
     def deserialize_json(self, line: bytes | str) -> dict[str, Any]:
         """Return the message of a line; raises InvalidInputLine, UnreadableLine where others can do without it."""
-        try:
-            message = self._decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            message = self._repaired(line)
+        message = self._decoder.decode(line)
         if not isinstance(message, dict):
             raise UnreadableLine(
                 f"Line {self._lines} of the input is no Singer message; does the tap print something else?"
@@ -153,30 +144,6 @@ class MessageReader(GenericSingerReader[bytes]):
             self.assert_line_requires(message, {"type"})
         elif not isinstance(kind, str) or kind not in TYPES:
             raise UnreadableLine(f"Line {self._lines} of the input is a message of a type that Singer doesn't have")
-
-    def _repaired(self, line: bytes | str) -> object:
-        """Return the message of a line without its lone surrogates and NaN; None if it is no JSON even so."""
-        try:
-            read = json.loads(line, parse_constant=self._null, parse_float=self._float, parse_int=self._whole)
-            text = json.dumps(read, ensure_ascii=False)
-            return self._decoder.decode(LONE_SURROGATE.sub(REPLACEMENT, text))
-        except (ValueError, RecursionError):
-            return None
-
-    def _null(self, name: str) -> None:
-        """Stand in for NaN and Infinity."""
-        self._warn_once(f"{name}, which is no JSON; such values are taken for null")
-
-    def _float(self, text: str) -> float | str:
-        value = float(text)
-        return value if math.isfinite(value) else self._text(text)
-
-    def _whole(self, text: str) -> int | str:
-        return int(text) if len(text) <= MOST_DIGITS else self._text(text)
-
-    def _text(self, number: str) -> str:
-        self._warn_once("a number that is too large for JSON's readers; such numbers are taken for texts")
-        return number
 
     def _warn_once(self, what: str) -> None:
         if what not in self._warned:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from target_posthog.singer.target import TargetPostHog
 
 
+OF_THE_TAP = "_sdc_"  # how the names of its metadata begin
+
+
 class PostHogSink(Sink):
     """Turns records into events as they come, so that no record is kept; all sinks share the target's one destination.
 
@@ -41,6 +44,7 @@ class PostHogSink(Sink):
         self._meaning = target.meanings.of(stream_name, self.original_schema, self.key_properties) if wanted else None
         checked = self._meaning and self.validate_schema
         self._check = RecordCheck(stream_name, self.original_schema) if checked else None
+        self._keys_of_the_tap = [key for key in self.key_properties if key.startswith(OF_THE_TAP)]
 
     @override
     def setup(self) -> None:
@@ -84,9 +88,7 @@ class PostHogSink(Sink):
 
     @override
     def _singer_validate_message(self, record: dict[str, Any]) -> None:
-        """Let a record without its key properties end the run, unless it becomes nothing."""
-        if self._meaning:
-            super()._singer_validate_message(record)
+        """Leave the check to `process_record`, where a record without its key can become a dead letter."""
 
     @override
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
@@ -94,11 +96,14 @@ class PostHogSink(Sink):
         self._destination.take(self, record, self._outcome(record))
 
     def _outcome(self, record: dict[str, Any]) -> Outcome:
+        if self._meaning is None:
+            return Outcome(ignored=True)
+        missing = next((key for key in self.key_properties if key not in record), None)
+        if missing is not None:
+            return Outcome(invalid=f"`{missing}`, of the stream's key, is missing")
         problem = self._check.problem(record) if self._check else None
         if problem:
             return Outcome(invalid=problem)
-        if self._meaning is None:
-            return Outcome(ignored=True)
         try:
             reason = self._meaning.mapping.reason_to_leave_out(record)
             if reason:
@@ -114,8 +119,9 @@ class PostHogSink(Sink):
 
     @override
     def _remove_sdc_metadata_from_record(self, record: dict[str, Any]) -> None:
-        """Take out the tap's metadata, but not that the record was deleted: a rule may have an event for that."""
-        deleted_at = record.get(DELETED_AT)
+        """Take out the tap's metadata, but for the record's key and that it was deleted: a rule may need these."""
+        kept = {key: record[key] for key in self._keys_of_the_tap if key in record}
+        if deleted_at := record.get(DELETED_AT):
+            kept[DELETED_AT] = deleted_at
         super()._remove_sdc_metadata_from_record(record)
-        if deleted_at:
-            record[DELETED_AT] = deleted_at
+        record.update(kept)

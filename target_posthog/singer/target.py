@@ -33,11 +33,11 @@ from target_posthog.preview.to_file import PreviewDestination
 from target_posthog.settings import (
     OF_FILES,
     SETTINGS,
+    STREAM_MAPS,
     as_path,
     config_of,
     config_of_environment,
     defaults,
-    with_whole_names,
     wrong_settings,
 )
 from target_posthog.singer.messages import MessageReader, UnreadableLine
@@ -49,6 +49,7 @@ from target_posthog.singer.process import (
     signals_delayed,
 )
 from target_posthog.singer.sinks import PostHogSink
+from target_posthog.singer.stream_maps import StreamMaps, wrong_maps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -112,6 +113,8 @@ class TargetPostHog(Target):
         if is_mapped is not (stream in self._mapped):
             self._mapped ^= {stream}
             self.mapper.stream_maps.pop(str(stream), None)
+        if not is_mapped and (mistake := self._stream_maps.mistake(str(stream))):
+            raise RunError(mistake)
         maps, of_the_rest = self.mapper.stream_maps_dict, self.mapper.default_mapper_type
         if is_mapped:
             self.mapper.stream_maps_dict, self.mapper.default_mapper_type = {}, mapper.SameRecordTransform
@@ -234,12 +237,16 @@ class TargetPostHog(Target):
         self.append_builtin_config(self.config_jsonschema)
         files = {name: as_path(self._config[name]) for name in OF_FILES if isinstance(self._config.get(name), str)}
         self._config = {name: value for name, value in {**self._config, **files}.items() if value not in (None, "")}
-        if isinstance(self._config.get("stream_maps"), dict):
-            self._config["stream_maps"] = dict(with_whole_names(self._config["stream_maps"]))
-        errors = wrong_settings(self._config, self.config_jsonschema)
+        maps = self._config.get(STREAM_MAPS, {})
+        errors = [*wrong_settings(self._config, self.config_jsonschema), *wrong_maps(maps)]
         if errors and raise_errors:
             raise ConfigValidationError(errors[0], errors=errors, schema=self.config_jsonschema)
-        self._config = {**defaults(self.config_jsonschema), **self._config}
+        self._stream_maps = StreamMaps({} if errors else maps)
+        self._config = {
+            **defaults(self.config_jsonschema),
+            **self._config,
+            STREAM_MAPS: self._stream_maps.by_stream,
+        }
         return errors
 
     @classmethod

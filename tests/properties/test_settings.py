@@ -13,7 +13,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.settings import admin_url_of, handle_of
 from tap_shopify_orders.tap import TapShopifyOrders
-from target_posthog.errors import RuleError
+from target_posthog.errors import RunError as TargetsRunError
 from target_posthog.settings import SETTINGS as TARGETS
 from target_posthog.singer.target import TargetPostHog
 from tests.properties.values import TEXTS, VALUES, spoilt
@@ -35,6 +35,7 @@ ENTRY = {
     "accept": ["partial_history"],
     "admin_url": "https://acme-eu.example/admin",
 }
+MAPS = {"t": {"a": "b", "__key_properties__": ["id"], "__alias__": "u"}, "public": {"t": {"a": None}}, "__else__": None}
 STORES = st.one_of(
     TEXTS,
     st.sampled_from(NAMES),
@@ -94,11 +95,11 @@ def test_any_list_of_stores_is_right_or_gives_sentences(config: dict[str, Any]) 
         told(wrong)
 
 
-@given(configs(TARGETS["properties"]) | spoilt({"mappings": RULES}))
+@given(configs(TARGETS["properties"]) | spoilt({"mappings": RULES}) | spoilt({"stream_maps": MAPS}))
 def test_any_settings_of_the_target_are_right_or_give_sentences(config: dict[str, Any]) -> None:
     try:
         TargetPostHog(config={"api_key": "phc_secret", **config}, parse_env_config=False)
-    except (ConfigValidationError, RuleError) as wrong:
+    except (ConfigValidationError, TargetsRunError) as wrong:
         told(wrong)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STATE = {"bookmarks": {"orders": {"replication_key": "updated_at", "replication_key_value": "2026-06-01T00:00:00Z"}}}
+WITHIN = {"email": None, "address": {"city": None}}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,22 @@ STATE = {"bookmarks": {"orders": {"replication_key": "updated_at", "replication_
         ({"lookback_seconds": 10**12}, "`maximum` `315360000`"),
         ({"stream_maps": {"customer": {"email": "md5(email)"}}}, "no stream `customer`: did you mean `customers`?"),
         ({"stream_maps": {"buyers": {"__source__": "customer"}}}, "no stream `customer`: did you mean `customers`?"),
+        ({"stream_maps": ["x"]}, "The setting `stream_maps` needs a value of type `object`."),
+        ({"stream_maps": {"customers": 5}}, "`stream_maps`: `customers` needs an object or null."),
+        ({"stream_maps": {"customers": {"note": ["x"]}}}, "`stream_maps`: `customers.note` needs a text or null."),
+        ({"stream_maps": {"customers": {"note": ""}}}, "`stream_maps`: `customers.note` needs a text or null."),
+        ({"stream_maps": {"customers": {"__else__": "x"}}}, "`stream_maps`: `customers.__else__` needs null."),
+        ({"stream_maps": {"customers": {"__alias__": None}}}, "`stream_maps`: `customers.__alias__` needs a text."),
+        ({"stream_maps": {"x": {"__source__": 5}}}, "`stream_maps`: `x.__source__` needs a text."),
+        (
+            {"stream_maps": {"orders": {"__key_properties__": "id"}}},
+            "`orders.__key_properties__` needs a list of texts or",
+        ),
+        ({"stream_maps": {"__else__": "x"}}, "`stream_maps`: `__else__` needs null."),
+        (
+            {"stream_maps": {"customers": WITHIN}},
+            "`customers.address` needs a text or null: a stream map names top-level",
+        ),
         ({"accept": ["everything"]}, "`partial_history`, `denied_fields`, `api_version`, `no_ledger`"),
     ],
     ids=lambda one: str(one)[:40],
@@ -144,6 +161,13 @@ def test_lines_for_the_sdks_developers_are_left_to_debug(shop: Shop, command: Ca
 
 def test_discovery_needs_no_settings(command: Callable[..., Run]) -> None:
     assert command(None, "--discover").code == 0
+
+
+def test_discovery_with_a_stream_map_that_is_none_gets_a_sentence(command: Callable[..., Run]) -> None:
+    run = command({"stream_maps": {"customers": WITHIN}}, "--discover")
+    assert (run.code, run.messages) == (1, [])
+    assert "`customers.address` needs a text or null: a stream map names top-level fields only." in run.log
+    assert "Traceback" not in run.log
 
 
 def test_about_names_the_version_and_marks_secrets(command: Callable[..., Run]) -> None:

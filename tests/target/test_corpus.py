@@ -45,7 +45,7 @@ REFUSED = {
     "a_record_that_is_a_list": "Line 2 of the input is a RECORD message whose `stream` isn't a text or whose `record`",
     "a_record_that_is_a_text": "Line 2 of the input is a RECORD message whose `stream` isn't a text or whose `record`",
     "a_record_that_is_null": "Line 2 of the input is a RECORD message whose `stream` isn't a text or whose `record`",
-    "a_record_without_its_key": "Record is missing one or more key_properties",
+    "a_record_without_its_key": "record without a key: `id`, of the stream's key, is missing",
     "a_schema_message_without_a_schema": "Line 1 of the input is no right SCHEMA message: Object missing",
     "a_schema_that_allows_no_others": "`the record` isn't as the stream's schema says (`additionalProperties`; ",
     "a_schema_that_is_a_list": "Expected `bool | object`, got `array` - at `$.schema`",

@@ -14,13 +14,27 @@ from target_posthog.mapping.meanings import Meanings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from target_posthog.mapping.language.functions import JSON
+
 TIME = {"type": "string", "format": "date-time"}
+AT = "2026-11-01T00:00:00Z"
+ODD: dict[str, JSON] = {
+    "i\nd\x85": {},
+    "\U0001f600\n": {},
+    "email": {},
+    **{f"\r# {number}\n": {} for number in range(50)},
+}
 STREAMS = {
     "of_events": Stream("public.tickets", {"properties": {"id": {}, "opened_at": TIME, "user_id": {}}}, ["id"]),
     "of_persons": Stream("users", {"properties": {"id": {}, "email": {}, "created": TIME, "updated": TIME}}, ["id"]),
     "without_a_time": Stream("things", {"properties": {"id": {}, "due_date": TIME}}, ["id"]),
     "without_keys": Stream("log", {"properties": {"at": TIME, "what's up": {}, "A-B": {}}}, []),
     "of_an_open_schema": Stream("mongo", {}, ["_id"], [{"_id": "a", "created_at": "2026-11-01T00:00:00Z"}]),
+    "of_names_that_are_no_line": Stream(
+        "users\nof all", {"properties": {**ODD, "created": TIME, "due\u2028\x7fon": TIME}}, ["i\nd\x85", "\U0001f600\n"]
+    ),
+    "of_such_names_without_a_time": Stream("\x1b[2J", {"properties": ODD}, ["i\nd\x85"]),
+    "of_properties_that_are_null": Stream("mongo", {"properties": None}, ["_id"], [{"_id": "a", "created_at": AT}]),
     "of_odd_names": Stream("on", {"properties": {"yes": {}, "Created At": TIME, "ünï": True}}, ["yes"]),
 }
 
@@ -33,10 +47,16 @@ def written(stream: Stream) -> Any:
 def test_it_is_a_mapping_that_fits_the_stream(name: str, tmp_path: Path) -> None:
     stream = STREAMS[name]
     path = tmp_path / "mapping.yaml"
-    path.write_text(draft([stream], "streams.singer"))
+    path.write_text(draft([stream], "streams\nof\x07.singer"), "utf-8", newline="")
     meanings = Meanings({"mapping": str(path), "identity": "email", "unmapped": "fail", "groups": False})
     schema = {"properties": stream.fields}
     assert meanings.of(stream.name, schema, stream.keys) is not None
+
+
+def test_a_name_is_the_streams_own_however_it_is_written() -> None:
+    stream = STREAMS["of_names_that_are_no_line"]
+    assert written(stream)
+    assert draft([stream], "a\u2028b").isascii() is False, "what can be read stays as it is"
 
 
 def test_an_event_has_its_time_key_and_person() -> None:

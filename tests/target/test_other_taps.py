@@ -205,6 +205,35 @@ def test_a_stream_of_which_nothing_becomes_an_event_is_a_warning_with_the_reason
     ) in caplog.text
 
 
+def test_the_reasons_are_counted_over_all_schemas_that_a_stream_has(
+    runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    wider = {**SCHEMA, "schema": {"properties": {**SCHEMA["schema"]["properties"], "note": {}}}}
+    rules = [{**RULE, "when": "who == 'x'"}, {**RULE, "name": "each", "for_each": "who"}]
+    messages = [SCHEMA, record(), record(id=2), wider, record(id=3), SCHEMA, record(id=4)]
+    runs.here(*messages, mappings={"tickets": rules})
+    assert (
+        "Stream `tickets`: none of its 4 records became an event (rule `Ticket`: its `when` isn't true (4); "
+        "rule `each`: its list is empty (4))"
+    ) in caplog.text
+
+
+def test_what_one_of_a_streams_schemas_lacks_stays_in_the_summary(runs: Runs, tmp_path: Path) -> None:
+    fields = ("shop", "id", "test", "email", "processed_at", "created_at", "cancelled_at", "customer")
+    lists = ("note_attributes", "transactions", "fulfillments", "refunds")
+    narrow = {"type": "SCHEMA", "stream": "orders", "key_properties": ["id"]}
+    narrow["schema"] = {"properties": {name: {} for name in (*fields, *lists)}}
+    wider = {**narrow, "schema": {"properties": {**narrow["schema"]["properties"], "taxes_included": {}}}}
+    order = {"shop": "s", "id": 5, "email": "jane@example.com", "processed_at": AT}
+    summaries = []
+    for number, messages in enumerate([(narrow, wider), (wider, narrow)]):
+        summary = tmp_path / f"{number}.json"
+        read = [one for schema in messages for one in (schema, {"type": "RECORD", "stream": "orders", "record": order})]
+        runs.here(*read, summary_path=str(summary))
+        summaries.append(json.loads(summary.read_text())["missing"]["orders"])
+    assert {*summaries[0]} == {*summaries[1]}
+
+
 def test_a_name_with_rules_that_no_stream_has_is_a_warning(runs: Runs, caplog: pytest.LogCaptureFixture) -> None:
     runs.here(SCHEMA, record(), mappings={"ticket": [{"leave_out": "ours", "when": "who == 'x'"}], "tickets": RULE})
     assert "No stream of this run has the name for which you have rules: `ticket`" in caplog.text

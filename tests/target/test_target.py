@@ -12,7 +12,6 @@ from singer_sdk.exceptions import (
     ConfigValidationError,
     InvalidInputLine,
     InvalidJSONSchema,
-    MissingKeyPropertiesError,
     RecordsWithoutSchemaException,
 )
 
@@ -232,7 +231,7 @@ def test_activate_version_is_passed_over(runs: Runs, posthog: PostHog, capsys: p
         ("a_line_that_is_no_message", InvalidInputLine, "Line 2 of the input is no Singer message"),
         ("a_message_of_an_unknown_type", InvalidInputLine, "Line 2 of the input is a message of a type"),
         ("a_record_before_its_schema", RecordsWithoutSchemaException, "was encountered before a corresponding schema"),
-        ("a_record_without_its_key", MissingKeyPropertiesError, "Record is missing one or more key_properties"),
+        ("a_record_without_its_key", RunError, "record without a key: `id`, of the stream's key, is missing; correct"),
         (
             "a_record_that_breaks_its_schema",
             RunError,
@@ -279,6 +278,35 @@ def test_with_dead_letters_the_run_goes_on_and_the_record_can_be_piped_in_again(
     assert path.stat().st_mode & 0o077 == 0
     runs.here(schema, record, validate_records=False)
     assert sorted(one["properties"]["id"] for one in posthog.events()) == [1, 2, 3]
+
+
+def test_a_record_without_a_field_of_its_key_is_a_dead_letter(
+    runs: Runs, posthog: PostHog, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "dead.jsonl"
+    schema = {**SCHEMA, "key_properties": ["id", "total"]}
+    messages = (schema, sale(1, total=5), sale(2), sale(3, total=None), state(1))
+    runs.here(*messages, mappings={"sales": [SALE]}, dead_letter_path=str(path))
+    assert capsys.readouterr().out == '{"n": 1}\n'
+    assert sorted(one["distinct_id"] for one in posthog.events()) == ["jane1@example.com", "jane3@example.com"]
+    kept, record = (json.loads(line) for line in path.read_text().splitlines())
+    assert (record["reason"], record["record"]["id"]) == ("`total`, of the stream's key, is missing", 2)
+    assert f"Stream `sales`, record id={SECOND}: `total`, of the stream's key, is missing; kept in" in caplog.text
+    record["record"]["total"] = 7
+    runs.here(kept, record, mappings={"sales": [SALE]})
+    assert len(posthog.events()) == 3
+
+
+def test_a_key_among_the_taps_metadata_stays_in_the_record(runs: Runs, posthog: PostHog) -> None:
+    fields = {"id": {"type": "integer"}, "created_at": TIME, "_sdc_sequence": {"type": "integer"}}
+    schema = {**SCHEMA, "key_properties": ["id", "_sdc_sequence"], "schema": {"properties": fields}}
+    record = {"id": 1, "created_at": "2026-11-01T00:00:00Z", "_sdc_table_version": 1}
+    versions = [{"type": "RECORD", "stream": "sales", "record": {**record, "_sdc_sequence": at}} for at in (5, 6)]
+    for _ in range(2):
+        runs.here(schema, *versions)
+    posthog.merge()
+    assert sorted(one["properties"]["_sdc_sequence"] for one in posthog.events()) == [5, 6]
+    assert not [one for one in posthog.events() if "_sdc_table_version" in one["properties"]]
 
 
 def test_an_event_that_posthog_refuses_for_good_ends_the_run_with_its_record(

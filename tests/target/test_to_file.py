@@ -204,6 +204,7 @@ def test_what_would_end_a_run_is_in_the_plan_and_the_rest_is_still_seen(previews
         sale(3, created_at=future),
         sale(4, note="x" * 1_000_000),
         sale("five"),  # type: ignore[arg-type]  # against the schema
+        {"type": "RECORD", "stream": "sales", "record": {"created_at": "2026-11-01T00:00:00Z"}},
         sale(6),
     )
     reasons = {one["examples"][0]: one["reason"] for one in plan["undeliverable"]}
@@ -211,6 +212,7 @@ def test_what_would_end_a_run_is_in_the_plan_and_the_rest_is_still_seen(previews
     assert "number() needs a number" in reasons["id=sha256:d4735e3a265e"]
     assert "larger than PostHog takes" in reasons["id=sha256:4b227777d4dd"]
     assert "`id` isn't as the stream's schema says" in reasons["id=sha256:222b0bd51fce"]
+    assert reasons["without a key"] == "`id`, of the stream's key, is missing"
     assert plan["events"]["Sale"]["count"] == 2, "a future time is for PostHog to judge, by its protocol"
 
 
