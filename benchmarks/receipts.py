@@ -61,6 +61,9 @@ class Tally:
     def provisional(self, candidate: Candidate) -> None:
         """Pass over an event that isn't final."""
 
+    def never_sent(self, candidate: Candidate) -> None:
+        """Pass over an event that has nothing to take back."""
+
     def without_amounts(self, candidate: Candidate) -> None:
         """Pass over an event that takes nothing back."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from target_posthog.books.figures import Figures
     from target_posthog.mapping.language.compiler import Record
 
-PLACING = "OrderAgreement"  # the agreement that placed the order: it has the order's own time
+PLACING = "OrderAgreement"  # the first of them placed the order: it has the order's own time
 OTHERS = "others"  # agreements of a kind that isn't named
 COLUMNS = {
     "adjustment": "returns",
@@ -65,13 +65,21 @@ def _entries(order: Record, rules: Mapping[str, str]) -> Iterator[Entry]:
     if has_no_ledger(order):
         yield Entry(rules[PLACING], placed_at, {"total_sales": as_decimal(order.get("original_total_price") or 0)})
         return
-    for agreement in order["agreements"]:
-        kind = agreement.get("kind") or OTHERS
+    for kind, agreement in _agreements(order):
         figures: Figures = {}
         for sale in agreement.get("sales") or ():
             add(figures, _columns(_Sale.of(sale)))
         at = placed_at if kind == PLACING else agreement["happened_at"]
         yield Entry(rules.get(kind) or rules[OTHERS], at, without_zeros(summed_up(figures)))
+
+
+def _agreements(order: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the agreements, each after its kind; a second one that places the order is of the others."""
+    is_placed = False
+    for agreement in order.get("agreements") or ():
+        kind = agreement.get("kind") or OTHERS
+        yield OTHERS if kind == PLACING and is_placed else kind, agreement
+        is_placed |= kind == PLACING
 
 
 def has_no_ledger(order: Record) -> bool:
@@ -89,8 +97,8 @@ def readings(order: Record) -> Iterator[Reading]:
             for entry in _entries(order, {PLACING: "", OTHERS: ""}):
                 yield Reading(TEST_ORDERS, entry.at, entry.figures)
         return
-    for agreement in order.get("agreements") or ():
-        is_placing = agreement.get("kind") == PLACING
+    for kind, agreement in _agreements(order):
+        is_placing = kind == PLACING
         at = _placed_at(order) if is_placing else agreement["happened_at"]
         whole: Figures = {}
         for raw_sale in agreement.get("sales") or ():

@@ -54,6 +54,7 @@ class Summary:
     changed: Counter[str] = field(default_factory=Counter)  # of these, the record has changed since
     not_resent_again: Counter[str] = field(default_factory=Counter)
     provisional_events: Counter[tuple[str, str]] = field(default_factory=Counter)  # by event and what it lacks
+    nothing_to_take_back: Counter[str] = field(default_factory=Counter)  # events not sent, as nothing was of the record
     took_nothing_back: Counter[str] = field(default_factory=Counter)  # events that know no amounts to take back
     person_skipped: Counter[str] = field(default_factory=Counter)  # events that PostHog kept without their person
     persons_behind: list[str] = field(default_factory=list)  # records whose person PostHog has skipped to the end
@@ -113,6 +114,10 @@ class Summary:
         for reason in candidate.proviso.lacks:
             self.provisional_events[candidate.event["event"], reason] += 1
 
+    def never_sent(self, candidate: Candidate) -> None:
+        """Count an event that was to take back what was sent of its record, and isn't sent, as nothing was."""
+        self.nothing_to_take_back[candidate.event["event"]] += 1
+
     def without_amounts(self, candidate: Candidate) -> None:
         """Count an event that was to take back what was sent of its record, of which no amounts are known."""
         self.took_nothing_back[candidate.event["event"]] += 1
@@ -146,6 +151,7 @@ class Summary:
                 {"event": event, "reason": reason, "events": count}
                 for (event, reason), count in sorted(self.provisional_events.items())
             ],
+            "never_sent": dict(sorted(self.nothing_to_take_back.items())),
             "without_amounts": dict(sorted(self.took_nothing_back.items())),
             "persons": self.persons,
             "persons_behind": self.persons_behind,
@@ -211,6 +217,8 @@ class Summary:
             yield f"  {name}: {counts}{money}"
         for provisional in summary["provisional"]:
             yield f"  not final yet: {provisional['events']:,} {provisional['event']} ({provisional['reason']})"
+        for name, count in summary["never_sent"].items():
+            yield f"  {name}: {count:,} weren't sent, for nothing was ever sent of their records"
         for name, count in summary["without_amounts"].items():
             yield f"  {name}: {count:,} take no amounts back, for no receipts say what was sent of their records"
         yield from self._lines_of_the_rest(summary)

@@ -12,7 +12,7 @@ from uuid import UUID
 from target_posthog.mapping.language.functions import JSON, as_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
 
 NAMESPACE = UUID("5f0c8a3e-6f0b-5d0f-9c4e-2f6f1f6a7c11")  # of this project's events; never to change
@@ -61,14 +61,14 @@ class Proviso(NamedTuple):
     """What of an event depends on what was sent before.
 
     `lacks` has the reasons why it isn't final yet; once one that is `sent_again` holds no more, the event is sent a
-    second time. `completes` is the uuid of another event and what that one must have lacked. An event that `takes_back`
-    gets the running money of its record, negated.
+    second time. `completes` is the uuid of another event and what that one must have lacked. `takes_back` is the uuid
+    of the event of the same rule that it undoes; such an event gets the running money of its record, negated.
     """
 
     lacks: tuple[str, ...] = ()
     sent_again: frozenset[str] = frozenset()
     completes: tuple[str, str] | None = None
-    takes_back: bool = False
+    takes_back: str = ""
 
 
 FINAL = Proviso()
@@ -106,11 +106,15 @@ NO_MONEY = RunningMoney()
 
 
 class Entity(NamedTuple):
-    """What a record is about, by an id of its own; with `keeps_person` its facts stay with the first one's id."""
+    """What a record is about, by an id of its own; with `keeps_person` its facts stay with the first one's id.
+
+    `same_person` says of that id whether it is still the one's whom the record has now.
+    """
 
     key: str
     keeps_person: bool
     money: RunningMoney = NO_MONEY
+    same_person: Callable[[str], bool] = lambda _: True
 
 
 class Money(NamedTuple):

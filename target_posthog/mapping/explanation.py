@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 from target_posthog.mapping.identity import usable, why_not_usable
 from target_posthog.mapping.language.compiler import DELETED_AT, Compiler
 from target_posthog.mapping.language.expressions import ANYTHING, Schema
-from target_posthog.mapping.rule import DELETED, EMPTY_LIST, NO_EFFECT, NOT_WHEN, RecordError, Rule
+from target_posthog.mapping.rule import DELETED, EMPTY_LIST, NO_EFFECT, NO_PERSON, NOT_WHEN, RecordError, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -141,6 +141,7 @@ class _Explainable:
 
     def _attempt(self, scope: Record, item: int | None) -> Attempt:
         answers = [(key, _asked(text, value, scope, missing)) for key, text, value, missing in self._questions]
+        candidates = [] if self.is_filter else _candidates(answers, self._nobody)
         why_not, event, fired = "", None, False
         try:
             if self.is_filter:
@@ -148,7 +149,7 @@ class _Explainable:
             else:
                 event = self._rule.event(scope)
                 fired = event is not None
-            why_not = "" if fired else self._why_nothing(scope)
+            why_not = "" if fired else self._why_nothing(scope, candidates)
         except RecordError as error:
             why_not = str(error)
         return {
@@ -156,7 +157,7 @@ class _Explainable:
             "fired": fired,
             "why_not": why_not,
             "when": next((asked for key, asked in answers if key == "when"), None),
-            "candidates": [] if self.is_filter else _candidates(answers, self._nobody),
+            "candidates": candidates,
             "event": event
             and EventIdentity(
                 uuid=event["uuid"],
@@ -166,10 +167,13 @@ class _Explainable:
             ),
         }
 
-    def _why_nothing(self, scope: Record) -> str:
+    def _why_nothing(self, scope: Record, candidates: Sequence[IdCandidate]) -> str:
         if scope.get(DELETED_AT):
             return DELETED
-        return NO_EFFECT if self._rule.applies(scope) else NOT_WHEN
+        if not self._rule.applies(scope):
+            return NOT_WHEN
+        has_id = self.is_filter or any(one["id"] for one in candidates if one["key"] == "distinct_id")
+        return NO_EFFECT if has_id else NO_PERSON
 
 
 def _asked(expression: str, value: Value | None, scope: Record, missing: str) -> Asked:

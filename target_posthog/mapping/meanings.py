@@ -28,6 +28,7 @@ from target_posthog.mapping.identity import of_nobody
 from target_posthog.mapping.language.compiler import Compiler
 from target_posthog.mapping.language.expressions import ANYTHING, did_you_mean
 from target_posthog.mapping.language.functions import JSON, canonical
+from target_posthog.mapping.language.interpreter import is_true
 from target_posthog.mapping.likely import rule_for_unmapped, time_of
 from target_posthog.mapping.plain_yaml import PlainDataError, check_size
 from target_posthog.mapping.rule import ALWAYS_TRUE, NO_FIELDS, RecordError, Rule, Silence, rule_name
@@ -118,14 +119,16 @@ class StreamMapping:
 class Entities:
     """What the records of a stream are about: `id` of the mapping's `records`, else the values of the stream's keys.
 
-    Raises `RuleError` for an `id` that is no expression.
+    Raises `RuleError` for an `id` or a `same_person` that is no expression.
     """
 
     def __init__(self, stream: str, spec: Mapping[str, JSON], keys: Sequence[str]) -> None:
         self._stream = stream
         self._keys = keys
         self._keeps_person = spec.get("keeps_person") is True
-        self._id = Compiler(f"`records` of the mapping, stream `{stream}`", ANYTHING).optional("id", spec.get("id"))
+        compiler = Compiler(f"`records` of the mapping, stream `{stream}`", ANYTHING)
+        self._id = compiler.optional("id", spec.get("id"))
+        self._same_person = compiler.value("same_person", spec.get("same_person", True))
         self.money = RunningMoney(*(tuple(_names_of(stream, spec, key)) for key in ("adds_up", "carries")))
 
     def of(self, record: Record) -> Entity | None:
@@ -139,7 +142,13 @@ class Entities:
             if all(value is None for value in values):
                 return None
             key = f"{self._stream}:{canonical(values).decode()}"
-        return Entity(str(key), self._keeps_person, self.money)
+        return Entity(str(key), self._keeps_person, self.money, partial(self._is_same_person, record))
+
+    def _is_same_person(self, record: Record, kept: str) -> bool:
+        try:
+            return is_true(self._same_person({**record, "kept": kept}))
+        except ValueError:
+            return False
 
 
 class Remembered(NamedTuple):

@@ -17,6 +17,7 @@ from target_posthog.mapping.event import (
     GROUP_IDENTIFY,
     IDENTIFY,
     LINKS_AND_SETS,
+    PERSON_EVENTS,
     Event,
     Made,
     Proviso,
@@ -43,6 +44,7 @@ DELETED = "the record was deleted, and the rule has no `delete` event"
 EMPTY_LIST = "its list is empty"
 NOT_WHEN = "its `when` isn't true"
 NO_EFFECT = "it would link no ids and set nothing"
+NO_PERSON = "none of its ids is one that PostHog accepts"
 NO_FIELDS = "the stream has no fields for it"
 
 
@@ -120,6 +122,7 @@ class Rule:
         self._session_id = compiler.optional("session_id", spec.get("session_id")) or (lambda _: None)
         self._compile_provisional(compiler, spec.get("provisional", {}))
         self._completes = next(iter(spec.get("completes", {}).items()), None)
+        compiler.add_text("distinct_id")
         # Of whom it isn't known whether they opted out, no person is made.
         self._person_profile = compiler.optional("person_profile", spec.get("person_profile", True)) or (
             lambda _: False
@@ -181,7 +184,11 @@ class Rule:
             if self._only_links and self._links_nothing(scope):
                 self.silences[NO_EFFECT] += 1
                 return None
-            event = self._made(self._event_name(scope), scope, self._timestamp(scope))
+            name = self._event_name(scope)
+            if name in PERSON_EVENTS and name != GROUP_IDENTIFY and self._usable_id(scope) is None:
+                self.silences[NO_PERSON] += 1
+                return None
+            event = self._made(name, scope, self._timestamp(scope))
         except ValueError as error:
             raise RecordError(f"{self._place}: {error}{self._remedy}") from None
         # An `$identify` that neither links nor sets anything would have no effect.
@@ -193,7 +200,7 @@ class Rule:
     def _proviso(self, scope: Record) -> Proviso:
         """Return what of the event depends on what was sent before; raises `RecordError`."""
         if scope.get(DELETED_AT):
-            return Proviso(takes_back=True)
+            return Proviso(takes_back=uuid_of(canonical([self._fact, "", *self._key(scope)])))
         if not self._provisional and self._completes is None:
             return FINAL
         try:
@@ -223,7 +230,7 @@ class Rule:
         if name == GROUP_IDENTIFY:
             properties = self._group_properties(scope, groups)
         else:
-            of_nobody = is_deletion or not is_true(self._person_profile(scope))
+            of_nobody = is_deletion or not is_true(self._person_profile({**scope, "distinct_id": distinct_id}))
             properties = self._properties(scope)
             properties |= (
                 {"$process_person_profile": False} if of_nobody else self._person_properties(scope, distinct_id)
@@ -248,13 +255,16 @@ class Rule:
         return {kind: key for kind, key in keys if key}
 
     def _id(self, name: str, scope: Record, groups: Mapping[str, str]) -> str:
-        ids = (usable(candidate(scope), hash_long=True, nobody=self._nobody) for candidate in self._distinct_id)
-        distinct_id = next((candidate for candidate in ids if candidate), None)
+        distinct_id = self._usable_id(scope)
         if distinct_id is None and name == GROUP_IDENTIFY:
             distinct_id = next((f"${kind}_{key}" for kind, key in groups.items()), None)
         if distinct_id is None:
             raise ValueError("no candidate of `distinct_id` gives an id that PostHog accepts")
         return distinct_id
+
+    def _usable_id(self, scope: Record) -> str | None:
+        ids = (usable(candidate(scope), hash_long=True, nobody=self._nobody) for candidate in self._distinct_id)
+        return next((candidate for candidate in ids if candidate), None)
 
     def _person_properties(self, scope: Record, distinct_id: str) -> dict[str, JSON]:
         """Return what PostHog reads from an event about its person."""

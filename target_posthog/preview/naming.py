@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.compiler import Record, Value
     from target_posthog.mapping.language.functions import JSON
 
-KEYS = {"name", "find", "id", "keeps_person", "shown", "in_events", "adds_up", "carries"}
+KEYS = {"name", "find", "id", "keeps_person", "same_person", "shown", "in_events", "adds_up", "carries"}
 
 
 class Naming:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     KeepBooks = Callable[[PreviewFile], Iterable[tuple[str, dict[str, str | int]]]]
 
 NOT_DUE = "no event was sent that it would complete"
+NEVER_SENT = "nothing was ever sent of the record, so there is nothing to take back"
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class PreviewDestination:
         self._sifter = Sifter(store or NothingKnown(), self, TemporaryMapping) if is_sifted else None
         self._there: list[Candidate] = []  # events of one record that PostHog has already
         self._repeated: list[Candidate] = []  # and those that this run would have sent already
-        self._not_due: set[str] = set()  # rules of one record
+        self._idle: dict[str, str] = {}  # of one record: rules that would complete or take back nothing, and why
 
     def there(self, candidate: Candidate, *, changed: bool) -> None:  # noqa: ARG002  # of the protocol `Tally`
         """Note an event that PostHog has already."""
@@ -92,10 +93,14 @@ class PreviewDestination:
 
     def not_due(self, candidate: Candidate) -> None:
         """Note a rule that would complete an event which lacks nothing."""
-        self._not_due.add(candidate.rule)
+        self._idle[candidate.rule] = NOT_DUE
 
     def provisional(self, candidate: Candidate) -> None:
         """Pass over what isn't final: the plan counts it as what it is."""
+
+    def never_sent(self, candidate: Candidate) -> None:
+        """Note a rule that would take back what was sent, where nothing was."""
+        self._idle[candidate.rule] = NEVER_SENT
 
     def without_amounts(self, candidate: Candidate) -> None:
         """Pass over what would take nothing back: the plan shows its properties."""
@@ -113,13 +118,13 @@ class PreviewDestination:
         candidates = [
             Candidate(event, rule, outcome.entity, reasons, proviso=proviso) for event, rule, proviso in outcome.events
         ]
-        self._there, self._repeated, self._not_due = [], [], set()
+        self._there, self._repeated, self._idle = [], [], {}
         for item in self._sifter.sift(candidates) if self._sifter else without_receipts(candidates, self):
             for outgoing in self._admission.admitted((item.event,), reasons):
                 self._file.add_event(self._row_of(outgoing.event, item.rule, there=False))
-        if self._not_due:
+        if self._idle:
             explanation = [
-                {**rule, "fired": False, "why_not": NOT_DUE} if rule["rule"] in self._not_due else rule
+                {**rule, "fired": False, "why_not": self._idle[rule["rule"]]} if rule["rule"] in self._idle else rule
                 for rule in explanation
             ]
         for candidate in self._there:

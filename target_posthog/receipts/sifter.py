@@ -2,7 +2,8 @@
 
 Takes events as the rules make them; returns those to send, each with the receipts that it earns. A fact is sent when it
 has no receipt, whatever has changed since. A person or group is described when the description differs from the last
-that was acknowledged. Two ids are linked once. All facts of an order stay with the distinct id of its first.
+that was acknowledged. Two ids are linked once. All facts of an order stay with the distinct id of its first, to which
+its present buyer is linked unless that is somebody else.
 """
 
 from __future__ import annotations
@@ -142,6 +143,9 @@ class Tally(Protocol):
     def provisional(self, candidate: Candidate) -> None:
         """Count an event that is sent, and isn't final."""
 
+    def never_sent(self, candidate: Candidate) -> None:
+        """Count an event that was to take back what was sent of its record, and isn't sent, as nothing was."""
+
     def without_amounts(self, candidate: Candidate) -> None:
         """Count an event that was to take back what was sent of its record, of which no amounts are known."""
 
@@ -201,7 +205,7 @@ class Sifter:
         of_persons: list[tuple[int, Sifted]] = []  # where it stands, what would be sent
         links: set[tuple[str, str]] = set()
         given_back: set[str] = set()  # entities whose money one event takes back already
-        for candidate, uuid in zip(candidates, uuids, strict=True):
+        for candidate, uuid in self._effective(candidates, uuids, found):
             if not uuid:
                 of_persons.append((len(sifted), _with_persons(candidate)))
                 continue
@@ -211,7 +215,8 @@ class Sifter:
                 buyer = candidate.event["distinct_id"]
                 if kept != buyer:
                     fact = candidate._replace(event={**candidate.event, "distinct_id": kept})
-                    if is_identified(candidate.event) and (kept, buyer) not in links:
+                    is_new = is_identified(candidate.event) and (kept, buyer) not in links
+                    if is_new and entity.same_person(kept):
                         links.add((kept, buyer))
                         of_persons.append((len(sifted), _with_persons(_link(candidate, kept))))
             knows_no_amounts = False
@@ -247,6 +252,25 @@ class Sifter:
         for person in item.persons:
             if self._pending_persons.get(person.key) is person:
                 del self._pending_persons[person.key]
+
+    def _effective(
+        self, candidates: Sequence[Candidate], uuids: Sequence[bytes], found: Found
+    ) -> Iterator[tuple[Candidate, bytes]]:
+        """Yield the candidates, each with its uuid, but for those that would take back what was never sent."""
+        for candidate, uuid in zip(candidates, uuids, strict=True):
+            if self._takes_back_nothing(candidate, found):
+                self._tally.never_sent(candidate)
+            else:
+                yield candidate, uuid
+
+    def _takes_back_nothing(self, candidate: Candidate, found: Found) -> bool:
+        """Say whether an event would take back what was sent of its record, of which surely nothing was."""
+        entity, undone = candidate.entity, candidate.proviso.takes_back
+        if not undone or not entity or not entity.money.adds_up or self._floor:
+            return False
+        uuid = uuid_bytes(undone)
+        is_known = entity.key in found.distinct_ids or uuid in found.facts
+        return not is_known and entity.key not in self._pending_ids and uuid not in self._pending
 
     def _kept_ids(self, candidates: Sequence[Candidate], uuids: Sequence[bytes], found: Found) -> dict[str, str]:
         """Return the distinct id of each entity that keeps its first: of the store, or of this run, or chosen now."""
@@ -390,8 +414,8 @@ def _wanted(candidates: Sequence[Candidate], uuids: Sequence[bytes]) -> dict[byt
         if uuid:
             key = candidate.entity.key if candidate.entity else None
             wanted[uuid] = key
-            if candidate.proviso.completes:
-                wanted[uuid_bytes(candidate.proviso.completes[0])] = key
+            others = (candidate.proviso.takes_back, *(candidate.proviso.completes or ())[:1])
+            wanted |= {uuid_bytes(other): key for other in others if other}
     return wanted
 
 

@@ -124,6 +124,24 @@ def test_another_reading_of_the_ledger_is_named_with_its_orders_and_amounts(
         assert tested["name"] in {orders for _, orders, _ in said.named(ledger.TEST_ORDERS)}
 
 
+def test_a_second_agreement_that_places_an_order_is_booked_where_its_event_is(desk: Callable[..., Desk]) -> None:
+    """Nobody has seen one; its event is `Order Updated`, at its own time."""
+    books = desk()
+    store = books.shops[0].store
+    name = plain(store)["name"]
+    store.edit_order(name, AT, added=[{"price": "50"}])
+    messages = books.messages()
+    (record,) = (one["record"] for one in messages if one.get("record", {}).get("name") == name)
+    record["agreements"][-1]["kind"] = ledger.PLACING
+    books.preview(messages)
+    books.run(messages)
+    said = books.reconcile()
+    assert said.code == 0, said.text
+    assert said.reasons == set()
+    kept, arrived = (said.column(side)[DAY] for side in ("ledger", "PostHog"))
+    assert Decimal(kept["net_sales"]) == Decimal(arrived["net_sales"]) == 50
+
+
 def test_a_difference_that_no_reading_explains_is_an_error_with_day_column_and_amount(
     desk: Callable[..., Desk],
 ) -> None:

@@ -11,7 +11,7 @@ from sandbox.posthog import PostHog
 from sandbox.shop import Shop
 from sandbox.shop.practice import Practice
 from sandbox.shop.store import Store
-from tests.facts.situations import FIGURES
+from tests.facts.situations import FIGURES, simple
 from tests.facts.test_situations import Project, days, money, reported
 from tests.sandbox.placed import PLACED
 from tests.sandbox.test_shop_situations import FIRST
@@ -86,6 +86,14 @@ def test_a_ledger_that_appears_is_sent_as_the_same_fact_before_the_order_s_other
     assert named(whole).index("Order Refunded") > whole.index(again)
     assert project.posthog.merge() == 1, "once more on the wire, and no more"
     assert days(project.facts()) == reported(store)
+
+
+def test_of_an_order_that_was_never_sent_no_deletion_is_sent(project: Project, store: Store) -> None:
+    test = store.add_order(replace(simple("50"), number=9, extra={"test": True}))
+    project.sync()
+    store.delete_order(test["name"], LATEST)
+    project.sync()
+    assert "Order Deleted" not in named(project.facts())
 
 
 def test_an_order_that_is_deleted_takes_back_what_was_sent_of_it(project: Project, store: Store) -> None:

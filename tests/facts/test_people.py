@@ -108,6 +108,55 @@ def assert_forgotten(project: Project) -> None:
         assert not {"email", "name", "first_name", "last_name", "phone"} & one["properties"].keys()
 
 
+GIVEN_AWAY: dict[str, dict[str, Any]] = {  # to a customer with an e-mail: what the one before them had
+    "neither has the order an e-mail": {},
+    "the order gets the other's e-mail": {"email_then": "jane@example.com"},
+    "the one before opted out of data sale": {"email": "joe@example.com", "opted_out": True},
+}
+
+
+@pytest.mark.parametrize("identity", ["email", "customer_id", "email_sha256"])
+@pytest.mark.parametrize("what", GIVEN_AWAY)
+def test_an_order_that_is_given_to_another_customer_leaves_them_two_persons(
+    what: str, identity: str, tmp_path: Path
+) -> None:
+    how = GIVEN_AWAY[what]
+    store = Store(practice=ALL_MOVE)
+    before = store.add_customer(PLACED, person(Random(1), 1))
+    number = int(before["id"].rsplit("/", 1)[1])
+    store.change_customer(number, PLACED, email=how.get("email"), dataSaleOptOut=how.get("opted_out", False))
+    jane = store.add_customer(PLACED, replace(person(Random(2), 2), email="jane@example.com"))
+    extra = {"email": how.get("email"), "phone": "+16135550135"}
+    moved, kept = (
+        store.add_order(replace(simple("50"), number=place, customer=before, extra=extra)) for place in (1, 2)
+    )
+    with two_projects(store, tmp_path, identity=identity) as (project, _):
+        project.sync()
+        store.set_customer(moved["name"], STEPS[0], int(jane["id"].rsplit("/", 1)[1]))
+        if "email_then" in how:
+            store.change_email(moved["name"], STEPS[0], how["email_then"])
+        project.sync()
+        ids = {
+            one["properties"]["order_name"]: one["distinct_id"]
+            for one in project.facts()
+            if "order_name" in one["properties"]
+        }
+        assert ids == dict.fromkeys((moved["name"], kept["name"]), f"shopify:customer:{number}"), "as first sent"
+        (holder,) = [one for one in project.posthog.persons() if "jane@example.com" in str(one["properties"])]
+        assert f"shopify:customer:{number}" not in holder["distinct_ids"]
+
+
+def test_a_customer_without_an_e_mail_is_linked_to_the_one_that_their_order_gets(tmp_path: Path) -> None:
+    """Only orders are read, as a user may choose: no record of the customer says so."""
+    store, name, customer = bought(email=None, of_customer=True, phone="+16135550135")
+    with two_projects(store, tmp_path, mappings={"customers": []}) as (project, _):
+        project.sync()
+        store.change_email(name, STEPS[0], "jane@example.com")
+        project.sync()
+        (holder,) = project.posthog.persons()
+        assert {f"shopify:customer:{customer}", "jane@example.com"} == set(holder["distinct_ids"])
+
+
 @pytest.mark.parametrize("identity", ["email", "customer_id", "email_sha256"])
 def test_the_shops_own_address_on_orders_of_several_customers(
     identity: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

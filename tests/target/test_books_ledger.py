@@ -118,6 +118,17 @@ def test_each_situation_comes_to_the_reports_figures(
     assert exact(entry.figures) == dict(pair.split(" ") for pair in expected.split(", ") if pair)
 
 
+def test_only_the_first_agreement_that_places_an_order_has_the_order_s_own_time() -> None:
+    both = order(*(agreement("OrderAgreement", sale("order", "product", total)) for total in ("10", "5")))
+    found = [(entry.rule, entry.at, exact(entry.figures)["net_sales"]) for entry in entries(both, RULES)]
+    assert found == [("placed", PLACED, "10"), ("updated", LATER, "5")]
+    assert {(one.name, one.at) for one in readings(both)} == {
+        (ledger.PLACED_AT, PLACED),
+        (ledger.PLACED_AT, LATER),
+        (ledger.ADDED_ITEMS, LATER),
+    }
+
+
 def test_an_order_without_a_ledger_has_its_original_total_alone_and_one_that_is_gone_nothing() -> None:
     for record in (order(), order(agreements=None), {**order(), "agreements": None}):
         assert has_no_ledger(record)

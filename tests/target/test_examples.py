@@ -16,7 +16,9 @@ from tap_shopify_orders.records.schema import CUSTOMERS, KEYS, ORDERS, stream_sc
 from target_posthog.mapping.catalogue import catalogue
 from target_posthog.mapping.document import load, shipped_names
 from target_posthog.mapping.meanings import Meanings
+from target_posthog.preview.personal import personal_names_of
 from target_posthog.singer.target import TargetPostHog
+from tests.target.test_shipped import CUSTOMER, ORDER, SCHEMAS
 
 if TYPE_CHECKING:
     from conftest import Runs
@@ -295,6 +297,47 @@ def test_each_block_of_the_page_is_a_mapping_that_can_be_used(block: str, tmp_pa
         meanings = Meanings({**settings, "mappings": plugin["config"]["mappings"]})
         for stream, schema in (("orders", stream_schema(ORDERS)), ("customers", stream_schema(CUSTOMERS))):
             assert meanings.of(stream, schema, ["shop", "id"]) is not None
+
+
+def test_an_event_per_product_has_no_money_of_the_order_and_stays_the_same_when_the_store_is_renamed() -> None:
+    (changes,) = [block for block in blocks("yaml") if "name: per product" in block]
+    ((plugin,),) = yaml.safe_load(changes)["plugins"].values()
+    settings: dict[str, Any] = {"mapping": "ecommerce", "identity": "email", "unmapped": "event", "groups": False}
+    meanings = Meanings({**settings, "mappings": plugin["config"]["mappings"]})
+    meaning = meanings.of("orders", SCHEMAS["orders"], ["shop_id", "id"])
+    assert meaning is not None
+    lines = [{"id": number, "sku": "S", "quantity": 1, "price": "5.00"} for number in (1, 2)]
+    order = {**ORDER, "line_items": lines}
+    for record in (order, {**order, "agreements": []}):
+        found = [
+            [one for one in meaning.mapping.made({**record, "shop": shop}) if one.event["event"] == "Product Purchased"]
+            for shop in ("before.myshopify.com", "after.myshopify.com")
+        ]
+        assert len(found[0]) == len(lines)
+        assert [one.event["uuid"] for one in found[0]] == [one.event["uuid"] for one in found[1]]
+        money = {*meanings.money, *meanings.document["records"]["orders"]["adds_up"]}
+        assert [money & one.event["properties"].keys() for one in found[0]] == [set(), set()]
+        assert [one.proviso.lacks for one in found[0]] == [(), ()]
+
+
+def test_with_the_page_s_recipe_no_event_has_anything_personal() -> None:
+    (recipe,) = [block for block in blocks("yaml") if "{extends: $identify, set: null}" in block]
+    ((plugin,),) = yaml.safe_load(recipe)["plugins"].values()
+    settings: dict[str, Any] = {"mapping": "ecommerce", "unmapped": "event", "groups": False}
+    again = [*ORDER["agreements"], {**ORDER["agreements"][1], "id": 3}]
+    found = {}
+    for identity, mappings in (("email", {}), ("email_sha256", plugin["config"]["mappings"])):
+        meanings = Meanings({**settings, "identity": identity, "mappings": mappings})
+        made = [
+            event
+            for stream, record in (("orders", {**ORDER, "agreements": again}), ("customers", CUSTOMER))
+            if (meaning := meanings.of(stream, SCHEMAS[stream], ["shop_id", "id"]))
+            for event in meaning.mapping.events(record)
+        ]
+        assert [one["event"] for one in made].count("Order Refunded") == 2
+        found[identity] = {name for event in made for name in personal_names_of(event, meanings.personal)}
+    assert {("properties", "note"), ("set", "email")} < found["email"]
+    assert found["email_sha256"] == set()
 
 
 def test_the_tutorial_leads_to_an_event(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:

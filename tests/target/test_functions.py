@@ -94,6 +94,13 @@ from target_posthog.mapping.language.functions import (
         ("url_parameter", ["https://x.y/?utm_source=a%20b&c=d", "utm_source"], "a b"),
         ("url_parameter", ["/products/x?utm_source=", "utm_source"], None),
         ("url_parameter", ["https://[broken", "utm_source"], None),
+        ("url_page", ["https://jane:x@x.y:81/a%20b?email=jane@x.y#z"], "https://x.y:81/a%20b"),
+        ("url_page", ["/products/x?utm_source="], "/products/x"),
+        ("url_page", ["android-app://com.google.android.gm/"], "android-app://com.google.android.gm/"),
+        ("url_page", ["mailto:jane@x.y"], None),
+        ("url_page", ["?email=jane@x.y"], None),
+        ("url_page", ["https://[broken"], None),
+        ("url_page", [None], None),
     ],
 )
 def test_a_function_gives_this_value(name: str, arguments: list[Any], value: JSON) -> None:

@@ -54,8 +54,8 @@ def note(**attributes: JSON) -> list[dict[str, JSON]]:
 class Syncs:
     """Runs one after another, each with the records that changed, customers first as the tap sends them."""
 
-    def __init__(self, runs: Runs, identity: str = "email") -> None:
-        self.runs, self.identity = runs, identity
+    def __init__(self, runs: Runs, identity: str = "email", **settings: JSON) -> None:
+        self.runs, self.settings = runs, {"identity": identity, **settings}
 
     def __call__(self, *records: dict[str, Any]) -> None:
         messages = [
@@ -66,7 +66,7 @@ class Syncs:
                 *(record for record in records if record["stream"] == stream),
             )
         ]
-        self.runs.here(*messages, identity=self.identity)
+        self.runs.here(*messages, **self.settings)
 
 
 def ids(posthog: PostHog) -> list[set[str]]:
@@ -108,6 +108,38 @@ def web_shop_identifies(posthog: PostHog, email: str, visitor: str = VISITOR) ->
     }
     answer = requests.post(f"{posthog.url}/batch/", json={"api_key": "phc_sandbox", "batch": [event]}, timeout=30)
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_an_e_mail_of_an_order_alone_joins_whoever_the_order_belongs_to(
+    runs: Runs, posthog: PostHog, identity: str
+) -> None:
+    """Neither customer has an e-mail; an order is given from one to the other (docs/identity.md)."""
+    sync = Syncs(runs, identity)
+    for number in (7, 8):
+        sync(customer(number, None), order(1, "jane@example.com", (number, None)))
+    assert len(ids(posthog)) == 1
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+@pytest.mark.parametrize("mapping", ["ecommerce", "shopify-connector"])
+def test_an_order_with_an_address_of_nobody_and_no_customer_is_of_no_person(
+    runs: Runs, posthog: PostHog, mapping: str, identity: str
+) -> None:
+    first = {"customer_order_index": 1, "ready": True}
+    Syncs(runs, identity, mapping=mapping, nobody=["orders@shop.example.com"])(
+        order(1, " Orders@Shop.example.com"),
+        order(2, "orders@shop.example.com", note_attributes=note(_posthog_distinct_id=VISITOR)),
+        order(3, "orders@shop.example.com", customer_journey=first),
+        order(4, "orders@shop.example.com", (7, None)),
+    )
+    completed = [one for one in posthog.events() if one["event"] in ("Order Completed", "Created Shopify Order")]
+    known = ["shopify:customer:7"] if mapping == "ecommerce" else []
+    assert len(completed) == 4
+    assert [one for one in completed if one["properties"].get("$process_person_profile") is not False] == [
+        one for one in completed if one["distinct_id"] in known
+    ]
+    assert ids(posthog) == [{one} for one in known]
 
 
 @pytest.mark.parametrize("identity", IDENTITIES)

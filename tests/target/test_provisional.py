@@ -245,13 +245,36 @@ def test_what_posthog_refused_is_not_taken_back(sales: Sales, posthog: PostHog, 
     assert money(gone)["net"] == -90.1
 
 
-def test_a_record_of_which_nothing_was_sent_takes_nothing_back(sales: Sales) -> None:
+def test_of_a_record_of_which_nothing_was_sent_no_deletion_is_sent(
+    sales: Sales, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    sales.sent(sale(1, ledger=LEDGER))
+    assert sales.sent(deleted(9)) == []
+    assert (sales.summary["never_sent"], sales.summary["without_amounts"]) == ({"Sale Deleted": 1}, {})
+    assert "Sale Deleted: 1 weren't sent, for nothing was ever sent of their records" in caplog.text
+    preview = tmp_path / "preview.sqlite"
+    places = {"mapping": sales.mapping, "receipts": sales.receipts, "preview_path": str(preview)}
+    sales.runs.here(SCHEMA, sale(2, ledger=LEDGER), deleted(1), deleted(2), deleted(9), **places)
+    tools = Commands(sales)
+    assert "2 Sale Deleted" in " ".join(tools.run("plan", "--preview-path", str(preview)).split())
+    explained = [tools.run("explain", number, "--preview-path", str(preview)) for number in ("1", "9")]
+    assert "nothing was ever sent" not in explained[0]
+    assert "nothing was ever sent of the record" in explained[1]
+    sales.sent(sale(2, ledger=LEDGER), deleted(1), deleted(2), deleted(9))
+    assert sales.summary["events"]["Sale Deleted"]["accepted"] == 2
+
+
+def test_a_deletion_is_sent_where_receipts_do_not_reach_back_to_the_beginning(sales: Sales) -> None:
+    sales.sent(sale(1, ledger=LEDGER))
+    Commands(sales).run("receipts", "rebuild", "--retention-months", "240", TARGET_POSTHOG_MAPPING=sales.mapping)
     (gone,) = sales.sent(deleted(9))
     assert money(gone) == {"net": None, "taxes": None, "currency": None}
-    assert sales.summary["without_amounts"] == {"Sale Deleted": 1}
+    assert (sales.summary["never_sent"], sales.summary["without_amounts"]) == ({}, {"Sale Deleted": 1})
 
 
 def test_a_deletion_that_posthog_has_already_is_not_said_to_take_nothing_back(sales: Sales) -> None:
+    sales.sent(sale(total=None))
     sales.sent(deleted())
     assert sales.sent(deleted()) == []
     assert sales.summary["events"]["Sale Deleted"]["already_there"] == 1

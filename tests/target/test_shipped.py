@@ -184,9 +184,23 @@ def test_a_completed_order_has_the_money_of_its_agreement_signed_as_in_the_sales
         *("32.33", "-3", "0", "29.33", "4.9", "2.35", "0", "0", "0", "36.58", "1", "0"),
     ]
     assert completed["revenue"] == completed["net_sales"]
-    assert (completed["presentment_net_sales"], completed["presentment_total_sales"]) == (3, 6)
+    assert (completed["presentment_net_sales"], completed["presentment_total_sales"]) == (3, 6.5)
     assert (completed["currency"], completed["presentment_currency"], completed["coupon"]) == ("USD", "CAD", "SUMMER10")
     assert (completed["order_id"], completed["affiliation"]) == ("5001", "my-store.myshopify.com")
+
+
+def test_in_the_customer_s_currency_total_sales_has_the_tax_on_tips_and_gift_cards_too() -> None:
+    def both(amount: str) -> dict[str, Any]:
+        return {"presentment_money": {"amount": amount, "currency_code": "CAD"}}
+
+    sales = [
+        sale(kind, total, tax, total_amount_set=both(total), total_tax_amount_set=both(tax), quantity=1)
+        for kind, total, tax in (("product", "11.00", "1.00"), ("tip", "2.20", "0.20"), ("gift_card", "5.50", "0.50"))
+    ]
+    record = {**ORDER, "agreements": [agreement(1, "Order", ORDER["created_at"], *sales)]}
+    completed = one(events("ecommerce", "orders", record), "Order Completed")
+    for figure, amount in (("net_sales", 10), ("total_sales", 11.7)):
+        assert (completed[figure], completed[f"presentment_{figure}"]) == (amount, amount)
 
 
 def test_a_completed_order_tells_where_it_came_from() -> None:
@@ -215,12 +229,36 @@ def test_what_was_first_of_a_customer_is_said_of_their_person_by_their_first_ord
         assert "$set" not in {one["event"] for one in found}
 
 
-def test_a_refund_has_its_signed_amounts_products_and_reason() -> None:
+ADDRESS = "https://jane:secret@my-store.com/shirts?email=jane@example.com&utm_source=newsletter#jane"
+
+
+def test_an_address_of_a_visit_is_a_page_and_leaves_its_query_at_home() -> None:
+    visit = {"utm_parameters": {"campaign": "autumn"}, "landing_page": ADDRESS, "referrer_url": ADDRESS}
+    journey = {"ready": True, "last_visit": visit, "first_visit": visit}
+    completed = one(events("ecommerce", "orders", {**ORDER, "customer_journey": journey}), "Order Completed")
+    pages = ("landing_page", "referrer", "first_landing_page", "first_referrer")
+    assert {completed[name] for name in pages} == {"https://my-store.com/shirts"}
+    assert completed["campaign"] == "autumn"
+    rules = load("shopify-singer-io")["streams"]["orders"]
+    record = {**ORDER, "landing_site": "/shirts?email=jane@example.com&utm_source=letter", "referring_site": ADDRESS}
+    completed = one(StreamMapping("orders", rules, identity="email").events(record), "Order Completed")
+    assert (completed["landing_page"], completed["referrer"]) == ("/shirts", "https://my-store.com/shirts")
+    assert completed["source"] == "letter"
+
+
+def test_what_a_merchant_wrote_of_a_refund_is_personal_and_stays_at_home_for_who_opted_out() -> None:
+    assert load("ecommerce")["glossary"]["note"]["personal"]
+    assert one(events("ecommerce", "orders", ORDER), "Order Refunded")["note"] == "damaged"
+    out = {**ORDER, "customer": {"id": 7, "data_sale_opt_out": True}}
+    assert not {"note", "reason"} & one(events("ecommerce", "orders", out), "Order Refunded").keys()
+
+
+def test_a_refund_has_its_signed_amounts_products_and_note() -> None:
     refund = one(events("ecommerce", "orders", ORDER), "Order Refunded")
     assert [repr(refund[name]) for name in FIGURES] == [
         *("0", "0", "-10.01", "-10.01", "0", "-0.79", "0", "0", "0", "-10.8", "0", "0"),
     ]
-    assert (refund["reason"], refund["quantity"], refund["hours_since_order"]) == ("damaged", -1, 84)
+    assert (refund["note"], refund["quantity"], refund["hours_since_order"]) == ("damaged", -1, 84)
     assert (refund["refund_id"], refund["products"], refund["returned_products"][0]["net_sales"]) == ("1", [], -9.9)
     assert "revenue" not in refund
 

@@ -52,7 +52,7 @@ def without(field: str, stream: str) -> list[Message]:
     return told
 
 
-def run(runs: Runs, version: str = NEW, told: Iterable[Message] | None = None, **settings: str) -> None:
+def run(runs: Runs, version: str = NEW, told: Iterable[Message] | None = None, **settings: Any) -> None:
     target = TargetPostHog(config={**runs.settings, "mapping": "shopify-singer-io", **settings})
     target.listen([json.dumps(one) for one in (told or messages(version))])  # type: ignore[arg-type]  # any lines
 
@@ -87,6 +87,20 @@ def test_what_was_paid_back_is_exact(runs: Runs, posthog: PostHog) -> None:
     assert sum(Decimal(str(one["properties"]["cash"])) for one in found) == -right
     assert {one["properties"]["currency"] for one in found} == {"USD"}
     assert {one["distinct_id"].rpartition(":")[0] for one in found} == {"shopify:order"}
+
+
+def test_version_1_has_payments_in_the_currency_in_which_they_were_made_and_the_documents_say_so(
+    runs: Runs, posthog: PostHog
+) -> None:
+    payment = {"id": 3, "order_id": 5, "amount": "10.00", "currency": "EUR", "kind": "sale", "status": "success"}
+    payment |= {"created_at": "2022-01-01T00:00:00Z", "_sdc_shop_myshopify_domain": "jsmith.myshopify.com"}
+    schema = {"type": "object", "properties": {name: {} for name in (*payment, "processed_at", "gateway")}}
+    about = {"stream": "transactions", "key_properties": ["id"]}
+    run(runs, OLD, [{"type": "SCHEMA", "schema": schema, **about}, {"type": "RECORD", "record": payment, **about}])
+    (paid,) = called(posthog, "Order Paid")
+    assert (paid["properties"]["cash"], paid["properties"]["currency"]) == (10, "EUR")
+    glossary = load("shopify-singer-io")["glossary"]
+    assert all("the payment's own" in glossary[name]["about"] for name in ("cash", "currency"))
 
 
 def test_an_order_has_its_money_its_products_and_who_placed_it(runs: Runs, posthog: PostHog) -> None:
@@ -128,6 +142,24 @@ def test_who_opted_out_of_data_sale_is_not_identified(runs: Runs, posthog: PostH
     created = {one["distinct_id"]: one for one in called(posthog, "Customer Created")}
     for one in out:
         assert created[f"shopify:customer:{one}"]["properties"]["$process_person_profile"] is False
+
+
+@pytest.mark.parametrize(("version", "attributes"), [(NEW, "customAttributes"), (OLD, "note_attributes")])
+def test_an_order_with_an_address_of_nobody_and_no_customer_is_of_no_person(
+    runs: Runs, posthog: PostHog, version: str, attributes: str
+) -> None:
+    told = [one for one in messages(version) if one.get("stream") == "orders"]
+    visitor = "01928f3a-0000-7000-8000-0000000000ff"
+    for one in told:
+        if one["type"] == "RECORD":
+            name = "key" if version == NEW else "name"
+            one["record"] |= {"email": "orders@shop.example.com", "customer": None}
+            one["record"][attributes] = [{name: "_posthog_distinct_id", "value": visitor}]
+    run(runs, version, told, nobody=["orders@shop.example.com"])
+    completed = called(posthog, "Order Completed")
+    assert completed
+    assert all(one["properties"]["$process_person_profile"] is False for one in completed)
+    assert posthog.persons() == []
 
 
 @pytest.mark.parametrize(("version", "field"), [(NEW, "createdAt"), (OLD, "created_at")])

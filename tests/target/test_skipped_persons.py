@@ -141,11 +141,11 @@ def test_a_run_that_an_error_ends_names_them_too(runs: Runs, posthog: PostHog, t
     posthog.verdicts = {"$set": ["warning"]}
     summary = tmp_path / "summary.json"
     state = {"type": "STATE", "value": {"n": 1}}
-    nobody = {**person(2, "Eve"), "record": {"id": 2, "email": None, "at": "2026-11-01T00:00:00Z"}}
+    timeless = {**person(2, "Eve"), "record": {"id": 2, "email": "eve@example.com", "at": "some day"}}
     config = {**runs.settings, "mappings": {"people": [PERSON]}, "summary_path": str(summary)}
     target = TargetPostHog(config=config, seconds_between_states=0)
     with pytest.raises(RunError):
-        target.listen(io.StringIO(lines(SCHEMA, person(1, "Jane"), state, nobody)))
+        target.listen(io.StringIO(lines(SCHEMA, person(1, "Jane"), state, timeless)))
     (behind,) = json.loads(summary.read_text())["persons_behind"]
     assert behind.startswith("people id=sha256:")
 

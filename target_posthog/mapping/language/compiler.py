@@ -47,6 +47,12 @@ class Compiler:
             item = items_of(items.shape(self._schema, lenient=True, missing={}))  # checked before
             self._schema = {**self._schema, "properties": {**self._schema.get("properties", {}), "item": item}}
 
+    def add_text(self, name: str) -> None:
+        """Let a name be a text from now on, beside the fields of the stream."""
+        if self._schema:
+            properties = {**self._schema.get("properties", {}), name: {"type": "string"}}
+            self._schema = {**self._schema, "properties": properties}
+
     def expression(self, key: str, text: JSON) -> Expression:
         """Compile an expression; raises `RuleError`."""
         shipped = isinstance(text, Shipped)

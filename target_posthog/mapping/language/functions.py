@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import msgspec
 
@@ -219,13 +219,26 @@ def url_parameter(url: JSON, name: JSON) -> str | None:
     return found[0] if found else None
 
 
+def url_page(url: JSON) -> str | None:
+    """Return an address without its query and login, which may say who came; null if it is no page's."""
+    if url is None:
+        return None
+    try:
+        scheme, place, path, *_ = urlsplit(_text(url))
+    except ValueError:  # an address that a visitor garbled
+        return None
+    if scheme and not place:  # mailto:
+        return None
+    return urlunsplit((scheme, place.rpartition("@")[2], path, "", "")) or None
+
+
 FUNCTIONS: dict[str, Callable[..., JSON]] = {
     function.__name__: function
     for function in (
         *(number, total, plus, minus, divide, from_minor_units, to_minor_units),
         *(find, first_per, rest_per),
         *(lower, upper, trim, concat, after_last, sha256, uuid),
-        *(from_unix, from_format, hours_between, days_between, url_parameter),
+        *(from_unix, from_format, hours_between, days_between, url_parameter, url_page),
     )
 }
 
