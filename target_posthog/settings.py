@@ -18,6 +18,7 @@ from singer_sdk.configuration._dict_config import parse_environment_config
 from target_posthog.errors import RunError
 from target_posthog.mapping.document import NONE, shipped_names
 from target_posthog.mapping.language.expressions import did_you_mean
+from target_posthog.posthog.address import is_cloud
 from target_posthog.posthog.client import DEFAULT_HOST
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ UNMAPPED = ["event", "ignore", "fail"]
 PROTOCOLS = ["auto", "v1", "batch"]
 # "Below a few thousand events per second": https://posthog.com/docs/migrate. PostHog's own importer sends 5,000.
 CLOUD_HISTORICAL_PER_SECOND = 2_000
-CLOUD = ".posthog.com"
 
 OF_FILES = ("receipts", "dead_letter_path", "summary_path", "preview_path", "plan_path")
 STREAM_MAPS = "stream_maps"  # checked apart: the schema that the SDK has for them is none (`"null"` for a type)
@@ -197,7 +197,10 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         default="auto",
         allowed_values=PROTOCOLS,
         title="Protocol",
-        description="PostHog's capture V1, which answers per event, its older /batch/, or V1 where there is one.",
+        description=(
+            "PostHog's capture V1, which answers per event; its older /batch/, which acknowledges also what PostHog "
+            "drops, as over a billing limit; or V1 where there is one."
+        ),
     ),
 ).to_dict()
 
@@ -251,7 +254,7 @@ def historical_per_second(chosen: int | None, host: str) -> int | None:
 
     None and 0 mean that there is no limit.
     """
-    return CLOUD_HISTORICAL_PER_SECOND if chosen is None and host.endswith(CLOUD) else chosen
+    return CLOUD_HISTORICAL_PER_SECOND if chosen is None and is_cloud(host) else chosen
 
 
 def wrong_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:

@@ -20,20 +20,25 @@ from target_posthog.mapping.meanings import Meanings
 from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.receipts.opening import open_store
 from target_posthog.receipts.postgres import is_database
-from target_posthog.receipts.rebuilding import LONGEST_FLIGHT_SECONDS, kept_since, missing, rebuild
+from target_posthog.receipts.rebuilding import LONGEST_FLIGHT_SECONDS, kept_since, missing, rebuild, shown_since
 from target_posthog.receipts.sifter import seconds_of
 from target_posthog.receipts.store import RESEND, RESEND_ANYHOW, Fact, hashed_key, parts
 from target_posthog.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from target_posthog.posthog.query_api import QueryApi
     from target_posthog.receipts.store import Store
 
 SECONDS_PER_MONTH = 30 * 24 * 3600  # a short one: what is in doubt is sent, not taken for sent
 OLD_KEY = "TARGET_POSTHOG_OLD_API_KEY"
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # what the databases hold
 Seconds = Annotated[int, msgspec.Meta(ge=-62_135_596_800, le=253_402_300_799)]  # since 1970, of the years 1 to 9999
+MAY_NOT_SHOW_YET = (
+    "PostHog may not show yet what was sent within the last day, and what has no receipt is sent again: run this "
+    "again a day after the last run and before the next one; it only adds"
+)
 where = setting("receipts", "Where the receipts are: a file, or the URL of a PostgreSQL.")
 whose = setting("api_key", "The project's API key.")
 personal_key = setting("personal_api_key", "PostHog's personal API key, with the scope query:read.")
@@ -181,6 +186,7 @@ def rebuild_receipts(  # noqa: PLR0913  # each is an option of the command
             store.floor = floor
         seen, new = rebuild(api, store, remembered)
     click.echo(f"PostHog has {seen:,} events of ours; {new:,} receipts are new")
+    click.echo(MAY_NOT_SHOW_YET)
 
 
 @click.command
@@ -194,6 +200,7 @@ def rebuild_receipts(  # noqa: PLR0913  # each is an option of the command
 @click.option("--to", "last", metavar="DAY", help="Events up to and including this day.")
 @click.option("--record", help="Events of this record, such as gid://shopify/Order/450789469.")
 @click.option("--missing", "is_missing", is_flag=True, help="Events with a receipt that PostHog doesn't show.")
+@click.option("--persons", "is_persons", is_flag=True, help="What was said of persons, and links, instead of events.")
 @click.option("--as-another", is_flag=True, help="Also what would come under another name, distinct id or day.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def resend(  # noqa: PLR0913  # each is an option of the command
@@ -208,6 +215,7 @@ def resend(  # noqa: PLR0913  # each is an option of the command
     last: str | None,
     record: str | None,
     is_missing: bool,
+    is_persons: bool,
     as_another: bool,
     yes: bool,
 ) -> None:
@@ -215,18 +223,19 @@ def resend(  # noqa: PLR0913  # each is an option of the command
 
     PostHog shows an event twice until it merges the two, and runs destinations and workflows for it again. What would
     come under another name, distinct id or day would count twice for ever; it isn't sent unless you say --as-another.
-    What an event says of its person isn't repeated.
+    What an event says of its person isn't repeated: --persons has each person described, and each link made, once more.
     """
     with ending_with_sentence():
         store = _store(receipts, api_key, is_new=False)
+        if is_persons:
+            is_alone = not (event or first or last or record or is_missing or as_another)
+            _resend_persons(store, is_alone=is_alone, yes=yes)
+            return
         condition, values = _condition(event, first, last, record)
         chosen = [(condition, values)]
         if is_missing:
-            api = query_api(personal_api_key, project_id, host)
-            if api is None:
-                raise RunError("The setting `personal_api_key` is missing: with it PostHog says which events it has")
-            lost = (fact.uuid for fact in missing(api, store, int(time.time()) - LONGEST_FLIGHT_SECONDS))
-            chosen = [(f"{condition} AND {_one_of(part)}", [*values, *part]) for part in parts(lost)]
+            uuids = _missing(query_api(personal_api_key, project_id, host), store)
+            chosen = [(f"{condition} AND {_one_of(part)}", [*values, *part]) for part in parts(uuids)]
         number = sum(store.count(*one) for one in chosen)
         names = {name for name, *_ in store.counts()} if event and not number else ()
         if event and not number and event not in names:
@@ -238,6 +247,33 @@ def resend(  # noqa: PLR0913  # each is an option of the command
             for one in chosen:
                 store.mark(*one, RESEND_ANYHOW if as_another else RESEND)
             click.echo("They are marked: `meltano run --full-refresh ...` sends them")
+        if is_missing and number:
+            click.echo("If persons or links are missing in PostHog, too: `resend --persons` has all sent again")
+
+
+def _missing(api: QueryApi | None, store: Store) -> Iterator[bytes]:
+    """Return the uuids of what has a receipt and isn't in PostHog; raises `RunError` where nobody can say."""
+    if api is None:
+        raise RunError("The setting `personal_api_key` is missing: with it PostHog says which events it has")
+    since, note = shown_since(api)
+    if since is None:
+        raise RunError(note)
+    if note:
+        click.echo(note)
+    return (fact.uuid for fact in missing(api, store, since, int(time.time()) - LONGEST_FLIGHT_SECONDS))
+
+
+def _resend_persons(store: Store, *, is_alone: bool, yes: bool) -> None:
+    if not is_alone:
+        raise RunError("--persons is for all persons, and goes with no other choice: give it a command of its own")
+    number = store.persons_number()
+    click.echo(
+        f"{number:,} descriptions of persons and groups, and links, would be sent again by the next full refresh; "
+        "PostHog applies them as they are now, and what it has stays as it is"
+    )
+    if number and (yes or click.confirm("Have them sent?")):
+        store.forget_persons()
+        click.echo("Their receipts are deleted: `meltano run --full-refresh ...` sends them")
 
 
 def _store(receipts: str | None, api_key: str | None, *, is_new: bool = True) -> Store:

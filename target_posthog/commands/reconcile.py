@@ -28,7 +28,7 @@ from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.preview.file import DEFAULT_PATH, PreviewFile
 from target_posthog.receipts.opening import open_store
-from target_posthog.receipts.rebuilding import LONGEST_FLIGHT_SECONDS, missing
+from target_posthog.receipts.rebuilding import LONGEST_FLIGHT_SECONDS, missing, shown_since
 from target_posthog.receipts.store import time_of
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
             letters = dead_letter_reasons(dead_letter_path)
             compare(keeper, api, Known(letters, store.with_receipt if store else None, in_flight))
             if store:
-                absent = list(islice(missing(api, store, int(time.time()) - LONGEST_FLIGHT_SECONDS), MOST_ABSENT))
+                since, note = shown_since(api)
+                keeper.balance.notes += [note] if note else []
+                before = int(time.time()) - LONGEST_FLIGHT_SECONDS
+                absent = [] if since is None else list(islice(missing(api, store, since, before), MOST_ABSENT))
     balance = keeper.balance
     for line in balance_lines(balance, period):
         click.echo(line)

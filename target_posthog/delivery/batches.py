@@ -49,6 +49,7 @@ class Batch:
     changes_persons: bool = False
     items: list[Outgoing] = field(default_factory=list)
     overtaken: list[Outgoing] = field(default_factory=list)  # what another target has sent in the meantime
+    undecided: list[Outgoing] = field(default_factory=list)  # what PostHog hadn't decided on when an error ended it
 
     @property
     def historical(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ from target_posthog.delivery.skipped_persons import SkippedPersons
 from target_posthog.errors import RunError
 from target_posthog.mapping.event import GROUP_IDENTIFY
 from target_posthog.mapping.language.functions import as_timestamp
-from target_posthog.posthog.client import Sent
+from target_posthog.posthog.client import Sent, UndecidedError
 from target_posthog.receipts.sifter import Sifter, bytes_of, content_of, digest_of, sent_as, without_receipts
+from target_posthog.receipts.store import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.event import Event
     from target_posthog.posthog.client import Client
     from target_posthog.receipts.sifter import Candidate, Sifted
-    from target_posthog.receipts.store import Claim, Store
+    from target_posthog.receipts.store import Store
 
 HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
 MOST_EVENTS_WAITING = 5_000  # enough to sort a back-fill by day, little enough to stay small
@@ -82,7 +84,7 @@ class Queue:
         self._waiting: list[Outgoing] = []
         self._waiting_bytes = 0
         self._under_way: Sending | None = None
-        self._without_receipt: list[tuple[Batch, Sent]] = []  # what PostHog has taken all the same
+        self._taken_all_the_same: list[tuple[Batch, Sent]] = []  # of batches that an error has ended
         self._admission = Admission(self._note_refused)
         self._reasons: dict[int, tuple[object, list[str]]] = {}  # by the identity of a source: it, why not all is sent
         self._keys = Keys()
@@ -177,9 +179,9 @@ class Queue:
         if sending is None:
             return
         answers, error = sending.wait()
-        for batch, sent in (*answers, *self._without_receipt):  # all is counted before a refusal ends the run
+        for batch, sent in (*answers, *self._taken_all_the_same):  # all is counted before a refusal ends the run
             self._count(batch, sent)
-        self._without_receipt.clear()
+        self._taken_all_the_same.clear()
         self._set_refused_aside()
         if error:
             raise error
@@ -190,11 +192,10 @@ class Queue:
         self.dispatch()
         self.settle()
 
-    def send_skipped_persons_again(self) -> list[object]:
-        """Send the person changes again that PostHog skipped; return the sources of those that it has skipped again."""
+    def send_skipped_persons_again(self, *, is_last: bool) -> None:
+        """Send the person changes again that PostHog skipped; before the last time, only those of which it may help."""
         self._summary.persons_forgotten = self._skipped_persons.forgotten
-        self._skipped_persons.send_again(self._send_again)
-        return self.skipped_persons
+        self._skipped_persons.send_again(self._send_again, is_last=is_last)
 
     @property
     def skipped_persons(self) -> list[object]:
@@ -228,49 +229,68 @@ class Queue:
             self._sifter.acknowledge(outgoing.source for outgoing in (*accepted, *batch.overtaken))
 
     def _send(self, batch: Batch) -> Sent:
-        """Send one batch, in a sender's thread, and write its receipts; return PostHog's answer."""
+        """Send one batch, in a sender's thread, and write its receipts; return PostHog's answer.
+
+        Where an error ends it, what PostHog had acknowledged by then has its receipts, and is counted.
+        """
         if batch.is_old:
             self._pace.wait_for(len(batch.items))
-        if self._store is None:
-            return self._sent(batch)
         items: list[Sifted] = [outgoing.source for outgoing in batch.items]
         facts = [item.fact for item in items if item.fact]
         persons = [person for item in items for person in item.persons]
         sent: Sent | None = None
         try:
-            with self._store.claim(facts, persons) as claim:
+            with self._store.claim(facts, persons) if self._store else nullcontext(Claim(set(), set())) as claim:
                 _keep_claimed(batch, claim)
-                sent = self._sent(batch) if batch.items else Sent({})
+                sent, error = self._sent(batch)
                 for event, _, item in batch.items:
                     if event["uuid"] in sent.refused:
                         claim.refused.update(item.receipts)
                     elif event["uuid"] in sent.person_skipped:
                         claim.refused.update(person.key for person in item.persons)
+                for outgoing in batch.undecided:
+                    claim.refused.update(outgoing.source.receipts)
+            if error:
+                raise error
         except RunError:
             if sent:
-                self._without_receipt.append((batch, sent))
+                self._taken_all_the_same.append((batch, sent))
             raise
         return sent
 
     def _send_again(self, batch: Batch) -> Sent:
         """Send events again whose persons PostHog had skipped, and write the receipts of those persons."""
-        sent = self._sent(batch)
+        sent, error = self._sent(batch)
         if self._store:
             left = {*sent.refused, *sent.person_skipped}
             items: list[Sifted] = [outgoing.source for outgoing in batch.items if outgoing.event["uuid"] not in left]
             with self._store.claim([], [person for item in items for person in item.persons]):
                 pass
+        if error:
+            raise error
         return sent
 
-    def _sent(self, batch: Batch) -> Sent:
-        sent = self._client.send(batch.events, historical=batch.historical)
+    def _sent(self, batch: Batch) -> tuple[Sent, UndecidedError | None]:
+        """Send one batch; return PostHog's answer to what stays in it, and the error that has left the rest undecided.
+
+        Raises `RunError` where PostHog refuses all of it.
+        """
+        if not batch.items:
+            return Sent({}), None
+        try:
+            sent = self._client.send(batch.events, historical=batch.historical)
+        except UndecidedError as error:
+            items, batch.items = batch.items, []
+            for outgoing in items:
+                (batch.undecided if outgoing.event["uuid"] in error.undecided else batch.items).append(outgoing)
+            return error.sent, error
         if len(sent.refused) == len(batch.items) >= MANY:
             reason = next(iter(sent.refused.values()))
             raise RunError(
                 f"PostHog refuses each of {len(sent.refused)} events ({reason}), so it isn't a matter of one record; "
                 "see the project's settings and ingestion warnings in PostHog"
             )
-        return sent
+        return sent, None
 
     def _log_progress(self) -> None:
         now = time.monotonic()

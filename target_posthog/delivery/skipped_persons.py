@@ -1,7 +1,7 @@
 """Persons that PostHog has skipped: it kept their events and left the persons as they were.
 
-Takes PostHog's answers to batches; sends again, at the end of a run, the changes that it skipped, each with those of
-the same distinct id that came after it, so that the last one still wins. PostHog has kept the events
+Takes PostHog's answers to batches; sends again, before a STATE leaves that covers them, the changes that it skipped,
+each with those of the same distinct id that came after it, so that the last one still wins. PostHog has kept the events
 themselves, so of a fact only what it says of its person is sent again, as a `$set`.
 
 PostHog does so to a distinct id that is written to too often: rust/capture v1/analytics/process.rs,
@@ -32,6 +32,7 @@ class SkippedPersons:
     def __init__(self, wait: Callable[[float], object] = lambda seconds: threading.Event().wait(seconds)) -> None:
         self._wait = wait
         self._by_id: dict[str, list[Outgoing]] = {}
+        self._given_up: set[str] = set()  # distinct ids that no STATE waits for any more
         self._kept = 0
         self.forgotten = 0
 
@@ -55,14 +56,27 @@ class SkippedPersons:
         """The changes that PostHog hasn't applied, in their order for each distinct id."""
         return [item for items in self._by_id.values() for item in items]
 
-    def send_again(self, send: Callable[[Batch], Sent]) -> None:
-        """Send the changes again until PostHog has applied them or the attempts are over; raises as `send` does."""
-        for seconds in WAITS_SECONDS:
-            if not self._by_id:
-                break
-            self._wait(seconds)
-            again: set[str] = set()
-            for batch in sending_order(self.left, historical_before="").persons:
-                skipped = send(batch).person_skipped
-                again |= {item.event["distinct_id"] for item in batch.items if item.event["uuid"] in skipped}
-            self._by_id = {distinct_id: items for distinct_id, items in self._by_id.items() if distinct_id in again}
+    def send_again(self, send: Callable[[Batch], Sent], *, is_last: bool = False) -> None:
+        """Send the changes again until PostHog has applied them or the attempts are over; raises as `send` does.
+
+        A distinct id of which something is left then is tried again by the last call of a run alone: the one that is
+        written to too often would have each STATE wait, and each change of it travel time and again.
+        """
+        if is_last:
+            self._given_up.clear()
+        try:
+            for seconds in WAITS_SECONDS:
+                changes = [item for item in self.left if item.event["distinct_id"] not in self._given_up]
+                if not changes:
+                    break
+                self._wait(seconds)
+                done = {item.event["distinct_id"] for item in changes}
+                for batch in sending_order(changes, historical_before="").persons:
+                    skipped = send(batch).person_skipped
+                    done -= {item.event["distinct_id"] for item in batch.items if item.event["uuid"] in skipped}
+                self._by_id = {
+                    distinct_id: items for distinct_id, items in self._by_id.items() if distinct_id not in done
+                }
+        finally:
+            self._given_up.update(self._by_id)
+            self._kept = len(self.left)

@@ -172,8 +172,12 @@ class PostHogDestination:
         self._queue.dispatch()
 
     def flush(self) -> bool:
-        """Return True when PostHog has acknowledged everything: a STATE may be written."""
+        """Return True when PostHog has acknowledged everything: a STATE may be written.
+
+        A STATE covers the changes of persons, too, so those that PostHog has skipped are sent again before it.
+        """
         self._queue.flush()
+        self._bring_persons_up_to_date()
         return True
 
     def end(self) -> None:
@@ -183,7 +187,8 @@ class PostHogDestination:
         """
         if self._is_summed_up:
             return
-        self._bring_persons_up_to_date()
+        self._bring_persons_up_to_date(is_last=True)
+        self.summary.persons_behind = _names_of(self._queue.skipped_persons)
         if (unmet := self._meanings.unmet()) and not (self._dead_letters and self._dead_letters.is_input):
             logger.warning(unmet)
         if self._store:
@@ -196,17 +201,15 @@ class PostHogDestination:
                 "them as before, so keep it, and what else was in it is in PostHog"
             )
 
-    def _bring_persons_up_to_date(self) -> None:
-        """Send the person changes again that PostHog skipped; those that it skips again are named in the summary.
+    def _bring_persons_up_to_date(self, *, is_last: bool = False) -> None:
+        """Send the person changes again that PostHog skipped; those that are left at the end the summary names.
 
         PostHog has kept their events, so a failure here takes no STATE back.
         """
         try:
-            sources = self._queue.send_skipped_persons_again()
+            self._queue.send_skipped_persons_again(is_last=is_last)
         except RunError as error:
             logger.warning("Persons that PostHog has skipped couldn't be sent again: %s", error)
-            sources = self._queue.skipped_persons
-        self.summary.persons_behind = _names_of(sources)
 
     def _sum_up(self) -> None:
         """Print the summary and write its file, if that isn't done."""

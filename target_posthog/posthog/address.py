@@ -13,6 +13,8 @@ from urllib3.util import parse_url
 
 from target_posthog.errors import RunError
 
+CLOUD = ".posthog.com"
+
 
 def ingestion_address(host: str) -> str:
     """Return the address that takes events, such as `https://eu.i.posthog.com`; raises `RunError`.
@@ -38,6 +40,11 @@ def ingestion_address(host: str) -> str:
             "https:// (http:// is for a PostHog on this machine alone)"
         )
     return address
+
+
+def is_cloud(address: str) -> bool:
+    """Say whether an ingestion address is PostHog's own cloud, which has capture V1; a proxy before it isn't known."""
+    return address.endswith(CLOUD)
 
 
 def is_loopback(host: str) -> bool:

@@ -74,17 +74,18 @@ class Verdicts(NamedTuple):
     """What PostHog said of a batch: the uuids that it refused, each with the reason, and those to send again.
 
     All others are acknowledged; of those in `person_skipped` it has kept the event and left the person as it was.
-    `unknown` are results that this version doesn't know, so the run can't go on. `retry_after` is in seconds.
+    `unknown` are those with a result that this version doesn't know, with its word, so the run can't go on.
+    `retry_after` is in seconds.
     """
 
     refused: dict[str, JSON]
     again: list[str]
     person_skipped: list[str]
-    unknown: list[str]
+    unknown: dict[str, str]
     retry_after: float | None
 
 
-TAKEN = Verdicts({}, [], [], [], None)
+TAKEN = Verdicts({}, [], [], {}, None)
 
 
 class CaptureV1:
@@ -231,7 +232,7 @@ def judged(results: Mapping[str, JSON], uuids: Sequence[str], retry_after: float
     PostHog names every event that it was sent. One that it doesn't name, or not in its form, isn't acknowledged, and is
     to be sent again; nor is one with a result that isn't known here, of which nobody can say what became of it.
     """
-    verdicts = Verdicts({}, [], [], [], retry_after)
+    verdicts = Verdicts({}, [], [], {}, retry_after)
     for uuid in uuids:
         match results.get(uuid):
             # Acknowledged. The detail stands beside `ok` for an id that stands for nobody, beside `warning` for one
@@ -247,7 +248,7 @@ def judged(results: Mapping[str, JSON], uuids: Sequence[str], retry_after: float
             case {"result": "retry"}:
                 verdicts.again.append(uuid)  # PostHog couldn't keep it now
             case {"result": str(word)}:
-                verdicts.unknown.append(plain_reason(word))
+                verdicts.unknown[uuid] = plain_reason(word)
             case _:
                 verdicts.again.append(uuid)  # no verdict
     return verdicts

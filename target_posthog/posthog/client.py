@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from http import HTTPStatus
@@ -22,7 +22,7 @@ import stamina
 from target_posthog.errors import BusyError, RunError
 from target_posthog.mapping.event import changes_person, only_sets_once, touched_ids
 from target_posthog.mapping.language.functions import as_timestamp
-from target_posthog.posthog.address import ingestion_address
+from target_posthog.posthog.address import ingestion_address, is_cloud
 from target_posthog.posthog.answers import AnswerError, is_busy, network_trouble, plain_reason, untrusted
 from target_posthog.posthog.capture import TAKEN, CaptureBatch, CaptureV1, Envelope, FlagsCheck, Verdicts
 from target_posthog.posthog.outage import Outage
@@ -39,7 +39,7 @@ FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0  # between two attempts, unless PostHog asks for more
 LONGEST_RETRY_AFTER_SECONDS = 300.0  # PostHog asks for 60 (rust/capture v1, 429); more is an error of something between
 # A server whose V1 isn't configured answers as one that is down (rust/capture v1/error.rs). So long as V1 has never
-# worked in a run, the second such answer lets `/batch/` be tried; the uuids are the same.
+# worked in a run, the second such answer lets `/batch/` be tried; the uuids are the same. PostHog's cloud has V1.
 ATTEMPTS_AT_V1 = 2
 # What an answer for a whole batch means: PostHog rust/capture, api.rs and v1/analytics.
 BAD_BATCH = frozenset((HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
@@ -55,6 +55,11 @@ IN_THE_FUTURE = (
 BILLING = (
     "PostHog takes no more events: the billing limit of the organisation is reached; raise it in PostHog's billing "
     "settings and run again, nothing is lost"
+)
+
+HIDES_DROPS = (
+    "Events go to %s by /batch/, which acknowledges also what PostHog drops, as over a billing limit: STATE and "
+    "receipts then say that it has them; `target-posthog reconcile` shows what is missing"
 )
 
 logger = logging.getLogger(__name__)
@@ -74,6 +79,15 @@ class Sent(NamedTuple):
     person_skipped: frozenset[str] = frozenset()
 
 
+class UndecidedError(RunError):
+    """Ends a delivery before PostHog has decided on all of it: `sent` is for all events that aren't `undecided`."""
+
+    def __init__(self, sentence: str, sent: Sent, undecided: frozenset[str]) -> None:
+        super().__init__(sentence)
+        self.sent = sent
+        self.undecided = undecided
+
+
 @dataclass
 class _UnderWay:
     """A batch on its way: what PostHog has still to decide on, and what it has said of the rest."""
@@ -87,6 +101,11 @@ class _UnderWay:
     def __post_init__(self) -> None:
         self.envelope = Envelope(self.historical)
         self.attempt = 0
+
+    @property
+    def sent(self) -> Sent:
+        """What PostHog has said of all that isn't pending."""
+        return Sent(self.refused, frozenset(self.person_skipped))
 
 
 class Client:
@@ -117,6 +136,7 @@ class Client:
         self._now = now
         self._outage = Outage(now)
         self._unavailable = 0
+        self._has_used_batch = False
         self._lock = threading.Lock()
         self.requests = 0
         self.retries = 0
@@ -162,32 +182,43 @@ class Client:
     def send(self, events: Sequence[Event], *, historical: bool) -> Sent:
         """Deliver events and return what PostHog said of them.
 
-        No two events may have the same uuid. Raises `RunError`, or `BusyError` after `max_retry_seconds`.
+        No two events may have the same uuid. Raises `UndecidedError`, as late as after `max_retry_seconds`.
         """
+        under_way = _UnderWay(
+            {event["uuid"]: event for event in events}, historical, self._now() + self._max_retry_seconds
+        )
         try:
-            return self._send(events, historical=historical, ends_at=self._now() + self._max_retry_seconds)
-        except BusyError as error:
-            raise BusyError(
-                f"PostHog at {self.host} has taken no events for {self._max_retry_seconds:g} seconds ({error}); run "
-                "again when it does, and the run goes on from its last STATE"
-            ) from None
+            self._send(under_way)
+        except RunError as error:
+            sentence, left = str(error), len(under_way.pending)
+            if isinstance(error, BusyError):
+                taken = "no events for" if left == len(events) else f"all but {left:,} of {len(events):,} events in"
+                sentence = (
+                    f"PostHog at {self.host} has taken {taken} {self._max_retry_seconds:g} seconds ({error}); run "
+                    "again when it does, and the run goes on from its last STATE"
+                )
+            raise UndecidedError(sentence, under_way.sent, frozenset(under_way.pending)) from None
+        return under_way.sent
 
-    def _send(self, events: Sequence[Event], *, historical: bool, ends_at: float) -> Sent:
-        under_way = _UnderWay({event["uuid"]: event for event in events}, historical, ends_at)
-        refused, person_skipped = under_way.refused, under_way.person_skipped
+    def _send(self, under_way: _UnderWay) -> None:
+        """Send until nothing is pending, in halves where PostHog refuses the whole for one event."""
+        pending = under_way.pending
         try:
             self._send_until_taken(under_way)
         except _BatchError as error:
-            rest = list(under_way.pending.values())
+            rest = list(pending.items())
             if len(rest) == 1:
-                refused[rest[0]["uuid"]] = str(error)
-                return Sent(refused, frozenset(person_skipped))
+                under_way.refused |= dict.fromkeys(pending, str(error))
+                pending.clear()
+                return
             middle = len(rest) // 2
-            for half in (rest[:middle], rest[middle:]):
-                sent = self._send(half, historical=historical, ends_at=ends_at)
-                refused |= sent.refused
-                person_skipped |= sent.person_skipped
-        return Sent(refused, frozenset(person_skipped))
+            for half in (dict(rest[:middle]), dict(rest[middle:])):
+                uuids = set(half)
+                try:
+                    self._send(replace(under_way, pending=half))
+                finally:
+                    for uuid in uuids - half.keys():  # also of a half that failed
+                        del pending[uuid]
 
     def _send_until_taken(self, under_way: _UnderWay) -> None:
         attempts = None if self._max_retry_seconds else 1
@@ -223,20 +254,21 @@ class Client:
             self._judge(error)
         except OSError as error:  # requests' are among them
             raise untrusted(error, self.host) or BusyError(network_trouble(error)) from None
-        if verdicts.unknown:
-            raise RunError(
-                f"`protocol`: PostHog at {self.host} says `{verdicts.unknown[0]}` of {len(verdicts.unknown)} events, a "
-                "word that this version doesn't know, so what became of them isn't known; take a newer version, or "
-                "`protocol: batch`"
-            )
         refused = {uuid: plain_reason(details) for uuid, details in verdicts.refused.items()}
-        if any(AnswerError(HTTPStatus.OK, reason).is_billing_limit for reason in refused.values()):
-            raise RunError(BILLING)
-        under_way.refused |= refused
-        again = with_what_follows(pending.values(), {*verdicts.again})
+        limited = {uuid for uuid, reason in refused.items() if AnswerError(HTTPStatus.OK, reason).is_billing_limit}
+        under_way.refused |= {uuid: reason for uuid, reason in refused.items() if uuid not in limited}
+        again = with_what_follows(pending.values(), {*verdicts.again, *verdicts.unknown, *limited})
         under_way.person_skipped |= {*verdicts.person_skipped} - again.keys()
         pending.clear()
         pending.update(again)
+        if verdicts.unknown:
+            word = next(iter(verdicts.unknown.values()))
+            raise RunError(
+                f"`protocol`: PostHog at {self.host} says `{word}` of {len(verdicts.unknown)} events, a word that "
+                "this version doesn't know, so what became of them isn't known; take a newer version"
+            )
+        if limited:
+            raise RunError(BILLING)
         if again:
             raise BusyError(f"it wants {len(again)} of the events again", verdicts.retry_after)
 
@@ -262,7 +294,7 @@ class Client:
 
     def _may_lack_v1(self, status: int) -> bool:
         """Say whether a server that answers so may have no V1: before June 2026, or unconfigured (PostHog #62471)."""
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and not is_cloud(self.host):
             with self._lock:
                 self._unavailable += 1
                 return self._unavailable >= ATTEMPTS_AT_V1
@@ -293,12 +325,19 @@ class Client:
             self._count()
             timeout = self._timeout(under_way)
             verdicts = self._batch.post(events, under_way.envelope, timeout_seconds=timeout)
+            self._say_what_batch_hides()
         if len(events) < len(under_way.pending):
             later = {uuid: IN_THE_FUTURE for uuid, event in under_way.pending.items() if event["timestamp"] > latest}
             under_way.refused |= later
             for uuid in later:
                 del under_way.pending[uuid]
         return verdicts
+
+    def _say_what_batch_hides(self) -> None:
+        with self._lock:
+            is_said, self._has_used_batch = self._has_used_batch, True
+        if not is_said:
+            logger.warning(HIDES_DROPS, self.host)
 
     def _timeout(self, under_way: _UnderWay) -> float:
         """Return the seconds that a request may take: its own limit, or what is left of `max_retry_seconds`."""

@@ -83,6 +83,11 @@ def is_database(receipts: str) -> bool:
     return "://" in receipts
 
 
+def _cause(error: Exception) -> str:
+    """Return what kind of error it is, without its text, which may quote values."""
+    return type(getattr(error, "orig", None) or error).__name__
+
+
 logger = logging.getLogger(__name__)
 
 
@@ -164,8 +169,9 @@ class PostgresStore(Store):
             return RunError(
                 "`receipts`: the driver of PostgreSQL isn't installed; install this package with its extra `postgres`"
             )
-        cause = type(getattr(error, "orig", None) or error).__name__
-        return RunError(f"`receipts`: the database can't be used ({cause}); check its URL, its rights and the network")
+        return RunError(
+            f"`receipts`: the database can't be used ({_cause(error)}); check its URL, its rights and the network"
+        )
 
     @override
     def close(self) -> None:
@@ -212,17 +218,35 @@ class PostgresStore(Store):
             with self._engine.connect() as connection:
                 claim, entities = self._claimed_in_turn(connection, facts, persons)
                 yield claim
-                if claim.corrected:
-                    columns = (list(claim.corrected), list(claim.corrected.values()))
-                    connection.exec_driver_sql(CORRECTED, (*columns, self.project))
-                refused = list(claim.refused)
-                if refused:
-                    self._take_back(connection, refused, claim)
-                kept = claim.facts - claim.refused
-                self._keep_money(connection, [fact for fact in facts if fact.uuid in kept], entities)
-                connection.commit()
+                try:
+                    self._end_claim(connection, claim, facts, entities)
+                except SQLAlchemyError as error:
+                    logger.info("The claim on receipts has been lost (%s); they are written anew", _cause(error))
+                else:
+                    return
+            # PostHog has acknowledged these, so without receipts the next run would send them a second time.
+            facts = [fact for fact in facts if fact.uuid in claim.facts - claim.refused]
+            persons = [person for person in persons if person.key in claim.persons - claim.refused]
+            with self._engine.connect() as connection:
+                anew, entities = self._claimed_in_turn(connection, facts, persons)
+                anew.corrected = claim.corrected
+                self._end_claim(connection, anew, facts, entities)
         except SQLAlchemyError as error:
             raise self._unusable(error) from None
+
+    def _end_claim(
+        self, connection: sqlalchemy.Connection, claim: Claim, facts: Sequence[Fact], entities: Mapping[str, int]
+    ) -> None:
+        """Write what became of the claim, and commit it: what was granted and not refused has its receipt then."""
+        if claim.corrected:
+            columns = (list(claim.corrected), list(claim.corrected.values()))
+            connection.exec_driver_sql(CORRECTED, (*columns, self.project))
+        refused = list(claim.refused)
+        if refused:
+            self._take_back(connection, refused, claim)
+        kept = claim.facts - claim.refused
+        self._keep_money(connection, [fact for fact in facts if fact.uuid in kept], entities)
+        connection.commit()
 
     def _claimed_in_turn(
         self, connection: sqlalchemy.Connection, facts: Sequence[Fact], persons: Sequence[Person]

@@ -17,7 +17,7 @@ from target_posthog.posthog.query_api import MOST_ROWS
 from target_posthog.posthog.stored_events import Span, rows_by_window, stored_events
 from target_posthog.receipts.running_money import PERSON_PROFILE, money_of
 from target_posthog.receipts.sifter import seconds_of, sent_as, uuid_bytes
-from target_posthog.receipts.store import REBUILT, Fact, parts
+from target_posthog.receipts.store import REBUILT, Fact, parts, time_of
 from target_posthog.receipts.temporary import TemporaryMapping
 
 if TYPE_CHECKING:
@@ -37,6 +37,14 @@ LIB = ALWAYS["$lib"]
 # Other taps' records can be older than the first Shopify store, and an event's time can lie ahead.
 FIRST_DAY, LAST_DAY = datetime(1970, 1, 1, tzinfo=timezone.utc), datetime(2100, 1, 1, tzinfo=timezone.utc)
 QUESTION = "target-posthog: receipts"
+NOTHING_SHOWN = (
+    "PostHog shows no event at all; is `project_id` the project of the API key? If that project was emptied, "
+    "`target-posthog receipts forget` lets the next full refresh send everything again"
+)
+SINCE_THE_OLDEST = (
+    "The key may not read the project's settings (scope project:read), so it isn't known how long PostHog shows "
+    "events: nothing is missed that is older than the oldest one, of {}"
+)
 MOST_NAMES = 10_000
 NAMES = """
 select event, count() as number
@@ -74,13 +82,13 @@ def kept_since(api: QueryApi) -> int | None:
     return seconds_of(f"{first}T00:00:00Z") if first else 0
 
 
-def missing(api: QueryApi, store: Store, before: int) -> Iterator[Fact]:
-    """Yield the facts that have a receipt and aren't in PostHog, of those older than `before` (seconds since 1970).
+def shown_since(api: QueryApi) -> tuple[int | None, str]:
+    """Return from which moment on PostHog shows all that it has, in seconds since 1970, and what a user has to know.
 
-    What is beyond PostHog's retention isn't missing: that of the project's settings, if the key may read them, and in
-    any case what lies before the oldest event that PostHog shows.
+    That is by the project's settings; if the key may not read them, since the oldest event that PostHog shows. None if
+    it shows none at all.
     """
-    kept = kept_since(api) or 0
+    kept = kept_since(api)
     windows = rows_by_window(
         api,
         lambda start, end: OLDEST.format(first=moment(start), end=moment(end)),
@@ -89,16 +97,23 @@ def missing(api: QueryApi, store: Store, before: int) -> Iterator[Fact]:
     )
     oldest = next((int(at) for rows in windows for _, at in rows), None)
     if oldest is None:
-        return
-    begin = max(oldest, kept)
+        return None, NOTHING_SHOWN
+    return (oldest, SINCE_THE_OLDEST.format(time_of(oldest)[:10])) if kept is None else (kept, "")
+
+
+def missing(api: QueryApi, store: Store, since: int, before: int) -> Iterator[Fact]:
+    """Yield the facts that have a receipt and aren't in PostHog, from `since` until before `before`.
+
+    Both are in seconds since 1970; what is older than `since` is beyond what PostHog shows, and isn't missing.
+    """
     there: TemporaryMapping[bool] = TemporaryMapping(bool)
     # All are asked for by time, each once. To ask for those with a receipt by their uuids takes 50 times as many
     # questions, of which each looks at all events, and PostHog answers 2,400 an hour.
     for stored in stored_events(
-        api, [name for name, *_ in store.counts()], _midnight(begin), _midnight(before) + ONE_DAY, page_rows=MOST_ROWS
+        api, [name for name, *_ in store.counts()], _midnight(since), _midnight(before) + ONE_DAY, page_rows=MOST_ROWS
     ):
         there[uuid_bytes(stored.uuid)] = True
-    yield from (fact for fact in store.export() if begin <= fact.at < before and fact.uuid not in there)
+    yield from (fact for fact in store.export() if since <= fact.at < before and fact.uuid not in there)
 
 
 def _midnight(at: int) -> datetime:

@@ -297,6 +297,15 @@ class Store(ABC):
             self.rows(f"DELETE FROM posthog_receipts_{table} WHERE project = ?", self.project)  # noqa: S608  # a constant
         self.rows("UPDATE posthog_receipts_project SET conditions = '{}', floor = NULL WHERE id = ?", self.project)
 
+    def persons_number(self) -> int:
+        """Return how many descriptions of persons and groups, and links, have a receipt."""
+        ((number,),) = self.rows("SELECT count(*) FROM posthog_receipts_person WHERE project = ?", self.project)
+        return int(number)
+
+    def forget_persons(self) -> None:
+        """Delete the receipts of what was said of persons and groups, so that the next full refresh says it again."""
+        self.rows("DELETE FROM posthog_receipts_person WHERE project = ?", self.project)
+
     def move_to(self, key: str) -> None:
         """Make the receipts those of the project with another API key, given as `hashed_key`."""
         self.rows("DELETE FROM posthog_receipts_project WHERE key = ? AND id <> ?", key, self.project)

@@ -310,6 +310,22 @@ def test_what_is_acknowledged_and_absent_is_named_with_its_remedy(
     assert f"PostHog doesn't show them; {remedy}:" in said.text
 
 
+def test_what_was_the_oldest_is_absent_too_and_of_an_emptied_project_that_is_said(desk: Callable[..., Desk]) -> None:
+    books = desk()
+    books.run()
+    books.preview()
+    ((oldest,),) = books.posthog.database.ask("select min(at_microseconds) from events")
+    books.posthog.database.ask("delete from events where at_microseconds = ?", [oldest])
+    said = books.reconcile()
+    assert said.code == 1, said.text
+    assert "PostHog doesn't show them; `resend --missing` sends them:" in said.text
+    books.posthog.database.ask("delete from events")
+    said = books.reconcile()
+    assert said.code == 1, said.text
+    assert "PostHog shows no event at all" in said.text
+    assert "`target-posthog receipts forget`" in said.text
+
+
 def test_what_an_earlier_run_has_sent_is_not_in_flight_for_ever(desk: Callable[..., Desk]) -> None:
     """A run that is scheduled each hour always has a summary of the last day."""
     books = desk()

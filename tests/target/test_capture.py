@@ -13,10 +13,9 @@ from posthog.capture_mode import CaptureMode
 from posthog.consumer import Consumer
 
 from sandbox.controls import Reply
-from target_posthog.errors import BusyError
 from target_posthog.posthog.answers import AnswerError
 from target_posthog.posthog.capture import CaptureBatch, CaptureV1, Envelope, Verdicts, as_v1
-from target_posthog.posthog.client import Client
+from target_posthog.posthog.client import Client, UndecidedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,7 +100,7 @@ def test_an_event_without_a_verdict_is_to_be_sent_again(posthog: PostHog) -> Non
     said = {first: {"result": "ok"}, second: {"result": "drop", "details": "event_too_big"}, others[0]: "what"}
     posthog.controls.reply_next(Reply(status=200, body=json.dumps({"results": said}), headers={"Retry-After": "7"}))
     verdicts = post(posthog)
-    assert verdicts == ({second: "event_too_big"}, others, [], [], 7.0)
+    assert verdicts == ({second: "event_too_big"}, others, [], {}, 7.0)
 
 
 def test_the_client_asks_until_there_is_a_verdict_on_each_event(posthog: PostHog) -> None:
@@ -112,7 +111,7 @@ def test_the_client_asks_until_there_is_a_verdict_on_each_event(posthog: PostHog
     assert [one["uuid"] for one in posthog.events()] == [EVENTS[0]["uuid"]]  # the others the queued answer took
     never = Reply(status=200, body='{"results": {}}')
     posthog.controls.reply_next(*[never] * 20)
-    with pytest.raises(BusyError, match="it wants 5 of the events again"):
+    with pytest.raises(UndecidedError, match="it wants 5 of the events again"):
         client.send(EVENTS, historical=False)
 
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import re
 import socket
+import socketserver
+import ssl
+import threading
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 import pytest
 import stamina
+import trustme
 import zstandard
 
 from sandbox.controls import Reply
 from target_posthog.errors import BusyError, RunError
-from target_posthog.posthog.client import Client, _UnderWay
+from target_posthog.posthog.client import DEFAULT_HOST, Client, UndecidedError, _UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sandbox.posthog import PostHog
     from target_posthog.mapping.event import Event
@@ -55,6 +61,51 @@ def posts(posthog: PostHog) -> list[str]:
     return [one.path for one in posthog.controls.requests]
 
 
+class CloudProxy(socketserver.ThreadingTCPServer):
+    """A proxy by which PostHog's cloud is reached: its TLS ends here, and the sandbox's PostHog answers for it."""
+
+    daemon_threads = True
+
+    def __init__(self, posthog: PostHog, context: ssl.SSLContext) -> None:
+        super().__init__(("127.0.0.1", 0), _ToCloud)
+        self.context, self.port = context, int(posthog.url.rpartition(":")[2])
+
+
+class _ToCloud(socketserver.StreamRequestHandler):
+    server: CloudProxy
+
+    def handle(self) -> None:
+        for line in self.rfile:
+            if line == b"\r\n":
+                break
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with (
+            self.server.context.wrap_socket(self.connection, server_side=True) as outside,
+            outside.makefile("rb") as asked,
+            socket.create_connection(("127.0.0.1", self.server.port)) as inside,
+        ):
+            head = b"".join(iter(asked.readline, b"\r\n"))
+            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            head = re.sub(rb"(?i)host: \S+", b"Host: 127.0.0.1", head)  # the sandbox answers to no other name
+            inside.sendall(head + b"\r\n" + asked.read(int(length[1]) if length else 0))
+            while answer := inside.recv(65_536):
+                outside.sendall(answer)
+
+
+@pytest.fixture
+def cloud(posthog: PostHog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of PostHog's cloud; what is sent there arrives at the fixture `posthog`."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(DEFAULT_HOST.removeprefix("https://")).configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with CloudProxy(posthog, context) as proxy:
+        threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
+        yield DEFAULT_HOST
+        proxy.shutdown()
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("historical", [True, False])
 def test_a_batch_is_delivered_with_its_uuids_and_times(posthog: PostHog, protocol: str, historical: bool) -> None:  # noqa: FBT001  # a parameter of the table
@@ -84,6 +135,28 @@ def test_a_v1_that_has_worked_is_waited_for(posthog: PostHog) -> None:
     client.send([event(2)], historical=False)
     assert "/batch/" not in posts(posthog)
     assert kept(posthog) == [1, 2]
+
+
+def test_an_outage_of_posthogs_cloud_is_no_lack_of_v1(posthog: PostHog, cloud: str) -> None:
+    """By `/batch/` a billing limit that is reached would stay hidden for the whole run."""
+    posthog.controls.reply_next(*[Reply(status=503)] * 4)
+    assert Client("phc_sandbox", cloud).send([event(1)], historical=False).refused == {}
+    assert posts(posthog) == ["/i/v1/analytics/events"] * 5
+    assert kept(posthog) == [1]
+
+
+@pytest.mark.parametrize("protocol", ["auto", "batch"])
+def test_what_batch_hides_is_said_once_where_it_is_used(
+    posthog: PostHog, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    posthog.v1, posthog.billing_limit_reached = "missing", True
+    client = client_of(posthog, protocol)
+    for number in range(2):
+        assert client.send([event(number)], historical=False).refused == {}, "PostHog has said Ok"
+    assert kept(posthog) == []
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 1
+    assert "by /batch/, which acknowledges also what PostHog drops, as over a billing limit" in said[0]
 
 
 def test_an_outage_of_a_server_without_batch_is_an_outage(posthog: PostHog) -> None:
@@ -206,10 +279,6 @@ def test_a_billing_limit_ends_the_run(posthog: PostHog) -> None:
     posthog.billing_limit_reached = True
     with pytest.raises(RunError, match="billing limit"):
         client_of(posthog, "v1").send([event(1)], historical=False)
-    posthog.billing_limit_reached = False
-    posthog.controls.reply_next(Reply(status=200, body='{"status": 1, "quota_limited": ["events"]}'))
-    with pytest.raises(RunError, match="billing limit"):
-        client_of(posthog, "batch").send([event(1)], historical=False)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -230,13 +299,13 @@ def test_an_answer_that_no_posthog_gives_ends_the_run(posthog: PostHog, protocol
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_waiting_ends_with_a_sentence(posthog: PostHog, protocol: str) -> None:
     posthog.controls.reply_next(*[Reply(status=503)] * 20)
-    with pytest.raises(BusyError, match=r"has taken no events for 5 seconds \(HTTP 503\); run again"):
+    with pytest.raises(UndecidedError, match=r"has taken no events for 5 seconds \(HTTP 503\); run again"):
         client_of(posthog, protocol, max_retry_seconds=5).send([event(1)], historical=False)
 
 
 def test_without_time_to_wait_nothing_is_tried_again(posthog: PostHog) -> None:
     posthog.controls.reply_next(Reply(status=503))
-    with pytest.raises(BusyError):
+    with pytest.raises(UndecidedError):
         client_of(posthog, "v1", max_retry_seconds=0).send([event(1)], historical=False)
     assert len(posts(posthog)) == 1
 
@@ -373,8 +442,14 @@ def test_a_drop_for_the_billing_limit_makes_no_dead_letter(posthog: PostHog) -> 
         client_of(posthog, "v1").send([event(1)], historical=False)
 
 
-def test_a_batch_s_own_words_for_the_billing_limit(posthog: PostHog) -> None:
-    posthog.controls.reply_next(Reply(status=429, body="billing limit reached"))
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(status=429, body="billing limit reached"), Reply(status=200, body='{"status": 1, "quota_limited": ["x"]}')],
+)
+def test_words_for_the_billing_limit_that_batch_has_and_doesnt_use_for_events_are_known(
+    posthog: PostHog, reply: Reply
+) -> None:
+    posthog.controls.reply_next(reply)
     with pytest.raises(RunError, match="billing limit"):
         client_of(posthog, "batch").send([event(1)], historical=False)
 

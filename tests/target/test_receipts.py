@@ -14,6 +14,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import msgspec
 import pytest
 
+from sandbox.controls import Reply
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
@@ -340,6 +341,40 @@ def test_an_event_that_posthog_refuses_has_no_receipt_and_is_tried_once_per_run(
             "money": {},
         }
     assert ("Order Completed", "jane@example.com") in receipted.run(record, **letters)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sentence"),
+    [
+        ("retry", r"has taken all but 1 of 40 events in 0 seconds \(it wants 1 of the events again\)"),
+        ("later", "says `later` of 1 events, a word that this version doesn't know"),
+        ("drop:billing_limit_exceeded", "billing limit"),
+    ],
+)
+def test_what_posthog_had_acknowledged_when_an_error_ended_its_batch_is_not_sent_again(
+    receipted: Receipted, posthog: PostHog, verdict: str, sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    records = [order(number, "jane@example.com", transactions=[]) for number in range(40)]
+    for said, expected in (([*["ok"] * 7, verdict], sentence), ([verdict], None)):
+        posthog.verdicts = {"Order Completed": said}
+        with pytest.raises(RunError, match=expected):
+            receipted.run(*records, senders=1, max_retry_seconds=0)
+        assert len(posthog.fired()) == 39, "the second run sends the one that was left, and hears the same of it"
+    assert "39 events accepted by PostHog" in caplog.text
+    receipted.run(*records, senders=1)
+    assert len(posthog.fired()) == len({event["uuid"] for event in posthog.fired()}) == 40
+
+
+def test_what_posthog_has_taken_of_a_batch_in_halves_is_not_sent_again(receipted: Receipted, posthog: PostHog) -> None:
+    records = [order(number, "jane@example.com", transactions=[]) for number in range(40)]
+    for status in (400, None, 402):
+        posthog.controls.reply_next(Reply(status=status, path="/i/", body='{"error": "invalid_batch"}'))
+    with pytest.raises(RunError, match="billing limit"):
+        receipted.run(*records, senders=1)
+    assert len(posthog.fired()) == 20
+    receipted.run(*records, senders=1)
+    assert len(posthog.fired()) == len({event["uuid"] for event in posthog.fired()}) == 40
 
 
 def test_max_events_counts_what_would_be_sent(receipted: Receipted) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from sandbox.controls import Reply
 from target_posthog.commands.group import commands
-from tests.target.test_receipts import SCHEMAS, Receipted, order
+from tests.target.test_receipts import SCHEMAS, Receipted, customer, order
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,6 +182,22 @@ def test_a_lost_store_is_rebuilt_and_orders_stay_with_their_first_id(tools: Comm
     assert ("Order Cancelled", "jane@example.com") in tools.receipted.run(later)
 
 
+def test_what_posthog_does_not_show_yet_is_found_by_another_rebuilding(
+    tools: Commands, posthog: PostHog, tmp_path: Path
+) -> None:
+    tools.receipted.run(ORDERS[0])
+    posthog.hold()
+    tools.receipted.run(*ORDERS[1:])
+    tools.receipted.receipts = tools.environment["TARGET_POSTHOG_RECEIPTS"] = str(tmp_path / "new.sqlite")
+    said = tools.run("receipts", "rebuild")
+    assert "2 receipts are new" in said
+    assert "run this again a day after the last run and before the next one; it only adds" in said
+    posthog.apply(posthog.held())
+    assert "PostHog has 6 events of ours; 4 receipts are new" in tools.run("receipts", "rebuild")
+    tools.receipted.run(*ORDERS)
+    assert len(posthog.held()) == 4, "nothing has come since"
+
+
 def test_receipts_that_are_there_are_not_rebuilt_a_second_time(tools: Commands, tmp_path: Path) -> None:
     tools.receipted.run(*ORDERS)
     # Of an order the first event is what leads to the others; PostHog doesn't have it any more.
@@ -290,6 +306,40 @@ def test_acknowledged_facts_that_posthog_does_not_show_are_sent_again(tools: Com
     assert (names.count("Order Paid"), names.count("Order Completed")) == (3, 3)
 
 
+def test_facts_that_were_the_oldest_are_missing_too(tools: Commands, posthog: PostHog) -> None:
+    tools.receipted.run(*ORDERS)
+    posthog.database.ask("DELETE FROM events WHERE event = 'Order Completed'")  # five seconds older than the others
+    posthog.key_scopes = frozenset(("query:read",))
+    said = tools.run("resend", "--missing", "--yes")
+    assert "nothing is missed that is older than the oldest one, of 2026-10-02" in said
+    assert "0 events would be sent again" in said
+    posthog.key_scopes |= {"project:read"}
+    said = tools.run("resend", "--missing", "--yes")
+    assert "the oldest" not in said
+    assert "3 events would be sent again" in said
+    tools.receipted.run(*ORDERS)
+    assert [event["event"] for event in posthog.events()].count("Order Completed") == 3
+
+
+def test_what_is_beyond_retention_is_not_missing(tools: Commands, posthog: PostHog) -> None:
+    old = order(9, "jane@example.com", processed_at="2019-01-01T00:00:00Z", transactions=[])
+    tools.receipted.run(*ORDERS, old)
+    posthog.events_retention_enforced, posthog.event_retention_months = True, 12
+    assert "0 events would be sent again" in tools.run("resend", "--missing")
+    posthog.events_retention_enforced = False
+    posthog.database.ask("DELETE FROM events WHERE day < '2020'")
+    assert "1 events would be sent again" in tools.run("resend", "--missing", code=1)
+
+
+def test_of_an_emptied_project_nothing_is_called_missing(tools: Commands, posthog: PostHog) -> None:
+    tools.receipted.run(*ORDERS)
+    posthog.database.ask("DELETE FROM events")
+    said = tools.run("resend", "--missing", "--yes", code=1)
+    assert "PostHog shows no event at all" in said
+    assert "`target-posthog receipts forget` lets the next full refresh send everything again" in said
+    assert tools.receipted.run(*ORDERS) == []
+
+
 def test_many_receipts_are_looked_for_in_few_questions(tools: Commands, posthog: PostHog) -> None:
     tools.receipted.run(*(order(number, "jane@example.com", transactions=[]) for number in range(1, 1_202)))
     posthog.database.ask("DELETE FROM events WHERE event = 'Order Completed' AND properties LIKE '%\"#1100\"%'")
@@ -297,6 +347,41 @@ def test_many_receipts_are_looked_for_in_few_questions(tools: Commands, posthog:
     assert "1 events would be sent again" in tools.run("resend", "--missing", "--yes")
     questions = [request for request in posthog.controls.requests if request.path.endswith("/query/")]
     assert len(questions) == 2, "when the oldest is from, and which there are"
+
+
+@pytest.mark.parametrize("place", ["file", "database"])
+def test_lost_persons_and_links_are_sent_again_once(
+    tools: Commands, posthog: PostHog, place: str, request: pytest.FixtureRequest
+) -> None:
+    if place == "database":
+        url = request.getfixturevalue("database_of_receipts")
+        tools.receipted.receipts = tools.environment["TARGET_POSTHOG_RECEIPTS"] = url
+    records = (customer(7, "jane@example.com", first_name="Jane"), order(1, None), order(2, "jane@example.com"))
+    known = order(1, "jane@example.com")  # whose buyer becomes known, and is linked
+    tools.receipted.run(*records, known)
+    before = persons_of(posthog)
+    posthog.database.ask("DELETE FROM persons")
+    posthog.database.ask("DELETE FROM distinct_ids")
+    assert "0 events would be sent again" in tools.run("resend", "--missing", "--yes")
+    said = tools.run("resend", "--persons", "--yes")
+    assert re.match(r"\d descriptions of persons and groups, and links, would be sent again", said)
+    sent = tools.receipted.run(*records, known)
+    assert {event for event, _ in sent} == {"$identify"}
+    assert persons_of(posthog) == before
+    assert tools.receipted.run(*records, known) == []
+    said = tools.run("resend", "--persons", "--missing", "--yes", code=1)
+    assert "--persons is for all persons, and goes with no other choice" in said
+
+
+def persons_of(posthog: PostHog) -> list[tuple[list[str], object]]:
+    return sorted((sorted(one["distinct_ids"]), one["properties"].get("first_name")) for one in posthog.persons())
+
+
+def test_what_is_sent_again_as_missing_hints_at_persons(tools: Commands, posthog: PostHog) -> None:
+    tools.receipted.run(*ORDERS)
+    assert "--persons" not in tools.run("resend", "--missing", "--yes")
+    posthog.database.ask("DELETE FROM events WHERE event = 'Order Paid'")
+    assert "`resend --persons` has all sent again" in tools.run("resend", "--missing", "--yes")
 
 
 def test_of_what_posthog_does_not_show_some_can_be_chosen(tools: Commands) -> None:

@@ -221,6 +221,31 @@ def test_a_target_that_dies_leaves_no_claim_on_a_database(
     assert (copies(posthog), len(posthog.fired())) == (0, SALES)
 
 
+def test_a_database_that_restarts_while_posthog_answers_lets_nothing_cross_twice(
+    runs: Runs, posthog: PostHog, tmp_path: Path, database_of_receipts: str
+) -> None:
+    settings = {**SETTINGS, "receipts": database_of_receipts}
+    store = PostgresStore(database_of_receipts, hashed_key("phc_sandbox"))
+    posthog.verdicts = {"Sale": [*["ok"] * 7, "drop:event_too_big"]}
+    posthog.controls.reply_next(Reply(path=ACTIONS), Reply(path=ACTIONS, delay_seconds=2))
+    letters = {"dead_letter_path": str(tmp_path / "letters.jsonl")}
+    process = runs.process(tmp_path, **settings, **letters)
+    begun(process)
+    wait_until(lambda: len(posthog.fired()) == 999)
+    ended = store.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND datname = current_database() AND application_name LIKE 'target-posthog%%'"
+    )
+    assert ended
+    process.stdin = None
+    _, log = process.communicate(timeout=LONGEST_WAIT_SECONDS)
+    assert process.returncode == 0, log
+    assert len(posthog.fired()) == SALES - 1
+    assert runs.process_of(tmp_path, *MESSAGES, **settings).code == 0
+    store.close()
+    assert (copies(posthog), len(posthog.fired())) == (0, SALES)
+
+
 def test_events_that_another_target_has_under_way_are_waited_for_and_then_it_is_named(
     database_of_receipts: str,
 ) -> None:

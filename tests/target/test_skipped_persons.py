@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +18,7 @@ from target_posthog.errors import RunError
 from target_posthog.posthog.client import Sent
 from target_posthog.singer.target import TargetPostHog
 from tests.target.conftest import lines
+from tests.waiting import LONGEST_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,6 +108,52 @@ def test_after_three_attempts_the_rest_is_left() -> None:
     assert ([item.source for item in skipped.left], waits) == ([1], [1.0, 5.0, 25.0])
 
 
+def test_who_is_skipped_after_three_attempts_is_tried_again_at_the_end_alone() -> None:
+    waits: list[float] = []
+    skipped, sends = SkippedPersons(waits.append), Sends(skips=3)
+    skipped.note([change(1)], sent(change(1)))
+    skipped.send_again(sends)
+    other = change(2, "eve")
+    skipped.note([other], sent(other))
+    skipped.send_again(sends)
+    assert ([item.source for item in skipped.left], sends.batches[3:]) == ([1], [[2]])
+    skipped.send_again(sends, is_last=True)
+    assert (skipped.left, sends.batches[4:], waits) == ([], [[1]], [1.0, 5.0, 25.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("skips", [1, 2])
+def test_no_state_leaves_before_the_persons_that_it_covers(
+    runs: Runs, posthog: PostHog, tmp_path: Path, end: signal.Signals, skips: int
+) -> None:
+    """A signal ends the target without a word, and what the last STATE covers isn't read again."""
+    posthog.verdicts = {"$set": ["warning"] * skips}
+    settings = {"mappings": {"people": [PERSON]}, "receipts": str(tmp_path / "receipts.sqlite")}
+    process = runs.process(tmp_path, **settings)
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(lines(SCHEMA, person(1, "Jane")))
+    process.stdin.flush()
+    states: list[str] = []
+    written = process.stdout
+    reader = threading.Thread(target=lambda: states.append(written.readline()), daemon=True)
+    reader.start()
+    while reader.is_alive() and len(posthog.fired()) < 2:  # a STATE leaves after some seconds of progress
+        process.stdin.write(lines({"type": "STATE", "value": {"n": 1}}))
+        process.stdin.flush()
+        reader.join(0.2)
+    if skips == 1:
+        reader.join(LONGEST_WAIT_SECONDS)
+        assert states == ['{"n": 1}\n']
+    process.send_signal(end)
+    reader.join(LONGEST_WAIT_SECONDS)
+    process.communicate(timeout=LONGEST_WAIT_SECONDS)
+    if skips == 2:
+        assert states == [""], "it waits for the third attempt"
+        runs.process_of(tmp_path, SCHEMA, person(1, "Jane"), **settings)
+    assert [one["properties"] for one in posthog.persons()] == [{"name": "Jane"}]
+
+
 def test_without_a_skipped_person_nobody_waits() -> None:
     skipped = SkippedPersons(pytest.fail)
     skipped.note([change(1)], sent())
@@ -142,7 +191,8 @@ def test_a_run_that_an_error_ends_names_them_too(runs: Runs, posthog: PostHog, t
     summary = tmp_path / "summary.json"
     state = {"type": "STATE", "value": {"n": 1}}
     timeless = {**person(2, "Eve"), "record": {"id": 2, "email": "eve@example.com", "at": "some day"}}
-    config = {**runs.settings, "mappings": {"people": [PERSON]}, "summary_path": str(summary)}
+    config = {**runs.settings, "mappings": {"people": [PERSON]}, "summary_path": str(summary), "protocol": "v1"}
+    posthog.controls.reply_next(Reply(path="/i/v1"), Reply(status=404, path="/i/v1"))
     target = TargetPostHog(config=config, seconds_between_states=0)
     with pytest.raises(RunError):
         target.listen(io.StringIO(lines(SCHEMA, person(1, "Jane"), state, timeless)))
@@ -155,7 +205,7 @@ def test_a_run_that_cannot_bring_them_up_to_date_names_their_records(
 ) -> None:
     caplog.set_level(logging.INFO)
     posthog.verdicts = {"$set": ["warning"]}
-    posthog.controls.reply_next(Reply(path="/i/v1"), Reply(status=404, path="/i/v1"))
+    posthog.controls.reply_next(Reply(path="/i/v1"), *[Reply(status=404, path="/i/v1")] * 2)
     summary = tmp_path / "summary.json"
     state = {"type": "STATE", "value": {"n": 1}}
     settings = {"mappings": {"people": [PERSON]}, "summary_path": str(summary), "protocol": "v1"}
