@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     State = dict[str, Any]
 
-_KNOWN, _TASKS, _HELD, _WAITING, _VALUE = "known", "bulk", "held", "waiting", "replication_key_value"
+_KNOWN, _TASKS, _VALUE = "known", "bulk", "replication_key_value"
+_HELD, _WAITING, _AS_IS = "held", "waiting", "as_is"
 _BEGAN, _DELETIONS = "began", "deletions_since"
 _DAYS, _READ_ON = "days", "read_on"
 
@@ -43,8 +44,8 @@ class Bookmark:
       out at once, as a later run must not submit them again.
     - `begin_deletions`, before the first record of a run, and `end_deletions`, after its last tombstone: from where on
       deletions are to be read. They are read last, when the bookmark has moved past them.
-    - `watch`, before the first order: which orders are held, and which wait. The two are kept up to date while the
-      stream reads, so that each state has those of the records before it.
+    - `watch`, before the first order: which orders are held, which wait, and which were emitted as they are. The three
+      are kept up to date while the stream reads, so that each state has those of the records before it.
     """
 
     def __init__(
@@ -106,10 +107,13 @@ class Bookmark:
         """Keep which records a later run need not emit again."""
         self._state()[_KNOWN] = known.prints
 
-    def watch(self) -> tuple[dict[str, int], dict[str, list[Any]]]:
-        """Return which orders are held and which wait, by number; what the stream does with them is in the state."""
+    def watch(self) -> tuple[dict[str, int], dict[str, list[Any]], dict[str, str]]:
+        """Return which orders are held, wait, or were emitted as they are, by number.
+
+        What the stream does with them is in the state.
+        """
         state = self._state()
-        return state.setdefault(_HELD, {}), state.setdefault(_WAITING, {})
+        return state.setdefault(_HELD, {}), state.setdefault(_WAITING, {}), state.setdefault(_AS_IS, {})
 
     def note(self, tasks: Sequence[Task]) -> None:
         """Keep what bulk operations are to read, and write it out."""

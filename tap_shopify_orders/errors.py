@@ -9,7 +9,15 @@ LONGEST_WORDS = 300  # characters of what somebody else says
 
 
 class RunError(Exception):
-    """Trying again won't help: the message says what is wrong, which setting or stream it is about, and the remedy."""
+    """Trying again won't help: the message says what is wrong, which setting or stream it is about, and the remedy.
+
+    `trace` is where in the tap that was, without a value of a record, in case it is the tap's own mistake.
+    """
+
+    def __init__(self, message: str, *, trace: str = "") -> None:
+        """Say it in words that stand alone."""
+        super().__init__(message)
+        self.trace = trace
 
 
 class UnwritableError(RunError):

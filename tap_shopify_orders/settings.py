@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     Config = Mapping[str, Any]
 
 ACCEPTABLE = {
-    "partial_history": "orders of the last 60 days only, for want of the scope read_all_orders",
+    "partial_history": "orders that were placed in the last 60 days only, for want of the scope read_all_orders: of"
+    " older ones no refund, return or edit comes either",
     "denied_fields": "records without the fields that Shopify denies",
     "api_version": "answers in another API version than the tap was made for",
     "no_ledger": "orders of which Shopify has no ledger of sales, or denies it",

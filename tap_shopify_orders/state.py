@@ -58,6 +58,7 @@ class _Bookmark(msgspec.Struct, kw_only=True):
     bulk: list[_Task] = []
     held: dict[_Number, int] = {}
     waiting: dict[_Number, tuple[int, str]] = {}
+    as_is: dict[_Number, str] = {}
     progress_markers: dict[str, Any] = {}
 
 

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.output import StoreLines, WholeLines
+from tap_shopify_orders.records.schema import SCOPED
 from tap_shopify_orders.sales_by_day import SCOPE, SalesByDay
 from tap_shopify_orders.settings import SETTINGS, admin_url_of
 from tap_shopify_orders.shopify.auth import AccessToken, ClientCredentials
@@ -116,10 +117,17 @@ class StoreRun(Tap):
         if self.goes_on and not probe:
             self.logger.info(granted.line(counts))
         else:
-            self.logger.info("What the store grants:\n%s", granted.block(counts))
+            self.logger.info("What the store grants:\n%s", granted.block({**counts, **self._left_out}))
         for stream in self.selected_streams:
             if probe or not stream.bookmark.value:
                 stream.probe()
+
+    @property
+    def _left_out(self) -> dict[str, str]:
+        """What isn't asked for of orders, as the app lacks the scope; empty if nothing is."""
+        lacking = {scope: paths for scope, paths in SCOPED.items() if not self.store.granted.has(scope)}
+        named = ", ".join(f"{'.'.join(paths[0])} ({scope})" for scope, paths in lacking.items())
+        return {"left out": named} if named and self.streams[Orders.name].selected else {}
 
     def read(self) -> None:
         """Look at what is granted, read what there is, and log what that took."""
@@ -129,6 +137,10 @@ class StoreRun(Tap):
             self.sync()
             if lines:
                 lines.end(self.state)
+        except RunError as error:
+            if error.trace:
+                self.logger.debug("What can't be read came to\n%s", error.trace)
+            raise
         finally:
             if lines:
                 lines.flush()
@@ -169,7 +181,7 @@ class StoreRun(Tap):
         if isinstance(self.message_writer, StoreLines):
             self.message_writer.shop_id = granted.shop_id
         report = self.streams[SalesByDay.name]
-        if report.selected and SCOPE not in granted.scopes:
+        if report.selected and not granted.has(SCOPE):
             report.selected = False
             if not self.selected_streams:
                 raise RunError(f"The app lacks the scope {SCOPE}, and sales_by_day is all that is selected: add it.")
@@ -179,7 +191,6 @@ class StoreRun(Tap):
                 SCOPE,
             )
         selected = {stream.name: stream for stream in self.selected_streams}
-        since = selected["orders"].since if "orders" in selected else None
-        granted.check(selected, since, self.config.get("accept") or ())
+        granted.check(selected, self.config.get("accept") or ())
         for name, stream in selected.items():
             check_reached(name, stream.bookmark.value, granted.at)

@@ -426,13 +426,14 @@ class Orders(ShopStream):
     @override
     def _examined(self, changes: Iterator[tuple[Mark, Record]], window: Window) -> Iterator[tuple[Mark, Record]]:
         """Yield the orders that may be emitted, then those of earlier runs that were held or waited."""
-        held, waiting = self.bookmark.watch()
+        held, waiting, as_is = self.bookmark.watch()
         age = timedelta(days=self.config["look_again_days"])
         hours = 0 if self.config.get("end_date") else self.config["attribution_hours"]  # a part may be the only run
         accept = self.config.get("accept") or ()
         watch = Watch(
             held,
             waiting,
+            as_is,
             since=window.until - age,
             held_since=window.until - timedelta(hours=hours) if hours else None,
             accepts_no_ledger="no_ledger" in accept if self._is_wanted(("agreements",)) else None,
@@ -494,7 +495,7 @@ class Orders(ShopStream):
         """Return which of the orders that wait have changed; asks for no more than what they wait for."""
 
         def look(numbers: Sequence[str], fields: Collection[Names]) -> Iterator[Record]:
-            question = self._reading.question_for(lambda path: any(wanted[: len(path)] == path for wanted in fields))
-            return self._reading.by_ids([f"{ORDER_ID}{number}" for number in numbers], question)
+            ids = [f"{ORDER_ID}{number}" for number in numbers]
+            return self._reading.by_ids(ids, lambda path: any(wanted[: len(path)] == path for wanted in fields))
 
         return watch.changed(numbers, look)

@@ -31,7 +31,7 @@ SCOPES_OF_TYPE = {
     "CompanyContact": ("read_customers", "read_companies"),
     "CompanyLocation": ("read_customers", "read_companies"),
     "Customer": ("read_customers",),
-    "Location": ("read_locations",),
+    "Location": ("read_locations", "read_inventory"),
     "Order": ("read_orders",),
     "PaymentTerms": ("read_payment_terms",),
     "Product": ("read_products",),
@@ -111,8 +111,12 @@ class Access:
         return self._refusal_of_object("node", type_name, SCOPES_OF_TYPE.get(type_name))
 
     def _refusal_of_object(self, name: str, type_name: str, scopes: Sequence[str] | None) -> AccessDeniedError | None:
-        """Return why a field refuses an object of a type that needs one of the scopes, if it does."""
-        if scopes and self.scopes.isdisjoint(scopes):
+        """Return why a field refuses an object of a type that needs one of the scopes, if it does.
+
+        A scope that writes also grants reading (access-scopes).
+        """
+        written = {f"read_{scope.removeprefix('write_')}" for scope in self.scopes if scope.startswith("write_")}
+        if scopes and (self.scopes | written).isdisjoint(scopes):
             return denied(name, scopes)
         if type_name == "Customer" and "customer" not in self.approved:
             return AccessDeniedError(f"This app is not approved to access the Customer object. {_MORE}")

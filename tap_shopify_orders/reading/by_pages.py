@@ -79,11 +79,11 @@ class Reading:
             self._go_without(gaps)
         return self.ask(search, cursor, newest_first=newest_first)  # each time for fewer fields
 
-    def by_ids(self, ids: Sequence[str], question: Question | None = None) -> Iterator[Record]:
-        """Yield the records of global ids that are still there; `question` asks for less than all."""
-        left, size = ids, PageSize(first=FEW_FIELDS_PAGE if question else self.first_page)
+    def by_ids(self, ids: Sequence[str], wanted: Callable[[Names], bool] | None = None) -> Iterator[Record]:
+        """Yield the records of global ids that are still there; of less than all fields where not all are wanted."""
+        left, size = ids, PageSize(first=FEW_FIELDS_PAGE if wanted else self.first_page)
         while left:
-            asked = question or self.question
+            asked = self.question_for(wanted) if wanted else self.question  # anew, as some may be denied by now
             document = asked.query.by_id(kind_in(left[0]))
             try:
                 found = patiently(partial(asked_by_id, self.client, document, left, size), self.pause)

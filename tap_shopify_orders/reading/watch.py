@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 RUNS_HELD = 3  # in the third run an order is emitted as it is
 MOST_HELD = 1_000
 MOST_WAITING = 1_000  # they stand in the state, with some 45 bytes each; of more, those that changed last
+MOST_AS_IS = 1_000  # with some 30 bytes each; of more, those that were emitted last
 MOST_IN_VAIN = 5  # times in a row that an order was read once more and is as it was
 MOST_WARNINGS = 10  # of one kind; the summary counts all
 
@@ -47,16 +48,19 @@ class Watch:
     """The orders of one run that need a second look.
 
     `held` has how many runs have held an order for its ledger, 0 if it is held for its attribution alone; `waiting` has
-    when an order was last changed (in Unix seconds) and a digest of what it waits for. Both are by its number, and part
-    of the state. `since` is how far back orders that wait are looked at again; of those placed before `held_since` none
-    is held for its attribution. An order without a ledger ends the run, unless `accepts_no_ledger`, which is None where
-    the ledger wasn't asked for.
+    when an order was last changed (in Unix seconds) and a digest of what it waits for; `as_is` has the gap with which
+    an order was emitted as it is: for that gap it isn't held again. All are by its number, and part of the state.
+
+    `since` is how far back orders that wait are looked at again; of those placed before `held_since` none is held for
+    its attribution. An order without a ledger ends the run, unless `accepts_no_ledger`, which is None where the ledger
+    wasn't asked for.
     """
 
     def __init__(  # noqa: PLR0913  # what earlier runs left, and what this one goes by
         self,
         held: dict[str, int],
         waiting: dict[str, list[Any]],
+        as_is: dict[str, str],
         *,
         since: datetime,
         held_since: datetime | None = None,
@@ -65,9 +69,9 @@ class Watch:
         logger: logging.Logger,
     ) -> None:
         """Take what earlier runs left, and what reads an order once more by its number."""
-        self._held, self._waiting, self._since = held, waiting, since.timestamp()
+        self._held, self._waiting, self._as_is, self._since = held, waiting, as_is, since.timestamp()
         self._held_since, self._accepts_no_ledger = held_since, accepts_no_ledger
-        self._without_ledger = self._in_vain = self._uncut = 0
+        self._without_ledger = self._in_vain = self._uncut = self._same_gap = 0
         self._cuts = {KNOWN_CUT}
         self._again, self._logger = again, logger
         self._examined: set[str] = set()
@@ -146,6 +150,7 @@ class Watch:
     def _forget(self, number: str) -> None:
         self._held.pop(number, None)
         self._waiting.pop(number, None)
+        self._as_is.pop(number, None)
 
     def _has_changed(self, number: str, order: Order) -> bool:
         if number in self._held:
@@ -157,7 +162,8 @@ class Watch:
         order = order_of(record.json)
         found = disagreements(order)
         is_cut = by_bulk and self._uncut < MOST_IN_VAIN and may_be_cut(order, found, self._cuts)
-        if is_cut or _is_cut_short(found) or (self._lacks_ledger(order) and self._may_have_ledger(order)):
+        is_short = self._same_gap < MOST_IN_VAIN and self._seems_cut_short(order, found)
+        if is_cut or is_short or (self._lacks_ledger(order) and self._may_have_ledger(order)):
             again = self._again(str(order.id))
             if again is None:
                 self._forget(str(order.id))
@@ -167,18 +173,22 @@ class Watch:
             if is_cut:
                 self._uncut = self._uncut + 1 if order_again.sizes == order.sizes else 0
                 self._cuts.update(cuts_of(order, order_again))
+            if is_short:
+                is_same = order_again.sizes == order.sizes and _gap_in(disagreements(order_again)) == _gap_in(found)
+                self._same_gap = self._same_gap + 1 if is_same else 0
             if is_cut or not self._lacks_ledger(order_again):  # else it is the same, and known by its mark
                 record, order, found = again, order_again, disagreements(order_again)
         number = str(order.id)
         first_time = number not in self._examined
         self._examined.add(number)
-        if self._is_to_be_held(order, cut_short=_is_cut_short(found), first_time=first_time):
+        if self._is_to_be_held(order, cut_short=self._seems_cut_short(order, found), first_time=first_time):
             return None
         if once_more and number not in self._held and self._waiting.get(number, [0, ""])[1] == order.digest:
             return None
         self._note_ledger(order)
         self._held.pop(number, None)
         self._warn(found)
+        self._remember_gap(number, _gap_in(found))
         self._remember(number, order)
         if number not in self._waiting:  # nobody asks for it any more, and a run can have millions
             self._examined.discard(number)
@@ -199,6 +209,11 @@ class Watch:
         if not order.lacks_attribution or not order.created_at or self._held_since is None:
             return False
         return as_datetime(order.created_at) >= self._held_since
+
+    def _seems_cut_short(self, order: Order, found: Sequence[Disagreement]) -> bool:
+        """Say whether an order's ledger may be cut short: not where the order was emitted with this very gap before."""
+        gap = _gap_in(found)
+        return gap is not None and gap != self._as_is.get(str(order.id))
 
     def _lacks_ledger(self, order: Order) -> bool:
         return self._accepts_no_ledger is not None and not order.agreements
@@ -224,10 +239,19 @@ class Watch:
         self._without_ledger += 1
 
     def _warn(self, found: Sequence[Disagreement]) -> None:
-        for identity, sentence in found:
-            self.findings[identity] += 1
-            if self.findings[identity] <= MOST_WARNINGS:
-                self._logger.warning(sentence)
+        for disagreement in found:
+            self.findings[disagreement.identity] += 1
+            if self.findings[disagreement.identity] <= MOST_WARNINGS:
+                self._logger.warning(disagreement.sentence)
+
+    def _remember_gap(self, number: str, gap: str | None) -> None:
+        """Remember the gap with which an order is emitted; of too many, let go the one that was emitted first."""
+        self._as_is.pop(number, None)
+        if gap is None:
+            return
+        self._as_is[number] = gap
+        if len(self._as_is) > MOST_AS_IS:
+            del self._as_is[next(iter(self._as_is))]
 
     def _remember(self, number: str, order: Order) -> None:
         """Remember an order that waits, unless it is too old; of too many, let go the one that changed first."""
@@ -241,5 +265,6 @@ class Watch:
             self._let_go += 1
 
 
-def _is_cut_short(found: Sequence[Disagreement]) -> bool:
-    return any(disagreement.identity == FIRST for disagreement in found)
+def _gap_in(found: Sequence[Disagreement]) -> str | None:
+    """Return by how much what placed an order disagrees with its original total; None if it doesn't."""
+    return next((disagreement.gap for disagreement in found if disagreement.identity == FIRST), None)

@@ -202,10 +202,11 @@ class Order(msgspec.Struct):
 
 
 class Disagreement(NamedTuple):
-    """An identity that doesn't hold: its name, and how in a sentence."""
+    """An identity that doesn't hold: its name, how in a sentence, and by how much if it is one of amounts."""
 
     identity: str
     sentence: str
+    gap: str = ""
 
 
 _DISCOUNTS = ("before", "after")
@@ -310,9 +311,8 @@ def _amounts(order: Order, found: _Found) -> Iterator[Disagreement]:
             continue
         gap = amount - expected
         if not (identity == "payments" and isinstance(rounding, Decimal) and abs(gap) == abs(rounding)):
-            yield Disagreement(
-                identity, f"Order {order.name}: {what} come to {amount:f}, its {identity} is {expected:f} ({gap:+f})."
-            )
+            sentence = f"Order {order.name}: {what} come to {amount:f}, its {identity} is {expected:f} ({gap:+f})."
+            yield Disagreement(identity, sentence, f"{gap:+f}")
 
 
 def _quantities(order: Order, found: _Found) -> Iterator[Disagreement]:

@@ -6,6 +6,7 @@ there are.
 
 from __future__ import annotations
 
+from traceback import format_tb
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -53,6 +54,7 @@ class Connection(msgspec.Struct, gc=False):
     page_info: PageInfo = msgspec.field(name="pageInfo")
 
 
+MOST_FRAMES = 20
 WHOLE = PageInfo(has_next_page=False)
 _encode = msgspec.json.Encoder(decimal_format="number").encode  # with all its digits
 _LOOKED_AT = ("happened_at", "id", "updated_at")  # those of any object are looked at while it is read
@@ -69,7 +71,8 @@ class Reader:
         self._decoders: dict[Names, msgspec.json.Decoder[Any]] = {}
         self._connections: dict[Names, msgspec.json.Decoder[Any]] = {}
         self._struct("Record", Shape.of(fields), (), more)
-        self._read = compiled(Shape.of(fields))
+        self._compiled = compiled(Shape.of(fields))
+        self._read = self._compiled.read
 
     def node(self, raw: Raw | bytes, place: Names = ()) -> Node:
         """Return an object of the node's JSON; one inside it by the names of the lists and objects on the way to it."""
@@ -104,9 +107,22 @@ class Reader:
             self._read(node)
             json = _encode(node)
             line = Raw(json if b"\n" not in json else msgspec.json.format(json, indent=-1))
-        except UNPROMISED:  # what it says may quote a value
-            raise RunError(f"{NOT_AS_PROMISED}: a field of {printable(name)} can't be read.") from None
+        except UNPROMISED as error:  # what it says may quote a value
+            raise self._unreadable(error, name) from None
         return Record(line, node["updated_at"])
+
+    def _unreadable(self, error: Exception, name: object) -> RunError:
+        """Return what to say of a record that can't be made: of which field, and what kind of error it is.
+
+        Whether Shopify has broken its promise or the tap is mistaken shows in the trace alone.
+        """
+        path = self._compiled.field_of(error)
+        field = f"`{path}`" if path else "a field"
+        return RunError(
+            f"{NOT_AS_PROMISED}, or the tap is mistaken about it: {field} of {printable(name)} can't be read"
+            f" ({type(error).__name__}). Report it; until then deselect the field.",
+            trace="".join(format_tb(error.__traceback__, MOST_FRAMES)),
+        )
 
     def _struct(self, name: str, shape: Shape, place: Names, more: Mapping[str, object] = MappingProxyType({})) -> type:
         """Return the type of an object: it has what the uses ask for, and room for the fields that it will have."""

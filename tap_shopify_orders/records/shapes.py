@@ -1,11 +1,12 @@
-"""Shape of an object: takes fields, returns what is used of the object, and a function that makes records of it.
+"""Shape of an object: takes fields, returns what is used of the object, and what makes records of it.
 
 It knows neither JSON nor which fields there are.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from traceback import extract_tb
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from tap_shopify_orders.records.fields import Field, Path
 
     Use = tuple[Path, Field]  # a field, and where its value stands from here on
+
+PLACE = "<made of fields>"  # what tracebacks call the file of a compiled function
 
 
 class Shape(NamedTuple):
@@ -50,15 +53,33 @@ def stays(field: Field) -> bool:
     )
 
 
-def compiled(shape: Shape) -> Callable[[Any], None]:
+class Compiled(NamedTuple):
+    """A function that does with a node what the query's aliases left to do, and the lines that it is made of.
+
+    A line's comment is the path of the field that it makes.
+    """
+
+    read: Callable[[Any], None]
+    lines: Sequence[str]
+
+    def field_of(self, error: Exception) -> str:
+        """Return the path of the field at which the function failed; empty if the error came from elsewhere."""
+        frames = extract_tb(error.__traceback__)
+        failed = next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == PLACE), 0)
+        rest = self.lines[failed - 1 :] if failed else ()
+        return next((line.rpartition("# ")[2] for line in rest if "# " in line), "")
+
+
+def compiled(shape: Shape) -> Compiled:
     """Return a function that does what the query's aliases left to do, and no more.
 
     It is a straight line without a look at the fields, as records come by the million.
     """
     names: dict[str, Any] = {"UNSET": UNSET}
     lines = ["def read(node):", "    pass", *_reading(shape, "node", 1, names)]
-    exec("\n".join(lines), names)  # noqa: S102  # its text is made of this module's own words and schema.py's names
-    return cast("Callable[[Any], None]", names["read"])
+    # Its text is made of this module's own words and schema.py's names.
+    exec(compile("\n".join(lines), PLACE, "exec"), names)  # noqa: S102  # as said
+    return Compiled(names["read"], lines)
 
 
 def _reading(shape: Shape, node: str, depth: int, names: dict[str, Any]) -> Iterator[str]:
@@ -75,16 +96,17 @@ def _reading(shape: Shape, node: str, depth: int, names: dict[str, Any]) -> Iter
         here = f"{node}.{field.name}"
         if field.convert and field.source == (field.name,):
             yield f"{indent}value = {here}"
-            yield f"{indent}if value is not None: {here} = {_converting(field, 'value', names)}"
+            yield f"{indent}if value is not None: {here} = {_converting(field, 'value', names)}  # {field.name}"
         if field.connection:
-            yield f"{indent}{here} = {here}.nodes"
+            yield f"{indent}{here} = {here}.nodes  # {field.name}"
             if field.sort:
                 key = f"sort{len(names)}"
                 names[key] = field.sort
-                yield f"{indent}{here}.sort(key={key})"
-        below = list(_reading(shape.inside(field), inner, depth + 1, names))
+                yield f"{indent}{here}.sort(key={key})  # {field.name}"
+        inside = _reading(shape.inside(field), inner, depth + 1, names)
+        below = [line.replace("# ", f"# {field.name}.") for line in inside]
         if below and field.many:
-            yield f"{indent}for {inner} in {here} or ():"
+            yield f"{indent}for {inner} in {here} or ():  # {field.name}"
         elif below:
             yield f"{indent}{inner} = {here}"
             yield f"{indent}if {inner} is not None:"
@@ -99,7 +121,7 @@ def _lifting(value: str, uses: Sequence[Use], node: str, depth: int, names: dict
     indent, inner = "    " * depth, f"{value}_"
     for field in (field for path, field in uses if not path):
         made = f"None if {value} is None else {_converting(field, value, names)}" if field.convert else value
-        yield f"{indent}{node}.{field.name} = {made}"
+        yield f"{indent}{node}.{field.name} = {made}  # {field.name}"
     deeper = [(path, field) for path, field in uses if path]
     if deeper:
         yield f"{indent}if {value}:"

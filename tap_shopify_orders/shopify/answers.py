@@ -75,7 +75,15 @@ class Busy(Exception):  # noqa: N818  # the class says what to do next: wait
 
 
 class Throttled(Busy):
-    """The bucket has too few points for now, and Shopify has said how many: to wait for them is part of every day."""
+    """The bucket has too few points for now, and Shopify has said how many: to wait for them is part of every day.
+
+    Where that was in vain, as others of the app take them, `holds` is the share of the page that passes at once.
+    """
+
+    def __init__(self, message: str, *, seconds: float, share: float, holds: float) -> None:
+        """Say how long to wait, and for which share of the page, before and after that was in vain."""
+        super().__init__(message, seconds=seconds, share=share)
+        self.holds = holds
 
 
 class TooDear(Busy):
@@ -261,7 +269,8 @@ def throttled(cost: Cost | None) -> Busy:
     share = min(1.0, throttle.maximum_available / max(cost.requested_query_cost, 1.0))
     points = min(cost.requested_query_cost, throttle.maximum_available) - throttle.currently_available
     seconds = min(max(0.1, points / throttle.restore_rate), LONGEST_WAIT_SECONDS)
-    return Throttled("Shopify throttles.", seconds=seconds, share=share)
+    holds = min(1.0, max(0.0, throttle.currently_available) / max(cost.requested_query_cost, 1.0)) ** COST_EXPONENT
+    return Throttled("Shopify throttles.", seconds=seconds, share=share, holds=holds)
 
 
 def _retry_after(response: Received | Download) -> float | None:

@@ -17,7 +17,16 @@ import msgspec
 import stamina
 
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.shopify.answers import Answer, Busy, TooDear, TooLarge, Unauthorized, judge, judge_link
+from tap_shopify_orders.shopify.answers import (
+    Answer,
+    Busy,
+    Throttled,
+    TooDear,
+    TooLarge,
+    Unauthorized,
+    judge,
+    judge_link,
+)
 from tap_shopify_orders.shopify.transport import Transport, check_link
 
 if TYPE_CHECKING:
@@ -61,18 +70,28 @@ class PageSize:
     first: int = 10
     overloaded: bool = False
     good: int = 0
+    waited: bool = False  # for the points of this very page
 
     def shrink(self, busy: Busy) -> None:
-        """Ask for the share that Shopify may be able to answer; raises RunError when a single node is too dear."""
+        """Ask for the share that Shopify may be able to answer; raises RunError when a single node is too dear.
+
+        A page that is throttled keeps its size, unless the points that it was to wait for have gone to others.
+        """
         if self.first == 1 and isinstance(busy, TooDear):
             raise RunError("A single record costs more than Shopify allows for a query: deselect fields of the stream.")
-        self.first = max(1, min(int(self.first * busy.share), self.first - 1))
-        self.overloaded, self.good = True, 0
+        share = busy.share
+        if isinstance(busy, Throttled):
+            share = min(share, busy.holds) if self.waited else share
+            self.waited = True
+        if share < 1.0:
+            self.first = max(1, min(int(self.first * share), self.first - 1))
+            self.overloaded, self.good = True, 0
 
     def grow(self, requested_points: float) -> None:
         """Note a good answer: ask for what fits, but after an overload double only now and then."""
         fits = int(self.first * LARGEST_QUERY_POINTS / max(requested_points, 1.0))
         fits = min(LARGEST_PAGE, max(self.first, fits))
+        self.waited = False
         self.good += 1
         if not self.overloaded:
             self.first = fits
@@ -163,7 +182,7 @@ class Client:
             token = self._credentials.token()
             answer = self._try(document, values, token)
         except Busy as busy:
-            if size and busy.share < 1.0:
+            if size:
                 size.shrink(busy)
             elif isinstance(busy, TooDear):
                 raise Busy(str(busy)) from None  # there is nothing to ask for less of: it waits as any other does

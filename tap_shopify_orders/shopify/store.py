@@ -6,7 +6,6 @@ It knows scopes and history, but neither Singer nor how records are read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
@@ -19,15 +18,14 @@ from tap_shopify_orders.shopify.client import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from tap_shopify_orders.shopify.answers import Denied
     from tap_shopify_orders.shopify.bulk import BulkOperations
     from tap_shopify_orders.shopify.client import Client
 
-# https://shopify.dev/docs/api/usage/access-scopes; the second of a pair also grants the access, and without
-# read_all_orders an app sees the orders of 60 days.
-SCOPES = {"customers": ("read_customers", "write_customers"), "orders": ("read_orders", "write_orders")}
-SHORT_HISTORY = timedelta(days=60)
+SCOPES = {"customers": "read_customers", "orders": "read_orders"}
+EQUALS = {"read_locations": ("read_inventory",)}  # what grants the same, by the scopes that Shopify has in its schema
 T = TypeVar("T")
 
 
@@ -50,27 +48,38 @@ class Granted:
         """What each record says of the store that it is of."""
         return {"shop": self.domain, "shop_id": self.shop_id}
 
+    def has(self, scope: str) -> bool:
+        """Say whether the app may read what a scope grants; one that writes also grants reading.
+
+        https://shopify.dev/docs/api/usage/access-scopes
+        """
+        scopes = (scope, *EQUALS.get(scope, ()))
+        return any(not self.scopes.isdisjoint({one, one.replace("read_", "write_", 1)}) for one in scopes)
+
     def without_scope(self, scoped: Mapping[str, Sequence[T]]) -> list[T]:
         """Return what needs a scope that the app doesn't have; `scoped` holds it by scope."""
-        return [path for scope, paths in scoped.items() if scope not in self.scopes for path in paths]
+        return [path for scope, paths in scoped.items() if not self.has(scope) for path in paths]
 
     @property
     def _sees_all_orders(self) -> bool:
         return "read_all_orders" in self.scopes
 
-    def check(self, streams: Collection[str], since: datetime | None, accept: Collection[str]) -> None:
-        """Raise RunError for a scope that a stream lacks, and for history out of reach unless that is accepted."""
-        missing = [SCOPES[stream][0] for stream in streams if not self.scopes.intersection(SCOPES[stream])]
+    def check(self, streams: Collection[str], accept: Collection[str]) -> None:
+        """Raise RunError for a scope that a stream lacks, and for orders out of reach unless that is accepted.
+
+        Wherever a run begins: Shopify hides an order by when it was placed, and with it all that happens to it later.
+        """
+        missing = [SCOPES[stream] for stream in streams if not self.has(SCOPES[stream])]
         if missing:
             raise RunError(
                 f"The app lacks the scope {' and '.join(missing)}: add it in the app's configuration, install the app"
                 " again, and use the new token; or deselect the stream."
             )
-        full = self._sees_all_orders or "orders" not in streams
-        if not full and "partial_history" not in accept and (since is None or since < self.at - SHORT_HISTORY):
+        if "orders" in streams and not self._sees_all_orders and "partial_history" not in accept:
             raise RunError(
-                "Shopify shows this app the orders of the last 60 days only, and leaves older ones out without a word:"
-                " add the scope read_all_orders, set `start_date` to a later day, or add `partial_history` to `accept`."
+                "Shopify shows this app the orders of the last 60 days only: it leaves out older ones without a word,"
+                " and with them whatever happens to an order later, such as refunds, returns and edits. Add the scope"
+                " read_all_orders, or add `partial_history` to `accept` to go on without that."
             )
 
     def line(self, counts: Mapping[str, object]) -> str:
@@ -86,7 +95,9 @@ class Granted:
             "currency": self.currency,
             "API version": f"{API_VERSION}, served {self.served_version}",
             "scopes": " ".join(sorted(self.scopes)),
-            "history": "all orders" if self._sees_all_orders else "orders that were made in the last 60 days",
+            "history": "all orders"
+            if self._sees_all_orders
+            else "orders of the last 60 days, and no change of an older one",
             **counts,
         }
         return "\n".join(f"{key:>12}  {printable(value)}" for key, value in rows.items())

@@ -72,6 +72,13 @@ def test_products_and_locations_need_scopes_of_their_own(
     assert {one["path"][-1] for one in body["errors"]} == {"product", "variant", "location"}
 
 
+def test_a_scope_that_writes_also_grants_reading(shop_with: Callable[..., Shop], ask: Callable[..., Any]) -> None:
+    shop = shop_with(scopes=("read_all_orders", "write_inventory", "write_orders"))
+    body = ask(shop, "{orders(first: 1) {nodes {name retailLocation {id} customer {id}}}}")
+    assert body["data"]["orders"]["nodes"][0]["name"]
+    assert {one["path"][-1] for one in body["errors"]} == {"customer"}
+
+
 def test_a_node_of_a_type_without_its_scope_is_refused(shop_with: Callable[..., Shop], ask: Callable[..., Any]) -> None:
     shop = shop_with(scopes=("read_orders",))
     body = ask(shop, "query Q($id: ID!){node(id: $id){id}}", id=shop.store.customers[0]["id"])

@@ -154,6 +154,26 @@ def test_a_query_larger_than_the_bucket_shrinks() -> None:
     assert (busy.seconds, busy.share) == (6.0, 0.5)
 
 
+def test_a_page_that_is_throttled_although_it_was_waited_for_shrinks_to_what_the_bucket_holds(
+    shop: Shop, client: Client
+) -> None:
+    bucket = {"maximumAvailable": 2000, "currentlyAvailable": 250, "restoreRate": 100}
+    cost = {"requestedQueryCost": 1000, "actualQueryCost": None, "throttleStatus": bucket}
+    throttled = Reply(status=200, body=errors("THROTTLED", extensions={"cost": cost}))
+    size = PageSize(first=100)
+    shop.controls.reply_next(throttled)
+    client.ask(PAGE_QUERY, size=size)
+    assert size.first >= 100
+    size = PageSize(first=100)
+    shop.controls.reset()
+    shop.controls.reply_next(throttled, throttled)
+    for _ in range(20):
+        client.ask(PAGE_QUERY, size=size)
+    asked = [json.loads(one.body)["variables"]["first"] for one in shop.controls.requests]
+    assert asked[:4] == [100, 100, 9, 9]
+    assert asked[-1] > 9
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"), [({"Retry-After": "2.0"}, 2.0), ({"Retry-After": "soon"}, None), ({}, None)]
 )

@@ -16,9 +16,10 @@ import pytest
 from graphql import build_schema, parse, validate
 
 from sandbox.shop.schemas import read_document
+from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.records.fields import Field, exact, json_schema, paths, select
+from tap_shopify_orders.records.fields import Field, enum, exact, json_schema, many, paths, select, text
 from tap_shopify_orders.records.records import WHOLE, Reader
 from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.client import API_VERSION, PageSize
@@ -300,3 +301,46 @@ def test_every_query_is_valid_in_shopify_s_whole_schema_of_each_version(path: Pa
     whole = build_schema(gzip.decompress(path.read_bytes()).decode(), assume_valid=True)
     wrong = {file.name: validate(whole, parse(query.read(file.name.removesuffix(".graphql")))) for file in FILES}
     assert {name: errors for name, errors in wrong.items() if errors} == {}
+
+
+def test_a_value_that_the_tap_does_not_expect_is_named_by_its_field_and_never_quoted(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    def odd(body: Any) -> Any:
+        for node in body["data"].get("page", {}).get("nodes", []):
+            for transaction in node.get("transactions", []):
+                transaction["status"] = {"jane@example.com": 1}
+        return body
+
+    shop.twist = odd
+    caplog.set_level("DEBUG", "tap-shopify-orders")
+    with pytest.raises(
+        RunError,
+        match=r"promises, or the tap is mistaken about it: `transactions\.status` of gid://shopify/Order/\d+"
+        r" can't be read \(TypeError\)\. Report it; until then deselect the field\.",
+    ) as raised:
+        tap_for(shop).read()
+    (trace,) = [one.getMessage() for one in caplog.records if one.getMessage().startswith("What can't be read")]
+    assert "records.py" in trace
+    assert "jane" not in trace + str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("odd", "field"),
+    [
+        ({"parts": [{"of": {"kind": "A"}}, {"of": {"kind": 1}}]}, "`parts.kind`"),
+        ({"state": 1}, "`state`"),
+        ({"note": object()}, "a field"),  # it fails where the record becomes JSON
+    ],
+    ids=["lifted out of a list", "as it stands", "nobody knows which"],
+)
+def test_the_field_that_fails_is_named_as_the_record_has_it(odd: dict[str, Any], field: str) -> None:
+    parts = many("parts", "Parts.", enum("kind", "Kind.", "of", "kind"))
+    reader = Reader((parts, enum("state", "State."), text("note", "Note."), *UPDATED))
+    told = {"parts": [], "state": "A", "updated_at": "2026-01-01T00:00:00Z", **odd}
+    note = told.pop("note", None)
+    node = reader.node(json.dumps(told).encode())
+    if note:
+        node.note = note  # type: ignore[attr-defined]  # a struct made for the fields
+    with pytest.raises(RunError, match=f"mistaken about it: {field} of None can't be read"):
+        reader.record(node)

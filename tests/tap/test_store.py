@@ -19,7 +19,7 @@ from tap_shopify_orders.shopify.answers import Busy, Denied
 from tap_shopify_orders.shopify.auth import ClientCredentials
 from tap_shopify_orders.shopify.client import API_VERSION, Client
 
-from .conftest import catalog_of, queries, read, run_of, tap_for
+from .conftest import Message, catalog_of, queries, read, run_of, tap_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -183,21 +183,62 @@ def test_a_missing_scope_is_named_before_the_first_record(served: Served, missin
         assert read(shop, catalog=catalog, accept=["denied_fields"]).records[other]
 
 
-def test_history_cut_to_60_days_is_refused_unless_accepted(served: Served) -> None:
-    with served(scopes=ALL[1:]) as shop:
-        with pytest.raises(RunError, match=r"last 60 days only.*read_all_orders.*`start_date`.*`partial_history`"):
-            read(shop)
-        assert read(shop, start_date="2026-10-01").records["orders"]
-        assert 0 < len(read(shop, accept=["partial_history"]).orders) < len(shop.store.orders)
-        assert "orders that were made in the last 60 days" in tap_for(
-            shop, accept=["partial_history"]
-        ).store.granted.block({})
+def test_a_scope_that_writes_grants_reading_wherever_one_is_looked_for(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    writes = ("customers", "orders", "products", "returns", "payment_terms", "inventory", "reports")
+    with served(scopes=("read_all_orders", *(f"write_{one}" for one in writes))) as shop:
+        tap = tap_for(shop)
+        tap.read()
+        assert "left out" not in caplog.text
+        run = run_of(tap)
+        assert run.records["customers"]
+        assert run.records["sales_by_day"]
+        assert {"returns", "payment_terms", "retail_location"} <= run.records["orders"][0].keys()
 
 
-def test_a_bookmark_within_60_days_needs_no_older_orders(served: Served) -> None:
-    bookmark = {"replication_key": "updated_at", "replication_key_value": "2026-10-30T00:00:00Z"}
+def test_the_first_run_says_what_it_does_not_ask_for_as_the_app_lacks_a_scope(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    state = read(shop).state
+    for begins, streams in ((None, ("orders",)), (None, ("customers",)), (state, ("orders",))):
+        caplog.clear()
+        tap_for(shop, begins, catalog_of(shop, streams=streams)).check(probe=False)
+        said = (
+            "    left out  retail_location (read_locations), payment_terms (read_payment_terms), returns (read_returns)"
+        )
+        assert (said in caplog.text) == (begins is None and streams == ("orders",))
+
+
+LATELY = {"bookmarks": {"orders": {"replication_key": "updated_at", "replication_key_value": "2026-10-30T00:00:00Z"}}}
+
+
+@pytest.mark.parametrize(
+    ("state", "more"),
+    [(None, {}), (None, {"start_date": "2026-10-01"}), (LATELY, {})],
+    ids=["all", "lately", "goes on"],
+)
+def test_history_cut_to_60_days_is_refused_wherever_a_run_begins_unless_accepted(
+    served: Served, state: Message | None, more: Message
+) -> None:
     with served(scopes=ALL[1:]) as shop:
-        assert read(shop, {"bookmarks": {"orders": bookmark}}).state
+        with pytest.raises(RunError, match=r"last 60 days only.*refunds.*read_all_orders, or.*`partial_history`"):
+            read(shop, state, **more)
+        assert read(shop, state, accept=["partial_history"], **more).state
+        assert read(shop, state, catalog_of(shop, streams=("customers",)), accept=["denied_fields"], **more).state
+
+
+def test_with_60_days_of_history_only_a_refund_of_an_older_order_never_comes(served: Served) -> None:
+    with served(scopes=ALL[1:]) as shop:
+        accepted = {"accept": ["partial_history"]}
+        first = read(shop, **accepted)
+        assert 0 < len(first.orders) < len(shop.store.orders)
+        old = next(one["name"] for one in shop.store.orders if one["name"] not in first.orders)
+        shop.store.refund_order(old, "2026-11-02T12:00:00Z")
+        assert old not in read(shop, first.state, **accepted).orders
+        assert "and no change of an older one" in tap_for(shop, **accepted).store.granted.block({})
 
 
 def test_protected_fields_that_are_denied_are_named_and_refused_unless_accepted(

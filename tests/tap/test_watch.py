@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,11 +83,84 @@ def test_after_three_runs_an_order_is_emitted_as_it_is_with_a_warning(
     runs = [read(shop)]
     for _ in range(3):
         runs.append(read(shop, runs[-1].state))
-    assert [[*run.orders] for run in runs] == [["#1001", "#1003"], [], ["#1002"], []]
+    assert [[*run.orders] for run in runs] == [["#1001", "#1003"], [], ["#1002"], ["#1002"]]
+    assert dict(read(shop, runs[-1].state).records) == {}, "now it is known as its page has it"
     warnings = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
     assert next(one for one in warnings if "#1002" in one).startswith(
         "Order #1002: the sales that placed it come to 99.0, its original total is 110.0 (-11.0)."
     )
+
+
+def by_id(shop: Shop) -> list[Message]:
+    return [one for one in queries(shop) if one["query"].startswith("query ById")]
+
+
+@pytest.mark.parametrize("method", ["pages", "bulk"])
+def test_a_store_whose_totals_all_disagree_is_not_asked_for_each_of_its_orders_again(
+    shop: Shop, store: Store, method: str
+) -> None:
+    for _ in range(2 * watch.MOST_IN_VAIN):
+        add(store, FIRST)
+    for order in store.orders:
+        set_amount("originalTotalPriceSet")(shop, order)
+    first = read(shop, method=method)
+    assert len(by_id(shop)) == watch.MOST_IN_VAIN
+    assert len(bookmark(first)["held"]) == len(store.orders), "none is lost, and none let through unseen"
+    shop.controls.reset()
+    second = read(shop, first.state, method=method, lookback_seconds=0)
+    alone = [one for one in by_id(shop) if len(one["variables"]["ids"]) == 1]
+    assert len(alone) == watch.MOST_IN_VAIN
+    third = read(shop, second.state, method=method, lookback_seconds=0)
+    assert len(third.orders) == len(store.orders)
+
+
+def test_an_order_that_was_emitted_as_it_is_is_not_held_again_for_the_same_gap(
+    shop: Shop, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    order = store.order("#1002")
+    order["_original"] -= Decimal("0.01")
+    store.change_order("#1002", "2026-11-01T12:00:00.000000Z", note="a total that is one cent off")
+    runs = [read(shop)]
+    for _ in range(2):
+        runs.append(read(shop, runs[-1].state))
+    assert [[*run.orders] for run in runs] == [["#1001", "#1003"], [], ["#1002"]]
+    run = runs[-1]
+    assert [*bookmark(run)["as_is"].values()] == ["+0.01"]
+    store.change_order("#1002", LATER, note="a change that has nothing to do with its ledger")
+    shop.controls.reset()
+    caplog.clear()
+    changed = read(shop, run.state)
+    assert {*changed.orders} == {"#1002"}
+    assert by_id(shop) == []
+    assert "Order #1002: the sales that placed it come to 110.0, its original total is 109.99" in caplog.text
+    store.cut_ledger("#1002", times=100)
+    store.change_order("#1002", "2026-11-04T12:00:00.000000Z", note="and a ledger that is cut short")
+    other = read(shop, changed.state)
+    assert dict(other.records) == {}
+    assert len(bookmark(other)["held"]) == 1
+    order["_original"] += Decimal("0.01")
+    order["_cuts"] = 0
+    store.change_order("#1002", "2026-11-05T12:00:00.000000Z", note="all is well")
+    whole = read(shop, other.state)
+    assert {*whole.orders} == {"#1002"}
+    assert bookmark(whole)["as_is"] == {}
+
+
+def test_of_orders_emitted_as_they_are_so_many_are_remembered_and_no_more() -> None:
+    records = [
+        Record(
+            b'{"id":%d,"name":"#1","updated_at":"2026-11-01T12:00:00Z","original_total_price":1,'
+            b'"agreements":[{"kind":"OrderAgreement","sales":[{"total_amount":2}]}]}' % number
+        )
+        for number in range(watch.MOST_AS_IS + 5)
+    ]
+    held = {str(number): watch.RUNS_HELD - 1 for number in range(len(records))}
+    as_is: dict[str, str] = {}
+    since, logger = as_datetime("2026-01-01"), logging.getLogger("tap")
+    found = watch.Watch(held, {}, as_is, since=since, again=lambda number: records[int(number)], logger=logger)
+    assert len([*found.examine(records)]) == len(records)
+    assert [*as_is] == [str(number) for number in range(5, len(records))]
+    assert {*as_is.values()} == {"+1"}
 
 
 def test_a_held_order_that_is_deleted_is_forgotten(shop: Shop, store: Store) -> None:
@@ -192,7 +266,7 @@ def test_a_ledger_that_is_denied_is_such_a_gap_too() -> None:
 
     def watched(*, accepts: bool) -> watch.Watch:
         since, logger = as_datetime("2026-01-01"), logging.getLogger("tap")
-        return watch.Watch({}, {}, since=since, accepts_no_ledger=accepts, again=lambda _: record, logger=logger)
+        return watch.Watch({}, {}, {}, since=since, accepts_no_ledger=accepts, again=lambda _: record, logger=logger)
 
     with pytest.raises(RunError, match=r"Order #1001 comes without its ledger of sales \(Shopify denies it\)"):
         [*watched(accepts=False).examine([record])]
@@ -212,7 +286,7 @@ def test_a_store_without_ledgers_is_not_asked_for_each_of_its_orders_again(agree
         return records[int(number) - 1]
 
     since, logger = as_datetime("2026-01-01"), logging.getLogger("tap")
-    found = watch.Watch({}, {}, since=since, accepts_no_ledger=True, again=again, logger=logger)
+    found = watch.Watch({}, {}, {}, since=since, accepts_no_ledger=True, again=again, logger=logger)
     assert [*found.examine(records)] == records
     assert len(asked) == asked_again
 
@@ -457,6 +531,33 @@ def test_orders_that_wait_are_asked_for_no_more_than_what_they_wait_for(
     assert "Looked again at 2 orders that wait for something: 0 have changed. That took" in caplog.text
 
 
+def deny_parcels_by_id(body: Message) -> Message:
+    """Twist an answer of a shop: it denies the parcels of what was asked for by id."""
+    nodes = body["data"].get("nodes", [])
+    gaps = [
+        {"message": "No parcels.", "path": ["nodes", place, "fulfillments"], "extensions": {"code": "ACCESS_DENIED"}}
+        for place, node in enumerate(nodes)
+        if "fulfillments" in node
+    ]
+    return (
+        {**body, "data": {"nodes": [{**node, "fulfillments": None} for node in nodes]}, "errors": gaps}
+        if gaps
+        else body
+    )
+
+
+def test_what_is_denied_in_the_second_look_is_gone_without_if_that_is_accepted(shop: Shop, store: Store) -> None:
+    waits_for_a_parcel(store)
+    go_beyond(store)
+    first = read(shop, lookback_seconds=0)
+    shop.twist = deny_parcels_by_id
+    with pytest.raises(RunError, match="Shopify denies fulfillments of orders"):
+        read(shop, first.state, lookback_seconds=0)
+    second = read(shop, first.state, lookback_seconds=0, accept=["denied_fields"])
+    assert {*second.orders} == {"#1002"}
+    assert "fulfillments" not in second.orders["#1002"]
+
+
 def test_an_order_that_is_older_than_the_setting_or_the_setting_0_is_not_looked_at(shop: Shop, store: Store) -> None:
     waits_for_a_parcel(store)
     assert bookmark(read(shop, look_again_days=0))["waiting"] == {}
@@ -471,7 +572,7 @@ def test_an_order_that_is_older_than_the_setting_or_the_setting_0_is_not_looked_
 def test_so_many_orders_are_remembered_and_no_more() -> None:
     since = as_datetime("2026-01-01")
     waiting: dict[str, list[Any]] = {}
-    watched = watch.Watch({}, waiting, since=since, again=lambda _: None, logger=logging.getLogger("tap"))
+    watched = watch.Watch({}, waiting, {}, since=since, again=lambda _: None, logger=logging.getLogger("tap"))
     for number in range(watch.MOST_WAITING + 5):
         json = b'{"id":%d,"updated_at":"2026-11-01T%02d:00:00Z","return_status":"in_progress"}' % (number, number % 24)
         assert [*watched.examine([Record(json)])]
