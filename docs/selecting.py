@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tap_shopify_orders.records.schema import BOOKMARK, CUSTOMERS, KEYS, ORDERS, stream_schema
+from tap_shopify_orders.records.schema import BOOKMARK, CUSTOMERS, DELETED_AT, KEYS, ORDERS, stream_schema
 from target_posthog.errors import RuleError
 from target_posthog.mapping.document import active, load
 from target_posthog.mapping.rule import Rule, rule_name
@@ -55,9 +55,10 @@ $ meltano select tap-shopify-orders orders discount_applications --exclude
 $ meltano select tap-shopify-orders orders transactions --exclude
 ```
 
-The target says in each run what it does without, in one warning per stream. The keys `shop_id` and `id`, and
-`updated_at`, always come. A whole stream is left out by `meltano select tap-shopify-orders customers '*' --exclude`:
-without `customers` nobody is described, and orders still say whose they are.
+The target says in each run what it does without, in one warning per stream. The keys `shop_id` and `id`, `updated_at`
+and the mark of a deletion, `_sdc_deleted_at`, always come. A whole stream is left out by `meltano select
+tap-shopify-orders customers '*' --exclude`: without `customers` nobody is described, and orders still say whose they
+are.
 """
 
 
@@ -121,7 +122,7 @@ def cost_of(stream: str, name: str) -> Cost:
 
 def fields_of(stream: str) -> list[str]:
     """Return the fields of a stream that can be deselected."""
-    return [name for name in stream_schema(STREAMS[stream])["properties"] if name not in (*KEYS, BOOKMARK)]
+    return [name for name in stream_schema(STREAMS[stream])["properties"] if name not in (*KEYS, BOOKMARK, DELETED_AT)]
 
 
 def selecting_page() -> str:

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,11 +19,13 @@ from singer_sdk import metrics
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
+from singer_sdk.singerlib import Catalog
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_shopify_orders.decoding import UNREADABLE
 from tap_shopify_orders.errors import RunError, printable
+from tap_shopify_orders.selection import selected
 from tap_shopify_orders.shopify.answers import Throttled
 from tap_shopify_orders.side_by_side import SENTENCES, store_before
 
@@ -102,9 +105,15 @@ class _Schema(msgspec.Struct):
     items: _Schema | None = None
 
 
+class _Words(msgspec.Struct, rename="kebab"):
+    selected: bool | None = None
+    selected_by_default: bool | None = None
+    forced_replication_method: str | None = None
+
+
 class _Metadata(msgspec.Struct):
     breadcrumb: list[str]
-    metadata: dict[str, Any]
+    metadata: _Words
 
 
 class _Entry(msgspec.Struct):
@@ -117,9 +126,9 @@ class _Entry(msgspec.Struct):
     replication_method: str | None = None
 
     @property
-    def methods(self) -> set[object]:
+    def methods(self) -> set[str]:
         """How the stream is to be read, wherever the SDK looks for that."""
-        whole = (each.metadata.get("forced-replication-method") for each in self.metadata if not each.breadcrumb)
+        whole = (each.metadata.forced_replication_method for each in self.metadata if not each.breadcrumb)
         return {method for method in (self.replication_method, *whole) if method}
 
 
@@ -146,6 +155,9 @@ def checked_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
         raise RunError(f"The catalog doesn't have a catalog's form: {error}. {REMEDIES['--catalog']}") from None
     if any(entry.stream not in (None, entry.tap_stream_id) for entry in streams):
         raise RunError(f"The catalog names a stream otherwise than `tap_stream_id` does. {REMEDIES['--catalog']}")
+    for name, times in Counter(entry.tap_stream_id for entry in streams).items():
+        if times > 1:
+            raise RunError(f"The catalog has {printable(name)} twice. {REMEDIES['--catalog']}")
     for entry in streams:
         if entry.methods - {*REPLICATION_METHODS}:
             raise RunError(
@@ -153,6 +165,16 @@ def checked_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
                 f" {' or '.join(REPLICATION_METHODS)}: write one of them, or none."
             )
     return catalog
+
+
+def check_selection(catalog: dict[str, Any], streams: Sequence[str]) -> None:
+    """Warn of what a catalog selects besides the streams that there are; raises RunError if it selects none."""
+    wanted, there_are = selected(Catalog.from_dict(catalog)), ", ".join(streams)
+    if not {*wanted} & {*streams}:
+        raise RunError(f"The catalog selects none of {there_are}. {REMEDIES['--catalog']}")
+    for name in wanted:
+        if name not in streams:
+            _logger.warning("The catalog selects %s, which this tap hasn't: it has %s.", printable(name), there_are)
 
 
 def environment_config(schema: dict[str, Any], prefix: str) -> dict[str, Any]:

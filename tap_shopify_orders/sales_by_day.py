@@ -11,13 +11,13 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_shopify_orders.bookmark import DayBookmark
 from tap_shopify_orders.records import schema
+from tap_shopify_orders.selection import SelectedStream
 from tap_shopify_orders.settings import as_datetime, has_numbers
 from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.sales_report import FIRST_DAY, SalesReport
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
-    from singer_sdk.singerlib import Catalog
 
     from tap_shopify_orders.streams import Run
 
@@ -36,12 +35,13 @@ DAY = timedelta(days=1)
 YEAR = timedelta(days=365)
 
 
-class SalesByDay(Stream):
+class SalesByDay(SelectedStream):
     """The store's sales report, by day of the store's time zone."""
 
     name = "sales_by_day"
     primary_keys: ClassVar[tuple[str, ...]] = ("shop_id", "day")
     replication_key = "day"
+    always = ("shop_id", "day")
     is_sorted = True
     check_sorted = False  # days before the bookmark are read again
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
@@ -54,12 +54,6 @@ class SalesByDay(Stream):
             lambda: self.stream_state, lambda: self.replication_method == REPLICATION_INCREMENTAL
         )
         self.emitted = 0
-
-    @override
-    def apply_catalog(self, catalog: Catalog) -> None:
-        """Take what a catalog selects; there is one bookmark, whatever it names."""
-        super().apply_catalog(catalog)
-        self.replication_key = "day"
 
     @override
     def get_records(self, context: Context | None) -> Iterator[dict[str, Any]]:

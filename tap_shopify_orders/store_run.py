@@ -73,10 +73,8 @@ class StoreRun(Tap):
 
     @override
     def setup_mapper(self) -> None:
-        """Set up the stream maps; records have the keys that they have, whatever a catalog says of them."""
-        for stream in STREAMS:
-            if self.input_catalog and (entry := self.input_catalog.get_stream(stream.name)):
-                entry.key_properties = stream.primary_keys
+        """Set up the stream maps, of the catalog as the streams take it."""
+        _ = self.streams
         super().setup_mapper()
 
     @cached_property

@@ -14,7 +14,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from msgspec import UNSET
-from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
@@ -43,6 +42,7 @@ from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select, with_numbers
 from tap_shopify_orders.records.order import has_no_discount
 from tap_shopify_orders.records.records import WHOLE, Connection
+from tap_shopify_orders.selection import SelectedStream
 from tap_shopify_orders.settings import as_datetime, has_numbers
 from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.pages import MOST_OBJECTS, nodes_of, patiently, seconds_of
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
     from singer_sdk.mapper import StreamMap
-    from singer_sdk.singerlib import Catalog
 
     from tap_shopify_orders.reading.join import Joined, Rows
     from tap_shopify_orders.records.fields import Field, Names
@@ -86,11 +85,12 @@ class Run(Protocol):
         """End the run with its state, if a signal asked for it; only called where state and messages agree."""
 
 
-class ShopStream(Stream):
+class ShopStream(SelectedStream):
     """A stream of records, read in the order in which they changed."""
 
     primary_keys: ClassVar[tuple[str, ...]] = schema.KEYS
     replication_key = schema.BOOKMARK
+    always = (*schema.KEYS, schema.BOOKMARK, schema.DELETED_AT)
     is_timestamp_replication_key = True  # whatever a catalog says of its type
     is_sorted = True
     check_sorted = False  # the lookback begins before the bookmark
@@ -155,7 +155,7 @@ class ShopStream(Stream):
             self.name,
             select(self._fields, self._is_wanted),
             store.client,
-            shop=store.granted.shop,
+            shop={name: value for name, value in store.granted.shop.items() if self._is_wanted((name,))},
             ungranted=store.granted.without_scope(schema.SCOPED),
             first_page=self.first_page,
             most_objects=self.most_objects,
@@ -176,14 +176,7 @@ class ShopStream(Stream):
         )
 
     def _is_wanted(self, path: Names) -> bool:
-        always = path[0] in (*schema.KEYS, schema.BOOKMARK)
-        return always or bool(self.mask[tuple(step for name in path for step in ("properties", name))])
-
-    @override
-    def apply_catalog(self, catalog: Catalog) -> None:
-        """Take what a catalog selects; windows are of the one key that there is, whatever it names."""
-        super().apply_catalog(catalog)
-        self.replication_key = schema.BOOKMARK
+        return bool(self.mask[tuple(step for name in path for step in ("properties", name))])
 
     def probe(self) -> None:
         """Find out what is denied, with a page of the oldest records; raises RunError unless the gaps are accepted."""

@@ -20,7 +20,14 @@ from typing_extensions import override
 
 from tap_shopify_orders import settings
 from tap_shopify_orders.bookmark import Bookmarks
-from tap_shopify_orders.command import Command, checked_catalog, environment_config, json_object, leave_to_debug
+from tap_shopify_orders.command import (
+    Command,
+    check_selection,
+    checked_catalog,
+    environment_config,
+    json_object,
+    leave_to_debug,
+)
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.output import Output, StoreLines, WholeLines
 from tap_shopify_orders.settings import SETTINGS
@@ -140,10 +147,11 @@ class TapShopifyOrders(Tap):
         )
         gc.freeze()  # what is there now stays, and a page is many small objects without cycles,
         gc.set_threshold(GARBAGE_THRESHOLD_OBJECTS)  # through which the collector would go again and again
+        wanted = checked_catalog(json_object("--catalog", catalog.name, catalog.read)) if catalog else None
+        if wanted:
+            check_selection(wanted, [stream.name for stream in STREAMS])
         tap.each_store(
-            lambda run: run.read(),
-            json_object("--state", state.name, state.read) if state else None,
-            checked_catalog(json_object("--catalog", catalog.name, catalog.read)) if catalog else None,
+            lambda run: run.read(), json_object("--state", state.name, state.read) if state else None, wanted
         )
 
     @classmethod

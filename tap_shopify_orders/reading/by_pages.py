@@ -126,7 +126,9 @@ class Reading:
 
     def _pages_of_deletions(self, window: Window, subject: str) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
         """Yield the pages of a window, where they end too early also of what is left of it: events don't move."""
-        question, size = Question.of("deletions", schema.DELETIONS, self.shop), PageSize()
+        names = {schema.DELETED_AT, *(one.name for one in self.fields)}
+        fields = select(schema.DELETIONS, lambda path: path[0] in names)
+        question, size = Question.of("deletions", fields, self.shop), PageSize()
         left: Window | None = window
         try:
             while left:

@@ -30,4 +30,4 @@ class Question:
     def of(cls, name: str, fields: tuple[Field, ...], shop: Mapping[str, object]) -> Question:
         """Return the question of a stream's fields; it always asks for `id` and `updated_at`."""
         wanted = {("id",), (schema.BOOKMARK,), *paths(fields)}
-        return cls(query.PageQuery(query.read(name), wanted), Reader(fields, {**shop, "_sdc_deleted_at": None}))
+        return cls(query.PageQuery(query.read(name), wanted), Reader(fields, {**shop, schema.DELETED_AT: None}))

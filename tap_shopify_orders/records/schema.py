@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 KEYS = ("shop_id", "id")
 BOOKMARK = "updated_at"
+DELETED_AT = "_sdc_deleted_at"  # https://sdk.meltano.com/en/latest/implementation/record_metadata.html
 # Response paths that need a scope which not every app has, by that scope: without it they aren't asked for.
 # https://shopify.dev/docs/api/usage/access-scopes, and the scopes that Shopify lists beside its schema.
 SCOPED: dict[str, tuple[Names, ...]] = {
@@ -62,7 +63,7 @@ def stream_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
     properties = {
         **SHOP,
         **json_schema(fields),
-        "_sdc_deleted_at": {
+        DELETED_AT: {
             "type": ["null", "string"],
             "format": "date-time",
             "description": "When the record was deleted in Shopify; a tombstone has keys and `updated_at` only.",
@@ -110,7 +111,7 @@ SALES_BY_DAY: dict[str, Any] = {
 DELETIONS = (
     identifier("id", "Number of what was deleted.", "subject"),
     text("admin_graphql_api_id", "Global id of what was deleted.", "subject"),
-    time("_sdc_deleted_at", "When it was deleted.", "updated_at"),
+    time(DELETED_AT, "When it was deleted.", "updated_at"),
     time("updated_at", "The same."),
 )
 

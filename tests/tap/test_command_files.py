@@ -12,9 +12,10 @@ import pytest
 from tap_shopify_orders.command import checked_catalog, json_object
 from tap_shopify_orders.errors import RunError
 
-from .conftest import catalog_of, read, settings
+from .conftest import Message, catalog_of, read, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox.shop import Shop
@@ -56,6 +57,15 @@ def test_what_is_no_object_gets_a_sentence_that_repeats_nothing(option: str, con
         ({"streams": [{**ENTRY, "metadata": {}}]}, "Expected `array`, got `object` - at `$.streams[0].metadata`"),
         ({"streams": [{**ENTRY, "metadata": [{"breadcrumb": []}]}]}, "Object missing required field `metadata`"),
         ({"streams": [{**ENTRY, "metadata": [{"breadcrumb": 1, "metadata": {}}]}]}, "metadata[0].breadcrumb`"),
+        (
+            {"streams": [{**ENTRY, "metadata": [{"breadcrumb": [], "metadata": {"selected": "false"}}]}]},
+            "Expected `bool | null`, got `str` - at `$.streams[0].metadata[0].metadata.selected`",
+        ),
+        (
+            {"streams": [{**ENTRY, "metadata": [{"breadcrumb": [], "metadata": {"selected-by-default": 0}}]}]},
+            "Expected `bool | null`, got `int` - at `$.streams[0].metadata[0].metadata.selected-by-default`",
+        ),
+        ({"streams": [ENTRY, ENTRY]}, "The catalog has orders twice"),
         ({"streams": [{**ENTRY, "stream": 1}]}, "Expected `str | null`, got `int` - at `$.streams[0].stream`"),
         ({"streams": [{**ENTRY, "stream": "sales"}]}, "names a stream otherwise than `tap_stream_id` does"),
         ({"streams": [{**ENTRY, "replication_method": 5}]}, "Expected `str | null`, got `int`"),
@@ -116,7 +126,51 @@ def test_a_file_that_is_not_there_gets_a_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["shop", "id", "updated_at"])
+def deselected(found: Message) -> Message:
+    for stream in found["streams"]:
+        stream["metadata"] = [{"breadcrumb": [], "metadata": {"selected": False}}]
+    return found
+
+
+def of_another_tap(found: Message) -> Message:
+    stream = {**found["streams"][1], "tap_stream_id": "issues", "stream": "issues"}
+    return {"streams": [stream]}
+
+
+def without_a_word_of_the_stream(found: Message) -> Message:
+    for stream in found["streams"]:
+        stream["metadata"] = [one for one in stream["metadata"] if one["breadcrumb"]]
+    return found
+
+
+def of_no_stream(_: Message) -> Message:
+    return {"streams": []}
+
+
+@pytest.mark.parametrize("of", [of_no_stream, deselected, of_another_tap, without_a_word_of_the_stream])
+def test_a_catalog_that_selects_nothing_gets_a_sentence(shop: Shop, tmp_path: Path, of: Callable[..., Message]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(settings(shop)))
+    (tmp_path / "catalog.json").write_text(json.dumps(of(catalog_of(shop))))
+    done = ended("--config", tmp_path / "config.json", "--catalog", tmp_path / "catalog.json")
+    assert (done.returncode, done.stdout, shop.controls.requests) == (1, "", [])
+    assert "The catalog selects none of customers, orders, sales_by_day. Give what `--discover`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_selected_stream_that_there_is_not_is_named(shop: Shop, tmp_path: Path) -> None:
+    found = catalog_of(shop, streams=("customers",))
+    of_others = of_another_tap(catalog_of(shop, streams=("orders",)))["streams"]
+    deselected_ones = deselected({"streams": [{**of_others[0], "tap_stream_id": "boards", "stream": None}]})["streams"]
+    (tmp_path / "config.json").write_text(json.dumps(settings(shop)))
+    (tmp_path / "catalog.json").write_text(json.dumps({"streams": [*found["streams"], *of_others, *deselected_ones]}))
+    done = ended("--config", tmp_path / "config.json", "--catalog", tmp_path / "catalog.json")
+    assert done.returncode == 0, done.stderr
+    (warning,) = [line for line in done.stderr.splitlines() if "WARNING" in line]
+    assert "The catalog selects issues, which this tap hasn't: it has customers, orders, sales_by_day." in warning
+    assert "boards" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["shop_id", "id", "updated_at"])
 @pytest.mark.parametrize("method", ["pages", "bulk"])
 def test_a_catalog_cannot_take_a_record_its_key_or_its_bookmark(shop: Shop, name: str, method: str) -> None:
     found = catalog_of(shop)
