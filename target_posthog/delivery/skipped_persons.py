@@ -32,7 +32,7 @@ class SkippedPersons:
     def __init__(self, wait: Callable[[float], object] = lambda seconds: threading.Event().wait(seconds)) -> None:
         self._wait = wait
         self._by_id: dict[str, list[Outgoing]] = {}
-        self._given_up: set[str] = set()  # distinct ids that no STATE waits for any more
+        self._waited_for: set[str] = set()  # distinct ids that no STATE waits for a second time
         self._kept = 0
         self.forgotten = 0
 
@@ -59,14 +59,15 @@ class SkippedPersons:
     def send_again(self, send: Callable[[Batch], Sent], *, is_last: bool = False) -> None:
         """Send the changes again until PostHog has applied them or the attempts are over; raises as `send` does.
 
-        A distinct id of which something is left then is tried again by the last call of a run alone: the one that is
-        written to too often would have each STATE wait, and each change of it travel time and again.
+        A distinct id has one such call in a run, and the run's last one: one that is written to too often would have
+        each STATE wait, though it recovers each time, and each change of it travel time and again.
         """
         if is_last:
-            self._given_up.clear()
+            self._waited_for.clear()
+        now = self._by_id.keys() - self._waited_for
         try:
             for seconds in WAITS_SECONDS:
-                changes = [item for item in self.left if item.event["distinct_id"] not in self._given_up]
+                changes = [item for item in self.left if item.event["distinct_id"] in now]
                 if not changes:
                     break
                 self._wait(seconds)
@@ -78,5 +79,5 @@ class SkippedPersons:
                     distinct_id: items for distinct_id, items in self._by_id.items() if distinct_id not in done
                 }
         finally:
-            self._given_up.update(self._by_id)
+            self._waited_for |= now
             self._kept = len(self.left)

@@ -50,12 +50,16 @@ class StreamMaps:
                     f"The setting `stream_maps` has an object in the map of stream `{stream}`; {TOP_LEVEL_ONLY}, so "
                     f"give the whole field {TEXT_OR_NULL} (for a dot in a stream's name write ?)"
                 )
+        if MAPPER_ELSE_OPTION in self.by_stream or any(fnmatch(stream, name) for name in self.by_stream):
+            return None
         for name, stream_map in self.by_stream.items():
             rest = stream.removeprefix(f"{name}.")
             if rest != stream and isinstance(stream_map, dict) and stream_map.get(rest, "") in NULLS:
                 return (
                     f"The setting `stream_maps` has null for `{rest}` in the map of `{name}`, and a stream `{stream}` "
-                    f"has come; for that stream write `{name}?{rest}`, as Meltano takes names apart at their dots"
+                    f"has come, which the null may be meant for, as Meltano takes names apart at their dots; give the "
+                    f"stream a map of its own, `{name}?{rest}`: null to leave it out, an object without entries to "
+                    "keep it as it is"
                 )
         return None
 

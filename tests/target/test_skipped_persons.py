@@ -121,6 +121,17 @@ def test_who_is_skipped_after_three_attempts_is_tried_again_at_the_end_alone() -
     assert (skipped.left, sends.batches[4:], waits) == ([], [[1]], [1.0, 5.0, 25.0, 1.0, 1.0])
 
 
+def test_who_is_skipped_again_and_again_holds_one_state_of_a_run_however_often_they_recover() -> None:
+    waits: list[float] = []
+    skipped, sends = SkippedPersons(waits.append), Sends(skips=0)
+    for number in (1, 2, 3):
+        skipped.note([change(number)], sent(change(number)))
+        skipped.send_again(sends)
+    assert (sends.batches, waits) == ([[1]], [1.0])
+    skipped.send_again(sends, is_last=True)
+    assert (sends.batches[1:], skipped.left) == ([[2, 3]], [])
+
+
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("skips", [1, 2])
 def test_no_state_leaves_before_the_persons_that_it_covers(

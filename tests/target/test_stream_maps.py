@@ -121,9 +121,20 @@ def test_a_stream_that_meltanos_form_of_its_name_does_not_leave_out_ends_the_run
     with pytest.raises(RunError) as wrong:
         runs.here(*stream("public.t"), stream_maps={"public": {"t": nothing}})
     assert str(wrong.value) == (
-        "The setting `stream_maps` has null for `t` in the map of `public`, and a stream `public.t` has come; for that "
-        "stream write `public?t`, as Meltano takes names apart at their dots"
+        "The setting `stream_maps` has null for `t` in the map of `public`, and a stream `public.t` has come, which "
+        "the null may be meant for, as Meltano takes names apart at their dots; give the stream a map of its own, "
+        "`public?t`: null to leave it out, an object without entries to keep it as it is"
     )
     assert posthog.events() == []
     runs.here(*stream("public.t"), *stream("visits"), stream_maps={"public?t": nothing})
     assert {event["event"] for event in posthog.events()} == {"visits"}
+
+
+@pytest.mark.parametrize("own", ["public?t", "public.t"])
+def test_a_stream_with_a_map_of_its_own_may_be_called_as_a_field_that_is_left_out(
+    runs: Runs, posthog: PostHog, own: str
+) -> None:
+    runs.here(*stream("public"), *stream("public.t"), stream_maps={"public": {"t": None, "email": None}, own: {}})
+    properties = {event["event"]: event["properties"] for event in posthog.events()}
+    assert "email" not in properties["public"]
+    assert properties["public.t"]["email"] == SECRET
