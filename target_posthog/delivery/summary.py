@@ -218,7 +218,7 @@ class Summary:
         for provisional in summary["provisional"]:
             yield f"  not final yet: {provisional['events']:,} {provisional['event']} ({provisional['reason']})"
         for name, count in summary["never_sent"].items():
-            yield f"  {name}: {count:,} weren't sent, for nothing was ever sent of their records"
+            yield f"  {name}: {count:,} weren't sent, for no receipt says that anything was sent of their records"
         for name, count in summary["without_amounts"].items():
             yield f"  {name}: {count:,} take no amounts back, for no receipts say what was sent of their records"
         yield from self._lines_of_the_rest(summary)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     KeepBooks = Callable[[PreviewFile], Iterable[tuple[str, dict[str, str | int]]]]
 
 NOT_DUE = "no event was sent that it would complete"
-NEVER_SENT = "nothing was ever sent of the record, so there is nothing to take back"
+NEVER_SENT = "no receipt says that anything was sent of the record, so there is nothing to take back"
 
 logger = logging.getLogger(__name__)
 

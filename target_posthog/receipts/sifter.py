@@ -256,7 +256,7 @@ class Sifter:
     def _effective(
         self, candidates: Sequence[Candidate], uuids: Sequence[bytes], found: Found
     ) -> Iterator[tuple[Candidate, bytes]]:
-        """Yield the candidates, each with its uuid, but for those that would take back what was never sent."""
+        """Yield the candidates, each with its uuid, but for those that would take back what no receipt has."""
         for candidate, uuid in zip(candidates, uuids, strict=True):
             if self._takes_back_nothing(candidate, found):
                 self._tally.never_sent(candidate)
@@ -264,7 +264,7 @@ class Sifter:
                 yield candidate, uuid
 
     def _takes_back_nothing(self, candidate: Candidate, found: Found) -> bool:
-        """Say whether an event would take back what was sent of its record, of which surely nothing was."""
+        """Say whether an event would take back what was sent of its record, and no receipt says that anything was."""
         entity, undone = candidate.entity, candidate.proviso.takes_back
         if not undone or not entity or not entity.money.adds_up or self._floor:
             return False

@@ -252,15 +252,15 @@ def test_of_a_record_of_which_nothing_was_sent_no_deletion_is_sent(
     sales.sent(sale(1, ledger=LEDGER))
     assert sales.sent(deleted(9)) == []
     assert (sales.summary["never_sent"], sales.summary["without_amounts"]) == ({"Sale Deleted": 1}, {})
-    assert "Sale Deleted: 1 weren't sent, for nothing was ever sent of their records" in caplog.text
+    assert "Sale Deleted: 1 weren't sent, for no receipt says that anything was sent of their records" in caplog.text
     preview = tmp_path / "preview.sqlite"
     places = {"mapping": sales.mapping, "receipts": sales.receipts, "preview_path": str(preview)}
     sales.runs.here(SCHEMA, sale(2, ledger=LEDGER), deleted(1), deleted(2), deleted(9), **places)
     tools = Commands(sales)
     assert "2 Sale Deleted" in " ".join(tools.run("plan", "--preview-path", str(preview)).split())
     explained = [tools.run("explain", number, "--preview-path", str(preview)) for number in ("1", "9")]
-    assert "nothing was ever sent" not in explained[0]
-    assert "nothing was ever sent of the record" in explained[1]
+    assert "anything was sent" not in explained[0]
+    assert "no receipt says that anything was sent of the record" in explained[1]
     sales.sent(sale(2, ledger=LEDGER), deleted(1), deleted(2), deleted(9))
     assert sales.summary["events"]["Sale Deleted"]["accepted"] == 2
 
