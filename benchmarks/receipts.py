@@ -46,25 +46,25 @@ MONEY = json.dumps([{name: str(amount) for name, amount in AMOUNTS.items()}, {"c
 class Tally:
     """Counts nothing: only the receipts are measured."""
 
-    def there(self, candidate: Candidate, *, changed: bool) -> None:
+    def note_already_there(self, candidate: Candidate, *, changed: bool) -> None:
         """Pass over an event that is known."""
 
-    def repeated_again(self, candidate: Candidate) -> None:
+    def note_repeated(self, candidate: Candidate) -> None:
         """Pass over an event that comes again."""
 
-    def not_resent(self, candidate: Candidate) -> None:
+    def note_not_resent(self, candidate: Candidate) -> None:
         """Pass over an event that isn't sent again."""
 
-    def not_due(self, candidate: Candidate) -> None:
+    def note_not_due(self, candidate: Candidate) -> None:
         """Pass over an event that isn't due."""
 
-    def provisional(self, candidate: Candidate) -> None:
+    def note_provisional(self, candidate: Candidate) -> None:
         """Pass over an event that isn't final."""
 
-    def never_sent(self, candidate: Candidate) -> None:
+    def note_never_sent(self, candidate: Candidate) -> None:
         """Pass over an event that has nothing to take back."""
 
-    def without_amounts(self, candidate: Candidate) -> None:
+    def note_without_amounts(self, candidate: Candidate) -> None:
         """Pass over an event that takes nothing back."""
 
 

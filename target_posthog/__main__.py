@@ -28,13 +28,13 @@ def main() -> None:
     os.umask(0o077)  # what is left behind is its user's alone
     open_streams()
     if sys.argv[1:2] and not sys.argv[1].startswith("-"):
-        from target_posthog.commands.group import commands  # noqa: PLC0415  # a run doesn't need them
+        from target_posthog.commands.group import commands  # noqa: PLC0415  # they take half a second
 
         commands(prog_name="target-posthog")
-    import logging  # noqa: PLC0415  # it takes some milliseconds, in which Ctrl-C would make a traceback
+    import logging  # noqa: PLC0415  # in the time that imports take, Ctrl-C would make a traceback
 
     from target_posthog.singer.process import OneLine  # noqa: PLC0415  # the same
-    from target_posthog.singer.target import TargetPostHog  # noqa: PLC0415  # it takes half a second
+    from target_posthog.singer.target import TargetPostHog  # noqa: PLC0415  # the same
 
     logging.setLogRecordFactory(OneLine)
     TargetPostHog.cli()

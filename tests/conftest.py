@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import stamina.instrumentation
 from hypothesis import settings
 
 from sandbox.posthog import PostHog
@@ -101,6 +102,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("pure")
     ranks = {folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
+
+
+@pytest.fixture(autouse=True)
+def _retries_are_not_printed() -> None:
+    """Keep stamina's own hook out of what tests read; a run does so where its process begins."""
+    stamina.instrumentation.set_on_retry_hooks([])
 
 
 @pytest.fixture

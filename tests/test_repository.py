@@ -22,6 +22,7 @@ MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROO
 TRACKED = files()
 
 FORBIDDEN_WHERE_PURE = {"requests", "posthog", "sqlite3", "os", "pathlib", "subprocess", "time", "logging"}
+REACHING_OUT = "requests posthog stamina singer_sdk sqlite3 sqlalchemy subprocess socket"
 PURE = re.compile(r"^Pure\b", re.MULTILINE)  # a module says so in its docstring
 ALWAYS_PURE = {Path("target_posthog/mapping/rule.py"), Path("target_posthog/delivery/batches.py")}
 
@@ -32,6 +33,23 @@ PURE_MODULES = [path for path in MODULES if PURE.search(ast.get_docstring(ast.pa
 @pytest.mark.parametrize("path", PURE_MODULES, ids=str)
 def test_a_module_that_says_it_is_pure_imports_nothing_that_reaches_out(path: Path) -> None:
     assert not imported(path) & FORBIDDEN_WHERE_PURE
+
+
+def test_what_a_pure_module_of_the_target_imports_brings_nothing_that_reaches_out() -> None:
+    # By whatever way; in `singer/` alone the SDK is at hand, and with it HTTP.
+    program = (
+        "import importlib, sys\n"
+        "for module in sys.argv[2:]:\n"
+        "    importlib.import_module(module)\n"
+        "    if found := sys.modules.keys() & sys.argv[1].split():\n"
+        "        sys.exit(f'{module} brings {found}')\n"
+    )
+    target = [".".join(path.with_suffix("").parts) for path in PURE_MODULES if path.is_relative_to("target_posthog")]
+    modules = [module for module in target if ".singer." not in module]
+    done = subprocess.run(
+        [sys.executable, "-c", program, REACHING_OUT, *modules], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_rooms_that_must_be_pure_say_so() -> None:

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What else is known of the runs.
+class Traces:
+    """What the runs have left beside what PostHog has.
 
     `dead_letters` are reasons by the key of a record, `acknowledged` returns which of some uuids have a receipt (None
     without receipts), `in_flight` says what may be on its way.
@@ -50,7 +50,7 @@ class Known:
     in_flight: InFlight = NOTHING_IN_FLIGHT
 
 
-def compare(keeper: Bookkeeper, api: QueryApi, known: Known) -> None:
+def compare(keeper: Bookkeeper, api: QueryApi, traces: Traces) -> None:
     """Enter what PostHog has, and name why it isn't what was planned; raises `RunError`."""
     balance = keeper.balance
     balance.columns[POSTHOG] = {}
@@ -60,7 +60,7 @@ def compare(keeper: Bookkeeper, api: QueryApi, known: Known) -> None:
         by_zone[zone].append(shop)
     named: set[str] = set()  # uuids of events of other sources, each of which is named once, whatever the zones
     for zone, shops in by_zone.items():
-        _Comparison(keeper, api, known, ZoneInfo(zone), shops=shops, named=named).run()
+        _Comparison(keeper, api, traces, ZoneInfo(zone), shops=shops, named=named).run()
 
 
 def _look_at(keeper: Bookkeeper, project: Project | None) -> None:
@@ -94,13 +94,13 @@ class _Comparison:
         self,
         keeper: Bookkeeper,
         api: QueryApi,
-        known: Known,
+        traces: Traces,
         zone: ZoneInfo,
         *,
         shops: Collection[str],
         named: set[str],
     ) -> None:
-        self._keeper, self._api, self._known, self._zone, self._shops = keeper, api, known, zone, shops
+        self._keeper, self._api, self._traces, self._zone, self._shops = keeper, api, traces, zone, shops
         self._named = named
         self._balance = keeper.balance
         self._by_name = {shop.name: shop.id for shop in self._balance.shops.values()}
@@ -161,11 +161,11 @@ class _Comparison:
         has_ledger = self._keeper.has_ledger
         evidence = Evidence(
             previewed_on={shop: self._keeper.previewed_on(shop) for shop in self._shops},
-            dead_letters=self._keeper.named(self._known.dead_letters),
+            dead_letters=self._keeper.named(self._traces.dead_letters),
             deletions=self._keeper.deletions,
             acknowledged=self._acknowledged(missing),
             shops=self._by_name,
-            in_flight=self._known.in_flight,
+            in_flight=self._traces.in_flight,
             may_change=not has_ledger,
         )
         self._balance.differences += of_arrivals(planned, [*ours, *strangers], evidence)
@@ -175,9 +175,9 @@ class _Comparison:
         return event.shop not in self._by_name and not may_be_ours(event.uuid) and event.uuid not in self._named
 
     def _acknowledged(self, uuids: Sequence[str]) -> set[str] | None:
-        if self._known.acknowledged is None:
+        if self._traces.acknowledged is None:
             return None
-        found = self._known.acknowledged([UUID(uuid).bytes for uuid in uuids])
+        found = self._traces.acknowledged([UUID(uuid).bytes for uuid in uuids])
         return {str(UUID(bytes=bytes(uuid))) for uuid in found}
 
     def _know_renamed(self, planned: Mapping[str, tuple[str, Planned]], arrived: Sequence[Arrived]) -> None:

@@ -140,12 +140,12 @@ class Bookkeeper:
         return {(shop_of(self._preview.body(known.id)).id, known.name): reasons[known.key_name] for known in found}
 
     def _read_report(self, stream: str) -> None:
-        for readings in self._preview.by_key(stream):
-            body = self._preview.body(readings[-1].id)
+        for versions in self._preview.by_key(stream):
+            body = self._preview.body(versions[-1].id)
             try:
                 report = reported(body)
             except ValueError as error:
-                raise RunError(f"`books` of stream `{stream}`, record {readings[-1].name}: {error}") from None
+                raise RunError(f"`books` of stream `{stream}`, record {versions[-1].name}: {error}") from None
             shop = report.shop.id
             if self.balance.time_zones.get(shop, report.time_zone) != report.time_zone:
                 self._note(f"{report.shop.name} has changed its time zone: days are those of {report.time_zone}")
@@ -174,12 +174,13 @@ class Bookkeeper:
     def _booked(
         self, stream: str, books: Books, *, is_first: bool = True
     ) -> Iterator[tuple[KnownRecord, BookedRecord]]:
-        """Yield each record once, as it was read last, with the events of all its readings that count."""
-        for known in self._preview.by_key(stream):
+        """Yield each record once, as it was read last, with the events of all its versions that count."""
+        for versions in self._preview.by_key(stream):
+            known = versions[-1]
             events = [
-                event for reading in known for event in self._preview.events(reading.id) if event.rule in books.rules
+                event for version in versions for event in self._preview.events(version.id) if event.rule in books.rules
             ]
-            body = self._preview.body(known[-1].id)
+            body = self._preview.body(known.id)
             try:
                 account = books.account(body)
                 zone = self._zone_of(account.shop)
@@ -188,11 +189,11 @@ class Bookkeeper:
                     for entry in account.entries
                 ]
                 if is_first:
-                    self._keep_readings(known[-1].name, account, entries, zone)
+                    self._keep_readings(known.name, account, entries, zone)
             except ValueError as error:
-                raise RunError(f"`books` of stream `{stream}`, record {known[-1].name}: {error}") from None
+                raise RunError(f"`books` of stream `{stream}`, record {known.name}: {error}") from None
             planned = [_planned(event, books, account.shop.id, zone) for event in events if not event.repeated]
-            yield known[-1], BookedRecord(known[-1].name, entries, planned)
+            yield known, BookedRecord(known.name, entries, planned)
 
     def _keep_readings(self, name: str, account: Account, entries: Sequence[Booked], zone: ZoneInfo) -> None:
         """Keep how the report may read the record otherwise, and what of it the report can't be held to."""

@@ -18,8 +18,7 @@ from target_posthog.errors import RunError
 from target_posthog.mapping.language.expressions import did_you_mean
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.posthog.client import DEFAULT_HOST
-from target_posthog.receipts.opening import open_store
-from target_posthog.receipts.postgres import is_database
+from target_posthog.receipts.opening import is_database, open_store
 from target_posthog.receipts.rebuilding import LONGEST_FLIGHT_SECONDS, kept_since, missing, rebuild, shown_since
 from target_posthog.receipts.sifter import seconds_of
 from target_posthog.receipts.store import RESEND, RESEND_ANYHOW, Fact, hashed_key, parts

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import click
 
-from target_posthog.books.against_posthog import Known, compare
+from target_posthog.books.against_posthog import Traces, compare
 from target_posthog.books.bookkeeper import Bookkeeper
 from target_posthog.books.differences import InFlight
 from target_posthog.books.lines import MOST_SHOWN, PERIODS, balance_lines
@@ -82,7 +82,7 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
         if api:
             store = open_store({"receipts": receipts, "api_key": api_key}, is_read_only=True)
             letters = dead_letter_reasons(dead_letter_path)
-            compare(keeper, api, Known(letters, store.with_receipt if store else None, in_flight))
+            compare(keeper, api, Traces(letters, store.with_receipt if store else None, in_flight))
             if store:
                 since, note = shown_since(api)
                 keeper.balance.notes += [note] if note else []

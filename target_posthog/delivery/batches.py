@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
+    from target_posthog.receipts.sifter import Sifted
 
 # An event travels through PostHog as JSON within JSON, at most 1,000,000 bytes (PostHog rust/capture, config.rs,
 # kafka_producer_message_max_bytes); other senders found somewhat less refused already.
@@ -34,11 +35,11 @@ Identity = tuple[str, str, str, str]
 
 
 class Outgoing(NamedTuple):
-    """An event on its way, with its size as JSON; `source` is what its destination knows the record by."""
+    """An event on its way, with its size as JSON; `sifted` is what it was before, with its receipts."""
 
     event: Event
     size_bytes: int
-    source: Any = None
+    sifted: Sifted
 
 
 @dataclass
@@ -76,19 +77,20 @@ class SendingOrder(NamedTuple):
     repeated: list[Outgoing]
 
 
-def sized(event: Event, source: object = None) -> Outgoing | None:
-    """Return the event ready to go; None if it is too large for PostHog even with its lists shortened.
+def sized(sifted: Sifted) -> Outgoing | None:
+    """Return its event ready to go; None if it is too large for PostHog even with its lists shortened.
 
     The longest list in its properties is shortened until it fits, and `<name>_shortened_from` says how long it was. A
     whole number that PostHog would round becomes text, wherever it stands.
     """
+    event = sifted.event
     data = msgspec.json.encode(event)
     if MAYBE_LONG_NUMBER in data.translate(DIGITS_AS_ZERO):
         event = {**event, "properties": _exact(event["properties"])}
         data = msgspec.json.encode(event)
     size = _size(data)
     if size <= LARGEST_EVENT_BYTES:
-        return Outgoing(event, size, source)
+        return Outgoing(event, size, sifted)
     properties = event["properties"]
     lists = {name: value for name, value in properties.items() if isinstance(value, list) and len(value) > 1}
     if not lists:
@@ -100,7 +102,7 @@ def sized(event: Event, source: object = None) -> Outgoing | None:
         shorter = {**properties, name: lists[name][:kept], f"{name}_shortened_from": len(lists[name])}
         event = {**event, "properties": shorter}
         size = _size(msgspec.json.encode(event))
-    return Outgoing(event, size, source) if size <= LARGEST_EVENT_BYTES else None
+    return Outgoing(event, size, sifted) if size <= LARGEST_EVENT_BYTES else None
 
 
 def sending_order(outgoing: Sequence[Outgoing], *, historical_before: str, senders: int = 1) -> SendingOrder:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import weakref
+
+from target_posthog.receipts.temporary import no_room, temporary_database
 
 SEEN, LINKED = 1, 2
 MOST_IN_MEMORY = 10_000  # beside the 2 MB that SQLite keeps of a file
@@ -24,12 +25,7 @@ class DistinctIds:
     def __init__(self) -> None:
         self._new: dict[int, int] = {}
         self._is_lost = False
-        self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)  # one thread at a time
-        try:
-            self._database.execute(_TABLE)
-        except sqlite3.Error as error:
-            self._lose(error)
-        weakref.finalize(self, self._database.close)
+        self._database = temporary_database(self, _TABLE)
 
     def see(self, distinct_id: str) -> None:
         """Note the distinct id of an event."""
@@ -69,4 +65,4 @@ class DistinctIds:
     def _lose(self, error: sqlite3.Error) -> None:
         if not self._is_lost:
             self._is_lost = True
-            logger.warning("Persons aren't counted any more: the folder for temporary files, TMPDIR, says %s", error)
+            logger.warning("Persons aren't counted any more. %s", no_room(error))

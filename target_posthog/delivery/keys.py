@@ -7,10 +7,10 @@ key. Knows no PostHog. However many events there are, they take little memory: m
 from __future__ import annotations
 
 import sqlite3
-import weakref
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_posthog.errors import RunError
+from target_posthog.receipts.temporary import no_room, temporary_database
 
 if TYPE_CHECKING:
     from target_posthog.mapping.event import Maker
@@ -55,9 +55,7 @@ class Keys:
         """Begin without any."""
         self._new: dict[int, tuple[int, int, int]] = {}
         self._makers: dict[Maker, int] = {}
-        self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)  # one thread at a time
-        self._database.executescript(_TABLES)
-        weakref.finalize(self, self._database.close)
+        self._database = temporary_database(self, _TABLES)
 
     def note(self, uuid: str, maker: Maker, record: int, content: int) -> Clash | None:
         """Note an event by its uuid, the hash of its record's key and that of its content; return a clash at hand."""
@@ -82,9 +80,7 @@ class Keys:
             self._database.execute("DELETE FROM new")
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
-            raise RunError(
-                f"The folder for temporary files, TMPDIR, says {error}; make room there, or name another one"
-            ) from None
+            raise RunError(no_room(error)) from None
         self._new.clear()
         return Clash(self._maker(found[0]), self._maker(found[1])) if found else None
 

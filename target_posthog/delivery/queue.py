@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import nullcontext
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.admission import Admission
@@ -18,7 +18,7 @@ from target_posthog.delivery.keys import Keys
 from target_posthog.delivery.sending import Pace, Sending
 from target_posthog.delivery.skipped_persons import SkippedPersons
 from target_posthog.errors import RunError
-from target_posthog.mapping.event import GROUP_IDENTIFY
+from target_posthog.mapping.event import GROUP_IDENTIFY, HISTORICAL_AFTER
 from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.posthog.client import Sent, UndecidedError
 from target_posthog.receipts.sifter import Sifter, bytes_of, content_of, digest_of, sent_as, without_receipts
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from target_posthog.receipts.sifter import Candidate, Sifted
     from target_posthog.receipts.store import Store
 
-HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
 MOST_EVENTS_WAITING = 5_000  # enough to sort a back-fill by day, little enough to stay small
 MOST_BYTES_WAITING = 16 * 1024 * 1024
 CANDIDATES_AT_ONCE = 1_000  # looked up together
@@ -68,7 +67,6 @@ class Queue:
         historical_per_second: float | None = None,
         max_events: int | None = None,
         seconds_between_progress: float = SECONDS_BETWEEN_PROGRESS,
-        skipped_persons: SkippedPersons | None = None,
     ) -> None:
         self._client = client
         self._summary = summary
@@ -88,7 +86,7 @@ class Queue:
         self._admission = Admission(self._note_refused)
         self._reasons: dict[int, tuple[object, list[str]]] = {}  # by the identity of a source: it, why not all is sent
         self._keys = Keys()
-        self._skipped_persons = skipped_persons or SkippedPersons()
+        self._skipped_persons = SkippedPersons()
         self._seconds_between_progress = seconds_between_progress
         self._logged_at = time.monotonic()
 
@@ -120,12 +118,12 @@ class Queue:
         candidates, self._candidates, self._candidates_bytes = self._candidates, [], 0
         later = [candidate for candidate in candidates if candidate.proviso.takes_back]
         if later:
-            self._wait_for([candidate for candidate in candidates if not candidate.proviso.takes_back])
+            self._let_wait([candidate for candidate in candidates if not candidate.proviso.takes_back])
             self._leave()
             self.settle()
-        self._wait_for(later or candidates)
+        self._let_wait(later or candidates)
 
-    def _wait_for(self, candidates: Sequence[Candidate]) -> None:
+    def _let_wait(self, candidates: Sequence[Candidate]) -> None:
         """Let those candidates wait that PostHog doesn't have."""
         if not candidates:
             return
@@ -133,13 +131,13 @@ class Queue:
         if self._held_run:
             self._held_run.check(item.event for item in sifted)
         for item in sifted:
-            for outgoing in self._admission.admitted((item.event,), item):
+            if outgoing := self._admission.admitted(item):
                 self._waiting.append(outgoing)
                 self._waiting_bytes += outgoing.size_bytes
         self._set_refused_aside()
 
-    def _note_refused(self, event: Event, item: Sifted, reason: str) -> None:
-        self._summary.refused[event["event"]] += 1
+    def _note_refused(self, item: Sifted, reason: str) -> None:
+        self._summary.refused[item.event["event"]] += 1
         if self._sifter:
             self._sifter.refuse(item)
         self._reasons.setdefault(id(item.source), (item.source, []))[1].append(reason)
@@ -200,8 +198,7 @@ class Queue:
     @property
     def skipped_persons(self) -> list[object]:
         """The sources of the person changes that PostHog has skipped, and not applied since."""
-        sifted: list[Sifted] = [outgoing.source for outgoing in self._skipped_persons.left]
-        return [item.source for item in sifted]
+        return [outgoing.sifted.source for outgoing in self._skipped_persons.left]
 
     def _check_number(self, events: int) -> None:
         sent = self._summary.accepted.total()
@@ -221,12 +218,12 @@ class Queue:
         for event, _, item in batch.items:
             if event["uuid"] in sent.refused:
                 reason = f"PostHog refuses its event `{event['event']}` ({sent.refused[event['uuid']]})"
-                self._note_refused(event, item, reason)
+                self._note_refused(item, reason)
         for outgoing in batch.overtaken:
             self._summary.already_there[outgoing.event["event"]] += 1
         self._skipped_persons.note(batch.items, sent)
         if self._sifter:
-            self._sifter.acknowledge(outgoing.source for outgoing in (*accepted, *batch.overtaken))
+            self._sifter.acknowledge(outgoing.sifted for outgoing in (*accepted, *batch.overtaken))
 
     def _send(self, batch: Batch) -> Sent:
         """Send one batch, in a sender's thread, and write its receipts; return PostHog's answer.
@@ -235,7 +232,7 @@ class Queue:
         """
         if batch.is_old:
             self._pace.wait_for(len(batch.items))
-        items: list[Sifted] = [outgoing.source for outgoing in batch.items]
+        items = [outgoing.sifted for outgoing in batch.items]
         facts = [item.fact for item in items if item.fact]
         persons = [person for item in items for person in item.persons]
         sent: Sent | None = None
@@ -249,7 +246,7 @@ class Queue:
                     elif event["uuid"] in sent.person_skipped:
                         claim.refused.update(person.key for person in item.persons)
                 for outgoing in batch.undecided:
-                    claim.refused.update(outgoing.source.receipts)
+                    claim.refused.update(outgoing.sifted.receipts)
             if error:
                 raise error
         except RunError:
@@ -263,7 +260,7 @@ class Queue:
         sent, error = self._sent(batch)
         if self._store:
             left = {*sent.refused, *sent.person_skipped}
-            items: list[Sifted] = [outgoing.source for outgoing in batch.items if outgoing.event["uuid"] not in left]
+            items = [outgoing.sifted for outgoing in batch.items if outgoing.event["uuid"] not in left]
             with self._store.claim([], [person for item in items for person in item.persons]):
                 pass
         if error:
@@ -312,7 +309,7 @@ def _keep_claimed(batch: Batch, claim: Claim) -> None:
     """Take out of a batch what another target has sent, and correct the distinct ids that another target has chosen."""
     items, batch.items = batch.items, []
     for outgoing in items:
-        item: Sifted = outgoing.source
+        item = outgoing.sifted
         is_granted = item.fact is None or item.fact.uuid in claim.facts
         if item.persons and not any(person.key in claim.persons for person in item.persons):
             is_granted = False

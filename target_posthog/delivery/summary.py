@@ -52,10 +52,10 @@ class Summary:
     refused: Counter[str] = field(default_factory=Counter)
     already_there: Counter[str] = field(default_factory=Counter)  # PostHog has it: not sent again
     changed: Counter[str] = field(default_factory=Counter)  # of these, the record has changed since
-    not_resent_again: Counter[str] = field(default_factory=Counter)
-    provisional_events: Counter[tuple[str, str]] = field(default_factory=Counter)  # by event and what it lacks
-    nothing_to_take_back: Counter[str] = field(default_factory=Counter)  # events not sent, as nothing was of the record
-    took_nothing_back: Counter[str] = field(default_factory=Counter)  # events that know no amounts to take back
+    not_resent: Counter[str] = field(default_factory=Counter)
+    provisional: Counter[tuple[str, str]] = field(default_factory=Counter)  # by event and what it lacks
+    never_sent: Counter[str] = field(default_factory=Counter)  # events not sent, as nothing was of the record
+    without_amounts: Counter[str] = field(default_factory=Counter)  # events that know no amounts to take back
     person_skipped: Counter[str] = field(default_factory=Counter)  # events that PostHog kept without their person
     persons_behind: list[str] = field(default_factory=list)  # records whose person PostHog has skipped to the end
     persons_forgotten: int = 0  # more of them, without a name
@@ -92,35 +92,35 @@ class Summary:
             if "$anon_distinct_id" in properties:
                 self._ids.link(properties["$anon_distinct_id"])
 
-    def there(self, candidate: Candidate, *, changed: bool) -> None:
+    def note_already_there(self, candidate: Candidate, *, changed: bool) -> None:
         """Count an event that PostHog has already; `changed` if its content isn't what was sent."""
         self.already_there[candidate.event["event"]] += 1
         if changed:
             self.changed[candidate.event["event"]] += 1
 
-    def repeated_again(self, candidate: Candidate) -> None:
+    def note_repeated(self, candidate: Candidate) -> None:
         """Count an event that this run has sent already, or has tried to."""
         self.repeated[candidate.event["event"]] += 1
 
-    def not_resent(self, candidate: Candidate) -> None:
+    def note_not_resent(self, candidate: Candidate) -> None:
         """Count an event that was to be sent again, but would come under another name, distinct id or day."""
-        self.not_resent_again[candidate.event["event"]] += 1
+        self.not_resent[candidate.event["event"]] += 1
 
-    def not_due(self, candidate: Candidate) -> None:
+    def note_not_due(self, candidate: Candidate) -> None:
         """Pass over an event that would complete another one, which lacks nothing."""
 
-    def provisional(self, candidate: Candidate) -> None:
+    def note_provisional(self, candidate: Candidate) -> None:
         """Count an event that is sent, and isn't final."""
         for reason in candidate.proviso.lacks:
-            self.provisional_events[candidate.event["event"], reason] += 1
+            self.provisional[candidate.event["event"], reason] += 1
 
-    def never_sent(self, candidate: Candidate) -> None:
+    def note_never_sent(self, candidate: Candidate) -> None:
         """Count an event that was to take back what was sent of its record, and isn't sent, as nothing was."""
-        self.nothing_to_take_back[candidate.event["event"]] += 1
+        self.never_sent[candidate.event["event"]] += 1
 
-    def without_amounts(self, candidate: Candidate) -> None:
+    def note_without_amounts(self, candidate: Candidate) -> None:
         """Count an event that was to take back what was sent of its record, of which no amounts are known."""
-        self.took_nothing_back[candidate.event["event"]] += 1
+        self.without_amounts[candidate.event["event"]] += 1
 
     @property
     def persons(self) -> int | None:
@@ -149,10 +149,10 @@ class Summary:
             ],
             "provisional": [
                 {"event": event, "reason": reason, "events": count}
-                for (event, reason), count in sorted(self.provisional_events.items())
+                for (event, reason), count in sorted(self.provisional.items())
             ],
-            "never_sent": dict(sorted(self.nothing_to_take_back.items())),
-            "without_amounts": dict(sorted(self.took_nothing_back.items())),
+            "never_sent": dict(sorted(self.never_sent.items())),
+            "without_amounts": dict(sorted(self.without_amounts.items())),
             "persons": self.persons,
             "persons_behind": self.persons_behind,
             "persons_forgotten": self.persons_forgotten,
@@ -164,7 +164,7 @@ class Summary:
         }
 
     def _events_as_json(self) -> dict[str, dict[str, Any]]:
-        names = sorted({*self.accepted, *self.repeated, *self.refused, *self.already_there, *self.not_resent_again})
+        names = sorted({*self.accepted, *self.repeated, *self.refused, *self.already_there, *self.not_resent})
         sums: dict[str, dict[str, Decimal]] = {name: {} for name in names}
         for (_, name, currency), amount in sorted(self.money.items(), key=lambda item: item[0][2]):
             sums[name][currency] = sums[name].get(currency, Decimal()) + amount
@@ -175,7 +175,7 @@ class Summary:
                 "refused": self.refused[name],
                 "already_there": self.already_there[name],
                 "changed": self.changed[name],
-                "not_resent": self.not_resent_again[name],
+                "not_resent": self.not_resent[name],
                 "person_skipped": self.person_skipped[name],
                 "money": {self.money_of[name]: {currency: f"{amount:f}" for currency, amount in sums[name].items()}}
                 if sums[name]

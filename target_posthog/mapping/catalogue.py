@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
     from target_posthog.mapping.rule import Spec
 
-PLACES = ("properties", *SETS)  # those of values
+PLACES_OF_VALUES = ("properties", *SETS)
 
 
 class Property(TypedDict):
@@ -69,7 +69,7 @@ def _entry(stream: str, rule: Spec, glossary: Mapping[str, JSON]) -> EventEntry:
         "deleted": rule.get("delete", ""),
         "properties": [
             _property(name, place, expression, glossary.get(name, {}))
-            for place in PLACES
+            for place in PLACES_OF_VALUES
             if isinstance(rule.get(place), dict)
             for name, expression in rule[place].items()
             if expression is not None

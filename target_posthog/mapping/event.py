@@ -1,10 +1,12 @@
-"""Event as PostHog's libraries write it: its identity, the places of its properties, and its money.
+"""Event as PostHog's libraries write it: its identity, its time, the places of its properties, and its money.
 
-Pure: takes events, returns what stands where in them; it knows no rule, no currency and no property of a mapping.
+Pure: takes events, returns what stands where in them; it knows no rule, and of a mapping's properties only those to
+which PostHog itself gives a meaning.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from hashlib import sha1
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from uuid import UUID
@@ -45,6 +47,8 @@ COPIED_TO_PERSON = frozenset(
 SETS = {"set": "$set", "set_once": "$set_once", "group_set": "$group_set"}
 PLACES = ("properties", *SETS, "unset")
 REVENUE = {"revenue": "currency"}  # https://posthog.com/docs/data/event-spec/ecommerce-events
+HISTORICAL_AFTER = timedelta(hours=48)  # https://posthog.com/docs/migrate
+FUTURE_AFTER = timedelta(hours=23)  # rust/common/types/src/timestamp.rs moves later times to the arrival; V1 doesn't
 
 
 class Event(TypedDict):

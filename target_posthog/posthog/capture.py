@@ -161,22 +161,20 @@ class CaptureBatch:
         return TAKEN
 
 
-class FlagsCheck:
-    """Asks `/flags` about a project key: the one endpoint that has always said of a wrong key that it is wrong."""
+def check_by_flags(api_key: str, host: str, *, timeout_seconds: float) -> None:
+    """Return if PostHog knows a project key; raises AnswerError, RequestException, or ValueError for no PostHog.
 
-    def __init__(self, api_key: str, host: str) -> None:
-        self._api_key = api_key
-        self._url = f"{host}/flags/?v=2"
-        self._session = Session(most_bytes=LARGEST_ANSWER_BYTES)
-
-    def ask(self, *, timeout_seconds: float) -> None:
-        """Return if PostHog knows the key; raises AnswerError, RequestException, or ValueError for no PostHog."""
-        body = {"api_key": self._api_key, "distinct_id": "target-posthog"}
-        response = self._session.post(self._url, json=body, headers={"User-Agent": SENDER}, timeout=timeout_seconds)
-        if response.status_code != HTTPStatus.OK:
-            raise AnswerError.of(response)
-        if not decoded(response.content):
-            raise ValueError("no JSON object")
+    `/flags` is the one endpoint that has always said of a wrong key that it is wrong.
+    """
+    body = {"api_key": api_key, "distinct_id": "target-posthog"}
+    with Session(most_bytes=LARGEST_ANSWER_BYTES) as session:
+        response = session.post(
+            f"{host}/flags/?v=2", json=body, headers={"User-Agent": SENDER}, timeout=timeout_seconds
+        )
+    if response.status_code != HTTPStatus.OK:
+        raise AnswerError.of(response)
+    if not decoded(response.content):
+        raise ValueError("no JSON object")
 
 
 class _Bearer(requests.auth.AuthBase):

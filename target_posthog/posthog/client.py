@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import stamina
 
 from target_posthog.errors import BusyError, RunError
-from target_posthog.mapping.event import changes_person, only_sets_once, touched_ids
+from target_posthog.mapping.event import FUTURE_AFTER, changes_person, only_sets_once, touched_ids
 from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.posthog.address import ingestion_address, is_cloud
 from target_posthog.posthog.answers import AnswerError, is_busy, network_trouble, plain_reason, untrusted
-from target_posthog.posthog.capture import TAKEN, CaptureBatch, CaptureV1, Envelope, FlagsCheck, Verdicts
+from target_posthog.posthog.capture import TAKEN, CaptureBatch, CaptureV1, Envelope, Verdicts, check_by_flags
 from target_posthog.posthog.outage import Outage
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ NO_SUCH_PATH = frozenset((HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED))
 ABOUT_THE_KEY = frozenset(
     ("invalid_api_token", "missing_authorization", "authentication_error", "authentication_failed")
 )
-FUTURE_AFTER = timedelta(hours=23)  # rust/common/types/src/timestamp.rs moves later times to the arrival; V1 doesn't
 IN_THE_FUTURE = (
     f"its time is more than {FUTURE_AFTER // timedelta(hours=1)} hours in the future, which `/batch/` doesn't keep"
 )
@@ -125,11 +124,10 @@ class Client:
         timeout_seconds: float = TIMEOUT_SECONDS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        api_key = api_key.strip()
+        self._api_key = api_key.strip()
         self.host = ingestion_address(host)
-        self._v1 = CaptureV1(api_key, self.host)
-        self._batch = CaptureBatch(api_key, self.host)
-        self._flags = FlagsCheck(api_key, self.host)
+        self._v1 = CaptureV1(self._api_key, self.host)
+        self._batch = CaptureBatch(self._api_key, self.host)
         self._protocol = protocol
         self._max_retry_seconds = max_retry_seconds
         self._timeout_seconds = timeout_seconds
@@ -140,8 +138,6 @@ class Client:
         self._lock = threading.Lock()
         self.requests = 0
         self.retries = 0
-        # `Outage` says it in sentences; stamina's own hook may print to standard output, which belongs to STATE.
-        stamina.instrumentation.set_on_retry_hooks([])
 
     def check_key(self) -> None:
         """Ask PostHog whether it knows the key, for an unknown one is taken silently by `/batch/`.
@@ -150,7 +146,7 @@ class Client:
         """
         self._count()
         try:
-            self._flags.ask(timeout_seconds=self._timeout_seconds)
+            check_by_flags(self._api_key, self.host, timeout_seconds=self._timeout_seconds)
         except AnswerError as error:
             self._judge_key(error)
         except ValueError:
@@ -177,7 +173,11 @@ class Client:
             )
         if HTTPStatus.MULTIPLE_CHOICES <= error.status < HTTPStatus.BAD_REQUEST:
             raise RunError(f"`host`: {self.host} sends requests elsewhere; set it to the address where they end")
-        logger.info("The key can't be checked beforehand: %s answers /flags with %s", self.host, error.status)
+        logger.warning(
+            "`host`: %s answers the question about the key with HTTP %s, so it can't be checked beforehand; "
+            "where that goes on, it may be no PostHog's address",
+            *(self.host, error.status),
+        )
 
     def send(self, events: Sequence[Event], *, historical: bool) -> Sent:
         """Deliver events and return what PostHog said of them.
@@ -363,8 +363,10 @@ class Client:
 
     def _count(self, *, retry: bool = False) -> None:
         with self._lock:
-            self.requests += not retry
-            self.retries += retry
+            if retry:
+                self.retries += 1
+            else:
+                self.requests += 1
 
 
 def with_what_follows(events: Collection[Event], again: set[str]) -> dict[str, Event]:

@@ -165,7 +165,9 @@ class QueryApi:
             patience.ends_at += asked_for
             return asked_for
         left = patience.ends_at - time.monotonic()
-        return left > 0 and asked_for <= left and (asked_for or True)
+        if left <= 0 or asked_for > left:
+            return False
+        return asked_for or True
 
     def _attempt(self, method: str, path: str, question: Mapping[str, JSON] | None) -> requests.Response:
         try:

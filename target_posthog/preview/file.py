@@ -166,14 +166,14 @@ class PreviewFile:
         return map(KnownRecord._make, self._database.execute(f"SELECT {RECORD} FROM record ORDER BY id"))  # noqa: S608  # a constant
 
     def by_key(self, stream: str) -> Iterator[list[KnownRecord]]:
-        """Yield the readings of each record of a stream, in the order of reading."""
+        """Yield the versions of each record of a stream, in the order of reading."""
         sql = f"SELECT {RECORD} FROM record WHERE stream = ? ORDER BY key_name, id"  # noqa: S608  # the same
         known = map(KnownRecord._make, self._database.execute(sql, [stream]))
-        for name, readings in groupby(known, key=lambda reading: reading.key_name):
+        for name, versions in groupby(known, key=lambda version: version.key_name):
             if name == KEYLESS:  # nobody can tell whether two of them are one
-                yield from ([reading] for reading in readings)
+                yield from ([version] for version in versions)
             else:
-                yield list(readings)
+                yield list(versions)
 
     def event_names(self, stream: str) -> list[tuple[str, str]]:
         """Return the rules that made events of a stream's records, each with a name of its events."""

@@ -17,9 +17,8 @@ import msgspec
 from target_posthog.delivery.admission import Admission
 from target_posthog.delivery.destination import key_name
 from target_posthog.delivery.held_run import PLAN_FORMAT
-from target_posthog.delivery.queue import HISTORICAL_AFTER
 from target_posthog.mapping.catalogue import catalogue
-from target_posthog.mapping.event import changes_person, is_identified, money_in
+from target_posthog.mapping.event import HISTORICAL_AFTER, changes_person, is_identified, money_in
 from target_posthog.mapping.language.functions import as_timestamp
 from target_posthog.preview.file import plain
 from target_posthog.preview.lines import plan_lines
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.meanings import Meanings
     from target_posthog.preview.file import PreviewFile
+    from target_posthog.receipts.sifter import Sifted
 
     KeepBooks = Callable[[PreviewFile], Iterable[tuple[str, dict[str, str | int]]]]
 
@@ -63,7 +63,7 @@ class PreviewDestination:
         self._keeps_lines = bool(settings.get("dead_letter_path"))
         self._version = version
         self._keep_books = keep_books
-        self._admission = Admission(_note)
+        self._admission = Admission(self._note_undeliverable)
         self._namings = {stream: Naming(stream, spec) for stream, spec in meanings.document["records"].items()}
         self._secret = secrets.token_bytes(16)  # of the stand-ins; forgotten at the end
         now = datetime.now(timezone.utc)
@@ -75,35 +75,39 @@ class PreviewDestination:
         # Nothing is ever acknowledged, so what is pending is all that a run would send.
         is_sifted = settings.get("receipts")
         self._sifter = Sifter(store or NothingKnown(), self, TemporaryMapping) if is_sifted else None
+        self._reasons: list[str] = []  # why a record, or an event of it, can't be delivered
         self._there: list[Candidate] = []  # events of one record that PostHog has already
         self._repeated: list[Candidate] = []  # and those that this run would have sent already
         self._idle: dict[str, str] = {}  # of one record: rules that would complete or take back nothing, and why
 
-    def there(self, candidate: Candidate, *, changed: bool) -> None:  # noqa: ARG002  # of the protocol `Tally`
+    def note_already_there(self, candidate: Candidate, *, changed: bool) -> None:  # noqa: ARG002  # of the protocol `Tally`
         """Note an event that PostHog has already."""
         self._there.append(candidate)
 
-    def repeated_again(self, candidate: Candidate) -> None:
+    def note_repeated(self, candidate: Candidate) -> None:
         """Note an event that comes a second time."""
         self._repeated.append(candidate)
 
-    def not_resent(self, candidate: Candidate) -> None:
+    def note_not_resent(self, candidate: Candidate) -> None:
         """Note an event that isn't sent again."""
         self._there.append(candidate)
 
-    def not_due(self, candidate: Candidate) -> None:
+    def note_not_due(self, candidate: Candidate) -> None:
         """Note a rule that would complete an event which lacks nothing."""
         self._idle[candidate.rule] = NOT_DUE
 
-    def provisional(self, candidate: Candidate) -> None:
+    def note_provisional(self, candidate: Candidate) -> None:
         """Pass over what isn't final: the plan counts it as what it is."""
 
-    def never_sent(self, candidate: Candidate) -> None:
+    def note_never_sent(self, candidate: Candidate) -> None:
         """Note a rule that would take back what was sent, where nothing was."""
         self._idle[candidate.rule] = NEVER_SENT
 
-    def without_amounts(self, candidate: Candidate) -> None:
+    def note_without_amounts(self, candidate: Candidate) -> None:
         """Pass over what would take nothing back: the plan shows its properties."""
+
+    def _note_undeliverable(self, _sifted: Sifted, reason: str) -> None:
+        self._reasons.append(reason)
 
     def begin(self) -> None:
         """Do nothing: a preview needs neither key nor network."""
@@ -114,13 +118,13 @@ class PreviewDestination:
         explanation = origin.explainer.explained(record) if origin.explainer else []
         naming = self._namings.get(origin.stream_name) or Naming(origin.stream_name, {})
         keys = [record.get(key) for key in origin.key_properties]
-        reasons = [outcome.invalid] if outcome.invalid else []
         candidates = [
-            Candidate(event, rule, outcome.entity, reasons, proviso=proviso) for event, rule, proviso in outcome.events
+            Candidate(event, rule, outcome.entity, proviso=proviso) for event, rule, proviso in outcome.events
         ]
+        self._reasons = [outcome.invalid] if outcome.invalid else []
         self._there, self._repeated, self._idle = [], [], {}
         for item in self._sifter.sift(candidates) if self._sifter else without_receipts(candidates, self):
-            for outgoing in self._admission.admitted((item.event,), reasons):
+            if outgoing := self._admission.admitted(item):
                 self._file.add_event(self._row_of(outgoing.event, item.rule, there=False))
         if self._idle:
             explanation = [
@@ -142,7 +146,7 @@ class PreviewDestination:
             "key": json.dumps(keys),
             "body": record,
             "left_out": outcome.left_out,
-            "undeliverable": "; ".join(reasons) or None,
+            "undeliverable": "; ".join(self._reasons) or None,
             "explanation": explanation,
             "personal": stand_ins(personal, self._secret),
         }
@@ -229,7 +233,3 @@ class PreviewDestination:
     def abort(self) -> None:
         """Remove the unfinished file."""
         self._file.remove()
-
-
-def _note(_event: Event, reasons: list[str], reason: str) -> None:
-    reasons.append(reason)

@@ -10,9 +10,8 @@ from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.mapping.event import COPIED_TO_PERSON, IDENTIFY, is_identified
+from target_posthog.mapping.event import COPIED_TO_PERSON, FUTURE_AFTER, IDENTIFY, is_identified
 from target_posthog.mapping.language.functions import as_timestamp
-from target_posthog.posthog.client import FUTURE_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.receipts.postgres import PostgresStore, is_database
 from target_posthog.receipts.sqlite import SqliteStore
 from target_posthog.receipts.store import hashed_key
 
@@ -21,6 +20,11 @@ LONGEST_REQUEST_SECONDS = 300.0  # beside the time in which it is tried again
 FULL_REFRESH = "a full refresh (`meltano run --full-refresh`) sends those, and nothing that PostHog has"
 
 
+def is_database(receipts: str) -> bool:
+    """Say whether the setting `receipts` is a database's URL; otherwise it is a path."""
+    return "://" in receipts
+
+
 def open_store(settings: Mapping[str, Any], *, is_read_only: bool = False) -> Store | None:
     """Return the store that the settings name, for the project of their API key; None without the setting `receipts`.
 
@@ -31,6 +35,8 @@ def open_store(settings: Mapping[str, Any], *, is_read_only: bool = False) -> St
         return None
     key = hashed_key(api_key or "")
     if is_database(receipts):
+        from target_posthog.receipts.postgres import PostgresStore  # noqa: PLC0415  # a fifth of a run's start
+
         return PostgresStore(
             receipts,
             key,

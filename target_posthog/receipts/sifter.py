@@ -33,7 +33,7 @@ from target_posthog.mapping.event import (
 )
 from target_posthog.mapping.language.functions import as_timestamp, canonical
 from target_posthog.receipts.running_money import money_of, taken_back
-from target_posthog.receipts.store import RESEND_ANYHOW, Fact, Found, KnownFact, Person
+from target_posthog.receipts.store import RESEND_ANYHOW, Fact, Found, KnownFact, Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -71,7 +71,7 @@ class Sifted(msgspec.Struct, frozen=True, gc=False):
     rule: str
     source: object
     fact: Fact | None = None
-    persons: tuple[Person, ...] = ()
+    persons: tuple[Said, ...] = ()
     keeps_person: bool = False
 
     @property
@@ -128,25 +128,25 @@ class NothingKnown:
 class Tally(Protocol):
     """What is told of events that aren't sent."""
 
-    def there(self, candidate: Candidate, *, changed: bool) -> None:
+    def note_already_there(self, candidate: Candidate, *, changed: bool) -> None:
         """Count an event that PostHog has already; `changed` if its content isn't what was sent."""
 
-    def repeated_again(self, candidate: Candidate) -> None:
+    def note_repeated(self, candidate: Candidate) -> None:
         """Count an event that this run has sent already, or has tried to."""
 
-    def not_resent(self, candidate: Candidate) -> None:
+    def note_not_resent(self, candidate: Candidate) -> None:
         """Count an event that was to be sent again, but would come under another name, distinct id or day."""
 
-    def not_due(self, candidate: Candidate) -> None:
+    def note_not_due(self, candidate: Candidate) -> None:
         """Take note of an event that would complete another one, which lacks nothing."""
 
-    def provisional(self, candidate: Candidate) -> None:
+    def note_provisional(self, candidate: Candidate) -> None:
         """Count an event that is sent, and isn't final."""
 
-    def never_sent(self, candidate: Candidate) -> None:
+    def note_never_sent(self, candidate: Candidate) -> None:
         """Count an event that was to take back what was sent of its record, and isn't sent, as nothing was."""
 
-    def without_amounts(self, candidate: Candidate) -> None:
+    def note_without_amounts(self, candidate: Candidate) -> None:
         """Count an event that was to take back what was sent of its record, of which no amounts are known."""
 
 
@@ -155,12 +155,12 @@ def without_receipts(candidates: Iterable[Candidate], tally: Tally) -> list[Sift
     sifted = []
     for candidate in candidates:
         if candidate.proviso.completes:
-            tally.not_due(candidate)
+            tally.note_not_due(candidate)
             continue
         if candidate.proviso.takes_back and candidate.entity and candidate.entity.money.adds_up:
-            tally.without_amounts(candidate)
+            tally.note_without_amounts(candidate)
         if candidate.proviso.lacks:
-            tally.provisional(candidate)
+            tally.note_provisional(candidate)
         sifted.append(Sifted(candidate.event, candidate.rule, candidate.source))
     return sifted
 
@@ -182,7 +182,7 @@ class Sifter:
         self._tally = tally
         self._floor = store.floor
         self._pending: MutableMapping[bytes, tuple[str, ...]] = mapping(tuple[str, ...])  # what each fact lacks
-        self._pending_persons: MutableMapping[bytes, Person] = mapping(Person)  # the last that was let through
+        self._pending_persons: MutableMapping[bytes, Said] = mapping(Said)  # the last that was let through
         self._pending_ids: MutableMapping[str, str] = mapping(str)
         self._refused: set[bytes] = set()
 
@@ -197,41 +197,28 @@ class Sifter:
         ]
         found = self._store.look_up(_wanted(candidates, uuids))
         kept_ids = self._kept_ids(candidates, uuids, found)
-        taking_back = [
-            candidate.entity.key for candidate in candidates if candidate.proviso.takes_back and candidate.entity
-        ]
-        money = self._store.running_money(taking_back) if taking_back else {}
+        money = self._money_to_take_back(candidates)
         sifted: list[Sifted] = []
-        of_persons: list[tuple[int, Sifted]] = []  # where it stands, what would be sent
-        links: set[tuple[str, str]] = set()
-        given_back: set[str] = set()  # entities whose money one event takes back already
         for candidate, uuid in self._effective(candidates, uuids, found):
             if not uuid:
-                of_persons.append((len(sifted), _with_persons(candidate)))
+                sifted.append(_with_persons(candidate))
                 continue
-            fact, entity = candidate, candidate.entity
-            if entity and entity.keeps_person:
-                kept = kept_ids[entity.key]
-                buyer = candidate.event["distinct_id"]
-                if kept != buyer:
-                    fact = candidate._replace(event={**candidate.event, "distinct_id": kept})
-                    is_new = is_identified(candidate.event) and (kept, buyer) not in links
-                    if is_new and entity.same_person(kept):
-                        links.add((kept, buyer))
-                        of_persons.append((len(sifted), _with_persons(_link(candidate, kept))))
-            knows_no_amounts = False
-            if candidate.proviso.takes_back and entity:
-                if entity.key not in given_back:
-                    amounts = [sent for of, sent in money.get(entity.key, ()) if of != uuid]
-                    if amounts:
-                        fact = fact._replace(event=taken_back(fact.event, amounts), digest=_digest(candidate))
-                    knows_no_amounts = bool(entity.money.adds_up and not amounts)
-                given_back.add(entity.key)
-            before = len(sifted)
-            self._sift_fact(fact, uuid, found.facts, sifted)
-            if knows_no_amounts and len(sifted) > before:
-                self._tally.without_amounts(fact)
-        return self._with_news_of_persons(sifted, of_persons)
+            fact, entity, buyer = candidate, candidate.entity, candidate.event["distinct_id"]
+            kept = kept_ids[entity.key] if entity and entity.keeps_person else buyer
+            if entity and kept != buyer:
+                fact = candidate._replace(event={**candidate.event, "distinct_id": kept})
+                if is_identified(candidate.event) and entity.same_person(kept):
+                    sifted.append(_with_persons(_link(candidate, kept)))
+            was_sent = money.pop(entity.key, None) if entity and candidate.proviso.takes_back else None
+            amounts = [amount for of, amount in was_sent or () if of != uuid]
+            if amounts:
+                fact = fact._replace(event=taken_back(fact.event, amounts), digest=_digest(candidate))
+            if item := self._sifted_fact(fact, uuid, found.facts):
+                sifted.append(item)
+                if entity and entity.money.adds_up and was_sent is not None and not amounts:
+                    self._tally.note_without_amounts(fact)
+        last = self._last_of_persons(sifted)
+        return [item for item in sifted if item.fact or self._is_news(item, last)]
 
     def acknowledge(self, sifted: Iterable[Sifted]) -> None:
         """Note that these have their receipts now."""
@@ -259,7 +246,7 @@ class Sifter:
         """Yield the candidates, each with its uuid, but for those that would take back what no receipt has."""
         for candidate, uuid in zip(candidates, uuids, strict=True):
             if self._takes_back_nothing(candidate, found):
-                self._tally.never_sent(candidate)
+                self._tally.note_never_sent(candidate)
             else:
                 yield candidate, uuid
 
@@ -289,35 +276,37 @@ class Sifter:
                 kept[key] = self._pending_ids.get(key, candidate.event["distinct_id"])
         return kept
 
-    def _sift_fact(
-        self, candidate: Candidate, uuid: bytes, facts: Mapping[bytes, KnownFact], sifted: list[Sifted]
-    ) -> None:
+    def _money_to_take_back(self, candidates: Iterable[Candidate]) -> dict[str, list[tuple[bytes, str]]]:
+        """Return, by the keys of entities of which something is taken back, the uuid and the money of each fact."""
+        keys = [candidate.entity.key for candidate in candidates if candidate.proviso.takes_back and candidate.entity]
+        money = self._store.running_money(keys) if keys else {}
+        return {key: money.get(key, []) for key in keys}
+
+    def _sifted_fact(self, candidate: Candidate, uuid: bytes, facts: Mapping[bytes, KnownFact]) -> Sifted | None:
         if uuid in self._pending or uuid in self._refused:
-            self._tally.repeated_again(candidate)
-            return
+            self._tally.note_repeated(candidate)
+            return None
         known = facts.get(uuid)
         if known is None:
-            self._sift_new(candidate, uuid, facts, sifted)
-            return
+            return self._sifted_new(candidate, uuid, facts)
         _, digest, as_sent, resend, provisional = known
         if not resend and not (provisional and _is_final_now(candidate.proviso, provisional)):
-            self._tally.there(candidate, changed=digest is not None and digest != _digest(candidate))
-            return
+            self._tally.note_already_there(candidate, changed=digest is not None and digest != _digest(candidate))
+            return None
         again = _again(candidate, uuid)
         if resend != RESEND_ANYHOW and again.fact and again.fact.sent_as != as_sent:
-            self._tally.not_resent(candidate)
-            return
-        self._let_through(again, candidate, sifted)
+            self._tally.note_not_resent(candidate)
+            return None
+        return self._let_through(again, candidate)
 
-    def _sift_new(
-        self, candidate: Candidate, uuid: bytes, facts: Mapping[bytes, KnownFact], sifted: list[Sifted]
-    ) -> None:
+    def _sifted_new(self, candidate: Candidate, uuid: bytes, facts: Mapping[bytes, KnownFact]) -> Sifted | None:
         if self._floor and seconds_of(candidate.event["timestamp"]) < self._floor:
-            self._tally.there(candidate, changed=False)
+            self._tally.note_already_there(candidate, changed=False)
         elif self._is_due(candidate, facts):
-            self._let_through(_with_fact(candidate, uuid), candidate, sifted)
+            return self._let_through(_with_fact(candidate, uuid), candidate)
         else:
-            self._tally.not_due(candidate)
+            self._tally.note_not_due(candidate)
+        return None
 
     def _is_due(self, candidate: Candidate, facts: Mapping[bytes, KnownFact]) -> bool:
         """Say whether an event that completes another one has something to complete."""
@@ -328,44 +317,40 @@ class Sifter:
         known = facts.get(uuid)
         return reason in self._pending.get(uuid, ()) or reason in ((known and known[-1]) or "").split()
 
-    def _let_through(self, item: Sifted, candidate: Candidate, sifted: list[Sifted]) -> None:
+    def _let_through(self, item: Sifted, candidate: Candidate) -> Sifted:
         if item.fact:
             self._pending[item.fact.uuid] = candidate.proviso.lacks
             if item.fact.entity and item.keeps_person:
                 self._pending_ids[item.fact.entity] = item.fact.distinct_id
         if candidate.proviso.lacks:
-            self._tally.provisional(candidate)
-        sifted.append(item)
+            self._tally.note_provisional(candidate)
+        return item
 
-    def _with_news_of_persons(self, sifted: list[Sifted], of_persons: list[tuple[int, Sifted]]) -> list[Sifted]:
-        if not of_persons:
-            return sifted
-        keys = {person.key for _, item in of_persons for person in item.persons}
-        last = self._store.persons(list(keys))
-        last |= {key: pending.digest for key in keys if (pending := self._pending_persons.get(key))}
-        whole: list[Sifted] = []
-        begin = 0
-        for place, item in of_persons:
-            whole += sifted[begin:place]
-            begin = place
-            if all(last.get(person.key) == person.digest for person in item.persons):
-                if item.rule != LINK_RULE:
-                    self._tell_of_persons(item)
-                continue
-            for person in item.persons:
-                last[person.key] = person.digest
-                self._pending_persons[person.key] = person
-            whole.append(item)
-        return whole + sifted[begin:]
+    def _last_of_persons(self, sifted: Iterable[Sifted]) -> dict[bytes, int]:
+        """Return the digests of what was said last, in this run too, of the persons of whom something would be said."""
+        keys = {person.key for item in sifted for person in item.persons}
+        last = self._store.persons(list(keys)) if keys else {}
+        return last | {key: pending.digest for key in keys if (pending := self._pending_persons.get(key))}
+
+    def _is_news(self, item: Sifted, last: dict[bytes, int]) -> bool:
+        """Say whether what an event says of persons is news, and note that PostHog hears it; else tell the tally."""
+        if all(last.get(person.key) == person.digest for person in item.persons):
+            if item.rule != LINK_RULE:
+                self._tell_of_persons(item)
+            return False
+        for person in item.persons:
+            last[person.key] = person.digest
+            self._pending_persons[person.key] = person
+        return True
 
     def _tell_of_persons(self, item: Sifted) -> None:
         """Tell the tally of what PostHog knows of persons already, or will know once it has what is pending."""
         candidate = Candidate(item.event, item.rule, None, item.source)
         pending = [self._pending_persons.get(person.key) for person in item.persons]
         if all(known and known.digest == person.digest for known, person in zip(pending, item.persons, strict=True)):
-            self._tally.repeated_again(candidate)
+            self._tally.note_repeated(candidate)
         else:
-            self._tally.there(candidate, changed=False)
+            self._tally.note_already_there(candidate, changed=False)
 
 
 def uuid_bytes(uuid: str) -> bytes:
@@ -462,11 +447,9 @@ def _with_persons(candidate: Candidate) -> Sifted:
         if event["event"] == GROUP_IDENTIFY
         else ["person", rule, entity.key if entity else None, distinct_id]
     )
-    persons = [Person(_key(who), _hash(canonical(content)))] if content or event["event"] == GROUP_IDENTIFY else []
+    persons = [Said(_key(who), _hash(canonical(content)))] if content or event["event"] == GROUP_IDENTIFY else []
     persons += [
-        Person(_key(["link", *sorted((distinct_id, str(properties[key])))]), 0)
-        for key in LINK_KEYS
-        if key in properties
+        Said(_key(["link", *sorted((distinct_id, str(properties[key])))]), 0) for key in LINK_KEYS if key in properties
     ]
     return Sifted(event, rule, source, None, tuple(persons))
 

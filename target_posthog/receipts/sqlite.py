@@ -28,7 +28,7 @@ from target_posthog.receipts.store import (
     Fact,
     Found,
     KnownFact,
-    Person,
+    Said,
     Store,
     parts,
 )
@@ -123,6 +123,7 @@ class SqliteStore(Store):
         with self._writing():
             for table in TABLES:
                 statement = table.format(
+                    identity="PRIMARY KEY",
                     serial="INTEGER PRIMARY KEY",
                     bytes="BLOB",
                     key_of_fact="entity, uuid",
@@ -211,7 +212,7 @@ class SqliteStore(Store):
 
     @contextmanager
     @override
-    def claim(self, facts: Sequence[Fact], persons: Sequence[Person]) -> Iterator[Claim]:
+    def claim(self, facts: Sequence[Fact], persons: Sequence[Said]) -> Iterator[Claim]:
         claim = Claim({fact.uuid for fact in facts}, {person.key for person in persons})
         yield claim
         kept = [fact for fact in facts if fact.uuid not in claim.refused]

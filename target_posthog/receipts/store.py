@@ -28,14 +28,14 @@ MOST_IN_A_STATEMENT = 1_000
 REBUILT = "distinct id: "  # begins the key of an entity that PostHog doesn't name
 TABLES = (
     """CREATE TABLE IF NOT EXISTS posthog_receipts_project (
-  id INTEGER PRIMARY KEY,
+  id INTEGER {identity},
   key TEXT NOT NULL UNIQUE,      -- SHA-256 of the project's API key
   conditions TEXT NOT NULL DEFAULT '{{}}', -- JSON: a fingerprint by stream and rule, of the last run that ended well
   floor BIGINT,                  -- seconds since 1970: facts before it are taken for sent; null for none
   version INTEGER NOT NULL
 )""",
     """CREATE TABLE IF NOT EXISTS posthog_receipts_kind (
-  id INTEGER PRIMARY KEY,
+  id INTEGER {identity},
   rule TEXT NOT NULL,
   event TEXT NOT NULL,           -- the name under which it was sent
   UNIQUE (rule, event)
@@ -122,7 +122,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):  # made for each event: half 
     is_again: bool = False
 
 
-class Person(NamedTuple):
+class Said(NamedTuple):
     """The receipt of what was said of a person or group, or of a link between two ids."""
 
     key: bytes
@@ -196,7 +196,7 @@ class Store(ABC):
         """Return the digests of what was said of persons, by key."""
 
     @abstractmethod
-    def claim(self, facts: Sequence[Fact], persons: Sequence[Person]) -> AbstractContextManager[Claim]:
+    def claim(self, facts: Sequence[Fact], persons: Sequence[Said]) -> AbstractContextManager[Claim]:
         """Return the context in which these are sent; when it ends with an error, no receipt is written."""
 
     @abstractmethod

@@ -1,6 +1,6 @@
-"""Mapping in a temporary file, for what would fill the memory.
+"""Temporary files, for what would fill the memory: a database, and a mapping in one.
 
-Takes and returns values as a dict does. The file has no name, so it is nobody else's and ends with the process.
+Such a file has no name, so it is nobody else's and ends with the process.
 """
 
 from __future__ import annotations
@@ -27,6 +27,23 @@ _TABLE = (
 )
 
 
+def temporary_database(owner: object, tables: str) -> sqlite3.Connection:
+    """Return a database with these tables, for one thread at a time, which ends with its owner.
+
+    It touches no disk before it has more than 2 MB; from then on each statement can raise sqlite3.Error.
+    """
+    # The collector may close it in any thread.
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    weakref.finalize(owner, database.close)
+    database.executescript(tables)
+    return database
+
+
+def no_room(error: sqlite3.Error) -> str:
+    """Return what to say of an error of a temporary database."""
+    return f"The folder for temporary files, TMPDIR, says {error}; make room there, or name another one"
+
+
 class TemporaryMapping(MutableMapping[Any, Value]):
     """Maps bytes or texts to values of a type that msgspec knows; beyond 2 MB they lie in a file.
 
@@ -35,13 +52,7 @@ class TemporaryMapping(MutableMapping[Any, Value]):
 
     def __init__(self, kind: Any) -> None:  # noqa: ANN401  # a type, such as tuple[str, ...]
         self._decoder = msgspec.msgpack.Decoder(kind)
-        # The collector may close it in any thread.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        weakref.finalize(self, self._database.close)
-        try:
-            self._database.executescript(_TABLE)
-        except sqlite3.Error as error:
-            raise _full(error) from None
+        self._database = temporary_database(self, _TABLE)
 
     @override
     def __getitem__(self, key: bytes | str) -> Value:
@@ -71,8 +82,4 @@ class TemporaryMapping(MutableMapping[Any, Value]):
         try:
             return self._database.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise _full(error) from None
-
-
-def _full(error: sqlite3.Error) -> RunError:
-    return RunError(f"The folder for temporary files, TMPDIR, can't take what is to be remembered ({error})")
+            raise RunError(no_room(error)) from None

@@ -14,6 +14,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+import stamina.instrumentation
 from singer_sdk import Target, mapper
 from singer_sdk.exceptions import ConfigValidationError, InvalidInputLine, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
@@ -274,6 +275,8 @@ class TargetPostHog(Target):
         """Run the target; what a user can put right ends it with a sentence and exit code 1."""
         collect_less_garbage()
         leave_to_debug(cls.logger)
+        # `Outage` says it in sentences; stamina's own hook may print to standard output, which belongs to STATE.
+        stamina.instrumentation.set_on_retry_hooks([])
         try:
             super().invoke(**options)
         except ConfigValidationError as error:

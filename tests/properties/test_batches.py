@@ -17,6 +17,7 @@ from target_posthog.delivery.batches import (
     sending_order,
 )
 from target_posthog.mapping.event import changes_person
+from target_posthog.receipts.sifter import Sifted
 
 CUT = "2026-11-21T00:00:00Z"
 DAYS = ("2025-12-31", "2026-10-31", "2026-11-01", "2026-11-20", "2026-11-21", "2026-11-23")
@@ -33,7 +34,7 @@ def outgoing(draw: st.DrawFn) -> Outgoing:
         "timestamp": f"{draw(st.sampled_from(DAYS))}T12:00:00Z",
         "properties": properties,
     }
-    return Outgoing(event, draw(st.sampled_from(SIZES)))
+    return Outgoing(event, draw(st.sampled_from(SIZES)), Sifted(event, "rule", None))
 
 
 def identity(one: Outgoing) -> tuple[str, ...]:

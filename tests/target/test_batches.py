@@ -18,6 +18,7 @@ from target_posthog.delivery.batches import (
     sending_order,
     sized,
 )
+from target_posthog.receipts.sifter import Sifted
 
 if TYPE_CHECKING:
     from target_posthog.mapping.event import Event
@@ -36,8 +37,12 @@ def event(number: int, day: str = "2026-11-23", who: str = "jane", **properties:
     }
 
 
+def kept(event: Event) -> Sifted:
+    return Sifted(event, "rule", None)
+
+
 def out(*events: Event) -> list[Outgoing]:
-    return [Outgoing(one, 100) for one in events]
+    return [Outgoing(one, 100, kept(one)) for one in events]
 
 
 def numbers(batches: list[JSON]) -> list[list[int]]:
@@ -61,7 +66,7 @@ def test_a_batch_ends_before_it_holds_too_many_events_or_bytes() -> None:
         MOST_EVENTS_IN_A_BATCH,
         1,
     ]
-    large = [Outgoing(event(number), LARGEST_BATCH_BYTES // 2 + 1) for number in range(3)]
+    large = [one._replace(size_bytes=LARGEST_BATCH_BYTES // 2 + 1) for one in out(*map(event, range(3)))]
     assert numbers(sending_order(large, historical_before=CUT).lanes[0]) == [[0], [1], [2]]
 
 
@@ -232,7 +237,7 @@ def test_planning_changes_no_event() -> None:
 )
 def test_a_whole_number_that_posthog_would_change_is_a_text_wherever_it_stands(value: JSON, sent: JSON) -> None:
     deep = {"id": value, "list": [{"id": [value]}], "$set": {"id": value}, "$groups": {"shop": value}, "rest": None}
-    outgoing = sized(event(1, **deep))
+    outgoing = sized(kept(event(1, **deep)))
     assert outgoing
     assert outgoing.event["properties"] == {
         "id": sent,
@@ -247,12 +252,12 @@ def test_a_whole_number_that_posthog_would_change_is_a_text_wherever_it_stands(v
 def test_an_event_has_the_size_of_its_json() -> None:
     small = event(1, name="Ä")
     data = msgspec.json.encode(small)
-    assert sized(small) == Outgoing(small, len(data), None)
+    assert sized(kept(small)) == Outgoing(small, len(data), kept(small))
 
 
 def test_a_whole_number_that_posthog_would_round_becomes_text() -> None:
     exact, rounded = 2**53, 2**53 + 1
-    outgoing = sized(event(1, a=exact, b=rounded, c=[-rounded, 1.5], d={"e": rounded}, f=str(rounded), g=True))
+    outgoing = sized(kept(event(1, a=exact, b=rounded, c=[-rounded, 1.5], d={"e": rounded}, f=str(rounded), g=True)))
     assert outgoing is not None
     said = outgoing.event["properties"]
     text = str(rounded)
@@ -262,7 +267,7 @@ def test_a_whole_number_that_posthog_would_round_becomes_text() -> None:
 def test_an_event_too_large_has_its_longest_list_shortened_with_a_mark() -> None:
     products = [{"name": 'a "quoted" name' * 20, "at": number} for number in range(5_000)]
     large = event(1, products=products, tags=["a", "b"], total=5)
-    shortened = sized(large)
+    shortened = sized(kept(large))
     assert shortened is not None
     properties = shortened.event["properties"]
     assert properties["products_shortened_from"] == 5_000
@@ -276,4 +281,4 @@ def test_an_event_too_large_has_its_longest_list_shortened_with_a_mark() -> None
     "properties", [{"note": "x" * LARGEST_EVENT_BYTES}, {"note": "x" * LARGEST_EVENT_BYTES, "a": [1, 2]}]
 )
 def test_an_event_too_large_without_its_lists_is_not_sent(properties: dict[str, JSON]) -> None:
-    assert sized(event(1, **properties)) is None
+    assert sized(kept(event(1, **properties))) is None

@@ -485,9 +485,14 @@ def test_the_key_is_checked(posthog: PostHog) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 429, 503])
-def test_a_key_that_cannot_be_checked_now_does_not_end_the_run(posthog: PostHog, status: int) -> None:
+def test_a_key_that_cannot_be_checked_now_does_not_end_the_run(
+    posthog: PostHog, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
     posthog.controls.reply_next(*[Reply(status=status)] * 4)
     client_of(posthog).check_key()
+    (said,) = caplog.records
+    assert said.levelno == logging.WARNING
+    assert said.getMessage().startswith(f"`host`: {posthog.url} answers the question about the key with HTTP {status}")
 
 
 def test_a_host_that_is_no_posthog_is_named(posthog: PostHog) -> None:

@@ -19,6 +19,7 @@ from sandbox.shop.cdnow import cdnow_store
 from target_posthog.delivery.batches import Outgoing, sending_order
 from target_posthog.mapping.document import active, load
 from target_posthog.mapping.meanings import StreamMapping
+from target_posthog.receipts.sifter import Sifted
 from target_posthog.singer.target import TargetPostHog
 from tests.conftest import LAST_DAY
 from tests.tap.conftest import Run, read
@@ -45,7 +46,8 @@ def sent(*messages: dict[str, Any], identity: str = "email") -> list[list[tuple[
         for stream in SCHEMAS
     }
     events = [event for one in messages for event in mappings[one["stream"]].events(one["record"])]
-    planned = sending_order([Outgoing(one, 100) for one in events], historical_before="2026-11-21T00:00:00Z")
+    outgoing = [Outgoing(one, 100, Sifted(one, "rule", None)) for one in events]
+    planned = sending_order(outgoing, historical_before="2026-11-21T00:00:00Z")
     batches = [*planned.persons, *itertools.chain(*planned.lanes)]
     return [[(one["event"], one["distinct_id"]) for one in batch.events] for batch in batches]
 

@@ -16,6 +16,7 @@ from target_posthog.delivery.batches import Outgoing
 from target_posthog.delivery.skipped_persons import MOST_KEPT, SkippedPersons
 from target_posthog.errors import RunError
 from target_posthog.posthog.client import Sent
+from target_posthog.receipts.sifter import Sifted
 from target_posthog.singer.target import TargetPostHog
 from tests.target.conftest import lines
 from tests.waiting import LONGEST_WAIT_SECONDS
@@ -57,7 +58,7 @@ def change(number: int, who: str = "jane") -> Outgoing:
         "timestamp": "2026-11-01T00:00:00Z",
         "properties": {"$set": {"n": number}},
     }
-    return Outgoing(event, 100, number)
+    return Outgoing(event, 100, Sifted(event, "rule", number))
 
 
 def sent(*skipped: Outgoing) -> Sent:
@@ -71,7 +72,7 @@ class Sends:
         self.skips, self.batches = skips, list[list[object]]()
 
     def __call__(self, batch: Batch) -> Sent:
-        self.batches.append([item.source for item in batch.items])
+        self.batches.append([item.sifted.source for item in batch.items])
         self.skips -= 1
         return sent(*batch.items) if self.skips >= 0 else sent()
 
@@ -105,7 +106,7 @@ def test_after_three_attempts_the_rest_is_left() -> None:
     skipped, sends = SkippedPersons(waits.append), Sends(skips=9)
     skipped.note([change(1)], sent(change(1)))
     skipped.send_again(sends)
-    assert ([item.source for item in skipped.left], waits) == ([1], [1.0, 5.0, 25.0])
+    assert ([item.sifted.source for item in skipped.left], waits) == ([1], [1.0, 5.0, 25.0])
 
 
 def test_who_is_skipped_after_three_attempts_is_tried_again_at_the_end_alone() -> None:
@@ -116,7 +117,7 @@ def test_who_is_skipped_after_three_attempts_is_tried_again_at_the_end_alone() -
     other = change(2, "eve")
     skipped.note([other], sent(other))
     skipped.send_again(sends)
-    assert ([item.source for item in skipped.left], sends.batches[3:]) == ([1], [[2]])
+    assert ([item.sifted.source for item in skipped.left], sends.batches[3:]) == ([1], [[2]])
     skipped.send_again(sends, is_last=True)
     assert (skipped.left, sends.batches[4:], waits) == ([], [[1]], [1.0, 5.0, 25.0, 1.0, 1.0])
 

@@ -442,6 +442,17 @@ def test_the_key_is_checked_once_and_before_the_first_event(runs: Runs, posthog:
     assert [one.path for one in posthog.controls.requests].count("/flags/") == 2
 
 
+def test_without_records_a_host_that_is_no_posthog_is_named_all_the_same(
+    runs: Runs, posthog: PostHog, tmp_path: Path
+) -> None:
+    posthog.controls.reply_next(Reply(status=404, path="/flags"))
+    done = runs.process_of(tmp_path, SCHEMA, mappings={"sales": [SALE]})
+    assert done.code == 0
+    (said,) = [line for line in done.log.splitlines() if "`host`" in line]
+    assert "WARNING" in said
+    assert f"`host`: {posthog.url} answers the question about the key with HTTP 404" in said
+
+
 def test_a_second_run_sends_the_same_events(runs: Runs, posthog: PostHog) -> None:
     for _ in range(2):
         runs.script("several_streams_and_states")
@@ -490,6 +501,7 @@ def test_the_summary_says_what_the_run_did(
         "persons_forgotten": 0,
         "days": [["2026-11-01", "Sale", "USD", 2, "0.3"]],
         "provisional": [],
+        "never_sent": {},
         "without_amounts": {},
         "persons": 2,
         "oldest": "2026-11-01T00:00:00Z",
