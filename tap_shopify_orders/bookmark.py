@@ -16,7 +16,7 @@ from tap_shopify_orders.reading.known import Known
 from tap_shopify_orders.reading.windows import utc
 from tap_shopify_orders.records.schema import BOOKMARK
 from tap_shopify_orders.settings import as_datetime
-from tap_shopify_orders.state import STREAMS
+from tap_shopify_orders.state import STREAM_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -184,7 +184,7 @@ class Bookmarks:
         self._of_no_shop: State = {}
         self._by_shop: dict[str, dict[int, msgspec.Raw]] = {}  # for each stream; JSON, which nobody changes
         for stream, bookmark in state.get("bookmarks", {}).items():
-            if stream not in STREAMS:
+            if stream not in STREAM_NAMES:
                 self._of_other_taps[stream] = bookmark
                 continue
             bookmark_alone = dict(bookmark)

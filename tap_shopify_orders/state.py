@@ -90,7 +90,7 @@ _FORMS: dict[str, type[_OfAStream | _DaysOfAStream]] = {
     "orders": _OfAStream,
     "sales_by_day": _DaysOfAStream,
 }
-STREAMS = tuple(_FORMS)
+STREAM_NAMES = tuple(_FORMS)
 
 
 class _State(msgspec.Struct):
@@ -105,9 +105,9 @@ def checked(state: object) -> dict[str, Any]:
     if state == {}:
         return {}
     bookmarks = _of_form(state, _State, "The state").bookmarks
-    if bookmarks and not bookmarks.keys() & {*STREAMS}:
-        raise RunError(f"The state is another tap's: it has no bookmark of {' or '.join(STREAMS)}. {REMEDY}")
-    for stream in bookmarks.keys() & {*STREAMS}:
+    if bookmarks and not bookmarks.keys() & {*STREAM_NAMES}:
+        raise RunError(f"The state is another tap's: it has no bookmark of {' or '.join(STREAM_NAMES)}. {REMEDY}")
+    for stream in bookmarks.keys() & {*STREAM_NAMES}:
         where = f"The state's bookmark of {stream}"
         found: _OfAStream | _DaysOfAStream = _of_form(bookmarks[stream], _FORMS[stream], where)
         shops = [bookmark.context.shop_id for bookmark in found.partitions]

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.output import StoreLines, WholeLines
+from tap_shopify_orders.reading.changes import Limits
 from tap_shopify_orders.records.schema import SCOPED
 from tap_shopify_orders.sales_by_day import SCOPE, SalesByDay
 from tap_shopify_orders.settings import SETTINGS, admin_url_of
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from singer_sdk import Stream
-
-    from tap_shopify_orders.shopify.store import Granted
-
 
 READ = (ShopStream, SalesByDay)
 STREAMS: tuple[type[Customers | Orders | SalesByDay], ...] = (Customers, Orders, SalesByDay)
@@ -52,13 +50,15 @@ class StoreRun(Tap):
         *,
         stop: Stop | None = None,
         state_of: Callable[[int], dict[str, Any]] = lambda _: {},
+        limits: Limits | None = None,
         **kwargs: Any,  # noqa: ANN401  # the SDK's arguments
     ) -> None:
         """Take what asks the run to end, and settings and catalog as the SDK does; nothing is asked yet.
 
         `state_of` returns the state that a store with this number begins with.
         """
-        self.stop, self._state_of = stop or Stop(), state_of
+        self.stop, self._state_of, self.limits = stop or Stop(), state_of, limits or Limits()
+        self._has_begun = False
         self.reading = False  # from then on a signal waits for the record at hand
         super().__init__(**kwargs)
 
@@ -79,7 +79,7 @@ class StoreRun(Tap):
 
     @cached_property
     def store(self) -> Store:
-        """The store, which nothing was asked yet."""
+        """The store; nothing is asked yet."""
         config = self.config
         admin_url = admin_url_of(config["store"], config.get("admin_url"))
         # Editors and shells leave line breaks at the end of what they keep.
@@ -87,8 +87,14 @@ class StoreRun(Tap):
             (config.get(name) or "").strip() for name in ("access_token", "client_id", "client_secret")
         )
         credentials = AccessToken(token) if token else ClientCredentials(admin_url, key, secret)
-        client = Client(admin_url, credentials, accept=config.get("accept") or (), transport=self.transport(admin_url))
-        return Store(client, self.bulk_operations(client), self._begin)
+        client = Client(
+            admin_url,
+            credentials,
+            accept=config.get("accept") or (),
+            transport=self.transport(admin_url),
+            most_result_bytes=self.limits.most_result_bytes,
+        )
+        return Store(client, self.bulk_operations(client))
 
     def transport(self, admin_url: str) -> Transport:
         """Return the way to the store's host."""
@@ -108,8 +114,36 @@ class StoreRun(Tap):
         """Whether all selected streams have a bookmark: an earlier run has said the rest."""
         return all(stream.bookmark.value for stream in self.selected_streams)
 
+    def begin(self) -> None:
+        """Begin where the store's bookmarks are, once its number is known; unless that has been done.
+
+        Raises RunError for what the store must grant and doesn't, unless that is accepted.
+        """
+        if self._has_begun:
+            return
+        granted = self.store.granted
+        self.load_state(self._state_of(granted.shop_id))
+        if isinstance(self.message_writer, StoreLines):
+            self.message_writer.shop_id = granted.shop_id
+        report = self.streams[SalesByDay.name]
+        if report.selected and not granted.has(SCOPE):
+            report.selected = False
+            if not self.selected_streams:
+                raise RunError(f"The app lacks the scope {SCOPE}, and sales_by_day is all that is selected: add it.")
+            self.logger.log(
+                logging.DEBUG if self.goes_on else logging.INFO,
+                "No sales_by_day, the store's own sales report: the app lacks the scope %s. Add it to have the report.",
+                SCOPE,
+            )
+        selected = {stream.name: stream for stream in self.selected_streams}
+        granted.check(selected, self.config.get("accept") or ())
+        for name, stream in selected.items():
+            check_reached(name, stream.bookmark.value, granted.at)
+        self._has_begun = True
+
     def check(self, *, probe: bool) -> None:
         """Look at what is granted, and into each stream without a bookmark; raises RunError for what is missing."""
+        self.begin()
         granted = self.store.granted
         counts = self.store.counts({stream.name: stream.window.search for stream in self.selected_streams})
         if self.goes_on and not probe:
@@ -157,8 +191,9 @@ class StoreRun(Tap):
             self.store.client.close()
 
     def begin_reading(self) -> None:
-        """Take note that records come from now on."""
-        self.reading = bool(self.store.granted)
+        """Begin, unless that has been done, and take note that records come from now on."""
+        self.begin()
+        self.reading = True
 
     def write_state(self) -> None:
         """Write the state; only called where state and messages agree."""
@@ -169,26 +204,3 @@ class StoreRun(Tap):
         if self.stop.signal:
             self.write_state()
             raise SystemExit(SIGNAL_EXIT + self.stop.signal)
-
-    def _begin(self, granted: Granted) -> None:
-        """Begin where the store's bookmarks are, now that its number is known.
-
-        Raises RunError for what the store must grant and doesn't, unless that is accepted.
-        """
-        self.load_state(self._state_of(granted.shop_id))
-        if isinstance(self.message_writer, StoreLines):
-            self.message_writer.shop_id = granted.shop_id
-        report = self.streams[SalesByDay.name]
-        if report.selected and not granted.has(SCOPE):
-            report.selected = False
-            if not self.selected_streams:
-                raise RunError(f"The app lacks the scope {SCOPE}, and sales_by_day is all that is selected: add it.")
-            self.logger.log(
-                logging.DEBUG if self.goes_on else logging.INFO,
-                "No sales_by_day, the store's own sales report: the app lacks the scope %s. Add it to have the report.",
-                SCOPE,
-            )
-        selected = {stream.name: stream for stream in self.selected_streams}
-        granted.check(selected, self.config.get("accept") or ())
-        for name, stream in selected.items():
-            check_reached(name, stream.bookmark.value, granted.at)

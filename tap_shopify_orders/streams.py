@@ -1,15 +1,14 @@
 """Streams of records: each takes what the store's run gives it, returns the records of one window, oldest change first.
 
-A stream knows what is for bulk operations and what is for pages, but neither HTTP nor which fields there are. Its
-bookmark never runs ahead of the records.
+A stream knows what the SDK asks for and when its bookmark moves, which never runs ahead of the records; but neither
+HTTP nor what is read how.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -22,30 +21,18 @@ from typing_extensions import override
 
 from tap_shopify_orders.bookmark import Bookmark
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.reading.by_bulk import Form, History, Task
 from tap_shopify_orders.reading.by_pages import Reading
-from tap_shopify_orders.reading.known import Known, Mark, changed, reached
-from tap_shopify_orders.reading.progress import SECONDS_A_LINE, Progress
-from tap_shopify_orders.reading.seconds import finds_seconds
+from tap_shopify_orders.reading.changes import Changes
+from tap_shopify_orders.reading.known import Known, Mark
+from tap_shopify_orders.reading.progress import Progress
 from tap_shopify_orders.reading.watch import Watch
-from tap_shopify_orders.reading.windows import (
-    DAY,
-    EARLIEST,
-    RECORDS_PER_OPERATION,
-    SECOND,
-    Window,
-    changed_at,
-    split,
-    utc,
-)
+from tap_shopify_orders.reading.windows import EARLIEST, Window, changed_at, utc
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select, with_numbers
 from tap_shopify_orders.records.order import has_no_discount
 from tap_shopify_orders.records.records import WHOLE, Connection
 from tap_shopify_orders.selection import SelectedStream
 from tap_shopify_orders.settings import as_datetime, has_numbers
-from tap_shopify_orders.shopify.answers import Denied
-from tap_shopify_orders.shopify.pages import MOST_OBJECTS, nodes_of, patiently, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Sequence
@@ -54,29 +41,26 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
     from singer_sdk.mapper import StreamMap
 
-    from tap_shopify_orders.reading.join import Joined, Rows
+    from tap_shopify_orders.reading.changes import Limits
     from tap_shopify_orders.records.fields import Field, Names
     from tap_shopify_orders.records.records import Node, Record
-    from tap_shopify_orders.shopify.store import Count, Store
+    from tap_shopify_orders.shopify.store import Store
 
 ORDER_ID = "gid://shopify/Order/"
-FEW_RECORDS = 100  # so many are always read by pages
-# Where pages take longer than this, by the store's rate limit, bulk operations pay: a small one takes a minute.
-PAGES_SECONDS = 120.0
-PAGED_SHARE = 0.8  # of the objects that pages may have, for some come into a window while it is read
-MOST_NESTED = 4  # connections inside a bulk operation's, which may have five in all (operation-restrictions)
 BULK_CONNECTIONS = (("line_items",), ("shipping_lines",), ("discount_applications",), ("returns",))
 
 
 class Run(Protocol):
     """What a stream takes of the run that reads its store."""
 
+    limits: Limits
+
     @property
     def store(self) -> Store:
         """The store."""
 
     def begin_reading(self) -> None:
-        """Take note that records come from now on."""
+        """Begin, unless that has been done, and take note that records come from now on."""
 
     def write_state(self) -> None:
         """Write the state; only called where state and messages agree."""
@@ -100,11 +84,9 @@ class ShopStream(SelectedStream):
     fields: ClassVar[tuple[Field, ...]]
     subject: ClassVar[str]  # the records' type, as events name it
     first_page = 10  # nodes, so that no run begins with a query that costs too much
-    operation_records = RECORDS_PER_OPERATION
-    most_objects = MOST_OBJECTS
-    progress_seconds = SECONDS_A_LINE
     _emitted_before: datetime | None = None  # the bookmark that the run began with
-    bulk_forms: ClassVar[tuple[tuple[Names, ...], ...]] = ((),)  # connections to ask for by bulk operations, best first
+    bulk_nested: ClassVar[tuple[tuple[Names, ...], ...]] = ((),)  # connections to ask bulk operations for, best first
+    may_go_by_days: ClassVar[bool] = False  # whether Shopify's search may find them by whole days alone
 
     def __init__(self, tap: Tap, run: Run) -> None:
         """Declare the stream; nothing is asked yet."""
@@ -133,20 +115,7 @@ class ShopStream(SelectedStream):
     @property
     def window(self) -> Window:
         """What there is to read."""
-        until = self.until  # asks what is granted, and with that the bookmark is known
-        return Window(self.since, until)
-
-    @cached_property
-    def _is_by_day(self) -> bool:
-        """Whether the search goes by whole days alone."""
-        return False
-
-    def _asked(self, window: Window) -> Window:
-        """Return what to ask for, so that all of a window is in the answer; what else there is isn't the window's."""
-        return window.of_days(more=1) if self._is_by_day else window
-
-    def _split(self, window: Window, records: int | None, most: int) -> Iterator[Window]:
-        return split(window, records, self._counted, most, DAY if self._is_by_day else SECOND)
+        return Window(self.since, self.until)
 
     @cached_property
     def _reading(self) -> Reading:
@@ -158,10 +127,27 @@ class ShopStream(SelectedStream):
             shop={name: value for name, value in store.granted.shop.items() if self._is_wanted((name,))},
             ungranted=store.granted.without_scope(schema.SCOPED),
             first_page=self.first_page,
-            most_objects=self.most_objects,
+            most_objects=self._run.limits.most_objects,
             accept=frozenset(self.config.get("accept") or ()),
             pause=self._pause,
             logger=self.logger,
+        )
+
+    @cached_property
+    def changes(self) -> Changes:
+        """What there is to read, and how."""
+        return Changes(
+            self._reading,
+            self._run.store,
+            self.bookmark,
+            window=lambda: self.window,
+            method=self.config["method"],
+            lookback=self.lookback,
+            stop_if_asked=self._run.stop_if_asked,
+            nested=self.bulk_nested,
+            prepared=self._prepared,
+            may_go_by_days=self.may_go_by_days,
+            operation_records=self._run.limits.operation_records,
         )
 
     @cached_property
@@ -170,9 +156,9 @@ class ShopStream(SelectedStream):
         return Progress(
             self.logger,
             self.name,
-            lambda: self._count(window),
+            lambda: self.changes.count(window),
             lambda: client.points_left,
-            seconds=self.progress_seconds,
+            seconds=self._run.limits.progress_seconds,
         )
 
     def _is_wanted(self, path: Names) -> bool:
@@ -193,7 +179,7 @@ class ShopStream(SelectedStream):
         self.bookmark.begin(self._run.store.granted.at)
         known = self.bookmark.known(self.lookback)
         deletions = self._deletions(window, known) if self._emitted_before else iter(())
-        for mark, record in chain(self._examined(self._changes(known), window), deletions):
+        for mark, record in chain(self._examined(self.changes.read(known), window), deletions):
             if mark.updated_at >= window.until:
                 continue  # it changed while it was read: the next run's, and a bookmark must not go so far
             self.emitted += 1
@@ -236,122 +222,6 @@ class ShopStream(SelectedStream):
         self._progress.tick(self.emitted)
         self._run.stop_if_asked()
 
-    def _changes(self, known: Known) -> Iterator[tuple[Mark, Record]]:
-        """Yield the window's records: by bulk operations where that pays, and as far as no later run reads it again."""
-        tasks, rest = self._resumed(), self.window
-        if tasks:
-            if "denied_fields" in (self.config.get("accept") or ()):
-                patiently(self.probe, self._pause)  # what they ask for is known once it is known what is denied
-            rest = Window(tasks[-1].window.until, rest.until)
-        bulk = self._for_bulk(rest)
-        if bulk and bulk.since and bulk.since != rest.since:
-            yield from self._by_pages(Window(rest.since, bulk.since), known)
-        windows = self._split(bulk, self._counted(rest), self.operation_records) if bulk else iter(())
-        yield from self._by_bulk(tasks, windows, known)
-        last = Window(bulk.until, rest.until) if bulk else rest
-        if not last.empty:
-            yield from self._by_pages(last, known)
-
-    def _resumed(self) -> list[Task]:
-        """Return the windows of bulk operations that an earlier run left behind."""
-        if self.config["method"] != "pages" and (tasks := self.bookmark.tasks()):
-            return tasks
-        for operation in self.bookmark.forget_tasks():  # it would hold a slot for nothing
-            with suppress(Denied):
-                patiently(partial(self._run.store.bulk.cancel, operation), self._pause)
-        return []
-
-    def _for_bulk(self, whole: Window) -> Window | None:
-        """Return the part of a window that is for bulk operations; None where pages take it all.
-
-        What an earlier run emitted, and what the next one will read again, are for pages: marks are those of pages.
-        """
-        method = self.config["method"]
-        if method == "pages" or whole.empty:
-            return None
-        records = self._counted(whole)
-        if method == "auto" and records is not None and records <= FEW_RECORDS:
-            return None
-        answer = patiently(partial(self._reading.ask, self._asked(whole).search, newest_first=True), self._pause)
-        newest = [min(changed(raw), whole.until) for raw in nodes_of(answer)]
-        if not newest:
-            return None
-        if method == "auto" and records is not None and seconds_of(records, answer, len(newest)) <= PAGES_SECONDS:
-            return None
-        bookmark = self.bookmark.value
-        after_bookmark = bookmark + SECOND if bookmark else None
-        begins = [moment for moment in (whole.since, after_bookmark) if moment]
-        bulk = Window(max(begins, default=None), newest[0] - self.lookback)
-        return None if bulk.empty else bulk
-
-    def _count(self, window: Window) -> Count:
-        counted = window.of_days() if self._is_by_day else window
-        return patiently(partial(self._run.store.count, self.name, counted.search), self._run.stop_if_asked)
-
-    def _counted(self, window: Window) -> int | None:
-        """Return how many records a window has; None if there may be more than Shopify counts."""
-        return self._count(window).up_to(self.most_objects)
-
-    def _halved(self, window: Window) -> Sequence[Window]:
-        """Return the parts of a window, each with half of its records at most if time can be split so finely."""
-        records = self._counted(window)
-        if records is None:
-            return window.halves(DAY if self._is_by_day else SECOND) or ()
-        return list(self._split(window, records, max(1, records // 2)))
-
-    def _by_pages(self, window: Window, known: Known) -> Iterator[tuple[Mark, Record]]:
-        """Yield the window's records, read by pages of parts that are small enough for Shopify to have pages of all."""
-        most = int(self.most_objects * PAGED_SHARE)
-        records = self._counted(self.window)  # it is known already, and a part can't have more
-        if records is None or records > most:
-            records = self._counted(window)
-        for part in self._split(window, records, most):
-            yield from self._reading.changes(part, known, self._asked(part))
-
-    def _by_bulk(self, tasks: Sequence[Task], windows: Iterator[Window], known: Known) -> Iterator[tuple[Mark, Record]]:
-        """Yield the windows' records, read by bulk operations, or by pages where these fail."""
-        store = self._run.store
-        history = History(
-            store.bulk,
-            self._forms,
-            note=self.bookmark.note,
-            now=lambda: utc(store.client.at),
-            pause=self._pause,
-            halved=self._halved,
-            has_pages=self.config["method"] == "auto",
-        )
-        for window, rows in history.read(tasks, windows):
-            if rows is None:
-                yield from self._by_pages(window, known)
-            else:
-                self.logger.info("%s %s of %s, by a bulk operation.", f"{rows.counted.roots:,}", self.name, window)
-                yield from self._joined(rows, window)
-
-    def _forms(self) -> list[Form]:
-        """Return the ways to ask by bulk operations, the best first: with which connections of a record."""
-        query = self._reading.question.query
-        wanted = (tuple(path for path in form if path in query.connections) for form in self.bulk_forms)
-        return [Form(query, nested, self._asked) for nested in dict.fromkeys(form[:MOST_NESTED] for form in wanted)]
-
-    def _joined(self, rows: Rows, window: Window) -> Iterator[tuple[Mark, Record]]:
-        """Yield the records of an operation's rows, after those that an interrupted run emitted."""
-        question = self._reading.question
-        begins = max(window.since or EARLIEST, self._emitted_before or EARLIEST)
-        last = ""
-
-        def node_of(row: Joined) -> Node:
-            nonlocal last
-            node = self._prepared(question.reader.joined(*row))
-            last = node["updated_at"]  # it may be read again as a whole, and have changed since
-            return node
-
-        for batch in rows.batches(utc(begins), utc(window.until)):
-            records = self._reading.completion.records(map(node_of, batch), question)
-            moments = [changed_at(record.updated_at) for record in records]
-            places = reached(moments, changed_at(last))
-            for record, moment, place in zip(records, moments, places, strict=True):
-                yield Mark("", "", moment, place), record
-
     @override
     def generate_child_contexts(self, record: object, context: Context | None) -> Iterator[Context | None]:
         """Yield nothing: there are no child streams, and the SDK would copy each record for them."""
@@ -387,17 +257,7 @@ class Customers(ShopStream):
     name = "customers"
     subject = "CUSTOMER"
     fields = schema.CUSTOMERS
-
-    @cached_property
-    @override
-    def _is_by_day(self) -> bool:
-        try:
-            is_by_day = not patiently(partial(finds_seconds, self._run.store.client), self._pause)
-        except Denied:
-            return False  # the pages say what is denied
-        if is_by_day:
-            self.logger.info("Shopify's search finds customers by whole days: those around a window are read as well.")
-        return is_by_day
+    may_go_by_days = True
 
 
 class Orders(ShopStream):
@@ -408,7 +268,7 @@ class Orders(ShopStream):
     first_page = 5
     # The ledger first; without it, as Shopify refused it from April to July 2026; then those of Nodes alone, as its
     # documentation has it. What isn't asked for here is read by ids.
-    bulk_forms = (
+    bulk_nested = (
         (("agreements",), ("agreements", "sales"), *BULK_CONNECTIONS),
         BULK_CONNECTIONS,
         (("line_items",), ("returns",)),
@@ -437,8 +297,9 @@ class Orders(ShopStream):
         for mark, record in changes:
             if mark.updated_at >= window.until:
                 continue  # as in get_records, and nothing is to be remembered of it
-            for passed in watch.examine([record], by_bulk=not mark.is_of_page):
-                yield (mark if passed is record else Mark.unknown(passed.updated_at, mark.reached)), passed
+            passed = watch.passed(record, by_bulk=not mark.is_of_page)
+            if passed is not None:
+                yield (mark if passed is record else Mark.unknown(changed_at(passed.updated_at), mark.reached)), passed
         yield from self._looked_at_again(watch, watch.held_before())
         if numbers := watch.waiting_before():
             points = self._run.store.client.points
@@ -480,8 +341,8 @@ class Orders(ShopStream):
 
     def _looked_at_again(self, watch: Watch, numbers: list[str]) -> Iterator[tuple[Mark, Record]]:
         records = self._reading.by_ids([f"{ORDER_ID}{number}" for number in numbers])
-        for record in watch.examine(records, once_more=True):
-            yield Mark.unknown(record.updated_at), record
+        for record in watch.examine(records):
+            yield Mark.unknown(changed_at(record.updated_at)), record
         watch.forget_unseen(numbers)
 
     def _changed_meanwhile(self, watch: Watch, numbers: list[str]) -> list[str]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, cast
 from tap_shopify_orders.decoding import kind_in
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.connections import NULL, Completion, asked_by_id, whole
-from tap_shopify_orders.reading.known import Mark, changed, reached
+from tap_shopify_orders.reading.known import Mark, change_of, reached
 from tap_shopify_orders.reading.question import Question
-from tap_shopify_orders.reading.windows import Window, utc
+from tap_shopify_orders.reading.windows import Window, changed_at, utc
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import paths, select
 from tap_shopify_orders.shopify.answers import Denied
@@ -103,8 +103,8 @@ class Reading:
 
         What is `asked` for is the window, or a wider one, of which the rest is left out.
         """
-        pages = self._pages(asked)
-        yield from self._fresh(pages if asked == window else _inside(window, pages), known, window.until)
+        parts = self._pages(asked)
+        yield from self._fresh(parts if asked == window else _inside(window, parts), known, window.until)
 
     def deletions(self, window: Window, subject: str, known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield tombstones of what was deleted in a window; Shopify keeps these events for a year.
@@ -138,7 +138,7 @@ class Reading:
                 for page in pages(lambda cursor: ask({"query": search, "after": cursor})):  # noqa: B023  # asked here
                     yield question, page
                     nodes += len(page)
-                    last = changed(page[-1]) if page else since
+                    last = change_of(page[-1]) if page else since
                 if self._may_go_on(nodes):
                     left = self._left(window, since, last)
         except Denied as gaps:
@@ -160,17 +160,17 @@ class Reading:
         return self.most_objects <= nodes < self.most_objects + LARGEST_PAGE
 
     def _fresh(
-        self, pages: Iterator[tuple[Question, list[msgspec.Raw]]], known: Known, until: datetime
+        self, parts: Iterator[tuple[Question, list[msgspec.Raw]]], known: Known, until: datetime
     ) -> Iterator[tuple[Mark, Record]]:
         """Yield the pages' records that aren't known in this very state, while the page after the next is fetched.
 
         What comes after the pages has changed at `until` or later.
         """
-        for part, following in pairwise(chain(ahead(pages, self.pause), [None])):
+        for part, following in pairwise(chain(ahead(parts, self.pause), [None])):
             question, page = cast("tuple[Question, list[msgspec.Raw]]", part)  # the last one alone is None
             fresh: list[tuple[Mark, Node]] = []
             nodes = [question.reader.node(raw) for raw in page]
-            rest = min(map(changed, following[1]), default=until) if following else until
+            rest = min(map(change_of, following[1]), default=until) if following else until
             marks = [Mark.of(node, raw) for node, raw in zip(nodes, page, strict=True)]
             places = reached([mark.updated_at for mark in marks], rest)
             for seen, node, place in zip(marks, nodes, places, strict=True):
@@ -184,8 +184,8 @@ class Reading:
                 if any(node is one for one in gone):
                     continue
                 record = question.reader.record(node)
-                moved = Mark.unknown(record.updated_at, mark.reached)  # an order that changed while its ledger was read
-                yield (mark if moved.updated_at == mark.updated_at else moved), record
+                moment = changed_at(record.updated_at)  # later, if an order changed while its ledger was read
+                yield (mark if moment == mark.updated_at else Mark.unknown(moment, mark.reached)), record
 
     def _denied_with(self, denied: set[Names]) -> set[Names]:
         """Return where else there is what is denied: a page need not have all of it."""
@@ -203,8 +203,8 @@ class Reading:
 
 
 def _inside(
-    window: Window, pages: Iterator[tuple[Question, list[msgspec.Raw]]]
+    window: Window, parts: Iterator[tuple[Question, list[msgspec.Raw]]]
 ) -> Iterator[tuple[Question, list[msgspec.Raw]]]:
     """Yield the pages less what isn't in a window."""
-    for question, page in pages:
-        yield question, [raw for raw in page if window.contains(changed(raw))]
+    for question, page in parts:
+        yield question, [raw for raw in page if window.contains(change_of(raw))]

@@ -49,21 +49,21 @@ class Mark(NamedTuple):
         return bool(self.record_id)
 
     @classmethod
-    def unknown(cls, updated_at: str, reached: datetime = LATEST) -> Mark:
+    def unknown(cls, updated_at: datetime, reached: datetime = LATEST) -> Mark:
         """Return the mark of a record that isn't as a page had it: a later run won't take it for one that it knows."""
-        return cls("", "", changed_at(updated_at), reached)
+        return cls("", "", updated_at, reached)
 
 
-class _Changed(msgspec.Struct):
+class _Change(msgspec.Struct):
     updated_at: str
 
 
-_changed = msgspec.json.Decoder(_Changed)
+_change = msgspec.json.Decoder(_Change)
 
 
-def changed(raw: msgspec.Raw) -> datetime:
+def change_of(raw: msgspec.Raw) -> datetime:
     """Return the moment of a node's last change; raises RunError for a node without."""
-    return changed_at(decoded(raw, _changed).updated_at)
+    return changed_at(decoded(raw, _change).updated_at)
 
 
 def reached(moments: Sequence[datetime], rest: datetime = LATEST) -> list[datetime]:

@@ -80,15 +80,37 @@ class Watch:
         for number in [number for number, (changed, _) in waiting.items() if changed < self._since]:
             del waiting[number]
 
-    def examine(self, records: Iterable[Record], *, once_more: bool = False, by_bulk: bool = False) -> Iterator[Record]:
-        """Yield the records that may be emitted; of those read `once_more` none that is as it was. Raises RunError.
+    def examine(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Return those of the records read once more that may be emitted: none that is as it was. Raises RunError."""
+        return (passed for record in records if (passed := self.passed(record, once_more=True)) is not None)
 
-        Of those that were read `by_bulk` one may lack nodes of its lists: it is read again by pages, which tell.
+    def passed(self, record: Record, *, once_more: bool = False, by_bulk: bool = False) -> Record | None:
+        """Return the record to emit, which may be read again; None while the order is held, or if it is there no more.
+
+        None also for one read `once_more` that is as it was. One that was read `by_bulk` may lack nodes of its lists:
+        it is read again by pages, which tell. Raises RunError.
         """
-        for record in records:
-            passed = self._passed(record, once_more=once_more, by_bulk=by_bulk)
-            if passed is not None:
-                yield passed
+        order = order_of(record.json)
+        looked = self._second_look(record, order, disagreements(order), by_bulk=by_bulk)
+        if looked is None:
+            self._forget(str(order.id))
+            return None
+        record, order, found = looked
+        number = str(order.id)
+        first_time = number not in self._examined
+        self._examined.add(number)
+        if self._hold(order, cut_short=self._seems_cut_short(order, found), first_time=first_time):
+            return None
+        if once_more and number not in self._held and self._waiting.get(number, [0, ""])[1] == order.digest:
+            return None
+        self._note_ledger(order)
+        self._held.pop(number, None)
+        self._warn(found)
+        self._remember_gap(number, _gap_in(found))
+        self._remember(number, order)
+        if number not in self._waiting:  # nobody asks for it any more, and a run can have millions
+            self._examined.discard(number)
+        return record
 
     def held_before(self) -> list[str]:
         """Return the numbers of orders that are held for their ledgers and weren't read in this run."""
@@ -157,45 +179,32 @@ class Watch:
             return not self._is_unattributed(order)
         return number in self._waiting and bool(self._waiting[number][1] != order.digest)
 
-    def _passed(self, record: Record, *, once_more: bool, by_bulk: bool) -> Record | None:
-        """Return the record to emit; None while the order is held, or if it is there no more."""
-        order = order_of(record.json)
-        found = disagreements(order)
+    def _second_look(
+        self, record: Record, order: Order, found: Sequence[Disagreement], *, by_bulk: bool
+    ) -> tuple[Record, Order, Sequence[Disagreement]] | None:
+        """Return an order as it is when it is read again, if that may tell more; None if it is there no more."""
         is_cut = by_bulk and self._uncut < MOST_IN_VAIN and may_be_cut(order, found, self._cuts)
         is_short = self._same_gap < MOST_IN_VAIN and self._seems_cut_short(order, found)
-        if is_cut or is_short or (self._lacks_ledger(order) and self._may_have_ledger(order)):
-            again = self._again(str(order.id))
-            if again is None:
-                self._forget(str(order.id))
-                return None
-            order_again = order_of(again.json)
-            self._in_vain = self._in_vain + 1 if self._lacks_ledger(order_again) else 0
-            if is_cut:
-                self._uncut = self._uncut + 1 if order_again.sizes == order.sizes else 0
-                self._cuts.update(cuts_of(order, order_again))
-            if is_short:
-                is_same = order_again.sizes == order.sizes and _gap_in(disagreements(order_again)) == _gap_in(found)
-                self._same_gap = self._same_gap + 1 if is_same else 0
-            if is_cut or not self._lacks_ledger(order_again):  # else it is the same, and known by its mark
-                record, order, found = again, order_again, disagreements(order_again)
-        number = str(order.id)
-        first_time = number not in self._examined
-        self._examined.add(number)
-        if self._is_to_be_held(order, cut_short=self._seems_cut_short(order, found), first_time=first_time):
+        if not (is_cut or is_short or (self._lacks_ledger(order) and self._may_have_ledger(order))):
+            return record, order, found
+        again = self._again(str(order.id))
+        if again is None:
             return None
-        if once_more and number not in self._held and self._waiting.get(number, [0, ""])[1] == order.digest:
-            return None
-        self._note_ledger(order)
-        self._held.pop(number, None)
-        self._warn(found)
-        self._remember_gap(number, _gap_in(found))
-        self._remember(number, order)
-        if number not in self._waiting:  # nobody asks for it any more, and a run can have millions
-            self._examined.discard(number)
-        return record
+        order_again = order_of(again.json)
+        found_again = disagreements(order_again)
+        self._in_vain = self._in_vain + 1 if self._lacks_ledger(order_again) else 0
+        if is_cut:
+            self._uncut = self._uncut + 1 if order_again.sizes == order.sizes else 0
+            self._cuts.update(cuts_of(order, order_again))
+        if is_short:
+            is_same = order_again.sizes == order.sizes and _gap_in(found_again) == _gap_in(found)
+            self._same_gap = self._same_gap + 1 if is_same else 0
+        if not is_cut and self._lacks_ledger(order_again):
+            return record, order, found  # it is the same, and known by its mark
+        return again, order_again, found_again
 
-    def _is_to_be_held(self, order: Order, *, cut_short: bool, first_time: bool) -> bool:
-        """Return whether an order is held for the next run; counts a run in which its ledger was cut short."""
+    def _hold(self, order: Order, *, cut_short: bool, first_time: bool) -> bool:
+        """Hold an order for the next run if need be, and say so; counts a run in which its ledger was cut short."""
         number = str(order.id)
         runs = self._held.get(number, 0) + (cut_short and first_time)
         is_due = not (cut_short and runs < RUNS_HELD) and not self._is_unattributed(order)

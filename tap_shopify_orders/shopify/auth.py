@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
@@ -44,6 +45,10 @@ class AccessToken:
         """Return it."""
         return self.access_token
 
+    def is_current(self, token: str) -> bool:
+        """Say whether a token is this one."""
+        return token == self.access_token
+
     def renew(self) -> bool:
         """Say that there is no other."""
         return False
@@ -66,21 +71,27 @@ class ClientCredentials:
 
     def token(self) -> str:
         """Return a token that is good for some minutes more; raises RunError with the remedy, or Busy."""
-        if time.monotonic() >= self._renew_at:
+        token = self._token  # another thread may forget it
+        if not token or time.monotonic() >= self._renew_at:
             grant = self._ask()
-            self._token = grant.access_token
+            token = self._token = grant.access_token
             self._renew_at = time.monotonic() + grant.expires_in - RENEWED_BEFORE_EXPIRY_SECONDS
-        return self._token
+        return token
+
+    def is_current(self, token: str) -> bool:
+        """Say whether a token is the last that was given, and wasn't forgotten since."""
+        return token == self._token
 
     def renew(self) -> bool:
         """Forget the token; the next one is asked for when it is needed."""
-        self._renew_at = 0.0
+        self._token = ""
         return True
 
     def _ask(self) -> _Grant:
         url = f"{self.admin_url}/oauth/access_token"
         form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.client_secret}
-        response = Transport(self.admin_url).post(url, form)
+        with closing(Transport(self.admin_url)) as transport:
+            response = transport.post(url, form)
         if response.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise _refusal(response)
         judge_status(response, self.admin_url)

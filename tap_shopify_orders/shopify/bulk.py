@@ -49,11 +49,11 @@ class Operation(msgspec.Struct, rename="camel"):
 
     id: _Id
     status: str
-    created_at: str = ""
     error_code: str | None = None
     object_count: _Count = "0"
     root_object_count: _Count = "0"
     url: str | None = None
+    created_at: str = ""  # of the newest alone, as is `query`
     query: str = ""
 
     @property
@@ -134,18 +134,19 @@ class BulkOperations:
         that Shopify doesn't run, Denied or Refused where the app may not run any.
         """
         lost = False
-        for attempt in self._client.attempts():
-            with attempt:
-                found = self._submitted(text, since) if lost else None
-                if found:
-                    return found
-                try:
-                    answer = self._client.ask_once(query.read("bulk_submit"), {"query": text})
-                except Busy:
-                    lost = True
-                    raise
-                return _started(decoded(answer.data, _submission).submitted)
-        raise AssertionError  # the attempts end by returning or raising
+
+        def submitted() -> str | None:
+            nonlocal lost
+            if lost and (found := self._submitted(text, since)):
+                return found
+            try:
+                answer = self._client.ask_once(query.read("bulk_submit"), {"query": text})
+            except Busy:
+                lost = True
+                raise
+            return _started(decoded(answer.data, _submission).submitted)
+
+        return self._client.retrying(submitted)
 
     def look(self, operation_id: str) -> Operation | None:
         """Return an operation as it is now; None for one that Shopify doesn't know."""

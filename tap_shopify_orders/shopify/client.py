@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from io import SEEK_END
@@ -30,7 +31,7 @@ from tap_shopify_orders.shopify.answers import (
 from tap_shopify_orders.shopify.transport import Transport, check_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 API_VERSION = "2026-10"  # the one place; https://shopify.dev/docs/api/usage/versioning
 LARGEST_QUERY_POINTS = 1_000  # on any question: https://shopify.dev/docs/api/usage/limits
@@ -56,8 +57,11 @@ class Credentials(Protocol):
     def token(self) -> str:
         """Return a token that is valid now; raises RunError or Busy."""
 
+    def is_current(self, token: str) -> bool:
+        """Say whether a token is still the one to ask with; asks nothing."""
+
     def renew(self) -> bool:
-        """Forget the token after a 401; False if there can't be another."""
+        """Forget the token after a 401; False if there can't be another. Asks nothing."""
 
 
 @dataclass
@@ -118,7 +122,7 @@ class Client:
         most_result_bytes: int = LARGEST_RESULT_BYTES,
     ) -> None:
         """Take the root of the Admin API without `/api`, such as https://my-store.myshopify.com/admin."""
-        self._patience_seconds, self.most_result_bytes = patience_seconds, most_result_bytes
+        self._patience_seconds, self._most_result_bytes = patience_seconds, most_result_bytes
         self._root = admin_url.rstrip("/")
         self._url = f"{self._root}/api/{API_VERSION}/graphql.json"
         self._credentials = credentials
@@ -146,15 +150,13 @@ class Client:
         Where `variables` is a function, it makes all of them of the size. Raises RunError when the answer can't be had
         (Denied where that concerns some fields only), Busy when patience ran out.
         """
-        for attempt in self.attempts():
-            with attempt:
-                return self.ask_once(document, variables, size)
-        raise AssertionError  # the attempts end by returning or raising
+        return self.retrying(self.ask_once, document, variables, size)
 
-    def attempts(self) -> Iterator[stamina.Attempt]:
-        """Yield one attempt after the other, to be entered, until one succeeds or it is time to give up."""
+    @property
+    def retrying(self) -> stamina.BoundRetryingCaller:
+        """What calls a function with its arguments until that succeeds, or it is time to give up."""
         patience = self._patience_seconds if self.answers else FIRST_PATIENCE_SECONDS
-        yield from stamina.retry_context(self._wait, attempts=None, timeout=patience, wait_initial=0.5, wait_max=30.0)
+        return stamina.RetryingCaller(attempts=None, timeout=patience, wait_initial=0.5, wait_max=30.0).on(self._wait)
 
     def close(self) -> None:
         """Ask nothing again: what is under way in the background ends with the answer that it gets."""
@@ -189,7 +191,7 @@ class Client:
             raise
         except Unauthorized as unauthorized:
             with self._renewal:
-                if token == self._credentials.token():  # else another question in flight has had it renewed
+                if self._credentials.is_current(token):  # else another question in flight has had it renewed
                     if self._renewed or not self._credentials.renew():
                         raise RunError(str(unauthorized)) from None
                     self._renewed = True
@@ -206,14 +208,12 @@ class Client:
         the meantime is hardly more than before.
         """
         check_link(link, self._transport, self._root)
-        transport, furthest = Transport(link, seconds=self._transport.seconds), 0
-        for _ in range(MOST_PARTS):
-            for attempt in self.attempts():
-                with attempt:
-                    complete = _save_rest(transport, link, file, furthest, self.most_result_bytes)
-            if complete:
-                return
-            furthest = file.seek(0, SEEK_END)
+        furthest = 0
+        with closing(Transport(link, seconds=self._transport.seconds)) as transport:
+            for _ in range(MOST_PARTS):
+                if self.retrying(_save_rest, transport, link, file, furthest, self._most_result_bytes):
+                    return
+                furthest = file.seek(0, SEEK_END)
         raise Busy(f"The result of a bulk operation broke off {MOST_PARTS} times.")
 
     def _count(self, answer: Answer, size: PageSize | None) -> None:

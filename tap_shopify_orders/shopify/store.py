@@ -6,6 +6,7 @@ It knows scopes and history, but neither Singer nor how records are read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
@@ -17,7 +18,7 @@ from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.client import API_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from tap_shopify_orders.shopify.answers import Denied
@@ -147,26 +148,17 @@ _counts = msgspec.json.Decoder(dict[str, Count])
 
 
 class Store:
-    """One store, as far as it was asked; `client` asks it, `bulk` has its bulk operations.
+    """One store, as far as it was asked; `client` asks it, `bulk` has its bulk operations."""
 
-    `looked` is what it grants, once that was asked. `check` is called with it before anything else is asked, and raises
-    RunError to end the run.
-    """
-
-    def __init__(self, client: Client, bulk: BulkOperations, check: Callable[[Granted], None]) -> None:
+    def __init__(self, client: Client, bulk: BulkOperations) -> None:
         """Take the ways to the store; nothing is asked yet."""
-        self.client, self.bulk, self._check = client, bulk, check
-        self.looked: Granted | None = None
+        self.client, self.bulk = client, bulk
         self._counted: dict[tuple[str, str], Count] = {}
 
-    @property
+    @cached_property
     def granted(self) -> Granted:
         """What the store grants, asked for when it is first needed; raises RunError or Busy."""
-        if self.looked is None:
-            granted = _look(self.client)
-            self._check(granted)
-            self.looked = granted
-        return self.looked
+        return _look(self.client)
 
     def count(self, stream: str, search: str) -> Count:
         """Return how many records a stream's search has."""

@@ -85,6 +85,10 @@ class Transport:
         """Whether a proxy asks in our place."""
         return bool({"https", "all"} & self._session.proxies.keys())
 
+    def close(self) -> None:
+        """Let go of the connections that are kept."""
+        self._session.close()
+
     def post(self, url: str, data: bytes | Mapping[str, str], headers: Mapping[str, str] | None = None) -> Received:
         """Return the answer to a POST."""
         ends = monotonic() + self.seconds

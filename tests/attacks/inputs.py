@@ -88,7 +88,7 @@ def tap(data: bytes) -> None:
     client = Client(URL, AccessToken("shpat_x"), transport=Scripted(Received(status, header, body)))
     looks: list[Callable[[], object]] = [
         lambda: client.ask("{x}"),
-        lambda: Store(client, BulkOperations(client), lambda _: None).granted.block({}),
+        lambda: Store(client, BulkOperations(client)).granted.block({}),
         lambda: BulkOperations(client).look("gid://shopify/BulkOperation/1"),
         lambda: Rows(io.BytesIO(body), (("line_items",),), Counted(body.count(b"\n"), 1)).close(),
         *(lambda question=question: _records(client, question) for question in _questions()),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from tap_shopify_orders.reading.changes import Limits
 from tap_shopify_orders.shopify.bulk import BulkOperations
 from tap_shopify_orders.shopify.transport import Transport
 from tap_shopify_orders.store_run import StoreRun
@@ -16,8 +17,9 @@ from tap_shopify_orders.tap import TapShopifyOrders
 from target_posthog.singer.target import TargetPostHog
 
 if TYPE_CHECKING:
+    from singer_sdk import Stream
+
     from tap_shopify_orders.shopify.client import Client
-    from tap_shopify_orders.streams import ShopStream
 
 RECORDS_BETWEEN_STATES = 7
 RECORDS_PER_OPERATION = 25
@@ -29,6 +31,10 @@ CLOCK_SPEED = 600  # of the wait for a bulk operation: an hour takes six seconds
 class FrequentStoreRun(StoreRun):
     """A store's run, with a STATE every few records, and less patience with bulk operations."""
 
+    def __init__(self, **options: Any) -> None:
+        """Take the SDK's arguments."""
+        super().__init__(limits=Limits(operation_records=RECORDS_PER_OPERATION), **options)
+
     def transport(self, admin_url: str) -> Transport:
         """Return the way to the store's host, with less patience and for smaller answers."""
         return Transport(admin_url, seconds=ANSWER_SECONDS, most_bytes=LARGEST_ANSWER_BYTES)
@@ -37,12 +43,11 @@ class FrequentStoreRun(StoreRun):
         """Return the store's bulk operations, by a fast clock."""
         return BulkOperations(client, clock=lambda: time.monotonic() * CLOCK_SPEED)
 
-    def discover_streams(self) -> list[ShopStream]:
+    def discover_streams(self) -> list[Stream]:
         """Return the run's streams."""
         streams = super().discover_streams()
         for one in streams:
             one.STATE_MSG_FREQUENCY = RECORDS_BETWEEN_STATES
-            one.operation_records = RECORDS_PER_OPERATION
         return streams
 
 

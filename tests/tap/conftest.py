@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from tap_shopify_orders.reading.changes import Limits
+
 Message = dict[str, Any]
 SHOP = {"shop": "sandbox.myshopify.com", "shop_id": 60_000_000_001}  # what each record of the sandbox says of it
 
@@ -88,13 +90,21 @@ def settings(shop: Shop, **more: Any) -> dict[str, Any]:
     return {"store": "sandbox", "access_token": "shpat_sandbox", "admin_url": f"{shop.url}/admin", **more}
 
 
-def tap_for(shop: Shop, state: Message | None = None, catalog: Message | None = None, **more: Any) -> StoreRun:
+def tap_for(
+    shop: Shop,
+    state: Message | None = None,
+    catalog: Message | None = None,
+    *,
+    limits: Limits | None = None,
+    **more: Any,
+) -> StoreRun:
     """Return a store's run in this process, which begins at the store's part of a state."""
     config = settings(shop, **more)
     bookmarks = Bookmarks(checked(state or {}))
     return StoreRun(
         config=config,
         state_of=lambda shop_id: bookmarks.state_of(shop_id, alone=True),
+        limits=limits,
         catalog=catalog,
         message_writer=Collected(),
         parse_env_config=False,
@@ -108,7 +118,7 @@ def run_of(tap: StoreRun) -> Run:
 
 def let_it_be(at: datetime, tap: StoreRun) -> None:
     """Let it be so late in a run's shop."""
-    tap.store.looked = replace(tap.store.granted, at=at)
+    tap.store.granted = replace(tap.store.granted, at=at)
 
 
 def read(shop: Shop, state: Message | None = None, catalog: Message | None = None, **more: Any) -> Run:

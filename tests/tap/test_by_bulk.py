@@ -24,6 +24,7 @@ from sandbox.shop.cdnow import cdnow_store
 from sandbox.shop.schemas import read_document
 from sandbox.shop.schemas import schema as schema_of
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.reading.changes import Limits
 from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.bulk import BulkOperations
 from tap_shopify_orders.shopify.client import API_VERSION
@@ -123,11 +124,11 @@ def bulk_tap(
 ) -> StoreRun:
     """Return a tap that reads orders by bulk operations of so many records, and waits by the clock."""
     more.setdefault("catalog", catalog_of(shop, streams=ORDERS_ONLY))
+    more.setdefault("limits", Limits(operation_records=records))
     tap = tap_for(shop, state, **{"method": "bulk", **more})
     tap.store.bulk = Watched(tap.store.client, clock, meanwhile or Meanwhile())
     if isinstance(clock, Signalling):
         clock.stop = tap.stop
-    tap.streams["orders"].operation_records = records  # type: ignore[attr-defined]  # it is an Orders
     return tap
 
 
@@ -197,14 +198,12 @@ def test_records_are_the_same_field_for_field_whichever_way_they_were_read(
 def test_what_is_asked_for_keeps_the_rules_of_bulk_operations(small: Shop) -> None:
     schema = schema_of(API_VERSION)
     node = schema.type_map["Node"]
-    for name, stream in tap_for(small).streams.items():
-        if name == "sales_by_day":
-            continue
-        every, *_, of_nodes = stream._forms() * 2  # type: ignore[attr-defined]  # noqa: SLF001  # the ways to ask
+    for stream in tap_for(small).selected_streams:
+        every, *_, of_nodes = stream.changes.forms() * 2
         for form, nodes_only in ((every, False), (of_nodes, True)):
-            text = form.text(stream.window)  # type: ignore[attr-defined]  # it is a ShopStream
+            text = form.text(stream.window)
             assert complaints(schema, text, read_document(API_VERSION, text), nodes_only=nodes_only) == []
-        assert (name, set(of_nodes.nested)) in (("customers", set()), ("orders", {("line_items",)}))
+        assert (stream.name, set(of_nodes.nested)) in (("customers", set()), ("orders", {("line_items",)}))
     assert node in schema.type_map["LineItem"].interfaces  # type: ignore[attr-defined]  # an object type
 
 
@@ -305,9 +304,7 @@ def test_an_operation_that_comes_to_nothing_loses_nothing(
 def test_a_result_that_is_too_large_is_asked_for_in_parts(
     small: Shop, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tap = bulk_tap(small, clock)
-    tap.store.client.most_result_bytes = MOST_BYTES
-    run = run_tap(tap)
+    run = bulk_read(small, clock, limits=Limits(most_result_bytes=MOST_BYTES))
     whole, *parts = [int(one.node["fileSize"]) for one in small.bulk._runs.values()]  # noqa: SLF001  # those it ran
     assert max(parts) <= MOST_BYTES < whole
     assert once(small, run)
@@ -454,6 +451,7 @@ def test_a_result_that_begins_anew_and_is_cut_for_ever_is_read_by_pages(
 
 def test_a_search_that_shopify_ignores_in_part_gets_no_bulk_operation(small: Shop, clock: Clock) -> None:
     tap = bulk_tap(small, clock)
+    tap.begin()
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     page = {"pageInfo": {"hasNextPage": False}, "nodes": []}
     warning = {
@@ -576,8 +574,8 @@ def test_a_token_that_ends_while_an_operation_runs_is_renewed(clock: Clock) -> N
 @pytest.mark.parametrize("reply", [Reply(cut=True), Reply(truncate_bytes=10), Reply(status=502, acts=True)])
 def test_a_submission_whose_answer_is_lost_is_not_made_twice(small: Shop, clock: Clock, reply: Reply) -> None:
     tap = bulk_tap(small, clock)
-    form = tap.streams["orders"]._forms()[0]  # type: ignore[attr-defined]  # noqa: SLF001  # what it would ask
-    text = form.text(tap.streams["orders"].window)  # type: ignore[attr-defined]  # it is an Orders
+    (orders,) = tap.selected_streams
+    text = orders.changes.forms()[0].text(orders.window)
     small.controls.reply_next(reply)
     operation = tap.store.bulk.submit(text, "2026-11-01T00:00:00Z")
     assert len(asked(small, "Submit")) == 1

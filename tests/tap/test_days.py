@@ -10,7 +10,8 @@ import pytest
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.reading.seconds import finds_seconds
+from tap_shopify_orders.reading.changes import Limits
+from tap_shopify_orders.reading.customer_search import finds_seconds
 from tap_shopify_orders.reading.windows import Window
 from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.store_run import StoreRun
@@ -20,6 +21,7 @@ from .conftest import Interrupting, Message, Run, catalog_of, let_it_be, queries
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+OF_TEN = Limits(operation_records=10)
 CUSTOMERS_ONLY = ("customers",)
 METHODS = ("pages", "bulk")
 WAYS = {
@@ -41,8 +43,8 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
 
 def tap_at(shop: Shop, at: str, state: Message | None = None, method: str = "pages", **more: Any) -> StoreRun:
     """Return a tap that reads customers, as if it were so late; bulk operations of ten."""
-    tap = tap_for(shop, state, catalog_of(shop, streams=CUSTOMERS_ONLY), method=method, **more)
-    tap.streams["customers"].operation_records = 10  # type: ignore[attr-defined]  # it is a ShopStream
+    catalog = catalog_of(shop, streams=CUSTOMERS_ONLY)
+    tap = tap_for(shop, state, catalog, limits=OF_TEN, method=method, **more)
     let_it_be(as_datetime(at), tap)
     return tap
 
@@ -99,8 +101,7 @@ def test_a_run_that_is_stopped_goes_on(shop: Shop, method: str) -> None:
     writer = Interrupting(33)
     catalog = catalog_of(shop, streams=CUSTOMERS_ONLY)
     config = settings(shop, method=method)
-    tap = StoreRun(config=config, catalog=catalog, message_writer=writer, stop=writer.stop)
-    tap.streams["customers"].operation_records = 10  # type: ignore[attr-defined]  # it is a ShopStream
+    tap = StoreRun(config=config, catalog=catalog, message_writer=writer, stop=writer.stop, limits=OF_TEN)
     let_it_be(as_datetime("2026-11-02T15:00:00Z"), tap)
     with pytest.raises(SystemExit):
         tap.sync()

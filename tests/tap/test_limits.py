@@ -11,6 +11,7 @@ import pytest
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.reading.changes import Limits
 from tap_shopify_orders.reading.windows import Window, split
 from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.store import Count
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST = 50
+SMALL = Limits(operation_records=MOST * 4 // 5, most_objects=MOST)  # as small as those of the shop
 BOTH = ("customers", "orders")
 LIMITS = {
     "counts and pages": {"most_counted": MOST, "most_paged": MOST},
@@ -42,16 +44,8 @@ def shop(store: Any, request: pytest.FixtureRequest) -> Iterator[Shop]:
         yield served
 
 
-def small(tap: StoreRun) -> StoreRun:
-    """Let a tap know limits as small as those of the shop."""
-    for name in BOTH:
-        tap.streams[name].most_objects = MOST  # type: ignore[attr-defined]  # it is a ShopStream
-        tap.streams[name].operation_records = MOST * 4 // 5  # type: ignore[attr-defined]  # the same
-    return tap
-
-
 def read(shop: Shop, *args: Any, **more: Any) -> Run:
-    tap = small(tap_for(shop, *args, **more))
+    tap = tap_for(shop, *args, limits=SMALL, **more)
     tap.sync()
     return run_of(tap)
 
@@ -76,7 +70,7 @@ def test_every_record_comes_once_and_in_order(shop: Shop, method: str) -> None:
 @pytest.mark.parametrize("nth", [20, 90, 140])
 def test_a_run_that_is_stopped_goes_on(shop: Shop, nth: int) -> None:
     writer = Interrupting(nth)
-    tap = small(StoreRun(config=settings(shop, method="pages"), message_writer=writer, stop=writer.stop))
+    tap = StoreRun(config=settings(shop, method="pages"), message_writer=writer, stop=writer.stop, limits=SMALL)
     with pytest.raises(SystemExit):
         tap.sync()
     first = run_of(tap)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from tap_shopify_orders.reading.changes import Limits
 from tap_shopify_orders.reading.progress import Progress
 from tap_shopify_orders.shopify.store import Count
 
@@ -44,10 +45,7 @@ def test_points_that_nobody_knows_are_not_said(caplog: pytest.LogCaptureFixture)
 
 def test_a_run_says_how_far_each_stream_is(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    tap = tap_for(shop)
-    for stream in tap.streams.values():
-        stream.progress_seconds = 0.001  # type: ignore[attr-defined]  # it is a ShopStream
-    tap.sync()
+    tap_for(shop, limits=Limits(progress_seconds=0.001)).sync()
     for stream, count in (("customers", len(shop.store.customers)), ("orders", len(shop.store.orders))):
         said = [one for one in lines(caplog) if f"of {count} {stream}, " in one]
         assert said

@@ -186,6 +186,7 @@ def test_the_shop_is_the_domain_that_shopify_names(shop: Shop) -> None:
 def test_a_page_without_progress_ends_the_run(shop: Shop) -> None:
     page = '{"data": {"page": {"pageInfo": {"hasNextPage": true, "endCursor": "a"}, "nodes": []}}}'
     tap = tap_for(shop, catalog=catalog_of(shop, streams=("orders",)))
+    tap.begin()
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     shop.controls.reply_next(Reply(status=200, body=page), Reply(status=200, body=page))
     with pytest.raises(RunError, match="lead nowhere"):
@@ -258,6 +259,7 @@ def test_deletions_outlive_a_run_that_was_stopped_before_it_read_them(shop: Shop
 def test_deletions_that_are_denied_are_said_and_left_out(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     state = read(shop).state
     tap = tap_for(shop, state)
+    tap.begin()
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     denied = '{"errors": [{"message": "No events", "path": ["page"], "extensions": {"code": "ACCESS_DENIED"}}]}'
     shop.controls.reply_next(*[Reply()] * 3, Reply(status=200, body=denied))
@@ -288,6 +290,7 @@ def test_stream_maps_and_flattening_work_on_what_is_read(shop: Shop) -> None:
 
 def test_a_signal_is_heard_while_shopify_is_slow(shop: Shop) -> None:
     tap = tap_for(shop)
+    tap.begin()
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     tap.reading = True
     tap.stop.signal = signal.SIGTERM

@@ -61,6 +61,7 @@ THROTTLED = '{"errors": [{"message": "Throttled", "extensions": {"code": "THROTT
 )
 def test_a_second_page_that_is_throttled_is_not_the_end(shop: Shop, reply: Reply) -> None:
     tap = tap_for(shop)
+    tap.begin()
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     shop.controls.reply_next(Reply(), Reply(), Reply(), reply, Reply(), reply, reply)
     tap.sync()
@@ -118,6 +119,7 @@ def test_an_order_that_moves_within_the_window_is_read_again(shop: Shop) -> None
 @pytest.mark.parametrize("status", [401, 402, 403, 404])
 def test_access_that_ends_in_the_middle_of_a_run_is_no_success(shop: Shop, status: int) -> None:
     tap = tap_for(shop)
+    tap.begin()
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     shop.controls.reply_next(*[Reply()] * 6, Reply(status=status))
     with pytest.raises(RunError):
@@ -221,6 +223,7 @@ def test_a_store_may_be_written_in_many_ways(typed: str) -> None:
 
 def test_an_answer_of_another_version_is_no_success(shop: Shop) -> None:
     tap = tap_for(shop)
+    tap.begin()
     _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
     shop.controls.reply_next(
         Reply(), Reply(status=200, body='{"data": {}}', headers={"X-Shopify-API-Version": "2027-07"})

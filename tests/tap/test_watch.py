@@ -158,7 +158,7 @@ def test_of_orders_emitted_as_they_are_so_many_are_remembered_and_no_more() -> N
     as_is: dict[str, str] = {}
     since, logger = as_datetime("2026-01-01"), logging.getLogger("tap")
     found = watch.Watch(held, {}, as_is, since=since, again=lambda number: records[int(number)], logger=logger)
-    assert len([*found.examine(records)]) == len(records)
+    assert [found.passed(one) for one in records] == records
     assert [*as_is] == [str(number) for number in range(5, len(records))]
     assert {*as_is.values()} == {"+1"}
 
@@ -269,8 +269,8 @@ def test_a_ledger_that_is_denied_is_such_a_gap_too() -> None:
         return watch.Watch({}, {}, {}, since=since, accepts_no_ledger=accepts, again=lambda _: record, logger=logger)
 
     with pytest.raises(RunError, match=r"Order #1001 comes without its ledger of sales \(Shopify denies it\)"):
-        [*watched(accepts=False).examine([record])]
-    assert [*watched(accepts=True).examine([record])] == [record]
+        watched(accepts=False).passed(record)
+    assert watched(accepts=True).passed(record) is record
 
 
 @pytest.mark.parametrize(("agreements", "asked_again"), [("", 0), (',"agreements":[]', watch.MOST_IN_VAIN)])
@@ -287,7 +287,7 @@ def test_a_store_without_ledgers_is_not_asked_for_each_of_its_orders_again(agree
 
     since, logger = as_datetime("2026-01-01"), logging.getLogger("tap")
     found = watch.Watch({}, {}, {}, since=since, accepts_no_ledger=True, again=again, logger=logger)
-    assert [*found.examine(records)] == records
+    assert [found.passed(one) for one in records] == records
     assert len(asked) == asked_again
 
 
@@ -575,7 +575,7 @@ def test_so_many_orders_are_remembered_and_no_more() -> None:
     watched = watch.Watch({}, waiting, {}, since=since, again=lambda _: None, logger=logging.getLogger("tap"))
     for number in range(watch.MOST_WAITING + 5):
         json = b'{"id":%d,"updated_at":"2026-11-01T%02d:00:00Z","return_status":"in_progress"}' % (number, number % 24)
-        assert [*watched.examine([Record(json)])]
+        assert watched.passed(Record(json))
     assert len(waiting) == watch.MOST_WAITING
     assert "5 more orders wait for something than the state holds" in watched.summary()
 

@@ -51,7 +51,7 @@ def finds_seconds(client: Client) -> bool:
     The description of its `updated_at` says "matching a whole day", and nobody has seen what that does to a window:
     https://shopify.dev/docs/api/admin-graphql/2026-10/queries/customers
     """
-    document = query.read("seconds")
+    document = query.read("customer_search")
     oldest = decoded(client.ask(document, {"oldest": True, "second": "", "later": ""}).data, _oldest).oldest.first
     if oldest is None:
         return True  # there are no customers
