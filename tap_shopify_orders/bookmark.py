@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _KNOWN, _TASKS, _VALUE = "known", "bulk", "replication_key_value"
 _HELD, _WAITING, _AS_IS = "held", "waiting", "as_is"
-_BEGAN, _DELETIONS = "began", "deletions_since"
+_BEGAN, _SINCE, _DELETIONS = "began", "since", "deletions_since"
 _DAYS, _READ_ON = "days", "read_on"
 
 
@@ -35,7 +35,7 @@ class Bookmark:
 
     It moves at these moments, and always behind the records:
 
-    - `begin`, before the first record of all: when that was, by the shop's clock.
+    - `begin`, before the first record of all: when that was, by the shop's clock, and the start date by then.
     - `advance`, when a record was written: to the record's `updated_at`, but never back. (The SDK's own move goes back
       where the lookback reads records from before the bookmark.)
     - `keep`, when the stream goes on to the next record and when it ends: the fingerprints of what was emitted within
@@ -64,10 +64,16 @@ class Bookmark:
         text = self._state().get(_VALUE) if self._is_heeded() else None
         return as_datetime(text) if text else None
 
-    def begin(self, at: datetime) -> None:
-        """Keep when the stream was first read, unless it has been."""
+    def begin(self, at: datetime, start: datetime | None) -> None:
+        """Keep when the stream was first read, and from which start date on, unless it has been."""
         if not self.value:
             self._state().setdefault(_BEGAN, utc(at))
+            self._state()[_SINCE] = utc(start) if start else None
+
+    def unread_before(self, start: datetime | None) -> datetime | None:
+        """Return the start date of the first run if it is later than the one of now, None if nothing is missing."""
+        first = self._state().get(_SINCE) if self.value else None
+        return as_datetime(first) if first and (start is None or start < as_datetime(first)) else None
 
     def may_have_emitted(self, deleted_at: datetime) -> bool:
         """Say whether a run can have emitted what was deleted at a moment: the first has not what was gone by then."""

@@ -15,6 +15,7 @@ from typing_extensions import override
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.output import StoreLines, WholeLines
 from tap_shopify_orders.reading.changes import Limits
+from tap_shopify_orders.reading.windows import utc
 from tap_shopify_orders.records.schema import SCOPED
 from tap_shopify_orders.sales_by_day import SCOPE, SalesByDay
 from tap_shopify_orders.settings import SETTINGS, admin_url_of
@@ -139,6 +140,13 @@ class StoreRun(Tap):
         granted.check(selected, self.config.get("accept") or ())
         for name, stream in selected.items():
             check_reached(name, stream.bookmark.value, granted.at)
+            if first := stream.bookmark.unread_before(stream.start):
+                self.logger.warning(
+                    "No run has read %s from before %s, the first run's `start_date`, and the one of now is earlier or"
+                    " gone: only a full refresh brings them (`meltano run --full-refresh`).",
+                    name,
+                    utc(first),
+                )
         self._has_begun = True
 
     def check(self, *, probe: bool) -> None:

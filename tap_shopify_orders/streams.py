@@ -100,10 +100,16 @@ class ShopStream(SelectedStream):
         self.emitted = 0
 
     @property
+    def start(self) -> datetime | None:
+        """The start date of the settings, or Shopify's own if it is older."""
+        text = self.config.get("start_date")
+        return max(as_datetime(text), EARLIEST) if text else None
+
+    @property
     def since(self) -> datetime | None:
         """Where reading begins, inclusive: bookmark less lookback, not before the start date; None for no limit."""
-        start, bookmark = self.config.get("start_date"), self.bookmark.value
-        begins = [as_datetime(start), EARLIEST] if start else []
+        start, bookmark = self.start, self.bookmark.value
+        begins = [start] if start else []
         return max([*begins, bookmark - self.lookback] if bookmark else begins, default=None)
 
     @property
@@ -176,7 +182,7 @@ class ShopStream(SelectedStream):
         """
         self._run.begin_reading()
         window, self._emitted_before = self.window, self.bookmark.value
-        self.bookmark.begin(self._run.store.granted.at)
+        self.bookmark.begin(self._run.store.granted.at, self.start)
         known = self.bookmark.known(self.lookback)
         deletions = self._deletions(window, known) if self._emitted_before else iter(())
         for mark, record in chain(self._examined(self.changes.read(known), window), deletions):

@@ -184,7 +184,9 @@ class Watch:
     ) -> tuple[Record, Order, Sequence[Disagreement]] | None:
         """Return an order as it is when it is read again, if that may tell more; None if it is there no more."""
         is_cut = by_bulk and self._uncut < MOST_IN_VAIN and may_be_cut(order, found, self._cuts)
-        is_short = self._same_gap < MOST_IN_VAIN and self._seems_cut_short(order, found)
+        # What can't be held any more is emitted, so it has its second look, in vain or not.
+        is_asked = self._same_gap < MOST_IN_VAIN or len(self._held) >= MOST_HELD
+        is_short = is_asked and self._seems_cut_short(order, found)
         if not (is_cut or is_short or (self._lacks_ledger(order) and self._may_have_ledger(order))):
             return record, order, found
         again = self._again(str(order.id))

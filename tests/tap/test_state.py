@@ -38,6 +38,7 @@ REFUSED = {
     "a_context_that_is_a_text": f"{NO_BOOKMARK}Expected `object`, got `str` - at `{IN_SHOP}.context`",
     "a_context_without_a_shop": f"{NO_BOOKMARK}Object missing required field `shop_id`",
     "a_fingerprint_that_is_a_number": f"{NO_BOOKMARK}Expected `str`, got `int` - at `{IN_SHOP}.known[...]`",
+    "a_first_start_date_that_is_none": f"{NO_BOOKMARK}Expected a time such as 2026-01-01T12:00:00Z, not before 2006",
     "a_key_that_is_a_number": f"{NO_BOOKMARK}Expected `str`, got `int` - at `$.replication_key`",
     "a_list": f"{NO_OBJECT}Expected `object`, got `array`",
     "a_log_line_before_it": NO_OBJECT,

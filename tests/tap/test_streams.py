@@ -300,6 +300,25 @@ def test_a_signal_is_heard_while_shopify_is_slow(shop: Shop) -> None:
     assert tap.store.client.answers == 2  # what is granted, and how much there is
 
 
+@pytest.mark.parametrize("then", ["2026-09-01", None])
+def test_a_start_date_that_was_later_at_first_is_said_until_a_full_refresh(
+    shop: Shop, then: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = read(shop, start_date=then)
+    first = read(shop, start_date="2026-10-15")
+    again = read(shop, first.state, start_date="2026-10-20T12:00:00Z")
+    assert "full refresh" not in caplog.text
+    later = read(shop, again.state, start_date=then)
+    assert dict(later.records) == {}
+    assert (
+        "No run has read orders from before 2026-10-15T00:00:00Z, the first run's `start_date`, and the one of now is "
+        "earlier or gone: only a full refresh brings them (`meltano run --full-refresh`)."
+    ) in caplog.messages
+    caplog.clear()
+    refreshed = read(shop, start_date=then)
+    assert (refreshed.records, "full refresh" in caplog.text) == (whole.records, False)
+
+
 @pytest.mark.parametrize("asked_to_end", [True, False])
 def test_a_question_in_flight_is_not_asked_again_when_the_run_is_over(shop: Shop, *, asked_to_end: bool) -> None:
     tap = tap_for(shop)

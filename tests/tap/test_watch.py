@@ -163,6 +163,29 @@ def test_of_orders_emitted_as_they_are_so_many_are_remembered_and_no_more() -> N
     assert {*as_is.values()} == {"+1"}
 
 
+def test_an_order_that_cannot_be_held_any_more_is_looked_at_before_it_is_emitted() -> None:
+    def order(number: int, total: int) -> Record:
+        return Record(
+            b'{"id":%d,"name":"#1","updated_at":"2026-11-01T12:00:00Z","original_total_price":2,'
+            b'"agreements":[{"kind":"OrderAgreement","sales":[{"total_amount":%d}]}]}' % (number, total)
+        )
+
+    last = watch.MOST_HELD + 1
+    records = [order(number, total=1) for number in range(last + 1)]
+    whole = order(last, total=2)
+    asked: list[str] = []
+
+    def again(number: str) -> Record:
+        asked.append(number)
+        return whole if number == str(last) else records[int(number)]
+
+    since, logger = as_datetime("2026-01-01"), logging.getLogger("tap")
+    found = watch.Watch({}, {}, {}, since=since, again=again, logger=logger)
+    emitted = [passed for one in records if (passed := found.passed(one)) is not None]
+    assert emitted == [records[last - 1], whole]
+    assert asked[watch.MOST_IN_VAIN :] == [str(last - 1), str(last)]
+
+
 def test_a_held_order_that_is_deleted_is_forgotten(shop: Shop, store: Store) -> None:
     store.cut_ledger("#1002", times=100)
     first = read(shop)
