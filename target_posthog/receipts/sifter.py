@@ -210,12 +210,12 @@ class Sifter:
                 if is_identified(candidate.event) and entity.same_person(kept):
                     sifted.append(_with_persons(_link(candidate, kept)))
             was_sent = money.pop(entity.key, None) if entity and candidate.proviso.takes_back else None
-            amounts = [amount for of, amount in was_sent or () if of != uuid]
+            amounts = None if was_sent is None else [amount for of, amount in was_sent if of != uuid]
             if amounts:
                 fact = fact._replace(event=taken_back(fact.event, amounts), digest=_digest(candidate))
             if item := self._sifted_fact(fact, uuid, found.facts):
                 sifted.append(item)
-                if entity and entity.money.adds_up and was_sent is not None and not amounts:
+                if amounts == [] and entity and entity.money.adds_up:
                     self._tally.note_without_amounts(fact)
         last = self._last_of_persons(sifted)
         return [item for item in sifted if item.fact or self._is_news(item, last)]
