@@ -35,7 +35,8 @@ class Bookmark:
 
     It moves at these moments, and always behind the records:
 
-    - `begin`, before the first record of all: when that was, by the shop's clock, and the start date by then.
+    - `begin`, before the first record of all: when that was, by the shop's clock, and the start date by then; also a
+      start date that is later than the bookmark.
     - `advance`, when a record was written: to the record's `updated_at`, but never back. (The SDK's own move goes back
       where the lookback reads records from before the bookmark.)
     - `keep`, when the stream goes on to the next record and when it ends: the fingerprints of what was emitted within
@@ -65,13 +66,15 @@ class Bookmark:
         return as_datetime(text) if text else None
 
     def begin(self, at: datetime, start: datetime | None) -> None:
-        """Keep when the stream was first read, and from which start date on, unless it has been."""
+        """Keep when the stream was first read, and the latest start date before which not all has been read."""
         if not self.value:
             self._state().setdefault(_BEGAN, utc(at))
+        is_first = self._is_heeded() and not self.value
+        if is_first or (self.value and start and start > self.value):
             self._state()[_SINCE] = utc(start) if start else None
 
     def unread_before(self, start: datetime | None) -> datetime | None:
-        """Return the start date of the first run if it is later than the one of now, None if nothing is missing."""
+        """Return the start date before which not all was read, if the one of now is earlier; else None."""
         first = self._state().get(_SINCE) if self.value else None
         return as_datetime(first) if first and (start is None or start < as_datetime(first)) else None
 

@@ -142,8 +142,8 @@ class StoreRun(Tap):
             check_reached(name, stream.bookmark.value, granted.at)
             if first := stream.bookmark.unread_before(stream.start):
                 self.logger.warning(
-                    "No run has read %s from before %s, the first run's `start_date`, and the one of now is earlier or"
-                    " gone: only a full refresh brings them (`meltano run --full-refresh`).",
+                    "Not all %s from before %s were read, as that was `start_date` in an earlier run, and it is earlier"
+                    " now or gone: only a full refresh brings them (`meltano run --full-refresh`).",
                     name,
                     utc(first),
                 )

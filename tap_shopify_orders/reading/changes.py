@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from tap_shopify_orders.reading.by_bulk import Form, History, Task
@@ -95,6 +95,7 @@ class Changes:
     prepared: Callable[[Node], Node] = lambda node: node
     may_go_by_days: bool = False
     operation_records: int = RECORDS_PER_OPERATION
+    _found_by_day: bool | None = None
 
     def read(self, known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield the window's records: by bulk operations where that pays, and as far as no later run reads it again."""
@@ -135,12 +136,18 @@ class Changes:
 
     def _resumed(self) -> list[Task]:
         """Return the windows of bulk operations that an earlier run left behind."""
-        if self.method != "pages" and (tasks := self.bookmark.tasks()):
+        tasks = self.bookmark.tasks() if self.method != "pages" else []
+        if tasks and not self._begins_before(tasks[0].window):
             return tasks
         for operation in self.bookmark.forget_tasks():  # it would hold a slot for nothing
             with suppress(Denied):
                 patiently(partial(self.store.bulk.cancel, operation), self.reading.pause)
         return []
+
+    def _begins_before(self, window: Window) -> bool:
+        """Say whether nothing was emitted yet and reading begins before a window: the start date is an earlier one."""
+        since = self.window().since
+        return not self.bookmark.value and window.since is not None and (since is None or since < window.since)
 
     def _for_bulk(self, whole: Window) -> Window | None:
         """Return the part of a window that is for bulk operations; None where pages take it all.
@@ -165,11 +172,14 @@ class Changes:
         bulk = Window(max(begins, default=None), newest[0] - self.lookback)
         return None if bulk.empty else bulk
 
-    @cached_property
+    @property
     def _is_by_day(self) -> bool:
         """Whether the search goes by whole days alone."""
-        if not self.may_go_by_days:
-            return False
+        if self._found_by_day is None:  # no `cached_property`, as for what a store grants
+            self._found_by_day = self.may_go_by_days and self._goes_by_days()
+        return self._found_by_day
+
+    def _goes_by_days(self) -> bool:
         try:
             is_by_day = not patiently(partial(finds_seconds, self.reading.client), self.reading.pause)
         except Denied:

@@ -185,7 +185,7 @@ class Watch:
         """Return an order as it is when it is read again, if that may tell more; None if it is there no more."""
         is_cut = by_bulk and self._uncut < MOST_IN_VAIN and may_be_cut(order, found, self._cuts)
         # What can't be held any more is emitted, so it has its second look, in vain or not.
-        is_asked = self._same_gap < MOST_IN_VAIN or len(self._held) >= MOST_HELD
+        is_asked = self._same_gap < MOST_IN_VAIN or not self._has_room_for(str(order.id))
         is_short = is_asked and self._seems_cut_short(order, found)
         if not (is_cut or is_short or (self._lacks_ledger(order) and self._may_have_ledger(order))):
             return record, order, found
@@ -210,10 +210,13 @@ class Watch:
         number = str(order.id)
         runs = self._held.get(number, 0) + (cut_short and first_time)
         is_due = not (cut_short and runs < RUNS_HELD) and not self._is_unattributed(order)
-        if is_due or (number not in self._held and len(self._held) >= MOST_HELD):
+        if is_due or not self._has_room_for(number):
             return False
         self._held[number] = runs
         return True
+
+    def _has_room_for(self, number: str) -> bool:
+        return number in self._held or len(self._held) < MOST_HELD
 
     def _is_unattributed(self, order: Order) -> bool:
         """Say whether an order that was placed lately has no attribution yet."""

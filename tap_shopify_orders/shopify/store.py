@@ -6,7 +6,6 @@ It knows scopes and history, but neither Singer nor how records are read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
@@ -148,17 +147,23 @@ _counts = msgspec.json.Decoder(dict[str, Count])
 
 
 class Store:
-    """One store, as far as it was asked; `client` asks it, `bulk` has its bulk operations."""
+    """One store, as far as it was asked; `client` asks it, `bulk` has its bulk operations.
+
+    `looked` is what it grants, once that was asked.
+    """
 
     def __init__(self, client: Client, bulk: BulkOperations) -> None:
         """Take the ways to the store; nothing is asked yet."""
         self.client, self.bulk = client, bulk
+        self.looked: Granted | None = None
         self._counted: dict[tuple[str, str], Count] = {}
 
-    @cached_property
+    @property
     def granted(self) -> Granted:
         """What the store grants, asked for when it is first needed; raises RunError or Busy."""
-        return _look(self.client)
+        if self.looked is None:  # no `cached_property`: until Python 3.12 that has all stores wait for the one it asks
+            self.looked = _look(self.client)
+        return self.looked
 
     def count(self, stream: str, search: str) -> Count:
         """Return how many records a stream's search has."""

@@ -118,7 +118,7 @@ def run_of(tap: StoreRun) -> Run:
 
 def let_it_be(at: datetime, tap: StoreRun) -> None:
     """Let it be so late in a run's shop."""
-    tap.store.granted = replace(tap.store.granted, at=at)
+    tap.store.looked = replace(tap.store.granted, at=at)
 
 
 def read(shop: Shop, state: Message | None = None, catalog: Message | None = None, **more: Any) -> Run:

@@ -620,6 +620,18 @@ def test_a_run_that_ends_while_it_waits_is_picked_up_and_nothing_is_submitted_tw
         assert {one["variables"]["id"] for one in asked(shop, "Look")} == {one["operation"] for one in tasks}
 
 
+@pytest.mark.parametrize("then", ["2026-01-01", None])
+def test_a_start_date_that_is_moved_back_before_the_first_record_is_read_from(then: str | None) -> None:
+    clock = Signalling()
+    with served(clock, bulk_seconds=300) as shop:
+        first = stopped(bulk_tap(shop, clock, start_date="2026-10-15"))
+        assert first.state["bookmarks"]["orders"]["bulk"]
+        second = bulk_read(shop, clock, first.state, start_date=then)
+        assert second.orders.keys() == bulk_read(shop, clock, start_date=then).orders.keys()
+        later = "2026-10-15T00:00:00Z"
+        assert min(one["updated_at"] for one in second.orders.values()) < later, "or the test shows nothing"
+
+
 def whole_each_time(shop: Shop) -> Message:
     """Return a catalog that wants orders, all of them in each run."""
     catalog = catalog_of(shop, streams=ORDERS_ONLY)

@@ -306,17 +306,39 @@ def test_a_start_date_that_was_later_at_first_is_said_until_a_full_refresh(
 ) -> None:
     whole = read(shop, start_date=then)
     first = read(shop, start_date="2026-10-15")
-    again = read(shop, first.state, start_date="2026-10-20T12:00:00Z")
+    again = read(shop, first.state, start_date="2026-10-20T12:00:00Z")  # before the bookmark: all since then was read
     assert "full refresh" not in caplog.text
     later = read(shop, again.state, start_date=then)
     assert dict(later.records) == {}
     assert (
-        "No run has read orders from before 2026-10-15T00:00:00Z, the first run's `start_date`, and the one of now is "
-        "earlier or gone: only a full refresh brings them (`meltano run --full-refresh`)."
+        "Not all orders from before 2026-10-15T00:00:00Z were read, as that was `start_date` in an earlier run, and it "
+        "is earlier now or gone: only a full refresh brings them (`meltano run --full-refresh`)."
     ) in caplog.messages
     caplog.clear()
     refreshed = read(shop, start_date=then)
     assert (refreshed.records, "full refresh" in caplog.text) == (whole.records, False)
+
+
+def test_a_start_date_that_was_later_than_the_bookmark_is_said_too(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = read(shop, start_date="2026-09-01", end_date="2026-10-01")
+    second = read(shop, first.state, start_date="2026-10-20")
+    assert "full refresh" not in caplog.text
+    read(shop, second.state, start_date="2026-09-01")
+    assert "Not all orders from before 2026-10-20T00:00:00Z were read" in caplog.text
+
+
+def test_a_run_that_reads_all_leaves_the_start_date_of_the_others_alone(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = read(shop, start_date="2026-09-01")
+    full = catalog_of(shop)
+    for entry in full["streams"]:
+        entry["replication_method"] = "FULL_TABLE"
+    second = read(shop, first.state, full, start_date="2026-10-15")
+    read(shop, second.state, start_date="2026-09-01")
+    assert "full refresh" not in caplog.text
 
 
 @pytest.mark.parametrize("asked_to_end", [True, False])

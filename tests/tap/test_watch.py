@@ -180,10 +180,15 @@ def test_an_order_that_cannot_be_held_any_more_is_looked_at_before_it_is_emitted
         return whole if number == str(last) else records[int(number)]
 
     since, logger = as_datetime("2026-01-01"), logging.getLogger("tap")
-    found = watch.Watch({}, {}, {}, since=since, again=again, logger=logger)
+    held: dict[str, int] = {}
+    found = watch.Watch(held, {}, {}, since=since, again=again, logger=logger)
     emitted = [passed for one in records if (passed := found.passed(one)) is not None]
     assert emitted == [records[last - 1], whole]
     assert asked[watch.MOST_IN_VAIN :] == [str(last - 1), str(last)]
+    asked.clear()
+    later = watch.Watch(held, {}, {}, since=since, again=again, logger=logger)
+    assert list(later.examine(records[: watch.MOST_HELD])) == []
+    assert len(asked) == watch.MOST_IN_VAIN, "those that are held have a place, and wait for it"
 
 
 def test_a_held_order_that_is_deleted_is_forgotten(shop: Shop, store: Store) -> None:
