@@ -26,6 +26,11 @@ def posthog_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostHog
 
 
 class TestTargetPostHog(get_target_test_class(TargetPostHog, config=CONFIG)):  # type: ignore[misc]  # made at run time
-    """All of the suite but one: a schema that names no property isn't refused here, for tap-mongodb writes such."""
+    """All of the suite but two, which tests of this project's own replace (test_corpus.py, test_target.py).
+
+    A schema that names no property isn't refused here, for tap-mongodb writes such. A record without its key is a dead
+    letter as any other.
+    """
 
     test_target_invalid_schema = None
+    test_target_record_missing_key_property = None
