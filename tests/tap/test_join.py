@@ -8,16 +8,18 @@ import tracemalloc
 from contextlib import closing
 from io import BytesIO
 from itertools import chain
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_shopify_orders.reading.join import ROWS_AT_ONCE, Counted, Incomplete, Rows
+from tests.own_process import in_own_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NESTED = (("line_items",), ("discounts",))
 LEDGER = (("agreements",), ("agreements", "sales"))
@@ -178,7 +180,7 @@ def test_half_a_row_is_no_result() -> None:
         Rows(BytesIO(b'{"id": "gid://shop'), NESTED, Counted(1, 1))
 
 
-def highest_memory(orders: int, file: IO[bytes]) -> int:
+def peak_bytes(orders: int, path: Path) -> int:
     """Return the most bytes that joining took, children scattered; the file's own aren't counted."""
 
     def rows() -> Iterator[Row]:
@@ -187,19 +189,16 @@ def highest_memory(orders: int, file: IO[bytes]) -> int:
         for number in range(2 * orders):
             yield line(number, number * 7 % orders)
 
-    for row in rows():
-        file.write(json.dumps(row).encode() + b"\n")
-    file.seek(0)
-    tracemalloc.start()
-    with closing(Rows(file, NESTED, Counted(3 * orders, orders))) as found:
-        nodes = chain.from_iterable(found.batches(*ALWAYS))
-        assert sum(len(children["line_items",]) for _, children in nodes) == 2 * orders
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak
+    path.write_bytes(b"".join(json.dumps(row).encode() + b"\n" for row in rows()))
+    with path.open("rb") as file:
+        tracemalloc.start()
+        with closing(Rows(file, NESTED, Counted(3 * orders, orders))) as found:
+            nodes = chain.from_iterable(found.batches(*ALWAYS))
+            assert sum(len(children["line_items",]) for _, children in nodes) == 2 * orders
+        return tracemalloc.get_traced_memory()[1]
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="memory is counted by CPython")
-def test_memory_does_not_grow_with_the_rows(tmp_path: Any) -> None:
-    with (tmp_path / "few").open("w+b") as few, (tmp_path / "many").open("w+b") as many:
-        assert highest_memory(24_000, many) < highest_memory(4_000, few) + SLACK_BYTES
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    few, many = (in_own_process(peak_bytes, orders, tmp_path / str(orders)) for orders in (4_000, 24_000))
+    assert many < few + SLACK_BYTES

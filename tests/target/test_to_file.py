@@ -30,6 +30,7 @@ from target_posthog.preview.writer import PreviewWriter
 from target_posthog.receipts.sqlite import SqliteStore
 from target_posthog.receipts.temporary import TemporaryMapping
 from target_posthog.singer.target import MISTAKES, TargetPostHog
+from tests.own_process import in_own_process
 from tests.target.conftest import MESSAGES, lines
 from tests.target.previews import RULES, SALE, SCHEMA, Previews, sale
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
@@ -123,31 +124,36 @@ def order(number: int) -> dict[str, Any]:
     return {"type": "RECORD", "stream": "orders", "record": record}
 
 
+def peak_bytes(orders: int, settings: dict[str, Any]) -> int:
+    """Return the most memory that Python had while so many orders were previewed."""
+    target = TargetPostHog(config=settings)
+    schema = {
+        "type": "SCHEMA",
+        "stream": "orders",
+        "key_properties": ["shop_id", "id"],
+        "schema": stream_schema(ORDERS),
+    }
+    file = io.StringIO(lines(schema, *(order(number) for number in range(orders)), STATE))
+    gc.collect()
+    tracemalloc.start()
+    target.listen(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def peaks_bytes(few: int, many: int, settings: dict[str, Any]) -> tuple[int, int]:
+    """Return the most memory for a few orders, and for many."""
+    gc.set_threshold(500, 5, 5)  # else what waits to be collected is more than what is kept
+    peak_bytes(few, settings)  # what is loaded and compiled once
+    return peak_bytes(few, settings), peak_bytes(many, settings)
+
+
 def test_a_preview_of_many_orders_takes_hardly_more_memory_than_one_of_few(runs: Runs, tmp_path: Path) -> None:
     few, many = 50, 400
-    schema = {"type": "SCHEMA", "stream": "orders", "key_properties": ["shop_id", "id"]}
-    settings = {"preview_path": str(tmp_path / "preview.sqlite"), "receipts": str(tmp_path / "receipts.sqlite")}
-
-    def peak_bytes(orders: int) -> int:
-        """Return the most memory that Python had while so many orders were previewed."""
-        target = TargetPostHog(config={**runs.settings, **settings})
-        messages = ({**schema, "schema": stream_schema(ORDERS)}, *(order(number) for number in range(orders)), STATE)
-        file = io.StringIO(lines(*messages))
-        del messages
-        gc.collect()
-        tracemalloc.start()
-        target.listen(file)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return peak
-
-    thresholds = gc.get_threshold()
-    gc.set_threshold(500, 5, 5)  # else what waits to be collected is more than what is kept
-    try:
-        peak_bytes(few)  # what is loaded and compiled once
-        assert peak_bytes(many) - peak_bytes(few) < 150 * (many - few)
-    finally:
-        gc.set_threshold(*thresholds)
+    paths = {name: str(tmp_path / f"{name}.sqlite") for name in ("preview_path", "receipts")}
+    of_few, of_many = in_own_process(peaks_bytes, few, many, {**runs.settings, **paths})
+    assert of_many - of_few < 150 * (many - few)
 
 
 LETS_GO = """
