@@ -29,5 +29,5 @@ class Question:
     @classmethod
     def of(cls, name: str, fields: tuple[Field, ...], shop: Mapping[str, object]) -> Question:
         """Return the question of a stream's fields; it always asks for `id` and `updated_at`."""
-        wanted = {("id",), (schema.BOOKMARK,), *paths(fields)}
-        return cls(query.PageQuery(query.read(name), wanted), Reader(fields, {**shop, schema.DELETED_AT: None}))
+        wanted = frozenset({("id",), (schema.BOOKMARK,), *paths(fields)})
+        return cls(query.page_query(name, wanted), Reader(fields, {**shop, schema.DELETED_AT: None}))

@@ -6,7 +6,7 @@ It knows neither Shopify's fields nor HTTP.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -221,6 +221,12 @@ class PageQuery:
             if below and _is_connection(field):
                 self._connections[tuple(step for step in below if step != "nodes")] = kept
             yield kept
+
+
+@lru_cache(maxsize=32)  # stores that grant the same are asked the same
+def page_query(name: str, wanted: frozenset[Names]) -> PageQuery:
+    """Return the query of a file of `queries/`, pruned to the wanted paths."""
+    return PageQuery(read(name), wanted)
 
 
 def read(name: str) -> str:
