@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_sdk.contrib.msgspec import encoder
 
+from tap_shopify_orders.moments import as_datetime, utc
 from tap_shopify_orders.reading.by_bulk import Task
 from tap_shopify_orders.reading.known import Known
-from tap_shopify_orders.reading.windows import utc
 from tap_shopify_orders.records.schema import BOOKMARK
-from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.state import STREAM_NAMES
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_shopify_orders.bookmark import DayBookmark
+from tap_shopify_orders.moments import as_datetime
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.selection import SelectedStream
-from tap_shopify_orders.settings import as_datetime, has_numbers
+from tap_shopify_orders.settings import has_numbers
 from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.sales_report import FIRST_DAY, SalesReport
 

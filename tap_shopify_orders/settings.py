@@ -1,4 +1,4 @@
-"""Settings: takes a config, returns its JSON schema, each store's settings, and a sentence for each mistake.
+"""Settings: takes a config, returns its JSON schema, and a sentence for each mistake; `stores.py` has those of a list.
 
 Pure: nothing is asked, and no stream is known.
 """
@@ -8,21 +8,14 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 from difflib import get_close_matches
-from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
-from singer_sdk.mapper import (
-    MAPPER_ALIAS_OPTION,
-    MAPPER_ELSE_OPTION,
-    MAPPER_KEY_PROPERTIES_OPTION,
-    MAPPER_SOURCE_OPTION,
-    NULL_STRING,
-)
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_shopify_orders.errors import RunError, in_environment, printable
+from tap_shopify_orders.moments import as_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -50,15 +43,9 @@ MONEY = {
 }
 
 CREDENTIALS = (("access_token",), ("client_id", "client_secret"))
-OVERRIDES = ("start_date", "end_date", "accept", "admin_url")
-OF_THE_LIST = ("stores", "stores_at_once", "credentials_prefix")
-OF_ONE_STORE = ("store", "access_token", "admin_url")  # who gives these beside `stores` may send a token to a stranger
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # anything else may be the credential itself, and isn't repeated
 LONGEST_LOOK_AGAIN_DAYS = 365
 LONGEST_ATTRIBUTION_HOURS = 30 * 24
 LONGEST_LOOKBACK_SECONDS = 10 * 365 * 86_400  # more leads out of the calendar
-STREAM_MAPS = "stream_maps"  # checked apart: the schema that the SDK has for them is none (`"null"` for a type)
-NULLS = (None, NULL_STRING)
 DEFAULT_PREFIX = "SHOPIFY_"
 TOKEN = re.compile(r"[!-~]{1,1000}")  # what a header can hold, without blanks
 THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
@@ -245,15 +232,6 @@ def admin_url_of(store: str, admin_url: str | None) -> str:
     )
 
 
-def as_datetime(text: str) -> datetime:
-    """Return a moment in UTC; a text without a zone is UTC. Raises ValueError for a text that is no time."""
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    try:
-        return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    except OverflowError as error:  # the first or last hours of the calendar
-        raise ValueError(str(error)) from None
-
-
 def mistakes(config: Config, known: Collection[str]) -> Iterator[str]:
     """Yield a sentence for each mistake that JSON schema can't tell; `known` are the names that are settings.
 
@@ -275,46 +253,6 @@ def mistakes(config: Config, known: Collection[str]) -> Iterator[str]:
         admin_url_of(str(config.get("store") or "my-store"), config.get("admin_url"))
     except RunError as mistake:
         yield str(mistake)
-
-
-def mistakes_in_maps(stream_maps: object, streams: Collection[str]) -> Iterator[str]:
-    """Yield a sentence for each mistake in `stream_maps`; none quotes a value.
-
-    A map of a stream that there isn't is one, too: what it should hide would go out as it is.
-    """
-    if not isinstance(stream_maps, dict):
-        yield f"The setting `{STREAM_MAPS}` needs a value of type `object`."
-        return
-    for name, stream_map in stream_maps.items():
-        source = name
-        if name == MAPPER_ELSE_OPTION:
-            if stream_map not in NULLS:
-                yield f"The setting `{STREAM_MAPS}`: `{name}` needs null."
-            continue
-        if isinstance(stream_map, dict):
-            source = stream_map.get(MAPPER_SOURCE_OPTION, name)
-            yield from _mistakes_in_map(name, stream_map)
-        elif stream_map not in NULLS:
-            yield f"The setting `{STREAM_MAPS}`: `{printable(name)}` needs an object or null."
-        if isinstance(source, str) and not any(fnmatch(stream, source) for stream in streams):
-            yield from unknown(f"The setting `{STREAM_MAPS}` has no stream", [source], streams)
-
-
-def _mistakes_in_map(name: str, stream_map: Config) -> Iterator[str]:
-    for field, value in stream_map.items():
-        is_text = isinstance(value, str) and value != ""  # on an empty one the SDK fails as on a number
-        if field in {MAPPER_ALIAS_OPTION, MAPPER_SOURCE_OPTION}:
-            is_right, needed = is_text, "a text"
-        elif field == MAPPER_ELSE_OPTION:
-            is_right, needed = value in NULLS, "null"
-        elif field == MAPPER_KEY_PROPERTIES_OPTION:
-            is_list = isinstance(value, list) and all(isinstance(key, str) for key in value)
-            is_right, needed = value is None or is_list, "a list of texts or null"
-        else:
-            is_right, needed = value is None or is_text, "a text or null"
-        if not is_right:
-            why = ": a stream map names top-level fields only" if isinstance(value, dict) else ""
-            yield f"The setting `{STREAM_MAPS}`: `{printable(name)}.{printable(field)}` needs {needed}{why}."
 
 
 def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -373,92 +311,3 @@ def _is_time(value: object) -> bool:
 def domain_of(store: str) -> str:
     """Return the store's myshopify domain; raises RunError for what is no store."""
     return f"{handle_of(store)}.myshopify.com"
-
-
-def configs(config: Config, environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return the settings of each store by its domain, as if it were the only one; of settings without mistakes."""
-    if not config.get("stores"):
-        return {domain_of(config["store"]): dict(config)}
-    return {domain_of(entry["store"]): _config_of(entry, config, environment) for entry in config["stores"]}
-
-
-def _config_of(entry: Config, config: Config, environment: Mapping[str, str]) -> dict[str, Any]:
-    own = {name: entry[name] for name in OVERRIDES if entry.get(name) not in (None, "")}  # an empty list says something
-    named = {name: entry[f"{name}_env"] for kind in CREDENTIALS for name in kind if entry.get(f"{name}_env")}
-    credentials = {name: environment[variable] for name, variable in named.items()}
-    shared = {name: value for name, value in config.items() if name not in (*OF_THE_LIST, *OF_ONE_STORE)}
-    if credentials:
-        shared.pop("client_id", None)
-        shared.pop("client_secret", None)
-    return {**shared, **own, **credentials, "store": entry["store"]}
-
-
-def mistakes_in_stores(config: Config, environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each mistake in `stores` that JSON schema can't tell."""
-    stores = config.get("stores")
-    if not stores or not isinstance(stores, list) or not all(isinstance(entry, dict) for entry in stores):
-        return
-    if config.get("store"):
-        yield "Set either `store` or `stores`: a run reads the one store, or those of the list."
-    if config.get("access_token"):
-        yield (
-            "The setting `access_token` is that of one store: put it into an environment variable, and name that as"
-            " `access_token_env` in the store's entry of `stores`."
-        )
-    if config.get("admin_url"):
-        yield "The setting `admin_url` is that of one store: set it in the store's entry of `stores`."
-    listed: dict[str, str] = {}
-    for number, entry in enumerate(stores, 1):
-        where = f"Store {number} of `stores`"
-        yield from _mistakes_in_entry(where, entry)
-        yield from _missing_credentials(where, entry, config, environment)
-        try:
-            shop = domain_of(str(entry.get("store") or f"no-store-{number}"))
-        except RunError:
-            continue  # told already
-        if shop in listed:
-            yield f"{where} is the same as {listed[shop].lower()}: {shop} may stand there once."
-        listed.setdefault(shop, where)
-
-
-def _mistakes_in_entry(where: str, entry: Config) -> Iterator[str]:
-    for name in (name for kind in CREDENTIALS for name in kind if name in entry):
-        yield f"{where} has `{name}`: put it into an environment variable, and name that as `{name}_env`."
-    known = list(ENTRY.to_dict()["properties"])
-    yield from unknown(f"{where} has no setting", {*entry} - {name for kind in CREDENTIALS for name in kind}, known)
-    yield from wrong_times(f"{where}:", entry)
-    if not entry.get("store"):
-        yield f"{where} lacks `store`: name the store."
-    try:
-        admin_url_of(str(entry.get("store") or "my-store"), entry.get("admin_url"))
-    except RunError as mistake:
-        yield f"{where}: {mistake}"
-
-
-def _missing_credentials(where: str, entry: Config, config: Config, environment: Mapping[str, str]) -> Iterator[str]:
-    shared = bool(config.get("client_id") and config.get("client_secret"))
-    prefix = config.get("credentials_prefix") or DEFAULT_PREFIX
-    named = {name for kind in CREDENTIALS for name in kind if entry.get(f"{name}_env")}
-    if named not in ([*map(set, CREDENTIALS), set()] if shared else [*map(set, CREDENTIALS)]):
-        yield (
-            f"{where} needs the names of environment variables with its credentials: `access_token_env`, or both"
-            " `client_id_env` and `client_secret_env`."
-        )
-    for name in sorted(named):
-        variable = str(entry[f"{name}_env"])
-        if not _VARIABLE.fullmatch(variable):
-            yield (
-                f"{where}: `{name}_env` has to be the name of an environment variable, in capitals such as"
-                " SHOPIFY_ACME_TOKEN; what is secret stands in the variable."
-            )
-        elif not variable.startswith(prefix):
-            yield (
-                f"{where}: `{name}_env` has to be the name of a variable that begins with {prefix}: call it so, or set"
-                " `credentials_prefix` beside `stores`."
-            )
-        elif not environment.get(variable):
-            yield f"{where}: the environment variable {variable}, which `{name}_env` names, isn't set."
-        elif not TOKEN.fullmatch(environment[variable].strip()):
-            yield f"{where}: {variable} has characters that no credential of Shopify's has: copy it again."
-    if entry.get("admin_url") and not named:
-        yield f"{where} has an `admin_url`, and needs credentials of its own: those of all stores go to Shopify alone."

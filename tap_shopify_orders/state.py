@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import msgspec
 
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.reading.windows import EARLIEST, utc
+from tap_shopify_orders.moments import EARLIEST, as_datetime, utc
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.settings import as_datetime
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,9 +13,9 @@ from singer_sdk import Tap
 from typing_extensions import override
 
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import utc
 from tap_shopify_orders.output import StoreLines, WholeLines
 from tap_shopify_orders.reading.changes import Limits
-from tap_shopify_orders.reading.windows import utc
 from tap_shopify_orders.records.schema import SCOPED
 from tap_shopify_orders.sales_by_day import SCOPE, SalesByDay
 from tap_shopify_orders.settings import SETTINGS, admin_url_of

@@ -21,18 +21,19 @@ from typing_extensions import override
 
 from tap_shopify_orders.bookmark import Bookmark
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import EARLIEST, as_datetime, utc
 from tap_shopify_orders.reading.by_pages import Reading
 from tap_shopify_orders.reading.changes import Changes
 from tap_shopify_orders.reading.known import Known, Mark
 from tap_shopify_orders.reading.progress import Progress
 from tap_shopify_orders.reading.watch import Watch
-from tap_shopify_orders.reading.windows import EARLIEST, Window, changed_at, utc
+from tap_shopify_orders.reading.windows import Window, changed_at
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import select, with_numbers
 from tap_shopify_orders.records.order import has_no_discount
 from tap_shopify_orders.records.records import WHOLE, Connection
 from tap_shopify_orders.selection import SelectedStream
-from tap_shopify_orders.settings import as_datetime, has_numbers
+from tap_shopify_orders.settings import has_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Sequence

@@ -18,7 +18,7 @@ from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from tap_shopify_orders import settings
+from tap_shopify_orders import settings, stores
 from tap_shopify_orders.bookmark import Bookmarks
 from tap_shopify_orders.command import (
     Command,
@@ -34,6 +34,7 @@ from tap_shopify_orders.settings import SETTINGS
 from tap_shopify_orders.side_by_side import SIGNAL_EXIT, SideBySide, Stop
 from tap_shopify_orders.state import checked
 from tap_shopify_orders.store_run import STREAMS, StoreRun
+from tap_shopify_orders.stream_maps import STREAM_MAPS, mistakes_in_maps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,7 +100,7 @@ class TapShopifyOrders(Tap):
         catalog: dict[str, Any] | None = None,
     ) -> None:
         """Have each store's run act, so many at once; raises as `SideBySide.each` does."""
-        configs, bookmarks = settings.configs(self.config, os.environ), Bookmarks(checked(state or {}))
+        configs, bookmarks = stores.configs(self.config, os.environ), Bookmarks(checked(state or {}))
         output = Output(bookmarks)
         if len(configs) > 1 and bookmarks.has_some_of_no_shop:
             self.logger.warning("The state has bookmarks that name no shop: of several stores none begins there.")
@@ -211,13 +212,13 @@ class TapShopifyOrders(Tap):
         self.append_builtin_config(self.config_jsonschema)
         given = {name: value for name, value in self._config.items() if value is not None}
         self._config = {**settings.defaults(self.config_jsonschema), **given}
-        maps = self.config.get(settings.STREAM_MAPS, {})
-        others = {name: value for name, value in self.config.items() if name != settings.STREAM_MAPS}
-        wrong_maps = [*settings.mistakes_in_maps(maps, [one.name for one in STREAMS])]
+        maps = self.config.get(STREAM_MAPS, {})
+        others = {name: value for name, value in self.config.items() if name != STREAM_MAPS}
+        wrong_maps = [*mistakes_in_maps(maps, [one.name for one in STREAMS])]
         errors = [*settings.wrong_kinds(others, self.config_jsonschema)]
         if not errors:  # what follows counts on the kinds of the values
             errors += settings.mistakes(self.config, self.config_jsonschema["properties"])
-            errors += settings.mistakes_in_stores(self.config, os.environ)
+            errors += stores.mistakes_in_stores(self.config, os.environ)
         errors += wrong_maps
         fatal = errors if raise_errors else wrong_maps  # a discovery does without settings, but sets up stream maps
         if fatal:

@@ -16,9 +16,9 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import as_datetime, utc
 from tap_shopify_orders.reading.join import Counted, Incomplete, Rows
-from tap_shopify_orders.reading.windows import Window, utc
-from tap_shopify_orders.settings import as_datetime
+from tap_shopify_orders.reading.windows import Window
 from tap_shopify_orders.shopify.answers import Busy, Denied, Gone, Refused, TooLarge
 from tap_shopify_orders.shopify.bulk import AT_ONCE, BulkOperations, Operation, Unsuited
 from tap_shopify_orders.shopify.pages import patiently, result

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, cast
 
 from tap_shopify_orders.decoding import kind_in
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import utc
 from tap_shopify_orders.reading.connections import NULL, Completion, asked_by_id, whole
 from tap_shopify_orders.reading.known import Mark, change_of, reached
 from tap_shopify_orders.reading.question import Question
-from tap_shopify_orders.reading.windows import Window, changed_at, utc
+from tap_shopify_orders.reading.windows import Window, changed_at
 from tap_shopify_orders.records import schema
 from tap_shopify_orders.records.fields import paths, select
 from tap_shopify_orders.shopify.answers import Denied

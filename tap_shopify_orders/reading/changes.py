@@ -10,20 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from tap_shopify_orders.moments import DAY, EARLIEST, SECOND, utc
 from tap_shopify_orders.reading.by_bulk import Form, History, Task
 from tap_shopify_orders.reading.customer_search import finds_seconds
 from tap_shopify_orders.reading.known import Mark, change_of, reached
 from tap_shopify_orders.reading.progress import SECONDS_A_LINE
-from tap_shopify_orders.reading.windows import (
-    DAY,
-    EARLIEST,
-    RECORDS_PER_OPERATION,
-    SECOND,
-    Window,
-    changed_at,
-    split,
-    utc,
-)
+from tap_shopify_orders.reading.windows import RECORDS_PER_OPERATION, Window, changed_at, split
 from tap_shopify_orders.shopify.answers import Denied
 from tap_shopify_orders.shopify.client import LARGEST_RESULT_BYTES
 from tap_shopify_orders.shopify.pages import MOST_OBJECTS, nodes_of, patiently, seconds_of

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tap_shopify_orders.decoding import decoded
-from tap_shopify_orders.reading.windows import DAY, SECOND, Window, changed_at
+from tap_shopify_orders.moments import DAY, SECOND
+from tap_shopify_orders.reading.windows import Window, changed_at
 from tap_shopify_orders.shopify import query
 
 if TYPE_CHECKING:

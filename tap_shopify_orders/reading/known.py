@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tap_shopify_orders.decoding import decoded, kind_in
-from tap_shopify_orders.reading.windows import LATEST, changed_at
+from tap_shopify_orders.moments import LATEST
+from tap_shopify_orders.reading.windows import changed_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import as_datetime
 from tap_shopify_orders.records.order import (
     FIRST,
     KNOWN_CUT,
@@ -23,7 +24,6 @@ from tap_shopify_orders.records.order import (
     may_be_cut,
     order_of,
 )
-from tap_shopify_orders.settings import as_datetime
 
 if TYPE_CHECKING:
     import logging

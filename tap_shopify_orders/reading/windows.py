@@ -6,22 +6,19 @@ They know nothing of Shopify but how its search writes a window.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from tap_shopify_orders.decoding import NOT_AS_PROMISED
 from tap_shopify_orders.errors import RunError, printable
-from tap_shopify_orders.settings import as_datetime
+from tap_shopify_orders.moments import DAY, EARLIEST, LATEST, SECOND, as_datetime, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 RECORDS_PER_OPERATION = 20_000  # some 200 MB of result, and as much as a run may have to read again
-EARLIEST = datetime(2006, 1, 1, tzinfo=timezone.utc)  # Shopify began in that year; a first half ends after it
-LATEST = datetime(9000, 1, 1, tzinfo=timezone.utc)
-SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 MOST_COUNTS = 100_000  # of one split; a store of a hundred million records needs no more
 
 
@@ -115,11 +112,6 @@ def _parts(
 def _floor(moment: datetime, step: timedelta) -> datetime:
     """Return the last whole step of time at or before a moment."""
     return EARLIEST + (moment - EARLIEST) // step * step
-
-
-def utc(moment: datetime) -> str:
-    """Return a moment as Shopify writes it, to the second."""
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def changed_at(value: object) -> datetime:

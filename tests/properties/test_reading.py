@@ -13,9 +13,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_shopify_orders.moments import SECOND, utc
 from tap_shopify_orders.reading.join import Counted, Incomplete, Rows
 from tap_shopify_orders.reading.known import Known, Mark
-from tap_shopify_orders.reading.windows import SECOND, Window, split, utc
+from tap_shopify_orders.reading.windows import Window, split
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=timezone.utc)
 MOMENTS = st.integers(0, 5_000).map(lambda seconds: BEGINNING + timedelta(seconds=seconds))

@@ -24,8 +24,8 @@ from sandbox.shop.cdnow import cdnow_store
 from sandbox.shop.schemas import read_document
 from sandbox.shop.schemas import schema as schema_of
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import as_datetime
 from tap_shopify_orders.reading.changes import Limits
-from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.bulk import BulkOperations
 from tap_shopify_orders.shopify.client import API_VERSION
 from tap_shopify_orders.side_by_side import Stop

@@ -10,10 +10,10 @@ import pytest
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import as_datetime
 from tap_shopify_orders.reading.changes import Limits
 from tap_shopify_orders.reading.customer_search import finds_seconds
 from tap_shopify_orders.reading.windows import Window
-from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.store_run import StoreRun
 
 from .conftest import Interrupting, Message, Run, catalog_of, let_it_be, queries, run_of, settings, tap_for

@@ -16,7 +16,7 @@ from singer_sdk.helpers._flattening import flatten_schema
 
 from sandbox.shop import Shop
 from tap_shopify_orders.errors import RunError
-from tap_shopify_orders.reading.windows import SECOND, utc
+from tap_shopify_orders.moments import SECOND, utc
 from tap_shopify_orders.records.fields import EXACT, as_number, decimal, time, with_numbers
 from tap_shopify_orders.records.records import Reader
 from tap_shopify_orders.records.schema import CUSTOMERS, KEYS, ORDERS, report_schema, stream_schema

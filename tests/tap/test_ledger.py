@@ -22,8 +22,8 @@ from sandbox.shop.people import person
 from sandbox.shop.practice import UNSURE_MOVES, USUAL, Practice
 from sandbox.shop.store import Store
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import as_datetime
 from tap_shopify_orders.records.order import disagreements, order_of
-from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.auth import AccessToken
 from tap_shopify_orders.shopify.client import Client
 from tests.sandbox.ledgers import sound

@@ -11,9 +11,9 @@ import pytest
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import as_datetime
 from tap_shopify_orders.reading.changes import Limits
 from tap_shopify_orders.reading.windows import Window, split
-from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.store import Count
 from tap_shopify_orders.store_run import StoreRun
 

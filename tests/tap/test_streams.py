@@ -13,8 +13,8 @@ from sandbox.controls import Reply
 from sandbox.shop import Shop
 from tap_shopify_orders.bookmark import Bookmarks
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import as_datetime
 from tap_shopify_orders.reading.known import MOST_KNOWN_RECORDS, Known, Mark
-from tap_shopify_orders.settings import as_datetime
 from tap_shopify_orders.shopify.answers import Busy
 from tap_shopify_orders.store_run import StoreRun
 

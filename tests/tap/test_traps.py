@@ -13,8 +13,9 @@ from sandbox.controls import Reply
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import as_datetime
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.settings import as_datetime, handle_of
+from tap_shopify_orders.settings import handle_of
 
 from .conftest import Collected, let_it_be, read, run_of, settings, tap_for
 

@@ -14,8 +14,8 @@ from sandbox.shop.access import MORE_SCOPES, SCOPES
 from sandbox.shop.practice import Practice
 from sandbox.shop.store import Store
 from tap_shopify_orders.errors import RunError
+from tap_shopify_orders.moments import as_datetime
 from tap_shopify_orders.reading import watch
-from tap_shopify_orders.settings import as_datetime
 from tests.sandbox.placed import FIRST
 from tests.sandbox.test_shop_situations import PLACEMENTS
 

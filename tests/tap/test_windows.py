@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_shopify_orders.moments import as_datetime
 from tap_shopify_orders.reading.windows import Window, split
-from tap_shopify_orders.settings import as_datetime
 
 BEGIN, END = as_datetime("2026-01-01"), as_datetime("2026-02-01")
 SECONDS = int((END - BEGIN).total_seconds())
