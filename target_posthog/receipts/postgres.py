@@ -13,7 +13,7 @@ import socket
 import time
 import weakref
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -49,8 +49,9 @@ ENTITIES = "SELECT key, id, distinct_id FROM posthog_receipts_entity WHERE proje
 NEW_ENTITIES = (
     "INSERT INTO posthog_receipts_entity (project, key, distinct_id) "
     "SELECT %s, new.* FROM unnest(%s::text[], %s::text[]) AS new (key, distinct_id) ORDER BY new.key "
-    "ON CONFLICT DO NOTHING"
+    "ON CONFLICT DO NOTHING RETURNING key"
 )
+NO_ENTITIES = "DELETE FROM posthog_receipts_entity WHERE project = %s AND key = ANY(%s)"
 NEW_FACTS = (
     "INSERT INTO posthog_receipts_fact AS fact (project, uuid, kind, entity, sent_as, at, digest, provisional) "
     "SELECT %s, new.* FROM unnest(%s::bytea[], %s::integer[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], "
@@ -76,6 +77,14 @@ NEW_PERSONS = (
     "ON CONFLICT (project, key) DO UPDATE SET digest = excluded.digest WHERE person.digest <> excluded.digest "
     "RETURNING person.key"
 )
+
+
+class Claimed(NamedTuple):
+    """What is granted, the numbers of the facts' entities by key, and the keys of those that the claim has made."""
+
+    claim: Claim
+    entities: Mapping[str, int]
+    new_entities: set[str]
 
 
 def _cause(error: Exception) -> str:
@@ -213,10 +222,11 @@ class PostgresStore(Store):
             self._kinds[rule, event] = self._kind(rule, event)
         try:
             with self._engine.connect() as connection:
-                claim, entities = self._claimed_in_turn(connection, facts, persons)
+                claimed = self._claimed_in_turn(connection, facts, persons)
+                claim = claimed.claim
                 yield claim
                 try:
-                    self._end_claim(connection, claim, facts, entities)
+                    self._end_claim(connection, claimed, facts)
                 except SQLAlchemyError as error:
                     logger.info("The claim on receipts has been lost (%s); they are written anew", _cause(error))
                 else:
@@ -225,29 +235,34 @@ class PostgresStore(Store):
             facts = [fact for fact in facts if fact.uuid in claim.facts - claim.refused]
             persons = [person for person in persons if person.key in claim.persons - claim.refused]
             with self._engine.connect() as connection:
-                anew, entities = self._claimed_in_turn(connection, facts, persons)
-                anew.corrected = claim.corrected
-                self._end_claim(connection, anew, facts, entities)
+                anew = self._claimed_in_turn(connection, facts, persons)
+                anew.claim.corrected = claim.corrected
+                self._end_claim(connection, anew, facts)
         except SQLAlchemyError as error:
             raise self._unusable(error) from None
 
-    def _end_claim(
-        self, connection: sqlalchemy.Connection, claim: Claim, facts: Sequence[Fact], entities: Mapping[str, int]
-    ) -> None:
-        """Write what became of the claim, and commit it: what was granted and not refused has its receipt then."""
+    def _end_claim(self, connection: sqlalchemy.Connection, claimed: Claimed, facts: Sequence[Fact]) -> None:
+        """Write what became of the claim, and commit it: what was granted and not refused has its receipt then.
+
+        An entity without such a fact would pin it to a distinct id that PostHog never got. No other target has seen
+        one that the claim has made, so it is as if it had never been.
+        """
+        claim = claimed.claim
         if claim.corrected:
             columns = (list(claim.corrected), list(claim.corrected.values()))
             connection.exec_driver_sql(CORRECTED, (*columns, self.project))
         refused = list(claim.refused)
         if refused:
             self._take_back(connection, refused, claim)
-        kept = claim.facts - claim.refused
-        self._keep_money(connection, [fact for fact in facts if fact.uuid in kept], entities)
+        kept = [fact for fact in facts if fact.uuid in claim.facts and fact.uuid not in claim.refused]
+        if unused := claimed.new_entities - {fact.entity for fact in kept}:
+            connection.exec_driver_sql(NO_ENTITIES, (self.project, list(unused)))
+        self._keep_money(connection, kept, claimed.entities)
         connection.commit()
 
     def _claimed_in_turn(
         self, connection: sqlalchemy.Connection, facts: Sequence[Fact], persons: Sequence[Said]
-    ) -> tuple[Claim, dict[str, int]]:
+    ) -> Claimed:
         """Claim, once no other target has any of it under way; raises `RunError` if one has it for too long."""
         begun = time.monotonic()
         is_said = False
@@ -278,14 +293,13 @@ class PostgresStore(Store):
         name, address, seconds = rows[0]
         return f"{name} (from {address}, for {seconds:,.0f} s)"
 
-    def _claimed(
-        self, connection: sqlalchemy.Connection, facts: Sequence[Fact], persons: Sequence[Said]
-    ) -> tuple[Claim, dict[str, int]]:
-        """Return what is granted, and the numbers of the facts' entities."""
+    def _claimed(self, connection: sqlalchemy.Connection, facts: Sequence[Fact], persons: Sequence[Said]) -> Claimed:
         wanted = {fact.entity: fact.distinct_id for fact in facts if fact.entity}
         entities: dict[str, tuple[int, str]] = {}
+        new = set[str]()
         if wanted:
-            connection.exec_driver_sql(NEW_ENTITIES, (self.project, list(wanted), list(wanted.values())))
+            columns_of_new = (self.project, list(wanted), list(wanted.values()))
+            new = {key for (key,) in connection.exec_driver_sql(NEW_ENTITIES, columns_of_new)}
             rows = connection.exec_driver_sql(ENTITIES, (self.project, list(wanted)))
             entities = {key: (number, distinct_id) for key, number, distinct_id in rows}
         granted, resent, described = set[bytes](), set[bytes](), set[bytes]()
@@ -312,7 +326,7 @@ class PostgresStore(Store):
             }
         distinct_ids = {key: distinct_id for key, (_, distinct_id) in entities.items()}
         numbers = {key: number for key, (number, _) in entities.items()}
-        return Claim(granted, described, distinct_ids, resent), numbers
+        return Claimed(Claim(granted, described, distinct_ids, resent), numbers, new)
 
     @staticmethod
     def _keep_money(connection: sqlalchemy.Connection, facts: Sequence[Fact], entities: Mapping[str, int]) -> None:

@@ -381,6 +381,49 @@ def test_what_posthog_has_taken_of_a_batch_in_halves_is_not_sent_again(receipted
     assert len(posthog.fired()) == len({event["uuid"] for event in posthog.fired()}) == 40
 
 
+@pytest.mark.parametrize("verdict", ["drop:event_restriction_drop", "retry"])
+def test_an_id_that_posthog_never_got_pins_no_order(
+    receipted: Receipted, posthog: PostHog, tmp_path: Path, verdict: str
+) -> None:
+    settings = {"senders": 1, "max_retry_seconds": 0, "dead_letter_path": str(tmp_path / "letters.jsonl")}
+    posthog.verdicts = {"Order Completed": [verdict] * 2}
+    with contextlib.suppress(RunError):
+        receipted.run(*(order(number, "bob@example.com", transactions=[]) for number in (1, 2)), **settings)
+    assert posthog.fired() == []
+    posthog.verdicts = {}
+    deleted = {"shop": "my-store.myshopify.com", "shop_id": 60_000_000_001, "id": 2}
+    gone = {"type": "RECORD", "stream": "orders", "record": {**deleted, "_sdc_deleted_at": "2026-10-20T08:00:00Z"}}
+    assert receipted.run(order(1, "jane@example.com", transactions=[]), gone) == [
+        ("Order Completed", "jane@example.com")
+    ]
+    assert [one["distinct_ids"] for one in posthog.persons()] == [["jane@example.com"]]
+
+
+def test_an_outage_pins_no_order_to_an_id_that_posthog_never_got(receipted: Receipted, posthog: PostHog) -> None:
+    receipted.run(order(1, "bob@example.com"))
+    posthog.controls.reply_next(*[Reply(status=503, path="/i/v1")] * 40)
+    with pytest.raises(RunError):
+        receipted.run(order(2, "bob@example.com"), max_retry_seconds=0, protocol="v1")
+    posthog.controls.reset()
+    janes = order(2, "jane@example.com", customer={"id": 7, "email": "jane@example.com"})
+    sent = receipted.run(customer(7, "jane@example.com"), janes)
+    assert ("Order Completed", "jane@example.com") in sent
+    assert sorted(sorted(one["distinct_ids"]) for one in posthog.persons()) == [
+        ["bob@example.com"],
+        ["jane@example.com", "shopify:customer:7"],
+    ]
+
+
+def test_an_order_stays_with_the_first_id_that_posthog_got_of_it(receipted: Receipted, posthog: PostHog) -> None:
+    settings = {"senders": 1, "max_retry_seconds": 0}
+    posthog.verdicts = {"Order Completed": ["retry"]}
+    with pytest.raises(RunError):
+        receipted.run(order(1, "bob@example.com"), **settings)
+    assert [event["event"] for event in posthog.fired()] == ["Order Paid"]
+    posthog.verdicts = {}
+    assert ("Order Completed", "bob@example.com") in receipted.run(order(1, "jane@example.com"), **settings)
+
+
 def test_max_events_counts_what_would_be_sent(receipted: Receipted) -> None:
     records = [order(number, "jane@example.com", transactions=[]) for number in range(1, 4)]
     receipted.run(*records[:2])

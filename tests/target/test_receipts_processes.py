@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -206,6 +207,34 @@ def test_an_event_under_the_id_that_another_target_chose_meanwhile_can_be_sent_a
     before = len(posthog.fired())
     assert runs.process_of(tmp_path, *SCHEMAS, record, **settings).code == 0
     assert sorted(event["event"] for event in posthog.fired()[before:]) == ["$identify", "Order Cancelled"]
+
+
+@pytest.mark.parametrize(("is_refused", "expected"), [(True, "jane@example.com"), (False, "bob@example.com")])
+def test_a_target_that_waits_for_another_takes_its_distinct_id_only_if_posthog_got_it(
+    database_of_receipts: str, *, is_refused: bool, expected: str
+) -> None:
+    bobs, janes = (
+        Fact(bytes([number] * 16), "Sale", "Sale", "gid://shopify/Order/1", distinct_id, 1, 2, 3)
+        for number, distinct_id in enumerate(("bob@example.com", "jane@example.com"))
+    )
+    store = PostgresStore(database_of_receipts, "key")
+    other = PostgresStore(database_of_receipts, "key")
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    taken: list[dict[str, str]] = []
+
+    def take() -> None:
+        with other.claim([janes], []) as claim:
+            taken.append(claim.distinct_ids)
+
+    thread = threading.Thread(target=take, daemon=True)
+    with store.claim([bobs], []) as claim:
+        thread.start()
+        wait_until(lambda: bool(store.rows(waiting)))
+        claim.refused |= {bobs.uuid} if is_refused else set()
+    thread.join(LONGEST_WAIT_SECONDS)
+    assert taken == [store.look_up({janes.uuid: janes.entity}).distinct_ids] == [{"gid://shopify/Order/1": expected}]
+    other.close()
+    store.close()
 
 
 def test_a_target_that_dies_leaves_no_claim_on_a_database(
