@@ -24,7 +24,7 @@ from target_posthog.mapping.document import (
 )
 from target_posthog.mapping.event import COPIED_TO_PERSON, REVENUE, Entity, RunningMoney
 from target_posthog.mapping.explanation import Explainer
-from target_posthog.mapping.identity import of_nobody
+from target_posthog.mapping.identity import of_nobody, usable
 from target_posthog.mapping.language.compiler import Compiler
 from target_posthog.mapping.language.expressions import ANYTHING, did_you_mean
 from target_posthog.mapping.language.functions import JSON, canonical
@@ -122,8 +122,11 @@ class Entities:
     Raises `RuleError` for an `id` or a `same_person` that is no expression.
     """
 
-    def __init__(self, stream: str, spec: Mapping[str, JSON], keys: Sequence[str]) -> None:
+    def __init__(
+        self, stream: str, spec: Mapping[str, JSON], keys: Sequence[str], *, nobody: Collection[str] = ()
+    ) -> None:
         self._stream = stream
+        self._nobody = nobody
         self._keys = keys
         self._keeps_person = spec.get("keeps_person") is True
         compiler = Compiler(f"`records` of the mapping, stream `{stream}`", ANYTHING)
@@ -145,6 +148,8 @@ class Entities:
         return Entity(str(key), self._keeps_person, self.money, partial(self._is_same_person, record))
 
     def _is_same_person(self, record: Record, kept: str) -> bool:
+        if usable(kept, nobody=self._nobody) is None:  # sent before the setting said whose it is
+            return False
         try:
             return is_true(self._same_person({**record, "kept": kept}))
         except ValueError:
@@ -256,7 +261,7 @@ class Meanings:
                 "Stream `%s` has no fields by which to leave out %s, so they count; select those fields in the tap",
                 *(stream, ", ".join(mapping.blind)),
             )
-        entities = Entities(stream, self.document["records"].get(stream, {}), keys)
+        entities = Entities(stream, self.document["records"].get(stream, {}), keys, nobody=self._nobody)
         explainer = partial(
             Explainer, stream, active(rules), identity=self.identity, schema=schema, nobody=self._nobody
         )

@@ -10,6 +10,8 @@ import requests
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Runs
     from sandbox.posthog import PostHog
     from target_posthog.mapping.language.functions import JSON
@@ -140,6 +142,25 @@ def test_an_order_with_an_address_of_nobody_and_no_customer_is_of_no_person(
         one for one in completed if one["distinct_id"] in known
     ]
     assert ids(posthog) == [{one} for one in known]
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_an_address_that_is_said_to_be_nobodys_once_orders_have_it_joins_no_customers(
+    runs: Runs, posthog: PostHog, tmp_path: Path, identity: str
+) -> None:
+    """The shop's counter orders were synced before `nobody` named their address; each then gets its customer."""
+    at_the_counter = "orders@shop.example.com"
+    receipts = str(tmp_path / "receipts.sqlite")
+    Syncs(runs, identity, receipts=receipts)(*(order(number, at_the_counter) for number in (1, 2, 3)))
+    sync = Syncs(runs, identity, receipts=receipts, nobody=[" Orders@shop.example.com"])
+    parcel: list[JSON] = [{"id": 1, "created_at": "2026-10-20T10:00:00Z", "name": "#1-F1"}]
+    for number, email in ((7, "jane@example.com"), (8, None)):
+        sync(customer(number, email), order(number - 6, at_the_counter, (number, email), fulfillments=parcel))
+    (found,) = {one["distinct_id"] for one in posthog.events() if one["event"] == "Order Completed"}
+    (parcels,) = {one["distinct_id"] for one in posthog.events() if one["event"] == "Order Fulfilled"}
+    assert found == parcels, "an order's events stay together"
+    assert sorted(map(len, ids(posthog))) == [1, 1, 2], "the counter, and each customer"
+    assert {found} in ids(posthog)
 
 
 @pytest.mark.parametrize("identity", IDENTITIES)
