@@ -60,7 +60,9 @@ def write_events(recording: Path, template: Path) -> dict[str, int]:
                 continue
             entity = meaning.entities.of(message["record"])
             made = meaning.mapping.made(message["record"])
-            candidates = [Candidate(event, rule, entity, proviso=proviso) for event, rule, proviso in made]
+            candidates = [
+                Candidate(one.event, one.rule, entity, proviso=one.proviso, is_of_item=one.is_of_item) for one in made
+            ]
             for item in without_receipts(candidates, Tally()):
                 file.write(UUID.sub(rb"\1" + WIDE_MARK, marked(msgspec.json.encode(item.event) + b"\n")))
                 written.add(item.event["uuid"])

@@ -121,8 +121,17 @@ class PostHogDestination:
                 logger.warning(warning)
         identity = _identity(origin, record)
         self._queue.add(
-            Candidate(event, rule, outcome.entity, source, Maker(stream, rule, event["event"]), identity, proviso)
-            for event, rule, proviso in outcome.events
+            Candidate(
+                made.event,
+                made.rule,
+                outcome.entity,
+                source,
+                Maker(stream, made.rule, made.event["event"]),
+                identity,
+                made.proviso,
+                is_of_item=made.is_of_item,
+            )
+            for made in outcome.events
         )
 
     def _set_aside(self, source: Source, reason: str) -> None:

@@ -79,11 +79,15 @@ FINAL = Proviso()
 
 
 class Made(NamedTuple):
-    """An event that was made of a record, with the name of its rule."""
+    """An event that was made of a record, with the name of its rule.
+
+    With `is_of_item` it is one of those that the rule makes for each item of the record.
+    """
 
     event: Event
     rule: str
     proviso: Proviso = FINAL
+    is_of_item: bool = False
 
 
 class Maker(NamedTuple):

@@ -156,7 +156,7 @@ class Rule:
             is_empty = False
             event = self.event(scope)
             if event is not None:
-                yield Made(event, self.name, self._proviso(scope))
+                yield Made(event, self.name, self._proviso(scope), self._for_each is not None)
         if is_empty:
             self.silences[EMPTY_LIST] += 1
 

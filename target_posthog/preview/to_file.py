@@ -119,7 +119,8 @@ class PreviewDestination:
         naming = self._namings.get(origin.stream_name) or Naming(origin.stream_name, {})
         keys = [record.get(key) for key in origin.key_properties]
         candidates = [
-            Candidate(event, rule, outcome.entity, proviso=proviso) for event, rule, proviso in outcome.events
+            Candidate(made.event, made.rule, outcome.entity, proviso=made.proviso, is_of_item=made.is_of_item)
+            for made in outcome.events
         ]
         self._reasons = [outcome.invalid] if outcome.invalid else []
         self._there, self._repeated, self._idle = [], [], {}

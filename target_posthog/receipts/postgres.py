@@ -74,7 +74,8 @@ NO_MONEY = "DELETE FROM posthog_receipts_money WHERE entity = ANY(%s) AND uuid =
 NEW_PERSONS = (
     "INSERT INTO posthog_receipts_person AS person (project, key, digest) "
     "SELECT %s, new.* FROM unnest(%s::bytea[], %s::bigint[]) AS new (key, digest) ORDER BY new.key "
-    "ON CONFLICT (project, key) DO UPDATE SET digest = excluded.digest WHERE person.digest <> excluded.digest "
+    "ON CONFLICT (project, key) DO UPDATE SET digest = excluded.digest "
+    "WHERE person.digest <> excluded.digest OR person.key = ANY(%s::bytea[]) "
     "RETURNING person.key"
 )
 
@@ -320,7 +321,9 @@ class PostgresStore(Store):
                     resent.add(bytes(uuid))
         if persons:
             last = {person.key: person.digest for person in persons}  # a statement takes each key once
-            person_columns = (list(last), list(last.values()))
+            # What is described otherwise and then as it was is described, too.
+            changing = [person.key for person in persons if last[person.key] != person.digest]
+            person_columns = (list(last), list(last.values()), changing)
             described = {
                 bytes(row[0]) for row in connection.exec_driver_sql(NEW_PERSONS, (self.project, *person_columns))
             }

@@ -51,7 +51,7 @@ class Candidate(NamedTuple):
     """An event that a rule made of a record; `source` is what its destination knows the record by.
 
     `maker` and `record`, a hash of the record's key, are there to find two records that make different events under
-    one key. `digest` is that of the event, where it is known already.
+    one key. `digest` is that of the event, where it is known already. `is_of_item` is as the rule says it.
     """
 
     event: Event
@@ -62,6 +62,7 @@ class Candidate(NamedTuple):
     record: int = 0
     proviso: Proviso = FINAL
     digest: int | None = None
+    is_of_item: bool = False
 
 
 class Sifted(msgspec.Struct, frozen=True, gc=False):
@@ -438,19 +439,25 @@ def _again(candidate: Candidate, uuid: bytes) -> Sifted:
 
 
 def _with_persons(candidate: Candidate) -> Sifted:
-    """Return what an event says of persons: a description and links, each as a receipt."""
+    """Return what an event says of persons: a description and links, each as a receipt.
+
+    A record's description has one receipt whatever distinct ids the record has had, as they may be one person by now:
+    so that it is of what PostHog was told last. Where a rule describes several persons of a record each has one, by
+    the id that is linked, which stays, or else by the distinct id.
+    """
     event, rule, entity, source = candidate[:4]
     properties, distinct_id = event["properties"], event["distinct_id"]
     content = {name: value for name, value in properties.items() if name not in NOT_CONTENT}
-    who: JSON = (
-        ["group", content.pop("$group_type", None), content.pop("$group_key", None)]
-        if event["event"] == GROUP_IDENTIFY
-        else ["person", rule, entity.key if entity else None, distinct_id]
-    )
-    persons = [Said(_key(who), _hash(canonical(content)))] if content or event["event"] == GROUP_IDENTIFY else []
-    persons += [
-        Said(_key(["link", *sorted((distinct_id, str(properties[key])))]), 0) for key in LINK_KEYS if key in properties
-    ]
+    linked = [str(properties[key]) for key in LINK_KEYS if key in properties]
+    persons = []
+    if event["event"] == GROUP_IDENTIFY:
+        group: JSON = ["group", content.pop("$group_type", None), content.pop("$group_key", None)]
+        persons.append(Said(_key(group), _hash(canonical(content))))
+    elif content:
+        of_many = [next(iter(linked), distinct_id)] if candidate.is_of_item or not entity else []
+        who: JSON = ["person", rule, entity.key if entity else None, *of_many]
+        persons.append(Said(_key(who), _hash(canonical([distinct_id, content]))))
+    persons += [Said(_key(["link", *sorted((distinct_id, other))]), 0) for other in linked]
     return Sifted(event, rule, source, None, tuple(persons))
 
 

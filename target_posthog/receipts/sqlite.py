@@ -72,6 +72,7 @@ NEW_FACT = "INSERT OR REPLACE INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, 
 NEW_MONEY = "INSERT OR REPLACE INTO posthog_receipts_money VALUES (?, ?, ?)"
 NO_MONEY = "DELETE FROM posthog_receipts_money WHERE entity = ? AND uuid = ?"  # of what had some before
 NEW_PERSON = "INSERT OR REPLACE INTO posthog_receipts_person VALUES (?, ?, ?)"
+NO_PERSON = "DELETE FROM posthog_receipts_person WHERE project = ? AND key = ?"
 
 
 class SqliteStore(Store):
@@ -253,6 +254,9 @@ class SqliteStore(Store):
                         if person.key not in claim.refused
                     ),
                 )
+                # Of a person's descriptions in one batch PostHog may have taken another than was refused.
+                unsure = [(self.project, key) for key in claim.persons & claim.refused]
+                self._database.executemany(NO_PERSON, unsure)
         except sqlite3.Error as error:
             raise self._unusable(str(error)) from None
 

@@ -22,7 +22,7 @@ from target_posthog.mapping.event import Entity
 from target_posthog.receipts.opening import open_store
 from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter, seconds_of
 from target_posthog.receipts.sqlite import SqliteStore
-from target_posthog.receipts.store import Fact
+from target_posthog.receipts.store import Fact, Said
 from tests.own_process import in_own_process
 
 if TYPE_CHECKING:
@@ -243,6 +243,77 @@ def test_a_person_is_described_when_the_description_changes_and_only_then(receip
     assert receipted.run(customer(7, "jane@example.com", 2, first_name="Jane")) == []
     assert receipted.run(customer(7, "jane@example.com", 3, first_name="Janet")) == [("$identify", "jane@example.com")]
     assert receipted.run(customer(7, "jane@example.com", 4, first_name="Jane")) == [("$identify", "jane@example.com")]
+
+
+@pytest.mark.parametrize("identity", ["email", "customer_id", "email_sha256"])
+@pytest.mark.parametrize(
+    "emails",
+    [
+        pytest.param(("jane@example.com", "jnae@example.com", "jane@example.com"), id="changed and changed back"),
+        pytest.param((None, "jane@example.com", None), id="given and removed"),
+    ],
+)
+def test_a_person_is_as_the_last_version_also_where_that_is_an_earlier_one_under_its_id(
+    receipted: Receipted, posthog: PostHog, emails: tuple[str | None, ...], identity: str
+) -> None:
+    for day, email in enumerate(emails, 1):
+        receipted.run(customer(7, email, day, state="enabled"), identity=identity)
+        (person,) = posthog.persons()
+        assert person["properties"].get("email") == email
+    assert receipted.run(customer(7, emails[-1], 4, state="enabled"), identity=identity) == []
+
+
+TEAM = {
+    "type": "SCHEMA",
+    "stream": "teams",
+    "key_properties": ["id"],
+    "schema": {"type": "object", "properties": {"id": {}, "at": {}, "members": {"type": "array", "items": {}}}},
+}
+MEMBER: dict[str, JSON] = {
+    "event": "$identify",
+    "for_each": "members",
+    "distinct_id": ["item.email"],
+    "anon_distinct_id": ["item.id"],
+    "timestamp": "at",
+    "key": ["id", "at", "item.id"],
+    "set": {"email": "item.email"},
+}
+
+
+def test_of_several_persons_in_a_record_each_is_as_its_last_version(receipted: Receipted, posthog: PostHog) -> None:
+    eve, jane, jnae = ("m2", "eve@example.com"), ("m1", "jane@example.com"), ("m1", "jnae@example.com")
+    for day, members in enumerate(([jane, eve], [eve, jane], [jnae, eve], [jane, eve], [eve, jane]), 1):
+        listed = [{"id": id_, "email": email} for id_, email in members]
+        team = {"id": 1, "at": f"2026-10-{day:02}T10:00:00Z", "members": listed}
+        receipted.run(TEAM, {"type": "RECORD", "stream": "teams", "record": team}, mappings={"teams": [MEMBER]})
+        assert {one["properties"]["email"] for one in posthog.persons()} == {email for _, email in members}
+    told = [event["distinct_id"] for event in posthog.fired()]
+    assert told == [email for _, email in (jane, eve, jnae, jane)]
+
+
+def test_a_description_of_which_a_later_one_was_refused_is_not_taken_for_the_last(
+    receipted: Receipted, posthog: PostHog, tmp_path: Path
+) -> None:
+    letters = {"dead_letter_path": str(tmp_path / "letters.jsonl")}
+    names = ("Jane", "Janet", "Jean", "Jane")
+    first, *two, last = (customer(7, "jane@example.com", day, first_name=name) for day, name in enumerate(names, 1))
+    receipted.run(first)
+    posthog.verdicts = {"$identify": ["ok", "drop:event_too_big"]}
+    assert receipted.run(*two, **letters) == [("$identify", "jane@example.com")]
+    receipted.run(last)
+    assert [one["properties"]["first_name"] for one in posthog.persons()] == ["Jane"]
+    assert receipted.run(last) == []
+
+
+def test_a_batch_that_ends_a_description_as_it_was_is_let_through(receipted: Receipted) -> None:
+    store = open_store({"receipts": receipted.receipts, "api_key": "phc_sandbox"})
+    assert store
+    jane, janet = Said(b"1" * 16, 1), Said(b"1" * 16, 2)
+    for said in ([jane], [janet, jane]):
+        with store.claim([], said) as claim:
+            assert claim.persons == {jane.key}
+    assert store.persons([jane.key]) == {jane.key: jane.digest}
+    store.close()
 
 
 def test_a_group_is_described_when_it_changes(receipted: Receipted) -> None:
