@@ -37,7 +37,10 @@ class SkippedPersons:
         self.forgotten = 0
 
     def note(self, items: Iterable[Outgoing], sent: Sent) -> None:
-        """Keep the changes that were skipped, and those that were applied after them."""
+        """Keep the changes that were skipped, and those that were applied after them.
+
+        One that was applied and can't be kept has those before it forgotten: they would win, sent after it.
+        """
         if not sent.person_skipped and not self._by_id:
             return
         for item in items:
@@ -46,7 +49,9 @@ class SkippedPersons:
             if not changes_person(event) or not (is_skipped or event["distinct_id"] in self._by_id):
                 continue
             if self._kept == MOST_KEPT:
-                self.forgotten += is_skipped
+                before = [] if is_skipped else self._by_id.pop(event["distinct_id"])
+                self._kept -= len(before)
+                self.forgotten += len(before) or 1
                 continue
             self._by_id.setdefault(event["distinct_id"], []).append(item._replace(event=person_change(event)))
             self._kept += 1

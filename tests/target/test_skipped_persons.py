@@ -179,6 +179,18 @@ def test_what_is_kept_of_them_has_an_end() -> None:
     assert (len(skipped.left), skipped.forgotten) == (MOST_KEPT, 3)
 
 
+def test_where_no_more_can_be_kept_an_older_change_is_not_sent_after_a_newer_one() -> None:
+    skipped, sends = SkippedPersons(lambda _: None), Sends(skips=0)
+    many = [change(number, f"jane{number}") for number in range(MOST_KEPT)]
+    skipped.note(many, sent(*many))
+    newer, of_another = change(MOST_KEPT, "jane0"), change(MOST_KEPT + 1, "eve")
+    skipped.note([newer, of_another], sent(of_another))
+    assert [item.sifted.source for item in skipped.left] == [*range(1, MOST_KEPT), MOST_KEPT + 1]
+    assert skipped.forgotten == 1
+    skipped.send_again(sends)
+    assert 0 not in {number for batch in sends.batches for number in batch}
+
+
 def test_a_run_brings_skipped_persons_up_to_date_and_counts_them(
     runs: Runs, posthog: PostHog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
