@@ -55,6 +55,10 @@ class Origin(Protocol):
         """What explains its records; None if they become nothing."""
 
     @property
+    def is_of_letters(self) -> bool:
+        """Whether its records are dead letters that are sent again."""
+
+    @property
     def missing(self) -> Sequence[str]:
         """The events and properties of shipped rules for which it has no fields."""
 

@@ -130,6 +130,7 @@ class PostHogDestination:
                 identity,
                 made.proviso,
                 is_of_item=made.is_of_item,
+                is_letter=origin.is_of_letters,
             )
             for made in outcome.events
         )

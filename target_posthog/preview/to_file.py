@@ -119,7 +119,14 @@ class PreviewDestination:
         naming = self._namings.get(origin.stream_name) or Naming(origin.stream_name, {})
         keys = [record.get(key) for key in origin.key_properties]
         candidates = [
-            Candidate(made.event, made.rule, outcome.entity, proviso=made.proviso, is_of_item=made.is_of_item)
+            Candidate(
+                made.event,
+                made.rule,
+                outcome.entity,
+                proviso=made.proviso,
+                is_of_item=made.is_of_item,
+                is_letter=origin.is_of_letters,
+            )
             for made in outcome.events
         ]
         self._reasons = [outcome.invalid] if outcome.invalid else []

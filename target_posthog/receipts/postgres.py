@@ -43,7 +43,7 @@ FACTS = (
     "SELECT uuid, digest, sent_as, resend, provisional FROM posthog_receipts_fact WHERE project = %s AND uuid = ANY(%s)"
 )
 WITH_RECEIPT = "SELECT uuid FROM posthog_receipts_fact WHERE project = %s AND uuid = ANY(%s)"
-PERSONS = "SELECT key, digest FROM posthog_receipts_person WHERE project = %s AND key = ANY(%s)"
+PERSONS = "SELECT key, digest, at FROM posthog_receipts_person WHERE project = %s AND key = ANY(%s)"
 ENTITIES = "SELECT key, id, distinct_id FROM posthog_receipts_entity WHERE project = %s AND key = ANY(%s)"
 # Rows are written in the order of their keys, so that two targets never wait for each other in a circle.
 NEW_ENTITIES = (
@@ -72,9 +72,9 @@ NEW_MONEY = (
 )
 NO_MONEY = "DELETE FROM posthog_receipts_money WHERE entity = ANY(%s) AND uuid = ANY(%s)"  # of what had some before
 NEW_PERSONS = (
-    "INSERT INTO posthog_receipts_person AS person (project, key, digest) "
-    "SELECT %s, new.* FROM unnest(%s::bytea[], %s::bigint[]) AS new (key, digest) ORDER BY new.key "
-    "ON CONFLICT (project, key) DO UPDATE SET digest = excluded.digest "
+    "INSERT INTO posthog_receipts_person AS person (project, key, digest, at) "
+    "SELECT %s, new.* FROM unnest(%s::bytea[], %s::bigint[], %s::bigint[]) AS new (key, digest, at) ORDER BY new.key "
+    "ON CONFLICT (project, key) DO UPDATE SET digest = excluded.digest, at = excluded.at "
     "WHERE person.digest <> excluded.digest OR person.key = ANY(%s::bytea[]) "
     "RETURNING person.key"
 )
@@ -204,8 +204,8 @@ class PostgresStore(Store):
         return {bytes(uuid) for (uuid,) in self._found(WITH_RECEIPT, list(uuids))}
 
     @override
-    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        return dict(self._found(PERSONS, keys))
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, Said]:
+        return {row[0]: Said(*row) for row in self._found(PERSONS, keys)}
 
     def _found(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         if not values:
@@ -320,10 +320,10 @@ class PostgresStore(Store):
                 if not is_new:
                     resent.add(bytes(uuid))
         if persons:
-            last = {person.key: person.digest for person in persons}  # a statement takes each key once
+            last = {person.key: person for person in persons}  # a statement takes each key once
             # What is described otherwise and then as it was is described, too.
-            changing = [person.key for person in persons if last[person.key] != person.digest]
-            person_columns = (list(last), list(last.values()), changing)
+            changing = [person.key for person in persons if last[person.key].digest != person.digest]
+            person_columns = (*map(list, zip(*last.values(), strict=True)), changing)
             described = {
                 bytes(row[0]) for row in connection.exec_driver_sql(NEW_PERSONS, (self.project, *person_columns))
             }

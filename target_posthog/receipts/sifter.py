@@ -23,6 +23,7 @@ from target_posthog.mapping.event import (
     IDENTIFY,
     LINK_KEYS,
     LINKS_AND_SETS,
+    PERSON_CHANGES,
     PERSON_EVENTS,
     Entity,
     Event,
@@ -52,6 +53,7 @@ class Candidate(NamedTuple):
 
     `maker` and `record`, a hash of the record's key, are there to find two records that make different events under
     one key. `digest` is that of the event, where it is known already. `is_of_item` is as the rule says it.
+    An `is_letter` comes from a dead letter.
     """
 
     event: Event
@@ -63,6 +65,7 @@ class Candidate(NamedTuple):
     proviso: Proviso = FINAL
     digest: int | None = None
     is_of_item: bool = False
+    is_letter: bool = False
 
 
 class Sifted(msgspec.Struct, frozen=True, gc=False):
@@ -74,6 +77,7 @@ class Sifted(msgspec.Struct, frozen=True, gc=False):
     fact: Fact | None = None
     persons: tuple[Said, ...] = ()
     keeps_person: bool = False
+    is_letter: bool = False
 
     @property
     def receipts(self) -> Iterator[bytes]:
@@ -94,8 +98,8 @@ class Known(Protocol):
     def look_up(self, wanted: Mapping[bytes, str | None]) -> Found:
         """Return what is known of facts, each given with the key of its entity."""
 
-    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        """Return the digests of what was said of persons, by key."""
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, Said]:
+        """Return what was said of persons last, by key."""
 
     def adopted(self, uuids: Sequence[bytes]) -> dict[bytes, str]:
         """Return the distinct ids under which facts were sent, by uuid."""
@@ -113,7 +117,7 @@ class NothingKnown:
         """Return nothing."""
         return Found({}, {})
 
-    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:  # noqa: ARG002  # of the protocol `Known`
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, Said]:  # noqa: ARG002  # of the protocol `Known`
         """Return none."""
         return {}
 
@@ -219,7 +223,8 @@ class Sifter:
                 if amounts == [] and entity and entity.money.adds_up:
                     self._tally.note_without_amounts(fact)
         last = self._last_of_persons(sifted)
-        return [item for item in sifted if item.fact or self._is_news(item, last)]
+        newest = (_without_older(item, last) if item.is_letter else item for item in sifted)
+        return [item for item in newest if item.fact or self._is_news(item, last)]
 
     def acknowledge(self, sifted: Iterable[Sifted]) -> None:
         """Note that these have their receipts now."""
@@ -327,28 +332,28 @@ class Sifter:
             self._tally.note_provisional(candidate)
         return item
 
-    def _last_of_persons(self, sifted: Iterable[Sifted]) -> dict[bytes, int]:
-        """Return the digests of what was said last, in this run too, of the persons of whom something would be said."""
+    def _last_of_persons(self, sifted: Iterable[Sifted]) -> dict[bytes, Said]:
+        """Return what was said last, in this run too, of the persons of whom something would be said."""
         keys = {person.key for item in sifted for person in item.persons}
         last = self._store.persons(list(keys)) if keys else {}
-        return last | {key: pending.digest for key in keys if (pending := self._pending_persons.get(key))}
+        return last | {key: pending for key in keys if (pending := self._pending_persons.get(key))}
 
-    def _is_news(self, item: Sifted, last: dict[bytes, int]) -> bool:
+    def _is_news(self, item: Sifted, last: dict[bytes, Said]) -> bool:
         """Say whether what an event says of persons is news, and note that PostHog hears it; else tell the tally."""
-        if all(last.get(person.key) == person.digest for person in item.persons):
+        if all(_is_said(person, last.get(person.key)) for person in item.persons):
             if item.rule != LINK_RULE:
                 self._tell_of_persons(item)
             return False
         for person in item.persons:
-            last[person.key] = person.digest
+            last[person.key] = person
             self._pending_persons[person.key] = person
         return True
 
     def _tell_of_persons(self, item: Sifted) -> None:
         """Tell the tally of what PostHog knows of persons already, or will know once it has what is pending."""
         candidate = Candidate(item.event, item.rule, None, item.source)
-        pending = [self._pending_persons.get(person.key) for person in item.persons]
-        if all(known and known.digest == person.digest for known, person in zip(pending, item.persons, strict=True)):
+        pending = self._pending_persons
+        if item.persons and all(_is_said(person, pending.get(person.key)) for person in item.persons):
             self._tally.note_repeated(candidate)
         else:
             self._tally.note_already_there(candidate, changed=False)
@@ -452,13 +457,27 @@ def _with_persons(candidate: Candidate) -> Sifted:
     persons = []
     if event["event"] == GROUP_IDENTIFY:
         group: JSON = ["group", content.pop("$group_type", None), content.pop("$group_key", None)]
-        persons.append(Said(_key(group), _hash(canonical(content))))
+        persons.append(Said(_key(group), _hash(canonical(content)), seconds_of(event["timestamp"])))
     elif content:
         of_many = [next(iter(linked), distinct_id)] if candidate.is_of_item or not entity else []
         who: JSON = ["person", rule, entity.key if entity else None, *of_many]
-        persons.append(Said(_key(who), _hash(canonical([distinct_id, content]))))
+        persons.append(Said(_key(who), _hash(canonical([distinct_id, content])), seconds_of(event["timestamp"])))
     persons += [Said(_key(["link", *sorted((distinct_id, other))]), 0) for other in linked]
-    return Sifted(event, rule, source, None, tuple(persons))
+    return Sifted(event, rule, source, None, tuple(persons), is_letter=candidate.is_letter)
+
+
+def _is_said(person: Said, known: Said | None) -> bool:
+    return known is not None and known.digest == person.digest
+
+
+def _without_older(item: Sifted, last: Mapping[bytes, Said]) -> Sifted:
+    """Return what an event says of persons without a description that is older than the last one."""
+    persons = tuple(person for person in item.persons if person.at >= last.get(person.key, person).at)
+    if len(persons) == len(item.persons):
+        return item
+    said = item.event["properties"]
+    properties = {name: value for name, value in said.items() if name in LINK_KEYS or name not in PERSON_CHANGES}
+    return msgspec.structs.replace(item, event={**item.event, "properties": properties}, persons=persons)
 
 
 def _link(candidate: Candidate, kept: str) -> Candidate:

@@ -59,7 +59,7 @@ KEYLESS = "SELECT 1 FROM posthog_receipts_fact WHERE entity = ? LIMIT 1"
 WITH_RECEIPT = (
     "SELECT uuid FROM posthog_receipts_fact WHERE project = ? AND hex(uuid) IN (SELECT value FROM json_each(?))"
 )
-PERSONS = "SELECT key, digest FROM posthog_receipts_person WHERE project = ? AND key IN ({})"
+PERSONS = "SELECT key, digest, at FROM posthog_receipts_person WHERE project = ? AND key IN ({})"
 ENTITIES = "SELECT key, id, distinct_id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
 NEW_PROJECT = "INSERT OR IGNORE INTO posthog_receipts_project (key, version) VALUES (?, ?)"
 PROJECT = "SELECT id, version FROM posthog_receipts_project WHERE key = ?"
@@ -71,7 +71,7 @@ NEW_ENTITY = "INSERT OR IGNORE INTO posthog_receipts_entity (id, project, key, d
 NEW_FACT = "INSERT OR REPLACE INTO posthog_receipts_fact VALUES (?, ?, ?, ?, ?, ?, ?, 0, nullif(?, ''), ?)"
 NEW_MONEY = "INSERT OR REPLACE INTO posthog_receipts_money VALUES (?, ?, ?)"
 NO_MONEY = "DELETE FROM posthog_receipts_money WHERE entity = ? AND uuid = ?"  # of what had some before
-NEW_PERSON = "INSERT OR REPLACE INTO posthog_receipts_person VALUES (?, ?, ?)"
+NEW_PERSON = "INSERT OR REPLACE INTO posthog_receipts_person VALUES (?, ?, ?, ?)"
 NO_PERSON = "DELETE FROM posthog_receipts_person WHERE project = ? AND key = ?"
 
 
@@ -202,8 +202,8 @@ class SqliteStore(Store):
         return {uuid for (uuid,) in self.rows(WITH_RECEIPT, self.project, wanted)}
 
     @override
-    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        return dict(self._found(PERSONS, keys))
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, Said]:
+        return {row[0]: Said(*row) for row in self._found(PERSONS, keys)}
 
     def _found(self, sql: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         for part in parts(values):
@@ -248,11 +248,7 @@ class SqliteStore(Store):
                 self._database.executemany(NO_MONEY, without)
                 self._database.executemany(
                     NEW_PERSON,
-                    (
-                        (self.project, person.key, person.digest)
-                        for person in persons
-                        if person.key not in claim.refused
-                    ),
+                    ((self.project, *person) for person in persons if person.key not in claim.refused),
                 )
                 # Of a person's descriptions in one batch PostHog may have taken another than was refused.
                 unsure = [(self.project, key) for key in claim.persons & claim.refused]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 Item = TypeVar("Item")
-VERSION = 2  # of the tables
+VERSION = 3  # of the tables
 RESEND, RESEND_ANYHOW = 1, 2  # 0 for a fact that is not to be sent again
 MOST_IN_A_STATEMENT = 1_000
 REBUILT = "distinct id: "  # begins the key of an entity that PostHog doesn't name
@@ -72,6 +72,7 @@ TABLES = (
   project INTEGER NOT NULL,
   key {bytes} NOT NULL,          -- hash of who is described or linked, and by which rule
   digest BIGINT NOT NULL,        -- hash of what was said
+  at BIGINT NOT NULL,            -- seconds since 1970: of a description, its event's own time; of a link 0
   PRIMARY KEY (project, key)
 ){without_rowid}""",
 )
@@ -123,10 +124,11 @@ class Fact(msgspec.Struct, frozen=True, gc=False):  # made for each event: half 
 
 
 class Said(NamedTuple):
-    """The receipt of what was said of a person or group, or of a link between two ids."""
+    """The receipt of what was said of a person or group, or of a link between two ids; `at` as the table has it."""
 
     key: bytes
     digest: int
+    at: int = 0
 
 
 # What a run has to know of a fact that was sent, as a database gives it: uuid, digest, what it was sent as, whether to
@@ -192,8 +194,8 @@ class Store(ABC):
         """Return which of some facts have a receipt, where it isn't known what they are about."""
 
     @abstractmethod
-    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        """Return the digests of what was said of persons, by key."""
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, Said]:
+        """Return what was said of persons last, by key."""
 
     @abstractmethod
     def claim(self, facts: Sequence[Fact], persons: Sequence[Said]) -> AbstractContextManager[Claim]:

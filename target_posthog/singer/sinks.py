@@ -5,7 +5,7 @@ Takes records as the SDK hands them over; gives each, with what became of it, to
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import Sink
@@ -38,6 +38,7 @@ class PostHogSink(Sink):
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
         self._destination = target.destination
+        self._is_of_letters = partial(target.is_of_letters, stream_name)
         # A stream that becomes nothing is neither checked nor judged, so that none stops another.
         wanted = target.is_wanted(stream_name)
         target.meanings.met.add(stream_name)
@@ -56,6 +57,11 @@ class PostHogSink(Sink):
     def explainer(self) -> Explainer | None:
         """What explains this stream's records; None if they become nothing."""
         return self._meaning.explainer() if self._meaning else None
+
+    @property
+    def is_of_letters(self) -> bool:
+        """Whether this stream's records are dead letters that are sent again."""
+        return self._is_of_letters()
 
     @property
     def missing(self) -> list[str]:

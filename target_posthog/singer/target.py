@@ -140,6 +140,10 @@ class TargetPostHog(Target):
                 f"({type(error).__name__}); check the setting `stream_maps`"
             ) from None
 
+    def is_of_letters(self, stream: str) -> bool:
+        """Say whether a stream's records are dead letters that are sent again."""
+        return stream in self._mapped
+
     def is_wanted(self, stream: str) -> bool:
         """Say whether the stream maps let records of a stream through; the SDK makes a sink also where none does."""
         maps = [

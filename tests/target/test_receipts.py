@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sqlite3
 import stat
@@ -65,9 +66,9 @@ class Descriptions(NothingKnown):
     """What was said of persons so far, of whoever it was."""
 
     def __init__(self) -> None:
-        self.said: dict[bytes, int] = {}
+        self.said: dict[bytes, Said] = {}
 
-    def persons(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+    def persons(self, keys: Sequence[bytes]) -> dict[bytes, Said]:
         return {key: self.said[key] for key in keys if key in self.said}
 
 
@@ -312,8 +313,50 @@ def test_a_batch_that_ends_a_description_as_it_was_is_let_through(receipted: Rec
     for said in ([jane], [janet, jane]):
         with store.claim([], said) as claim:
             assert claim.persons == {jane.key}
-    assert store.persons([jane.key]) == {jane.key: jane.digest}
+    assert store.persons([jane.key]) == {jane.key: jane}
     store.close()
+
+
+PERSON: dict[str, JSON] = {
+    "event": "$set",
+    "distinct_id": ["email"],
+    "timestamp": "updated_at",
+    "key": ["id", "updated_at"],
+    "set": {"first_name": "first_name"},
+}
+
+
+@pytest.mark.parametrize(
+    ("letter_of", "other_of", "rules", "sent", "name"),
+    [
+        pytest.param(1, 9, [], [("$identify", "jnae@example.com")], "Jane", id="an older one links"),
+        pytest.param(9, 1, [], [("$identify", "jnae@example.com")], "Jnae", id="a newer one links and describes"),
+        pytest.param(1, 9, [PERSON], [], "Jane", id="an older one that links nothing isn't sent"),
+        pytest.param(9, 1, [PERSON], [("$set", "jnae@example.com")], "Jnae", id="a newer one describes"),
+    ],
+)
+def test_a_dead_letter_that_is_sent_again_leaves_what_a_newer_version_said_of_the_person(  # noqa: PLR0913, PLR0917  # a table
+    receipted: Receipted,
+    posthog: PostHog,
+    tmp_path: Path,
+    letter_of: int,
+    other_of: int,
+    rules: list[JSON],
+    sent: list[tuple[str, str]],
+    name: str,
+) -> None:
+    letters = tmp_path / "letters.jsonl"
+    settings: dict[str, JSON] = {"dead_letter_path": str(letters), "mappings": {"customers": rules} if rules else {}}
+    misfit = customer(7, "jnae@example.com", letter_of, first_name="Jnae", orders_count="two")
+    receipted.run(misfit, validate_records=True, **settings)
+    receipted.run(customer(7, "jane@example.com", other_of, first_name="Jane"), **settings)
+    replayed = [json.loads(line) for line in letters.read_text().splitlines()]
+    assert receipted.run(*replayed, **settings) == sent
+    assert name in [one["properties"].get("first_name") for one in posthog.persons()]
+    assert len(posthog.persons()) == (2 if sent and rules else 1)
+    assert receipted.run(*replayed, **settings) == []
+    if not sent:
+        assert receipted.summary["events"]["$set"]["already_there"] == 1
 
 
 def test_a_group_is_described_when_it_changes(receipted: Receipted) -> None:
@@ -367,7 +410,7 @@ def test_a_description_that_is_under_way_is_not_taken_for_the_one_before_it() ->
     sifter = Sifter(store, Summary())
     first, second, third = (sifter.sift([Candidate(event, "who", None)])[0] for event in events[:3])
     for acknowledged in (first, second):  # the third is still under way
-        store.said |= {person.key: person.digest for person in acknowledged.persons}
+        store.said |= {person.key: person for person in acknowledged.persons}
         sifter.acknowledge([acknowledged])
     (fourth,) = sifter.sift([Candidate(events[3], "who", None)])
     assert (third.event, fourth.event) == (events[2], events[3])
