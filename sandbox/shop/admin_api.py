@@ -140,6 +140,7 @@ class Shop:
 
     def _sign(self, response: Response) -> Response:
         response.headers.setdefault("X-Request-Id", g.get("request_id", str(uuid4())))
+        response.date = self.clock()
         return response
 
     def _graphql(self, version: str) -> Response:

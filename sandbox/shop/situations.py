@@ -78,9 +78,10 @@ DEEDS = {
 SPENT = {"gift card spent": "gift_card", "store credit spent": "shopify_store_credit"}  # each with its gateway
 PAYING = ("captured in parts", "authorization voided", "authorization expired", "paid later")
 FEES = {"return with a fee": "RestockingFee", "return with a shipping fee": "ReturnShippingFee"}
-# Fees are taxed in the US from then on (https://shopify.dev/changelog/new-return-shipping-fee-tax-fields); that is so
-# late that beside the fees of all years there are more of them: one order of so many.
-FEES_TAXED_FROM, LATELY = "2026-10-23", 5
+# Fees are taxed in the US since October 2026 (https://shopify.dev/changelog/new-return-shipping-fee-tax-fields). In the
+# store they are for so many days before its end, whenever that is, so that its figures stay the same. That is so late
+# that beside the fees of all years there are more of them: one order of so many.
+FEES_TAXED, LATELY = timedelta(days=34), 5
 NEVER_ATTRIBUTED = 40  # of so many orders one stays without attribution, if Shopify hadn't worked it out at once
 
 
@@ -169,12 +170,15 @@ class Situation:
         paid = order["displayFinancialStatus"] == "PAID" and not order["cancelledAt"]
         if at >= instant(self.end) or not paid or not order["lineItems"][0]["_list"] - order["lineItems"][0]["_off"]:
             return
-        if self.deed == "nothing" and self.number % LATELY == 0 and order["createdAt"] >= FEES_TAXED_FROM:
+        if self.deed == "nothing" and self.number % LATELY == 0 and self._taxes_fees(order["createdAt"]):
             self.deed = "return with a fee"
         deed = getattr(self, _METHODS.get(self.deed, ""), None)
         is_there = order["fulfillments"] or not self.deed.startswith(("return", "exchange"))
         if deed and is_there:
             deed(order, at)
+
+    def _taxes_fees(self, at: str) -> bool:
+        return at >= instant(self.end - FEES_TAXED)
 
     def _edit(self, order: Order, at: str) -> None:
         line = order["lineItems"][0]
@@ -218,7 +222,7 @@ class Situation:
         fee = min(worth / 2, Decimal(1)).quantize(Decimal("0.01"))
         kept = min(worth, Decimal(2)) if self.deed == "return for less" else ZERO
         fees = {FEES[self.deed]: fee} if self.deed in FEES else {}
-        rate = order["_tax_rate"] if at >= FEES_TAXED_FROM else ZERO
+        rate = order["_tax_rate"] if self._taxes_fees(at) else ZERO
         charged = sum((prices.of_amount(order, each, rate).total for each in fees.values()), ZERO)
         if self.deed == "return cancelled":
             returns.withdraw(order, at)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +20,7 @@ from tap_shopify_orders.bookmark import Bookmarks
 from tap_shopify_orders.side_by_side import Stop
 from tap_shopify_orders.state import checked
 from tap_shopify_orders.store_run import StoreRun
+from tests.conftest import LAST_DAY, weeks_later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,6 +179,6 @@ def command(tmp_path: Path) -> Callable[..., Run]:
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:
-    """Serve a shop of some seventy orders."""
-    with Shop(cdnow_store(date(2026, 10, 31), customers=20)).serve() as served:
+    """Serve a shop of some seventy orders, some weeks after its last day."""
+    with Shop(cdnow_store(LAST_DAY, customers=20), clock=weeks_later()).serve() as served:
         yield served
