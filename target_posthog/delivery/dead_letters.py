@@ -32,15 +32,17 @@ LINE = "LINE"  # the type of what was no message; no reader of Singer messages t
 class DeadLetters:
     """Appends to a file of SCHEMA and RECORD messages; the reason stands beside each record, as `reason`.
 
-    Several runs may share a file: one writes at a time, so that none takes back what another has written. A file that
-    the run reads (`is_input`) has its letters already and stays as it is, or a letter would come again without end.
+    Several runs may share a file: one writes at a time, so that none takes back what another has written, and each says
+    its schemas again where the file isn't as it left it, so that a letter is read by its own. A file that the run reads
+    (`is_input`) has its letters already and stays as it is, or a letter would come again without end.
     """
 
     def __init__(self, path: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.path = path
         self.is_input = _is_standard_input(path)
         self._patience_seconds = patience_seconds
-        self._schemas: dict[str, Mapping[str, Any]] = {}
+        self._schemas: dict[str, Mapping[str, Any]] = {}  # SCHEMA messages, by stream, that hold at the file's end
+        self._left: tuple[int, ...] = ()  # which file it was, and how long, when this run wrote last
 
     def keep(  # noqa: PLR0913  # what a SCHEMA and a RECORD message are made of
         self,
@@ -52,43 +54,46 @@ class DeadLetters:
         *,
         name: str = "",
     ) -> None:
-        """Write a record, after its stream's schema if that is new; it is on disk when this returns.
+        """Write a record, after its stream's schema unless that holds there; it is on disk when this returns.
 
         `name` is what the log calls it.
 
         Raises OSError if it can't be, and then leaves the file as it was.
         """
-        messages: list[dict[str, Any]] = []
-        if self._schemas.get(stream) != schema:
-            keyed = {"stream": stream, "schema": schema, "key_properties": list(keys)}
-            messages.append({"type": "SCHEMA", **keyed, MAPPED: True})
-        messages.append({"type": "RECORD", "stream": stream, "record": record, "reason": reason, "name": name})
-        self._append(messages)
-        self._schemas[stream] = schema
+        letter = {"type": "RECORD", "stream": stream, "record": record, "reason": reason, "name": name}
+        keyed = {"stream": stream, "schema": schema, "key_properties": list(keys)}
+        self._append(letter, {"type": "SCHEMA", **keyed, MAPPED: True})
 
     def keep_line(self, line: bytes | str, reason: str) -> None:
         """Write a line that is no message, as text; raises OSError as `keep` does."""
         text = line if isinstance(line, str) else line.decode("utf-8", "backslashreplace")
-        self._append([{"type": LINE, "line": text.rstrip("\r\n"), "reason": reason}])
+        self._append({"type": LINE, "line": text.rstrip("\r\n"), "reason": reason})
 
-    def _append(self, messages: Sequence[Mapping[str, Any]]) -> None:
+    def _append(self, letter: Mapping[str, Any], schema: Mapping[str, Any] | None = None) -> None:
         if self.is_input:
             return
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             _lock(descriptor, self._patience_seconds)
-            end = os.fstat(descriptor).st_size
+            found = _state(descriptor)
         except OSError:
             os.close(descriptor)
             raise
+        if found != self._left:
+            self._schemas.clear()
+        is_known = schema is None or self._schemas.get(schema["stream"]) == schema
+        messages = [letter] if schema is None or is_known else [schema, letter]
         try:
             rest = b"".join(msgspec.json.encode(message) + b"\n" for message in messages)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)
+            self._left = _state(descriptor)
+            if schema is not None:
+                self._schemas[schema["stream"]] = schema
         except OSError:
             with contextlib.suppress(OSError):  # a device
-                os.ftruncate(descriptor, end)
+                os.ftruncate(descriptor, found[-1])
             raise
         finally:
             os.close(descriptor)
@@ -124,6 +129,12 @@ def _reasons(lines: Iterable[bytes], path: str) -> dict[str, str]:
         except (msgspec.DecodeError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise RunError(f"`dead_letter_path`: line {number} of {path} is no dead letter") from None
     return reasons
+
+
+def _state(descriptor: int) -> tuple[int, ...]:
+    """Return which file it is, and how long: what differs when another has written to it, or has taken it away."""
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino, status.st_size
 
 
 def _is_standard_input(path: str) -> bool:
