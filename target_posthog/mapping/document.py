@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     Streams = dict[str, list[Spec]]
 
 PARTS = ("groups", "records", "money", "books", "glossary")  # objects of a file, each joined with the one of its base
-PARTS_OF_OBJECTS = ("groups", "records", "glossary")
+KEYS_OF_ENTRIES = {  # of the parts whose entries are objects
+    "groups": ("key", "set"),
+    "records": ("adds_up", "carries", "find", "id", "in_events", "keeps_person", "name", "same_person", "shown"),
+    "glossary": ("about", "example", "personal", "type", "unit"),
+}
+TRUTHS = ("keeps_person", "personal")  # of entries: a wrong word for true would silently say no
 FILE_KEYS = ("about", "extends", "shared", "streams", *PARTS)
 APPLIES_TO = "applies_to"  # of shipped mappings: the tap that they are for, and fields by which its streams are known
 EVENT_KEYS = (
@@ -314,9 +319,22 @@ def _parsed(name: str, text: str, known: Sequence[str] = FILE_KEYS) -> dict[str,
             raise RuleError(f"`mapping`: `extends` of {name} needs the name of a mapping")
         if key in PARTS and not isinstance(part, dict):
             raise RuleError(f"`mapping`: `{key}` of {name} needs an object")
-        if key in PARTS_OF_OBJECTS and not all(isinstance(entry, dict) for entry in part.values()):
-            raise RuleError(f"`mapping`: each entry in `{key}` of {name} needs an object")
+        if key in KEYS_OF_ENTRIES:
+            _check_entries(name, key, part)
     return document
+
+
+def _check_entries(name: str, part: str, entries: Mapping[str, JSON]) -> None:
+    known = KEYS_OF_ENTRIES[part]
+    for entry, spec in entries.items():
+        if not isinstance(spec, dict):
+            raise RuleError(f"`mapping`: each entry in `{part}` of {name} needs an object")
+        for key, value in spec.items():
+            place = f"`mapping`: `{entry}` in `{part}` of {name}"
+            if key not in known:
+                raise RuleError(f"{place} has no key `{key}`{did_you_mean(str(key), known)}")
+            if key in TRUTHS and not isinstance(value, bool):
+                raise RuleError(f"{place}: `{key}` is true or false")
 
 
 @cache

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.compiler import Record, Value
     from target_posthog.mapping.language.functions import JSON
 
-KEYS = {"name", "find", "id", "keeps_person", "same_person", "shown", "in_events", "adds_up", "carries"}
-
 
 class Naming:
     """The names of a stream's records: `name` is an expression for their name, `find` a list of them for other words.
@@ -27,8 +25,8 @@ class Naming:
 
     def __init__(self, stream: str, spec: Mapping[str, JSON]) -> None:
         place = f"`records` of the mapping, stream `{stream}`"
-        if not spec.keys() <= KEYS or not isinstance(spec.get("find", []), list):
-            raise RuleError(f"{place}: `name` is an expression, `find` a list of them")
+        if not isinstance(spec.get("find", []), list):
+            raise RuleError(f"{place}: `find` is a list of expressions")
         compiler = Compiler(place, {})
         self._name = compiler.optional("name", spec.get("name"))
         self._words = [compiler.value("find", text) for text in spec.get("find", [])]

@@ -177,6 +177,13 @@ def test_a_file_can_build_on_a_shipped_mapping(tmp_path: Path) -> None:
         ("stream: {}\n", "has no key `stream`; did you mean `streams`?"),
         ("streams: {orders: [{event: x}]}\n", "lacks `distinct_id`, `timestamp`, `key`"),
         ("extends: ecomerce\n", "no mapping called `ecomerce` comes with the target; did you mean `ecommerce`?"),
+        (
+            "extends: ecommerce\nrecords: {orders: {keeps_persn: true}}",
+            "`orders` in `records` of {path} has no key `keeps_persn`; did you mean `keeps_person`?",
+        ),
+        ("records: {orders: {keeps_person: 'on'}}", "`orders` in `records` of {path}: `keeps_person` is true or false"),
+        ("groups: {shop: {kay: id}}", "`shop` in `groups` of {path} has no key `kay`; did you mean `key`?"),
+        ("glossary: {e_mail: {persnal: true}}", "has no key `persnal`; did you mean `personal`?"),
     ],
 )
 def test_a_wrong_file_is_named_with_the_place(tmp_path: Path, text: str, problem: str) -> None:
@@ -184,7 +191,7 @@ def test_a_wrong_file_is_named_with_the_place(tmp_path: Path, text: str, problem
     path.write_text(text)
     with pytest.raises(RuleError) as wrong:
         load(str(path))
-    assert problem in str(wrong.value)
+    assert problem.format(path=path) in str(wrong.value)
 
 
 def test_a_mapping_that_is_not_there_is_named_with_the_remedy() -> None:
