@@ -58,11 +58,13 @@ class Names:
 
     first: dict[str, None] = field(default_factory=dict)
     number: int = 0
+    last: str | None = None
 
     def add(self, name: str) -> None:
         """Count a name, once if it comes again at once."""
-        if name in self.first:
+        if name == self.last:
             return
+        self.last = name
         self.number += 1
         if len(self.first) < MOST_NAMES:
             self.first[name] = None
