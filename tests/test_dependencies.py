@@ -19,7 +19,8 @@ else:  # pragma: no cover  # the same, under its old name
     import tomli as tomllib
 
 PACKAGES = ("tap_shopify_orders", "target_posthog")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, TOOLS_OF_PROJECT = SETTINGS["project"], SETTINGS["tool"]
 REQUIRED = [Requirement(one) for one in PROJECT["dependencies"]]
 EXTRAS = [Requirement(one) for some in PROJECT["optional-dependencies"].values() for one in some]
 
@@ -80,3 +81,18 @@ def test_the_tools_that_list_a_release_are_pinned_and_none_of_its_own() -> None:
 
 def test_no_licence_that_binds_users_is_among_those_allowed() -> None:
     assert not [one for one in ALLOWED if re.search("GPL|SSPL|ELv2|Elastic|Business|Commons Clause", one)]
+
+
+@pytest.mark.parametrize(
+    ("law", "package", "free"),
+    [
+        ("target-http", "target_posthog", {"posthog"}),
+        ("target-singer", "target_posthog", {"settings", "singer"}),
+        ("tap-http", "tap_shopify_orders", {"shopify"}),
+    ],
+)
+def test_a_law_on_imports_binds_each_room_but_the_one_that_it_names(law: str, package: str, free: set[str]) -> None:
+    """A room that a contract doesn't list may import what it likes."""
+    (contract,) = (one for one in TOOLS_OF_PROJECT["importlinter"]["contracts"] if one["id"] == law)
+    rooms = {path.stem for path in (ROOT / package).iterdir() if path.suffix in {"", ".py"} and path.stem[0] != "_"}
+    assert {*contract["source_modules"]} == {f"{package}.{room}" for room in rooms - free}

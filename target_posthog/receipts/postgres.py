@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
+import platform
 import time
 import weakref
 from contextlib import contextmanager
@@ -128,7 +128,7 @@ class PostgresStore(Store):
             ) from None
         self._kinds: dict[tuple[str, str], int] = {}
         self._longest_claim_seconds = longest_claim_seconds
-        self._name = f"{APPLICATION} on {socket.gethostname()[:30]}, process {os.getpid()}"
+        self._name = f"{APPLICATION} on {platform.node()[:30]}, process {os.getpid()}"
         try:
             self._engine = sqlalchemy.create_engine(
                 address,
