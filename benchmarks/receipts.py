@@ -67,6 +67,9 @@ class Tally:
     def note_without_amounts(self, candidate: Candidate) -> None:
         """Pass over an event that takes nothing back."""
 
+    def note_erased(self, candidate: Candidate) -> None:
+        """Pass over an event of an erased person."""
+
 
 def candidates(first: int, number: int) -> Iterator[list[Candidate]]:
     """Yield so many events of orders, in parts as a run looks them up."""

@@ -42,12 +42,13 @@ class Traces:
     """What the runs have left beside what PostHog has.
 
     `dead_letters` are reasons by the key of a record, `acknowledged` returns which of some uuids have a receipt (None
-    without receipts), `in_flight` says what may be on its way.
+    without receipts), `in_flight` says what may be on its way, and `erased` has the uuids of what was erased.
     """
 
     dead_letters: Mapping[str, str] = field(default_factory=dict)
     acknowledged: Acknowledged | None = None
     in_flight: InFlight = NOTHING_IN_FLIGHT
+    erased: Collection[bytes] = ()
 
 
 def compare(keeper: Bookkeeper, api: QueryApi, traces: Traces) -> None:
@@ -164,6 +165,7 @@ class _Comparison:
             dead_letters=self._keeper.named(self._traces.dead_letters),
             deletions=self._keeper.deletions,
             acknowledged=self._acknowledged(missing),
+            erased={uuid for uuid in missing if UUID(uuid).bytes in self._traces.erased},
             shops=self._by_name,
             in_flight=self._traces.in_flight,
             may_change=not has_ledger,

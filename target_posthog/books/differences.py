@@ -21,6 +21,7 @@ DELETED = "the order was deleted in Shopify, whose report drops it from its own 
 NEWER = "newer than the preview"
 IN_FLIGHT = "in flight: PostHog has acknowledged it within the last day, and shows it later"
 ABSENT = "acknowledged and absent: PostHog doesn't show it; `target-posthog resend --missing` sends it again"
+ERASED = "erased with its person, on purpose: it is never sent again"
 DEAD_LETTER = "dead letter: "
 KEPT_AS_SENT = "kept as sent: the record has changed since"
 # What nobody has explained.
@@ -133,14 +134,15 @@ class Evidence(NamedTuple):
 
     `previewed_on` is the day of the preview by shop, `dead_letters` has reasons by the shop and the name of a record,
     `deletions` the names of events that take an order back, `acknowledged` the uuids with a receipt (None without
-    receipts), and `shops` the names of the preview's shops; `in_flight` says what may be on its way, and `may_change`
-    that what events carry changes with their records.
+    receipts), `erased` those that were erased with their persons, and `shops` the names of the preview's shops;
+    `in_flight` says what may be on its way, and `may_change` that what events carry changes with their records.
     """
 
     previewed_on: Mapping[str, str]
     dead_letters: Mapping[tuple[str, str], str] = {}
     deletions: Collection[str] = ()
     acknowledged: Collection[str] | None = None
+    erased: Collection[str] = ()
     shops: Mapping[str, str] = {}
     in_flight: InFlight = NOTHING_IN_FLIGHT
     may_change: bool = False
@@ -226,6 +228,8 @@ def _why_more(event: Arrived, place: Place, evidence: Evidence, *, again: bool, 
 def _why_absent(
     announced: Planned, name: str, evidence: Evidence, is_in_flight: Callable[[str, str], bool]
 ) -> tuple[str, bool]:
+    if announced.uuid in evidence.erased:
+        return ERASED, True
     letter = evidence.dead_letters.get((announced.place.shop, name))
     if letter:
         return f"{DEAD_LETTER}{letter}", True

@@ -18,6 +18,7 @@ from target_posthog.errors import RunError
 from target_posthog.mapping.language.expressions import did_you_mean
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.posthog.client import DEFAULT_HOST
+from target_posthog.receipts.erasing import forms_of
 from target_posthog.receipts.opening import is_database, open_store
 from target_posthog.receipts.rebuilding import LONGEST_FLIGHT_SECONDS, kept_since, missing, rebuild, shown_since
 from target_posthog.receipts.sifter import seconds_of
@@ -137,6 +138,30 @@ def forget(receipts: str | None, api_key: str | None) -> None:
     with ending_with_sentence():
         _store_with_receipts(receipts, api_key).forget()
     click.echo("The receipts are deleted")
+
+
+@receipts.command
+@where
+@whose
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def erase(receipts: str | None, api_key: str | None, ids: tuple[str, ...], *, yes: bool) -> None:
+    """Take a person's IDs out of the receipts, once the person and their events are deleted in PostHog.
+
+    IDs are all that PostHog lists on the person's page, such as jane@example.com. What was sent of the person's records
+    is never sent again, and isn't missing. What happens to these records later is sent without a person, under an id
+    that says nothing. Run it when no run goes on.
+    """
+    with ending_with_sentence():
+        store, forms = _store_with_receipts(receipts, api_key), forms_of(ids)
+        records = store.of_person(forms)
+        if not records:
+            store.scrub()
+            raise RunError("No receipt has any of these ids; do they stand so on the person's page in PostHog?")
+        click.echo(f"{len(records):,} records, such as customers and orders, have events under these ids")
+        if yes or click.confirm("Take the ids out for good?"):
+            store.erase(records, forms)
+            click.echo("The ids are gone; nothing that was sent of these records is sent again")
 
 
 @receipts.command(name="rebuild")

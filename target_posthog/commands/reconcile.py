@@ -82,7 +82,8 @@ def reconcile(  # noqa: PLR0913  # each is an option of the command
         if api:
             store = open_store({"receipts": receipts, "api_key": api_key}, is_read_only=True)
             letters = dead_letter_reasons(dead_letter_path)
-            compare(keeper, api, Traces(letters, store.with_receipt if store else None, in_flight))
+            erased = store.erased() if store else set[bytes]()
+            compare(keeper, api, Traces(letters, store.with_receipt if store else None, in_flight, erased))
             if store:
                 since, note = shown_since(api)
                 keeper.balance.notes += [note] if note else []

@@ -56,6 +56,7 @@ class Summary:
     provisional: Counter[tuple[str, str]] = field(default_factory=Counter)  # by event and what it lacks
     never_sent: Counter[str] = field(default_factory=Counter)  # events not sent, as nothing was of the record
     without_amounts: Counter[str] = field(default_factory=Counter)  # events that know no amounts to take back
+    erased: Counter[str] = field(default_factory=Counter)  # events not sent, as they are about an erased person
     person_skipped: Counter[str] = field(default_factory=Counter)  # events that PostHog kept without their person
     persons_behind: list[str] = field(default_factory=list)  # records whose person PostHog has skipped to the end
     persons_forgotten: int = 0  # more of them, without a name
@@ -122,6 +123,10 @@ class Summary:
         """Count an event that was to take back what was sent of its record, of which no amounts are known."""
         self.without_amounts[candidate.event["event"]] += 1
 
+    def note_erased(self, candidate: Candidate) -> None:
+        """Count an event that says something of a person who was erased."""
+        self.erased[candidate.event["event"]] += 1
+
     @property
     def persons(self) -> int | None:
         """The number of persons that the events are about, or None: their ids, less those linked to another."""
@@ -153,6 +158,7 @@ class Summary:
             ],
             "never_sent": dict(sorted(self.never_sent.items())),
             "without_amounts": dict(sorted(self.without_amounts.items())),
+            "erased": dict(sorted(self.erased.items())),
             "persons": self.persons,
             "persons_behind": self.persons_behind,
             "persons_forgotten": self.persons_forgotten,
@@ -221,6 +227,8 @@ class Summary:
             yield f"  {name}: {count:,} weren't sent, for no receipt says that anything was sent of their records"
         for name, count in summary["without_amounts"].items():
             yield f"  {name}: {count:,} take no amounts back, for no receipts say what was sent of their records"
+        for name, count in summary["erased"].items():
+            yield f"  {name}: {count:,} weren't sent, for their persons were erased"
         yield from self._lines_of_the_rest(summary)
         yield from self._lines_of_skipped_persons()
         if self.oldest:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 NOT_DUE = "no event was sent that it would complete"
 NEVER_SENT = "no receipt says that anything was sent of the record, so there is nothing to take back"
+ERASED = "the person was erased (`target-posthog receipts erase`)"
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,10 @@ class PreviewDestination:
 
     def note_without_amounts(self, candidate: Candidate) -> None:
         """Pass over what would take nothing back: the plan shows its properties."""
+
+    def note_erased(self, candidate: Candidate) -> None:
+        """Note a rule that would say something of a person who was erased."""
+        self._idle[candidate.rule] = ERASED
 
     def _note_undeliverable(self, _sifted: Sifted, reason: str) -> None:
         self._reasons.append(reason)

@@ -15,6 +15,7 @@ from target_posthog.mapping.event import ALWAYS, PERSON_EVENTS, may_be_ours
 from target_posthog.posthog.hogql import moment, raw, text, texts
 from target_posthog.posthog.query_api import MOST_ROWS
 from target_posthog.posthog.stored_events import Span, rows_by_window, stored_events
+from target_posthog.receipts.erasing import NOT_SENT_AS
 from target_posthog.receipts.running_money import PERSON_PROFILE, money_of
 from target_posthog.receipts.sifter import seconds_of, sent_as, uuid_bytes
 from target_posthog.receipts.store import REBUILT, Fact, parts, time_of
@@ -104,7 +105,8 @@ def shown_since(api: QueryApi) -> tuple[int | None, str]:
 def missing(api: QueryApi, store: Store, since: int, before: int) -> Iterator[Fact]:
     """Yield the facts that have a receipt and aren't in PostHog, from `since` until before `before`.
 
-    Both are in seconds since 1970; what is older than `since` is beyond what PostHog shows, and isn't missing.
+    Both are in seconds since 1970; what is older than `since` is beyond what PostHog shows, and isn't missing. Neither
+    is what was erased.
     """
     there: TemporaryMapping[bool] = TemporaryMapping(bool)
     # All are asked for by time, each once. To ask for those with a receipt by their uuids takes 50 times as many
@@ -113,7 +115,9 @@ def missing(api: QueryApi, store: Store, since: int, before: int) -> Iterator[Fa
         api, [name for name, *_ in store.counts()], _midnight(since), _midnight(before) + ONE_DAY, page_rows=MOST_ROWS
     ):
         there[uuid_bytes(stored.uuid)] = True
-    yield from (fact for fact in store.export() if since <= fact.at < before and fact.uuid not in there)
+    for fact in store.export():
+        if since <= fact.at < before and fact.uuid not in there and fact.sent_as != NOT_SENT_AS:
+            yield fact
 
 
 def _midnight(at: int) -> datetime:

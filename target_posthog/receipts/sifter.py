@@ -33,6 +33,7 @@ from target_posthog.mapping.event import (
     uuid_of,
 )
 from target_posthog.mapping.language.functions import as_timestamp, canonical
+from target_posthog.receipts.erasing import is_of_nobody, without_person
 from target_posthog.receipts.running_money import money_of, taken_back
 from target_posthog.receipts.store import RESEND_ANYHOW, Fact, Found, KnownFact, Said
 
@@ -154,6 +155,9 @@ class Tally(Protocol):
     def note_without_amounts(self, candidate: Candidate) -> None:
         """Count an event that was to take back what was sent of its record, of which no amounts are known."""
 
+    def note_erased(self, candidate: Candidate) -> None:
+        """Count an event that says something of a person who was erased."""
+
 
 def without_receipts(candidates: Iterable[Candidate], tally: Tally) -> list[Sifted]:
     """Return what is to be sent where nothing remembers what was."""
@@ -204,7 +208,7 @@ class Sifter:
         kept_ids = self._kept_ids(candidates, uuids, found)
         money = self._money_to_take_back(candidates)
         sifted: list[Sifted] = []
-        for candidate, uuid in self._effective(candidates, uuids, found):
+        for candidate, uuid in self._effective(candidates, uuids, found, kept_ids):
             if not uuid:
                 sifted.append(_with_persons(candidate))
                 continue
@@ -247,14 +251,22 @@ class Sifter:
                 del self._pending_persons[person.key]
 
     def _effective(
-        self, candidates: Sequence[Candidate], uuids: Sequence[bytes], found: Found
+        self, candidates: Sequence[Candidate], uuids: Sequence[bytes], found: Found, kept_ids: Mapping[str, str]
     ) -> Iterator[tuple[Candidate, bytes]]:
-        """Yield the candidates, each with its uuid, but for those that would take back what no receipt has."""
+        """Yield the candidates, each with its uuid, but for those that would take back what no receipt has.
+
+        Of a record whose person was erased, facts come without the person, and nothing that is said of that person.
+        """
         for candidate, uuid in zip(candidates, uuids, strict=True):
+            kept = kept_ids.get(candidate.entity.key, "") if candidate.entity else ""
             if self._takes_back_nothing(candidate, found):
                 self._tally.note_never_sent(candidate)
-            else:
+            elif not is_of_nobody(kept) or candidate.event["event"] == GROUP_IDENTIFY:
                 yield candidate, uuid
+            elif uuid:
+                yield candidate._replace(event=without_person(candidate.event, kept), digest=None), uuid
+            else:
+                self._tally.note_erased(candidate)
 
     def _takes_back_nothing(self, candidate: Candidate, found: Found) -> bool:
         """Say whether an event would take back what was sent of its record, and no receipt says that anything was."""

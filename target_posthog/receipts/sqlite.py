@@ -84,7 +84,13 @@ class SqliteStore(Store):
     order = ("entity", "uuid")
 
     def __init__(
-        self, path: str, key: str, *, is_read_only: bool = False, least_free_bytes: int = LEAST_FREE_BYTES
+        self,
+        path: str,
+        key: str,
+        *,
+        is_read_only: bool = False,
+        least_free_bytes: int = LEAST_FREE_BYTES,
+        patience_seconds: float = SECONDS_FOR_ANOTHER_WRITER,
     ) -> None:
         self._path = Path(path)
         self._lock = threading.RLock()
@@ -97,7 +103,7 @@ class SqliteStore(Store):
                     raise self._unusable(f"its disk has {free:,} bytes left, and receipts need {least_free_bytes:,}")
             address = f"{self._path.absolute().as_uri()}?mode={'ro' if is_read_only else 'rw'}"
             self._database = sqlite3.connect(
-                address, uri=True, timeout=SECONDS_FOR_ANOTHER_WRITER, check_same_thread=False, isolation_level=None
+                address, uri=True, timeout=patience_seconds, check_same_thread=False, isolation_level=None
             )
             weakref.finalize(self, self._database.close)
             self._database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
@@ -255,6 +261,16 @@ class SqliteStore(Store):
                 self._database.executemany(NO_PERSON, unsure)
         except sqlite3.Error as error:
             raise self._unusable(str(error)) from None
+
+    @override
+    def scrub(self) -> None:
+        self.rows("VACUUM")
+        ((is_busy, _, _),) = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        if is_busy:
+            raise RunError(
+                f"`receipts`: another process reads the file {self._path}, beside which what was deleted still lies; "
+                "do it again when no run goes on"
+            )
 
     def _entities(self, facts: Sequence[Fact]) -> tuple[dict[str, int], set[bytes]]:
         """Return the numbers of the facts' entities, which are made if they aren't there, and which facts are anchors.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from target_posthog.mapping.language.functions import as_timestamp
+from target_posthog.receipts.erasing import NOT_SENT_AS, id_of_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -52,7 +53,7 @@ TABLES = (
   uuid {bytes} NOT NULL,
   kind INTEGER NOT NULL,
   entity BIGINT NOT NULL,        -- what it is about; if its record has no key, its project, negated
-  sent_as BIGINT NOT NULL,       -- hash of event, distinct id and day, by which PostHog tells events apart
+  sent_as BIGINT NOT NULL,       -- hash of event, distinct id and day, by which PostHog tells events apart; 0: erased
   at BIGINT NOT NULL,            -- seconds since 1970: the event's own time
   digest BIGINT,                 -- hash of the content; null if it isn't known
   resend INTEGER NOT NULL DEFAULT 0,
@@ -97,9 +98,22 @@ RUNNING_MONEY = (
     "AND fact.project = entity.project AND fact.entity = entity.id AND fact.uuid = money.uuid "
     "ORDER BY fact.at, fact.uuid"
 )
+# What was erased in PostHog on purpose is never sent again.
 SELECTED = (
     "SELECT fact.uuid FROM posthog_receipts_fact fact JOIN posthog_receipts_kind kind ON kind.id = fact.kind "
-    "LEFT JOIN posthog_receipts_entity entity ON entity.id = fact.entity WHERE fact.project = ? AND {}"
+    "LEFT JOIN posthog_receipts_entity entity ON entity.id = fact.entity "
+    "WHERE fact.project = ? AND fact.sent_as <> 0 AND {}"
+)
+OF_PERSON = (
+    "SELECT id, key FROM posthog_receipts_entity "
+    "WHERE project = ? AND (distinct_id IN ({0}) OR lower(distinct_id) IN ({0})) ORDER BY id"
+)
+ERASE = (
+    (
+        "UPDATE posthog_receipts_fact SET sent_as = 0, digest = NULL, resend = 0, provisional = NULL "
+        "WHERE project = ? AND entity IN ({})"
+    ),
+    "DELETE FROM posthog_receipts_money WHERE ? > 0 AND entity IN ({})",
 )
 
 
@@ -255,7 +269,7 @@ class Store(ABC):
         """Return for each event its name, the number of facts, and the times of the oldest and the newest."""
         rows = self.rows(
             "SELECT kind.event, count(*), min(fact.at), max(fact.at) FROM posthog_receipts_fact fact "
-            "JOIN posthog_receipts_kind kind ON kind.id = fact.kind WHERE fact.project = ? "
+            "JOIN posthog_receipts_kind kind ON kind.id = fact.kind WHERE fact.project = ? AND fact.sent_as <> 0 "
             "GROUP BY kind.event ORDER BY kind.event",
             self.project,
         )
@@ -287,6 +301,40 @@ class Store(ABC):
             with self.claim(unknown, []):
                 new += len(unknown)
         return new
+
+    def of_person(self, ids: Collection[str]) -> list[tuple[int, str]]:
+        """Return the numbers and the keys of the records whose events have one of some distinct ids, as `forms_of`."""
+        found: dict[int, str] = {}
+        for part in parts(ids):
+            found |= dict(self.rows(OF_PERSON.format(", ".join("?" * len(part))), self.project, *part, *part))
+        return sorted(found.items())
+
+    def erase(self, records: Sequence[tuple[int, str]], ids: Collection[str]) -> None:
+        """Take a person's ids, as `forms_of` has them, out of the receipts of the person's records.
+
+        What was sent of these is never sent again, and isn't missing; what comes later is of nobody. The ids go last,
+        so that what was broken off is found again.
+        """
+        for part in parts(records):
+            for statement in ERASE:
+                self.rows(statement.format(", ".join("?" * len(part))), self.project, *(number for number, _ in part))
+            for number, key in part:
+                nobody = id_of_nobody()
+                is_telling = any(key.lower() in (id_, f"{REBUILT}{id_}") or f'"{id_}"' in key.lower() for id_ in ids)
+                self.rows(
+                    "UPDATE posthog_receipts_entity SET distinct_id = ?, key = ? WHERE id = ?",
+                    *(nobody, f"{REBUILT}{nobody}" if is_telling else key, number),
+                )
+        self.scrub()
+
+    @abstractmethod
+    def scrub(self) -> None:
+        """Leave nothing of what was deleted where it lay, as far as that is the store's."""
+
+    def erased(self) -> set[bytes]:
+        """Return the uuids of the facts that were erased."""
+        sql = "SELECT uuid FROM posthog_receipts_fact WHERE project = ? AND sent_as = ?"
+        return {bytes(uuid) for (uuid,) in self.rows(sql, self.project, NOT_SENT_AS)}
 
     def forget(self) -> None:
         """Delete all receipts of the project."""

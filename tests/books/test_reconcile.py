@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 from sandbox.shop.access import MORE_SCOPES, SCOPES
 from sandbox.shop.practice import Practice
@@ -15,6 +16,7 @@ from target_posthog.books.bookkeeper import NO_LEDGER, NOTHING_READ, UNEXPLAINED
 from target_posthog.books.differences import (
     ABSENT,
     DELETED,
+    ERASED,
     IN_FLIGHT,
     NEWER,
     NOT_IN_SHOP,
@@ -24,6 +26,7 @@ from target_posthog.books.differences import (
     OTHER_FIGURES,
     OTHER_SOURCE,
 )
+from target_posthog.commands.group import commands
 from tests.posthog_events import event, send
 from tests.tap.conftest import of_october
 
@@ -324,6 +327,21 @@ def test_what_was_the_oldest_is_absent_too_and_of_an_emptied_project_that_is_sai
     assert said.code == 1, said.text
     assert "PostHog shows no event at all" in said.text
     assert "`target-posthog receipts forget`" in said.text
+
+
+def test_what_was_erased_on_purpose_is_said_and_not_to_be_sent_again(desk: Callable[..., Desk]) -> None:
+    books = desk()
+    email = plain(books.shops[0].store)["email"].lower()
+    books.run()
+    books.posthog.database.ask("delete from events where distinct_id = ?", [email])
+    where = ["--receipts", str(books.folder / "receipts.sqlite"), "--api-key", "phc_sandbox"]
+    done = CliRunner().invoke(commands, ["receipts", "erase", *where, email, "--yes"])
+    assert done.exit_code == 0, done.output
+    books.preview()
+    said = books.reconcile()
+    assert said.code == 0, said.text
+    assert said.reasons == {ERASED}
+    assert "resend --missing" not in said.text
 
 
 def test_what_an_earlier_run_has_sent_is_not_in_flight_for_ever(desk: Callable[..., Desk]) -> None:

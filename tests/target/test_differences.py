@@ -11,6 +11,7 @@ from target_posthog.books.arrived import Arrived
 from target_posthog.books.differences import (
     ABSENT,
     DELETED,
+    ERASED,
     IN_FLIGHT,
     KEPT_AS_SENT,
     NEWER,
@@ -106,6 +107,7 @@ def test_each_entry_has_its_event_and_each_event_its_entry(
         ([], {}, [("-29.30", NOT_THERE, False)]),
         ([], {"acknowledged": set()}, [("-29.30", NOT_SENT, False)]),
         ([], {"acknowledged": {UUID}}, [("-29.30", ABSENT, True)]),
+        ([], {"acknowledged": {UUID}, "erased": {UUID}}, [("-29.30", ERASED, True)]),
         ([], {"acknowledged": {UUID}, "in_flight": SENT}, [("-29.30", IN_FLIGHT, True)]),
         ([], {"acknowledged": {UUID}, "in_flight": InFlight("2026-11-01T09:00:00Z")}, [("-29.30", IN_FLIGHT, True)]),
         ([], {"acknowledged": {UUID}, "in_flight": InFlight("2026-11-02T09:00:00Z")}, [("-29.30", ABSENT, True)]),

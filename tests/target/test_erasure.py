@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +14,9 @@ from click.testing import CliRunner
 
 from docs.generate import ROOT
 from target_posthog.commands.group import commands
+from target_posthog.errors import RunError
+from target_posthog.receipts.sqlite import SqliteStore
+from target_posthog.receipts.store import hashed_key
 from tests.target.test_persons import Syncs, customer, order
 
 if TYPE_CHECKING:
@@ -45,15 +51,15 @@ def documented_rules() -> dict[str, Any]:
 class Shop:
     """A shop whose customer Jane is erased in PostHog, with everything of hers."""
 
-    def __init__(self, runs: Runs, posthog: PostHog, receipts: str) -> None:
+    def __init__(self, runs: Runs, posthog: PostHog, receipts: str, identity: str = "email") -> None:
         self.posthog, self.receipts = posthog, receipts
-        self.sync = Syncs(runs, receipts=receipts)
+        self.sync = Syncs(runs, identity, receipts=receipts)
         self.sync(*BEFORE)
         posthog.database.wipe()
         self.sync(order(3, "bob@example.com"))
         self._seen = len(posthog.fired())
 
-    def command(self, *arguments: str) -> str:
+    def command(self, *arguments: str, code: int = 0) -> str:
         environment = {
             "TARGET_POSTHOG_RECEIPTS": self.receipts,
             "TARGET_POSTHOG_API_KEY": "phc_sandbox",
@@ -62,7 +68,7 @@ class Shop:
             "TARGET_POSTHOG_HOST": self.posthog.url,
         }
         done = CliRunner().invoke(commands, arguments, env=environment)
-        assert done.exit_code == 0, done.output
+        assert done.exit_code == code, done.output
         return done.output
 
     @property
@@ -83,3 +89,92 @@ def test_by_the_documented_rule_nothing_of_an_erased_person_is_sent_again(shop: 
     shop.command("resend", "--missing", "--yes")
     shop.sync(*BEFORE, *REDACTED)
     assert shop.fired == []
+
+
+@pytest.fixture(params=["a file", "a database"])
+def erased(request: pytest.FixtureRequest, runs: Runs, posthog: PostHog, tmp_path: Path) -> Shop:
+    """The shop after the command of the document."""
+    is_file = request.param == "a file"
+    place = str(tmp_path / "receipts.sqlite") if is_file else request.getfixturevalue("database_of_receipts")
+    shop = Shop(runs, posthog, place)
+    assert "3 records" in shop.command(*documented_command())
+    return shop
+
+
+def documented_command() -> list[str]:
+    """Return the arguments of the document's `receipts erase`."""
+    (arguments,) = re.findall(r"target-posthog:(receipts erase .*)", (ROOT / "docs/privacy.md").read_text())
+    return [*arguments.split(), "--yes"]
+
+
+def test_after_the_documented_command_what_happens_to_an_old_order_is_of_nobody(erased: Shop) -> None:
+    erased.sync(*REDACTED)
+    assert {one["event"] for one in erased.fired} == {"Order Fulfilled"}
+    assert len({one["distinct_id"] for one in erased.fired}) == len(erased.fired) == 2
+    of_nobody = [one for one in erased.posthog.events() if one["distinct_id"].startswith("target-posthog:erased:")]
+    assert [one["properties"]["$process_person_profile"] for one in of_nobody] == [False, False]
+    assert all({"$set", "$set_once", "$anon_distinct_id"}.isdisjoint(one["properties"]) for one in of_nobody)
+    assert [person["distinct_ids"] for person in erased.posthog.persons()] == [["bob@example.com"]]
+    before = len(erased.fired)
+    erased.sync(*BEFORE, *REDACTED)
+    assert len(erased.fired) == before
+
+
+def test_what_was_erased_is_never_missing_and_never_sent_again(erased: Shop) -> None:
+    assert "0 events would be sent again" in erased.command("resend", "--missing", "--yes")
+    erased.command("resend", "--as-another", "--yes")
+    erased.command("resend", "--persons", "--yes")
+    erased.sync(*BEFORE, *REDACTED)
+    assert {one["event"] for one in erased.fired} == {"Order Fulfilled"}
+
+
+def test_the_erased_ids_are_nowhere_in_the_file(shop: Shop, tmp_path: Path) -> None:
+    def told() -> list[str]:
+        files = [path for path in tmp_path.glob("receipts.sqlite*") if JANE.encode() in path.read_bytes()]
+        return [path.name for path in files]
+
+    assert told()
+    shop.command(*documented_command())
+    assert told() == []
+
+
+def test_a_file_that_another_process_reads_is_not_said_to_be_clean(shop: Shop) -> None:
+    store = SqliteStore(shop.receipts, hashed_key("phc_sandbox"), patience_seconds=0.1)
+    with contextlib.closing(sqlite3.connect(shop.receipts)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM posthog_receipts_entity").fetchone()
+        with pytest.raises(RunError, match=r"another process reads the file .*; do it again when no run goes on"):
+            store.erase(store.of_person([JANE]), [JANE])
+    store.scrub()
+
+
+@pytest.mark.parametrize("identity", ["email", "customer_id", "email_sha256"])
+def test_whatever_the_identity_an_address_finds_its_orders(
+    runs: Runs, posthog: PostHog, tmp_path: Path, identity: str
+) -> None:
+    shop = Shop(runs, posthog, str(tmp_path / "receipts.sqlite"), identity)
+    shop.command("receipts", "erase", " Jane@example.com", f"shopify:customer:{CUSTOMER}", "--yes")
+    shop.sync(*REDACTED)
+    assert [one["distinct_id"][:22] for one in shop.fired] == ["target-posthog:erased:"] * 2
+
+
+def test_receipts_that_were_rebuilt_and_exported_ones_are_erased_too(shop: Shop, tmp_path: Path) -> None:
+    """Of an event that doesn't say its record the receipt's own key is made of the distinct id."""
+    file = tmp_path / "receipts.jsonl"
+    shop.command("receipts", "export", str(file))
+    lines = [{**json.loads(line), "entity": None} for line in file.read_text().splitlines()]
+    for line in lines:
+        line["entity"] = f"distinct id: {line['distinct_id']}"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shop.sync.settings["receipts"] = shop.receipts = str(tmp_path / "rebuilt.sqlite")
+    shop.command("receipts", "merge", str(file))
+    shop.command(*documented_command())
+    shop.command("receipts", "export", str(file))
+    assert JANE not in file.read_text()
+    shop.sync(*REDACTED)
+    orders = [one for one in shop.fired if one["event"] == "Order Fulfilled"]
+    assert [one["distinct_id"][:22] for one in orders] == ["target-posthog:erased:"] * 2
+
+
+def test_ids_that_no_receipt_has_are_said(shop: Shop) -> None:
+    assert "No receipt has any of these ids" in shop.command("receipts", "erase", "jan@example.com", "--yes", code=1)

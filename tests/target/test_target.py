@@ -503,6 +503,7 @@ def test_the_summary_says_what_the_run_did(
         "provisional": [],
         "never_sent": {},
         "without_amounts": {},
+        "erased": {},
         "persons": 2,
         "oldest": "2026-11-01T00:00:00Z",
         "newest": "2026-11-01T00:00:00Z",
