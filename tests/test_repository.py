@@ -140,3 +140,20 @@ def test_a_link_in_a_document_leads_somewhere() -> None:
         if not link.startswith(("http://", "https://", "mailto:"))
     }
     assert [one for one in leading if not (ROOT / one[0]).parent.joinpath(one[1]).exists()] == []
+
+
+def test_a_path_that_a_document_names_is_there() -> None:
+    """Of Python's files any, as rooms name their modules alone; of others those that begin with a folder of ours."""
+    folders = {parent.as_posix() for path in TRACKED for parent in Path(path).parents} - {"."}
+    ends = {path[at:] for path in (*TRACKED, *folders) for at, before in enumerate(f"/{path}") if before == "/"}
+    top = tuple(f"{folder}/" for folder in folders if "/" not in folder)
+    named = [
+        (path, name)
+        for path in TRACKED
+        if path.endswith(".md")
+        and path not in ("CHANGELOG.md", "docs/posthog.md")  # of the past, and of PostHog's code
+        for name in re.findall(r"`([\w./-]+)`", (ROOT / path).read_text())
+        if name.endswith(".py") or name.startswith(top)
+    ]
+    assert len(named) > 50
+    assert [one for one in named if one[1].removesuffix("/") not in ends] == []

@@ -7,6 +7,7 @@
     |   |   +-- TooLarge    ask for a part of what is behind it
     |   +-- Refused    stop, or go another way
     +-- Busy           wait, and ask again
+    |   +-- Throttled  wait for as long as Shopify says; in vain, ask for less
     |   +-- TooDear    ask again at once, for less
     +-- Unauthorized   get another token, or stop
 
