@@ -33,7 +33,7 @@ from target_posthog.mapping.event import (
     uuid_of,
 )
 from target_posthog.mapping.language.functions import as_timestamp, canonical
-from target_posthog.receipts.erasing import is_of_nobody, without_person
+from target_posthog.receipts.erasing import NOT_SENT_AS, is_of_nobody, without_person
 from target_posthog.receipts.running_money import money_of, taken_back
 from target_posthog.receipts.store import RESEND_ANYHOW, Fact, Found, KnownFact, Said
 
@@ -278,12 +278,16 @@ class Sifter:
         return not is_known and entity.key not in self._pending_ids and uuid not in self._pending
 
     def _kept_ids(self, candidates: Sequence[Candidate], uuids: Sequence[bytes], found: Found) -> dict[str, str]:
-        """Return the distinct id of each entity that keeps its first: of the store, or of this run, or chosen now."""
+        """Return the distinct id of each entity that keeps its first: of the store, or of this run, or chosen now.
+
+        One whose person was erased keeps the id that it has since.
+        """
         kept = dict(found.distinct_ids)
         unknown = [
             (candidate, candidate.entity.key, uuid)
             for candidate, uuid in zip(candidates, uuids, strict=True)
-            if uuid and candidate.entity and candidate.entity.keeps_person and candidate.entity.key not in kept
+            if uuid and candidate.entity and candidate.entity.key not in kept
+            if candidate.entity.keeps_person or _is_erased(found.facts.get(uuid))
         ]
         # Facts whose receipts were rebuilt: PostHog doesn't always say what they are about.
         orphans = {uuid: key for _, key, uuid in unknown if uuid in found.facts}
@@ -420,6 +424,11 @@ def _wanted(candidates: Sequence[Candidate], uuids: Sequence[bytes]) -> dict[byt
             others = (candidate.proviso.takes_back, *(candidate.proviso.completes or ())[:1])
             wanted |= {uuid_bytes(other): key for other in others if other}
     return wanted
+
+
+def _is_erased(known: KnownFact | None) -> bool:
+    """Say whether a fact was erased with its person."""
+    return known is not None and known[2] == NOT_SENT_AS
 
 
 def _is_final_now(proviso: Proviso, provisional: str) -> bool:
