@@ -329,8 +329,10 @@ def _check_entries(name: str, part: str, entries: Mapping[str, JSON]) -> None:
     for entry, spec in entries.items():
         if not isinstance(spec, dict):
             raise RuleError(f"`mapping`: each entry in `{part}` of {name} needs an object")
+        place = f"`mapping`: `{entry}` in `{part}` of {name}"
+        if part == "groups" and not isinstance(spec.get("key"), str):
+            raise RuleError(f"{place}: `key` is an expression")
         for key, value in spec.items():
-            place = f"`mapping`: `{entry}` in `{part}` of {name}"
             if key not in known:
                 raise RuleError(f"{place} has no key `{key}`{did_you_mean(str(key), known)}")
             if key in TRUTHS and not isinstance(value, bool):

@@ -182,7 +182,8 @@ def test_a_file_can_build_on_a_shipped_mapping(tmp_path: Path) -> None:
             "`orders` in `records` of {path} has no key `keeps_persn`; did you mean `keeps_person`?",
         ),
         ("records: {orders: {keeps_person: 'on'}}", "`orders` in `records` of {path}: `keeps_person` is true or false"),
-        ("groups: {shop: {kay: id}}", "`shop` in `groups` of {path} has no key `kay`; did you mean `key`?"),
+        ("groups: {shop: {key: id, sets: {}}}", "`shop` in `groups` of {path} has no key `sets`; did you mean `set`?"),
+        ("extends: ecommerce\ngroups: {shop: {set: {name: shop}}}", "`shop` in `groups` of {path}: `key` is an expr"),
         ("glossary: {e_mail: {persnal: true}}", "has no key `persnal`; did you mean `personal`?"),
     ],
 )
