@@ -220,6 +220,10 @@ class Sifter:
                     sifted.append(_with_persons(_link(candidate, kept)))
             was_sent = money.pop(entity.key, None) if entity and candidate.proviso.takes_back else None
             amounts = None if was_sent is None else [amount for of, amount in was_sent if of != uuid]
+            undone = candidate.proviso.takes_back
+            if undone and not amounts and _is_erased(found.facts.get(uuid_bytes(undone))):
+                self._tally.note_erased(candidate)
+                continue
             if amounts:
                 fact = fact._replace(event=taken_back(fact.event, amounts), digest=_digest(candidate))
             if item := self._sifted_fact(fact, uuid, found.facts):

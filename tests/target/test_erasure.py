@@ -120,6 +120,23 @@ def test_after_the_documented_command_what_happens_to_an_old_order_is_of_nobody(
     assert len(erased.fired) == before
 
 
+def test_an_erased_order_that_is_deleted_takes_back_only_what_came_since(erased: Shop) -> None:
+    """Orders completed less orders deleted stay right, as the erased one isn't among the first."""
+    gone = {"_sdc_deleted_at": "2026-11-01T10:00:00Z"}
+    refund = {"id": 9, "kind": "RefundAgreement", "happened_at": "2026-10-20T10:00:00Z", "refund_id": 9, "sales": []}
+    sale = {"line_type": "product", "action_type": "return", "total_amount": "-4.00", "total_tax_amount": "0.00"}
+    refund["sales"] = [{**sale, "total_discount_amount_before_taxes": "0.00"}]
+    later = order(ORDER, None, (CUSTOMER, None))
+    later["record"]["agreements"].append(refund)
+    erased.sync(later)
+    erased.sync(order(ORDER, None, (CUSTOMER, None), **gone), order(GUEST_S_ORDER, None, **gone))
+    sent = [one for one in erased.posthog.events() if one["distinct_id"].startswith("target-posthog:erased:")]
+    assert [(one["event"], one["properties"]["net_sales"]) for one in sent] == [
+        ("Order Refunded", -4),
+        ("Order Deleted", 4),
+    ]
+
+
 def test_what_was_erased_is_never_missing_and_never_sent_again(erased: Shop) -> None:
     assert "0 events would be sent again" in erased.command("resend", "--missing", "--yes")
     erased.command("resend", "--as-another", "--yes")
