@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
 import threading
 import weakref
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from target_posthog.errors import RunError
+from target_posthog.receipts.reserve import Reserve
 from target_posthog.receipts.store import (
     MOST_IN_A_STATEMENT,
     REBUILT,
@@ -34,14 +34,15 @@ from target_posthog.receipts.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 SECONDS_FOR_ANOTHER_WRITER = 60
 # How many values a statement takes: SQLite keeps those that it has prepared, by their text.
 SIZES = (8, 64, 256, MOST_IN_A_STATEMENT)
 CACHE_KIB = 32_768
 # A run that can't write its receipts ends, but what it has sent by then would be sent again by the next, and the next.
-LEAST_FREE_BYTES = 16 * 1024 * 1024  # several times what the requests under way need
+# So this much is set aside before anything is sent, and given back when the disk is full.
+RESERVED_BYTES = 16 * 1024 * 1024  # several times what the requests under way need
 PAGES_OF_THE_LOG = 8_192  # 32 MiB: uuids lie all over the table, so that a page is often written again
 # Facts lie beside the others of their entity, so that those of a run's next records are on few pages, and are read
 # together. What a record is about may have another name since: so the first fact of each entity is found by its uuid,
@@ -78,7 +79,8 @@ NO_PERSON = "DELETE FROM posthog_receipts_person WHERE project = ? AND key = ?"
 class SqliteStore(Store):
     """The receipts of one project in a file, which is made if it isn't there; with `is_read_only` it must be there.
 
-    Raises `RunError` also where the disk has less than `least_free_bytes` left.
+    Raises `RunError` also where the disk, a quota or a limit doesn't leave it room: `reserve` sets some aside, beside
+    the files that it is given.
     """
 
     order = ("entity", "uuid")
@@ -89,18 +91,17 @@ class SqliteStore(Store):
         key: str,
         *,
         is_read_only: bool = False,
-        least_free_bytes: int = LEAST_FREE_BYTES,
         patience_seconds: float = SECONDS_FOR_ANOTHER_WRITER,
+        reserve: Callable[[Sequence[Path]], Reserve] = lambda files: Reserve(files, RESERVED_BYTES),
     ) -> None:
         self._path = Path(path)
         self._lock = threading.RLock()
         self._kinds: dict[tuple[str, str], int] = {}
+        self._reserve: Reserve | None = None
         try:
             if not is_read_only:
                 self._make_file()
-                free = shutil.disk_usage(self._path.parent).free
-                if free < least_free_bytes:
-                    raise self._unusable(f"its disk has {free:,} bytes left, and receipts need {least_free_bytes:,}")
+                self._reserve = reserve((self._path, self._path.with_name(f"{self._path.name}-wal")))
             address = f"{self._path.absolute().as_uri()}?mode={'ro' if is_read_only else 'rw'}"
             self._database = sqlite3.connect(
                 address, uri=True, timeout=patience_seconds, check_same_thread=False, isolation_level=None
@@ -148,13 +149,19 @@ class SqliteStore(Store):
 
     def _unusable(self, reason: str | None) -> RunError:
         return RunError(
-            f"`receipts`: the file {self._path} can't be used ({reason}); name a place where this user can write"
+            f"`receipts`: the file {self._path} can't be used ({reason}); make room there, or name a place where this "
+            "user can write"
         )
 
     @override
     def close(self) -> None:
         with self._lock:
+            self._give_back()
             self._database.close()
+
+    def _give_back(self) -> None:
+        if self._reserve:
+            self._reserve.give_back()
 
     @override
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -220,47 +227,58 @@ class SqliteStore(Store):
     @contextmanager
     @override
     def claim(self, facts: Sequence[Fact], persons: Sequence[Said]) -> Iterator[Claim]:
+        try:
+            if self._reserve:
+                self._reserve.check()
+        except OSError as error:
+            raise self._unusable(error.strerror) from None
         claim = Claim({fact.uuid for fact in facts}, {person.key for person in persons})
         yield claim
         kept = [fact for fact in facts if fact.uuid not in claim.refused]
+        said = [person for person in persons if person.key not in claim.refused]
+        unsure = claim.persons & claim.refused  # of one's descriptions in a batch, PostHog may have taken another
         try:
-            with self._lock, self._writing():
-                entities, anchors = self._entities(kept)
-                self._database.executemany(
-                    NEW_FACT,
-                    [
-                        (
-                            self.project,
-                            bytearray(fact.uuid),
-                            self._kind(fact.rule, fact.event),
-                            entities[fact.entity] if fact.entity else -self.project,
-                            fact.sent_as,
-                            fact.at,
-                            fact.digest,
-                            fact.provisional or "",
-                            int(fact.uuid in anchors),
-                        )
-                        for fact in kept
-                    ],
-                )
-                money = [
-                    (entities[fact.entity], bytearray(fact.uuid), fact.money)
-                    for fact in kept
-                    if fact.money and fact.entity
-                ]
-                self._database.executemany(NEW_MONEY, money)
-                again = [fact for fact in kept if fact.is_again and not fact.money]
-                without = [(entities[fact.entity], fact.uuid) for fact in again if fact.entity]
-                self._database.executemany(NO_MONEY, without)
-                self._database.executemany(
-                    NEW_PERSON,
-                    ((self.project, *person) for person in persons if person.key not in claim.refused),
-                )
-                # Of a person's descriptions in one batch PostHog may have taken another than was refused.
-                unsure = [(self.project, key) for key in claim.persons & claim.refused]
-                self._database.executemany(NO_PERSON, unsure)
+            with self._lock:
+                try:
+                    self._write(kept, said, unsure)
+                except sqlite3.OperationalError:  # such as a full disk
+                    self._give_back()
+                    self._write(kept, said, unsure)
+                    raise
         except sqlite3.Error as error:
             raise self._unusable(str(error)) from None
+
+    def _write(self, facts: Sequence[Fact], persons: Sequence[Said], unsure: Collection[bytes]) -> None:
+        with self._writing():
+            entities, anchors = self._entities(facts)
+            self._database.executemany(
+                NEW_FACT,
+                [
+                    (
+                        self.project,
+                        bytearray(fact.uuid),
+                        self._kind(fact.rule, fact.event),
+                        entities[fact.entity] if fact.entity else -self.project,
+                        fact.sent_as,
+                        fact.at,
+                        fact.digest,
+                        fact.provisional or "",
+                        int(fact.uuid in anchors),
+                    )
+                    for fact in facts
+                ],
+            )
+            money = [
+                (entities[fact.entity], bytearray(fact.uuid), fact.money)
+                for fact in facts
+                if fact.money and fact.entity
+            ]
+            self._database.executemany(NEW_MONEY, money)
+            again = [fact for fact in facts if fact.is_again and not fact.money]
+            without = [(entities[fact.entity], fact.uuid) for fact in again if fact.entity]
+            self._database.executemany(NO_MONEY, without)
+            self._database.executemany(NEW_PERSON, ((self.project, *person) for person in persons))
+            self._database.executemany(NO_PERSON, [(self.project, key) for key in unsure])
 
     @override
     def scrub(self) -> None:
