@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -235,11 +236,12 @@ class PostHogDestination:
         for line in self.summary.lines(self._client):
             logger.info(line)
         if self._dead_letters and (self.summary.dead_letters or self.summary.unreadable_lines):
-            kept = self._dead_letters.path
+            kept = Path(self._dead_letters.path)
+            apart = kept.with_name(f"{kept.stem}-again{kept.suffix}")  # another run may keep some meanwhile
             logger.warning(
-                "Dead letters are in %s; once their cause is mended, `meltano invoke target-posthog < %s` sends them",
-                kept,
-                kept,
+                "Dead letters are in %s; once their cause is mended, `mv -n %s %s && meltano invoke target-posthog "
+                "< %s && rm %s` sends them",
+                *(kept, kept, apart, apart, apart),
             )
         try:
             if self._summary_path:

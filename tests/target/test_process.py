@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from target_posthog.mapping.language.functions import JSON
 
 LIBC = ctypes.CDLL(None)
+OPERATION = Path(__file__).parents[2] / "docs/operation.md"
 SALE = {"event": "Sale", "distinct_id": "email", "timestamp": "created_at", "key": ["id"]}
 SCHEMA = {
     "type": "SCHEMA",
@@ -222,6 +223,33 @@ def test_dead_letters_that_still_cannot_be_delivered_end_their_replay_and_stay(
     assert f"2 of the dead letters in {path} still can't be delivered; the file has them" in last_line(done.stderr)
     assert path.read_text() == letters
     assert [event["distinct_id"] for event in posthog.events()] == ["jane2@example.com"]
+
+
+def test_a_replay_as_documented_loses_no_letter_that_a_run_keeps_meanwhile(
+    runs: Runs, tmp_path: Path, posthog: PostHog
+) -> None:
+    (documented,) = (line for line in OPERATION.read_text().splitlines() if "< dead-again.jsonl" in line)
+    ours = f"{sys.executable} -m target_posthog --config {tmp_path / 'config.json'}"
+    replay = documented.removeprefix("$ ").replace("meltano --environment=prod invoke target-posthog", ours)
+    settings = {"mappings": {"sales": [SALE]}, "dead_letter_path": str(tmp_path / "dead.jsonl")}
+    nobody = [{"type": "RECORD", "stream": "sales", "record": {**sale(one)["record"], "email": None}} for one in (1, 2)]
+    assert runs.process_of(tmp_path, SCHEMA, nobody[0], **settings).code == 0
+    with (tmp_path / "dead.jsonl").open("a") as file:
+        file.write(lines(sale(3)))  # its cause is mended
+    posthog.controls.reply_next(Reply(path="/i/v1/", status=401))
+    assert subprocess.run(["sh", "-c", replay], cwd=tmp_path, timeout=LONGEST_WAIT_SECONDS).returncode
+    left = (tmp_path / "dead-again.jsonl").read_text()
+    asked = len(posthog.controls.requests)
+    posthog.controls.reply_next(Reply(path="/i/v1/", delay_seconds=3))
+    replaying = subprocess.Popen(["sh", "-c", replay.replace("mv -n", "true")], cwd=tmp_path)
+    wait_until(lambda: any("/i/v1/" in request.path for request in posthog.controls.requests[asked:]))
+    assert runs.process_of(tmp_path, SCHEMA, nobody[1], **settings).code == 0
+    assert replaying.wait(LONGEST_WAIT_SECONDS) == 0
+    assert left.count('"RECORD"') == 2
+    kept = [json.loads(line) for line in (tmp_path / "dead.jsonl").read_text().splitlines()]
+    assert {one["record"]["id"] for one in kept if one["type"] == "RECORD"} == {1, 2}
+    assert not (tmp_path / "dead-again.jsonl").exists()
+    assert [event["distinct_id"] for event in posthog.events()] == ["jane3@example.com"]
 
 
 def test_the_sdks_metrics_are_in_the_log_for_those_who_look_closer(runs: Runs, tmp_path: Path) -> None:

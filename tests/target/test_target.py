@@ -201,7 +201,9 @@ def test_an_event_too_far_in_the_future_does_not_go_to_batch_which_would_move_it
     runs.here(*messages, mappings={"sales": [SALE]}, protocol="batch", dead_letter_path=str(dead))
     assert sorted(one["distinct_id"] for one in posthog.events()) == ["jane1@example.com", "jane3@example.com"]
     assert json.loads(dead.read_text().splitlines()[-1])["record"]["id"] == 2
-    assert f"`meltano invoke target-posthog < {dead}` sends them" in caplog.messages[-1], "the last that a run says"
+    again = tmp_path / "dead-again.jsonl"
+    sends = f"`mv -n {dead} {again} && meltano invoke target-posthog < {again} && rm {again}` sends them"
+    assert sends in caplog.messages[-1], "the last that a run says"
 
 
 def test_a_deleted_record_becomes_an_event_and_nothing_is_removed(runs: Runs, posthog: PostHog) -> None:
