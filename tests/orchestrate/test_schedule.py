@@ -17,6 +17,7 @@ import pytest
 from tests.pipeline.meltano_project import LONGEST_RUN_SECONDS, ROOT, SCRIPTS, place_project
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox.posthog import PostHog
@@ -129,6 +130,19 @@ def by_systemd(folder: Path) -> subprocess.CompletedProcess[str]:
         umask=int(service["UMask"], 8),
         timeout=LONGEST_RUN_SECONDS,
     )
+
+
+@pytest.mark.parametrize("scheduled", [by_cron, by_systemd])
+def test_keys_that_a_killed_run_has_left_go_and_those_of_another_command_stay(
+    folder: Path, scheduled: Callable[[Path], subprocess.CompletedProcess[str]]
+) -> None:
+    left, another = (folder / f".meltano/run/{name}/1.config.json" for name in ("tap-shopify-orders", "target-posthog"))
+    for path in (left, another):
+        path.parent.mkdir(parents=True)
+        path.write_text('{"access_token": "shpat_sandbox"}')
+    os.utime(left, (0, 0))
+    assert scheduled(folder).returncode == 0
+    assert (left.exists(), another.exists()) == (False, True)
 
 
 def test_the_unit_runs_with_what_it_says_and_nothing_else(folder: Path, posthog: PostHog) -> None:
