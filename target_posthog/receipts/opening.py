@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from target_posthog.receipts.store import Store
 
 LONGEST_REQUEST_SECONDS = 300.0  # beside the time in which it is tried again
+REST = "a full refresh (`meltano run --full-refresh`) brings it, and nothing that PostHog has"
 FULL_REFRESH = "a full refresh (`meltano run --full-refresh`) sends those, and nothing that PostHog has"
 
 
@@ -50,7 +51,7 @@ def open_store(settings: Mapping[str, Any], *, is_read_only: bool = False) -> St
 
 
 def receipts_lines(store: Store | None, conditions: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """Yield what a user has to know: no receipts, none yet for this project, and rules that have changed."""
+    """Yield what a user has to know: no receipts, none or few for this project, and rules that have changed."""
     if store is None:
         yield (
             "`receipts` isn't set, so nothing remembers what PostHog has: a changed order or a full refresh sends its "
@@ -65,6 +66,11 @@ def receipts_lines(store: Store | None, conditions: Mapping[str, Mapping[str, st
             "a full refresh (`meltano run --full-refresh`) brings it the rest"
         )
         return
+    if not store.floor and store.is_behind_another:
+        yield (
+            "These receipts know another project that got the same records, and more than twice as many as this one. "
+            f"If `api_key` was changed, bookmarks went on from where they were, and this project lacks the rest: {REST}"
+        )
     last = store.conditions
     for stream, rules in conditions.items():
         if stream not in last:

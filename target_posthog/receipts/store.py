@@ -98,6 +98,13 @@ RUNNING_MONEY = (
     "AND fact.project = entity.project AND fact.entity = entity.id AND fact.uuid = money.uuid "
     "ORDER BY fact.at, fact.uuid"
 )
+# A sample is enough to see that another project got the same shop's records.
+SHARED_WITH = (
+    "SELECT other.project FROM (SELECT key FROM posthog_receipts_entity WHERE project = ? LIMIT 100) AS mine "
+    "CROSS JOIN posthog_receipts_project project CROSS JOIN posthog_receipts_entity other "
+    "WHERE project.id <> ? AND other.project = project.id AND other.key = mine.key GROUP BY other.project"
+)
+ANCHORED = "SELECT count(*) FROM posthog_receipts_fact WHERE project = ? AND anchor = 1"
 # What was erased in PostHog on purpose is never sent again.
 SELECTED = (
     "SELECT fact.uuid FROM posthog_receipts_fact fact JOIN posthog_receipts_kind kind ON kind.id = fact.kind "
@@ -264,6 +271,15 @@ class Store(ABC):
             self.rows(f"SELECT 1 FROM posthog_receipts_{table} WHERE project = ? LIMIT 1", self.project)  # noqa: S608  # a constant
             for table in ("person", "fact")
         )
+
+    @property
+    def is_behind_another(self) -> bool:
+        """Whether another project has receipts of the same records, and of more than twice as many."""
+        others = [number for (number,) in self.rows(SHARED_WITH, self.project, self.project)]
+        if not others:
+            return False
+        ((own,),) = self.rows(ANCHORED, self.project)
+        return any(self.rows(ANCHORED, number)[0][0] > 2 * own for number in others)
 
     def counts(self) -> list[tuple[str, int, str, str]]:
         """Return for each event its name, the number of facts, and the times of the oldest and the newest."""

@@ -21,7 +21,7 @@ from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
 from target_posthog.mapping.event import Entity
-from target_posthog.receipts.opening import open_store
+from target_posthog.receipts.opening import open_store, receipts_lines
 from target_posthog.receipts.reserve import Reserve
 from target_posthog.receipts.sifter import Candidate, NothingKnown, Sifter, seconds_of
 from target_posthog.receipts.sqlite import SqliteStore
@@ -598,6 +598,30 @@ def test_what_was_accepted_is_counted_also_where_its_receipts_cannot_be_written(
     accepted = len(posthog.events())
     assert accepted
     assert f"{accepted} events accepted by PostHog, of 1 records" in caplog.text
+
+
+def warnings(place: str, project: str, *orders: int) -> list[str]:
+    """Return what a run says before it begins, once a project has the receipts of some orders."""
+    store = open_store({"receipts": place, "api_key": project, "senders": 1})
+    assert store
+    keys = [f"gid://shopify/Order/{number}" for number in orders]
+    store.add([Fact(uuid5(NAMESPACE_URL, key).bytes, "Sale", "Sale", key, "jane", 1, 2, 3) for key in keys])
+    said = list(receipts_lines(store, {}))
+    store.close()
+    return said
+
+
+def test_a_project_that_lacks_what_another_got_is_a_warning_until_it_has_it(
+    tmp_path: Path, database_of_receipts: str
+) -> None:
+    for place in (str(tmp_path / "receipts.sqlite"), database_of_receipts):
+        assert warnings(place, "phc_one", *range(10)) == []
+        assert warnings(place, "phc_another_shop", *range(100, 103)) == []
+        assert warnings(place, "phc_new")[0].startswith("There are no receipts for this project yet.")
+        for orders in [[1, 50], [51], []]:
+            assert warnings(place, "phc_new", *orders)[0].startswith("These receipts know another project that got")
+        assert warnings(place, "phc_new", *range(9)) == [], "a full refresh; one was deleted in the shop"
+        assert warnings(place, "phc_one") == []
 
 
 @pytest.mark.parametrize("rest", ["p@ss:w0rd@127.0.0.1:1/db", "x@host:54x/db", "x@host:/db"])
