@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _KNOWN, _TASKS, _VALUE = "known", "bulk", "replication_key_value"
 _HELD, _WAITING, _AS_IS = "held", "waiting", "as_is"
 _BEGAN, _SINCE, _DELETIONS = "began", "since", "deletions_since"
+_REACHED = "read_until"
 _DAYS, _READ_ON = "days", "read_on"
 
 
@@ -35,11 +36,12 @@ class Bookmark:
     It moves at these moments, and always behind the records:
 
     - `begin`, before the first record of all: when that was, by the shop's clock, and the start date by then; also a
-      start date that is later than the bookmark.
+      start date that is later than what was read.
     - `advance`, when a record was written: to the record's `updated_at`, but never back. (The SDK's own move goes back
       where the lookback reads records from before the bookmark.)
     - `keep`, when the stream goes on to the next record and when it ends: the fingerprints of what was emitted within
       the lookback, so that the next run doesn't emit it again.
+    - `reach`, when a part of a backfill ends: up to which moment it was read, which may be long after the last change.
     - `note`, when a bulk operation was submitted, done with or replaced: what is left for them to read. It is written
       out at once, as a later run must not submit them again.
     - `begin_deletions`, before the first record of a run, and `end_deletions`, after its last tombstone: from where on
@@ -66,11 +68,22 @@ class Bookmark:
 
     def begin(self, at: datetime, start: datetime | None) -> None:
         """Keep when the stream was first read, and the latest start date before which not all has been read."""
+        state = self._state()
         if not self.value:
-            self._state().setdefault(_BEGAN, utc(at))
-        is_first = self._is_heeded() and not self.value
-        if is_first or (self.value and start and start > self.value):
-            self._state()[_SINCE] = utc(start) if start else None
+            state.setdefault(_BEGAN, utc(at))
+        if not self._is_heeded():
+            return
+        moments = [as_datetime(state[name]) for name in (_VALUE, _REACHED) if state.get(name)]
+        if start and all(start > moment for moment in moments):
+            state[_SINCE] = utc(start)
+        elif not self.value:  # all that there is from the start date on
+            first = state.get(_SINCE)
+            state[_SINCE] = min(first, utc(start)) if first and start else None
+
+    def reach(self, until: datetime) -> None:
+        """Take note that all that changed before a moment was read."""
+        if self._is_heeded():
+            self._state()[_REACHED] = max(utc(until), self._state().get(_REACHED, ""))
 
     def unread_before(self, start: datetime | None) -> datetime | None:
         """Return the start date before which not all was read, if the one of now is earlier; else None."""

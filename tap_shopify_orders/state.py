@@ -53,6 +53,7 @@ class _Bookmark(msgspec.Struct, kw_only=True):
     replication_key_value: _Moment | msgspec.UnsetType = msgspec.UNSET
     began: _Moment | msgspec.UnsetType = msgspec.UNSET
     since: _Moment | msgspec.UnsetType | None = msgspec.UNSET
+    read_until: _Moment | msgspec.UnsetType = msgspec.UNSET
     deletions_since: _Moment | msgspec.UnsetType = msgspec.UNSET
     known: dict[str, str] = {}
     bulk: list[_Task] = []

@@ -196,6 +196,8 @@ class ShopStream(SelectedStream):
                 known.add(mark)
                 self.bookmark.keep(known)
             self._pause()
+        if self.config.get("end_date"):  # the next part may begin there, long after the last change
+            self.bookmark.reach(window.until)
         self.bookmark.keep(known)
         if self._emitted_before:
             self.bookmark.end_deletions()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -319,7 +320,24 @@ def test_a_start_date_that_was_later_at_first_is_said_until_a_full_refresh(
     assert (refreshed.records, "full refresh" in caplog.text) == (whole.records, False)
 
 
-def test_a_start_date_that_was_later_than_the_bookmark_is_said_too(
+@pytest.mark.parametrize(
+    "ends",
+    [
+        pytest.param(["2026-09-01", "2026-10-01"], id="in each part something had changed"),
+        pytest.param(["2010-01-01", "2011-01-01", "2026-10-01"], id="in the first parts nothing had"),
+    ],
+)
+def test_a_backfill_in_parts_that_lacks_nothing_is_taken_for_whole(
+    shop: Shop, ends: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    state: dict[str, Any] = {}
+    parts = [{"start_date": start, "end_date": end} for start, end in pairwise(ends)]
+    for part in ({"end_date": ends[0]}, *parts, {"start_date": ends[-1]}, {}, {}):
+        state = read(shop, state, **part).state
+    assert "full refresh" not in caplog.text
+
+
+def test_a_start_date_that_was_later_than_what_was_read_is_said_too(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = read(shop, start_date="2026-09-01", end_date="2026-10-01")
