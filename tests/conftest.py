@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import threading
 import time
@@ -116,6 +117,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _retries_are_not_printed() -> None:
     """Keep stamina's own hook out of what tests read; a run does so where its process begins."""
     stamina.instrumentation.set_on_retry_hooks([])
+
+
+@pytest.fixture(autouse=True)
+def _signals_are_pytests() -> Iterator[None]:
+    """Give the signals back that a target in this process has taken, or Ctrl-C would end nothing."""
+    taken = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in taken.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_no_name_of_a_stream_forges_a_line_of_the_log(folder: Path) -> None:
 def test_a_signal_ends_the_target_while_it_reads_its_mapping(folder: Path, sent: signal.Signals) -> None:
     settings = json.loads((folder / "config.json").read_text())
     (folder / "long.yaml").write_text("about: [" + "[a, b], " * 120_000 + "]")
-    (folder / "config.json").write_text(json.dumps({**settings, "mapping": "./long.yaml"}))
+    (folder / "config.json").write_text(json.dumps({**settings, "mapping": str(folder / "long.yaml")}))
     process = subprocess.Popen(
         [sys.executable, "-m", "target_posthog", "--config", folder / "config.json"],
         cwd=ROOT,
@@ -86,7 +86,7 @@ def test_a_signal_ends_the_target_while_it_reads_its_mapping(folder: Path, sent:
     time.sleep(3.0)
     process.send_signal(sent)
     _, log = process.communicate(timeout=LONGEST_GOODBYE_SECONDS)
-    assert process.returncode in (128 + sent, -sent, 1)
+    assert process.returncode in (128 + sent, -sent)
     assert "Traceback" not in log
 
 
@@ -95,7 +95,7 @@ def test_two_previews_to_one_path_are_written_one_after_the_other(folder: Path) 
     (folder / "config.json").write_text(json.dumps({**settings, "preview_path": str(folder / "p/preview.sqlite")}))
     script = """
     mkfifo slow; ($TARGET --config config.json <slow 2>first) & exec 3>slow; cat messages >&3
-    for _ in $(seq 100); do [ -e p/preview.sqlite.unfinished ] && break; sleep 0.1; done
+    for _ in $(seq 600); do [ -e p/preview.sqlite.unfinished ] && break; sleep 0.1; done
     $TARGET --config config.json <messages 2>second; echo $?; exec 3>&-; wait $!; echo $?
     $TARGET --config config.json <messages 2>third; echo $?
     """

@@ -71,7 +71,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class _Plain(_Handler):
     def handle(self) -> None:
         """Answer what can't be read as a server does that speaks plain HTTP."""
-        self.request.recv(1024)
+        self.request.recv(65_536)
         self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
 

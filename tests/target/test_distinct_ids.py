@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.delivery.distinct_ids import MOST_IN_MEMORY, DistinctIds
+from tests.own_process import in_own_process
 
 FEW, MANY = 20_000, 600_000
-SLACK_MIB = 30  # sets of so many ids take some 70
-PEAK_OF = """
-import resource, sys
-from target_posthog.delivery.distinct_ids import DistinctIds
-ids = DistinctIds()
-for number in range(int(sys.argv[1])):
-    ids.see(f"{number}@example.com")
-print(ids.persons, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-"""
+SLACK_BYTES = 30 << 20  # sets of so many ids take some 70 MiB
 
 
 @given(st.lists(st.tuples(st.sampled_from(["seen", "linked"]), st.text(max_size=2))))
@@ -41,11 +33,16 @@ def test_ids_are_told_apart_across_what_memory_holds() -> None:
     assert ids.persons == MOST_IN_MEMORY
 
 
+def peak_bytes(number: int) -> int:
+    """Return the most memory that Python had while so many persons were counted."""
+    ids = DistinctIds()
+    tracemalloc.start()
+    for one in range(number):
+        ids.see(f"{one}@example.com")
+    assert ids.persons == number
+    return tracemalloc.get_traced_memory()[1]
+
+
 def test_many_ids_take_hardly_more_memory_than_few() -> None:
-    peaks = {}
-    for number in (FEW, MANY):
-        command = [sys.executable, "-c", PEAK_OF, str(number)]
-        persons, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-        assert int(persons) == number
-        peaks[number] = int(peak)
-    assert peaks[MANY] < peaks[FEW] + SLACK_MIB
+    few, many = (in_own_process(peak_bytes, number) for number in (FEW, MANY))
+    assert many < few + SLACK_BYTES

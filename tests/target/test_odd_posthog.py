@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import re
 import socket
 import threading
 import time
@@ -50,9 +51,24 @@ def _no_waiting() -> Iterator[None]:
         yield
 
 
+def read_request(connection: socket.socket) -> None:
+    """Read a request to its end, as unread bytes would reset the answer; of a proxy by SOCKS the greeting."""
+    got = b""
+    while not is_whole(got) and (more := connection.recv(65_536)):
+        got += more
+
+
+def is_whole(got: bytes) -> bool:
+    if got[:1] in {b"\x04", b"\x05"}:  # it comes in one piece
+        return True
+    head, _, body = got.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    return b"\r\n\r\n" in got and len(body) >= (int(length[1]) if length else 0)
+
+
 @contextmanager
 def speaking(speak: Callable[[socket.socket], None], *, connections: int = 12) -> Iterator[str]:
-    """Serve so many connections at most, each by `speak` once its request has begun; yield the address."""
+    """Serve so many connections at most, each by `speak` once its request is there; yield the address."""
     with socket.create_server((HOST, 0)) as listener:
         listener.settimeout(LONGEST_WAIT_SECONDS)
 
@@ -64,17 +80,9 @@ def speaking(speak: Callable[[socket.socket], None], *, connections: int = 12) -
                     return
                 with connection:
                     connection.settimeout(LONGEST_WAIT_SECONDS)
-                    try:
-                        connection.settimeout(
-                            0.02
-                        )  # the rest of the request, or its unread bytes would reset the answer
-                        with contextlib.suppress(TimeoutError):
-                            while connection.recv(65_536):
-                                pass
-                        connection.settimeout(LONGEST_WAIT_SECONDS)
+                    with contextlib.suppress(OSError):
+                        read_request(connection)
                         speak(connection)
-                    except OSError:
-                        pass
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

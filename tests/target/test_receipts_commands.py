@@ -120,7 +120,7 @@ def test_an_export_leaves_the_receipts_and_an_earlier_export_alone(tools: Comman
 
 def test_what_counts_as_sent_goes_along_with_exported_receipts(tools: Commands, tmp_path: Path) -> None:
     tools.receipted.run(*ORDERS)
-    tools.run("receipts", "rebuild", "--retention-months", "12")
+    tools.run("receipts", "rebuild", "--retention-months", "72")
     file = tmp_path / "receipts.jsonl"
     tools.run("receipts", "export", str(file))
     tools.receipted.receipts = tools.environment["TARGET_POSTHOG_RECEIPTS"] = str(tmp_path / "other.sqlite")
@@ -256,7 +256,7 @@ def test_the_names_that_the_mapping_knows_are_not_asked_for(tools: Commands) -> 
 
 
 def test_what_is_beyond_retention_is_never_sent_again(tools: Commands) -> None:
-    tools.run("receipts", "rebuild", "--retention-months", "12")
+    tools.run("receipts", "rebuild", "--retention-months", "72")
     old = order(1, "jane@example.com", processed_at="2019-01-01T00:00:00Z", transactions=[])
     assert tools.receipted.run(old) == []
     assert len(tools.receipted.run(*ORDERS)) == 6
@@ -324,7 +324,7 @@ def test_facts_that_were_the_oldest_are_missing_too(tools: Commands, posthog: Po
 def test_what_is_beyond_retention_is_not_missing(tools: Commands, posthog: PostHog) -> None:
     old = order(9, "jane@example.com", processed_at="2019-01-01T00:00:00Z", transactions=[])
     tools.receipted.run(*ORDERS, old)
-    posthog.events_retention_enforced, posthog.event_retention_months = True, 12
+    posthog.events_retention_enforced, posthog.event_retention_months = True, 72
     assert "0 events would be sent again" in tools.run("resend", "--missing")
     posthog.events_retention_enforced = False
     posthog.database.ask("DELETE FROM events WHERE day < '2020'")
