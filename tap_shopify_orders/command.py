@@ -178,17 +178,19 @@ def check_selection(catalog: dict[str, Any], streams: Sequence[str]) -> None:
 
 
 def environment_config(schema: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the settings that the environment has, or a file .env; one that is empty isn't set.
+    """Return the settings that the environment has, or else a file .env; one that is empty isn't set.
 
     Raises RunError for one that isn't of its setting's kind.
     """
-    parse_environment_config({}, prefix)  # takes in the file
+    own = dict(os.environ)
+    parse_environment_config({}, prefix)  # takes in the file, which wins: the SDK searches the folders above its own
+    os.environ.update(own)
     config: dict[str, Any] = {}
     for name, setting in schema["properties"].items():
         variable = f"{prefix}{name.upper()}"
         if os.environ.get(variable):
             try:
-                config |= parse_environment_config({"properties": {name: setting}}, prefix)
+                config |= parse_environment_config({"properties": {name: setting}}, prefix, os.devnull)
             except ValueError:
                 kinds = ", ".join(f"`{kind}`" for kind in setting["type"] if kind != "null")
                 raise RunError(f"{variable} in the environment needs a value of type {kinds}, as JSON.") from None

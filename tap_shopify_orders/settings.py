@@ -47,6 +47,9 @@ LONGEST_LOOK_AGAIN_DAYS = 365
 LONGEST_ATTRIBUTION_HOURS = 30 * 24
 LONGEST_LOOKBACK_SECONDS = 10 * 365 * 86_400  # more leads out of the calendar
 DEFAULT_PREFIX = "SHOPIFY_"
+ENVIRONMENT = "TAP_SHOPIFY_ORDERS"  # before a setting's name in the environment
+LOGLEVEL = "loglevel"  # read by the SDK (singer_sdk/plugin_base.py, _plugin_log_level)
+ALIKE = 0.85  # of difflib's 1.0: a letter or two. An own variable such as ..._STORE_EU is less alike
 TOKEN = re.compile(r"[!-~]{1,1000}")  # what a header can hold, without blanks
 THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 # No user, no password, no backslash: readers of addresses disagree about the host of such a one.
@@ -285,6 +288,57 @@ def unknown(beginning: str, names: Collection[str], known: Collection[str]) -> I
         near = get_close_matches(name, known, n=1)
         meant = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(f'`{other}`' for other in known)}."
         yield f"{beginning} `{printable(name)}`: {meant}"
+
+
+def misnamed_variables(
+    environment: Mapping[str, str], config: Config, schema: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Return a sentence for each variable whose name misspells a setting's, and the names of others that set nothing.
+
+    Meltano gives a plugin what is set of it (`TAP_SHOPIFY_ORDERS_STREAM_MAPS_...` for what is inside of an object, and
+    `TAP_SHOPIFY_ORDERS__SELECT` for its own extras) under the plugin's name and those that it inherits from; a second
+    plugin's name may begin like this one's; and `stores` names variables. What may be any of these is left alone.
+    """
+    known = schema["properties"]
+    stores = config.get("stores") if isinstance(config.get("stores"), list) else []
+    of_stores = {str(value) for entry in stores or () if isinstance(entry, dict) for value in entry.values()}
+    wrong, others = [], []
+    for variable, name in _unread_variables(environment, schema):
+        if name in config or variable in of_stores:
+            continue
+        if near := _meant(name, known):
+            shown = f"`{printable(name)}` ({printable(variable)} in the environment)"
+            wrong.append(f"There is no setting {shown}: did you mean `{near}`?")
+        elif variable.startswith(f"{ENVIRONMENT}_"):
+            others.append(printable(variable))
+    return wrong, others
+
+
+def _unread_variables(environment: Mapping[str, str], schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each variable under this plugin's name that sets nothing, with the rest of its name.
+
+    Empty ones aren't set. A setting of another plugin is left alone, and so is what only Meltano reads, unless it is a
+    setting's name behind one `_` too many.
+    """
+    known = schema["properties"]
+    inside = tuple(f"_{name}_" for name, setting in known.items() if "object" in setting.get("type", ()))
+    of_others = tuple(f"_{name}" for name in (*known, LOGLEVEL))
+    in_meltano = environment.get("MELTANO_EXTRACTOR_NAME", "").upper().replace("-", "_")
+    prefixes = sorted({f"{name}_" for name in (ENVIRONMENT, in_meltano) if name}, key=len, reverse=True)
+    for variable in sorted(name for name, value in environment.items() if value):
+        prefix = next((prefix for prefix in prefixes if variable.startswith(prefix)), variable)
+        name = variable.removeprefix(prefix).lower()
+        is_left_alone = "__" in variable or name.endswith(of_others) or any(part in f"_{name}" for part in inside)
+        if name.startswith("_"):
+            is_left_alone = name[1:] not in known
+        if name and name not in {*known, LOGLEVEL} and not is_left_alone:
+            yield variable, name
+
+
+def _meant(name: str, known: Collection[str]) -> str | None:
+    """Return the setting whose name is misspelt; one with a word more, such as `store_eu`, is somebody's own."""
+    near = next(iter(get_close_matches(name, known, n=1, cutoff=ALIKE)), None)
+    return None if near is None or name.startswith(f"{near}_") else near
 
 
 def wrong_times(beginning: str, config: Config) -> Iterator[str]:

@@ -219,6 +219,10 @@ class TapShopifyOrders(Tap):
         if not errors:  # what follows counts on the kinds of the values
             errors += settings.mistakes(self.config, self.config_jsonschema["properties"])
             errors += stores.mistakes_in_stores(self.config, os.environ)
+        misnamed, unread = settings.misnamed_variables(os.environ, self.config, self.config_jsonschema)
+        errors += misnamed
+        if unread and raise_errors:
+            self.logger.warning("No settings, and not read: %s in the environment.", ", ".join(unread))
         errors += wrong_maps
         fatal = errors if raise_errors else wrong_maps  # a discovery does without settings, but sets up stream maps
         if fatal:

@@ -7,6 +7,7 @@ documents are compared with it.
 from __future__ import annotations
 
 import os
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from target_posthog.posthog.address import is_cloud
 from target_posthog.posthog.client import DEFAULT_HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 ENVIRONMENT = "TARGET_POSTHOG"  # before a setting's name in the environment
 IDENTITIES = ["email", "customer_id", "email_sha256"]
@@ -30,6 +31,10 @@ UNMAPPED = ["event", "ignore", "fail"]
 PROTOCOLS = ["auto", "v1", "batch"]
 # "Below a few thousand events per second": https://posthog.com/docs/migrate. PostHog's own importer sends 5,000.
 CLOUD_HISTORICAL_PER_SECOND = 2_000
+
+LOGLEVEL = "loglevel"  # read by the SDK (singer_sdk/plugin_base.py, _plugin_log_level)
+HOLDING_BACK = ("max_events", "plan_path", "preview_path")  # of these, a name that begins alike is meant, too
+ALIKE = 0.85  # of difflib's 1.0: a letter or two. An own variable such as ..._API_KEY_EU is less alike
 
 OF_FILES = ("receipts", "dead_letter_path", "summary_path", "preview_path", "plan_path")
 STREAM_MAPS = "stream_maps"  # checked apart: the schema that the SDK has for them is none (`"null"` for a type)
@@ -231,22 +236,74 @@ def config_of(name: str) -> dict[str, Any]:
 
 
 def config_of_environment(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that the environment has, or a file .env; one that is empty isn't set.
+    """Return the settings that the environment has, or else a file .env; one that is empty isn't set.
 
     Raises `RunError` for one that isn't of its setting's kind.
     """
-    prefix = f"{ENVIRONMENT}_"
-    parse_environment_config({}, prefix)  # takes in the file
+    prefix, own = f"{ENVIRONMENT}_", dict(os.environ)
+    parse_environment_config({}, prefix)  # takes in the file, which wins: the SDK searches the folders above its own
+    os.environ.update(own)
     config: dict[str, Any] = {}
     for name, setting in schema["properties"].items():
         variable = f"{prefix}{name.upper()}"
         if os.environ.get(variable):
             try:
-                config |= parse_environment_config({"properties": {name: setting}}, prefix)
+                config |= parse_environment_config({"properties": {name: setting}}, prefix, os.devnull)
             except ValueError:
                 kinds = ", ".join(f"`{kind}`" for kind in setting["type"] if kind != "null")
                 raise RunError(f"{variable} in the environment needs a value of type {kinds}, as JSON.") from None
     return config
+
+
+def misnamed_variables(
+    environment: Mapping[str, str], config: Mapping[str, Any], schema: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Return a sentence for each variable whose name misspells a setting's, and the names of others that set nothing.
+
+    Meltano gives a plugin what is set of it (`TARGET_POSTHOG_MAPPINGS_ORDERS_...` for what is inside of an object, and
+    `TARGET_POSTHOG__...` for its own extras) under the plugin's name and those that it inherits from; a second plugin's
+    name may begin like this one's. What may be any of these is left alone. No value is shown.
+    """
+    known = schema["properties"]
+    wrong, others = [], []
+    for variable, name in _unread_variables(environment, schema):
+        if name in config:
+            continue
+        if near := _meant(name, known):
+            wrong.append(f"There is no setting `{name}` ({variable} in the environment); did you mean `{near}`?")
+        elif variable.startswith(f"{ENVIRONMENT}_"):
+            others.append(variable)
+    return wrong, others
+
+
+def _unread_variables(environment: Mapping[str, str], schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each variable under this plugin's name that sets nothing, with the rest of its name.
+
+    Empty ones aren't set. A setting of another plugin is left alone, and so is what only Meltano reads, unless it is a
+    setting's name behind one `_` too many.
+    """
+    known = schema["properties"]
+    inside = tuple(f"_{name}_" for name, setting in known.items() if "object" in setting.get("type", ()))
+    of_others = tuple(f"_{name}" for name in (*known, LOGLEVEL))
+    in_meltano = environment.get("MELTANO_LOADER_NAME", "").upper().replace("-", "_")
+    prefixes = sorted({f"{name}_" for name in (ENVIRONMENT, in_meltano) if name}, key=len, reverse=True)
+    for variable in sorted(name for name, value in environment.items() if value):
+        prefix = next((prefix for prefix in prefixes if variable.startswith(prefix)), variable)
+        name = variable.removeprefix(prefix).lower()
+        is_left_alone = "__" in variable or name.endswith(of_others) or any(part in f"_{name}" for part in inside)
+        if name.startswith("_"):
+            is_left_alone = name[1:] not in known
+        if name and name not in {*known, LOGLEVEL} and not is_left_alone:
+            yield variable, name
+
+
+def _meant(name: str, known: Mapping[str, Any]) -> str | None:
+    """Return the setting whose name is misspelt; one with a word more, such as `api_key_eu`, is somebody's own."""
+    near = next(iter(get_close_matches(name, known, n=1)), None)
+    if near is None or name.startswith(f"{near}_"):
+        return None
+    begins_alike = near in HOLDING_BACK and name.partition("_")[0] == near.partition("_")[0]
+    return near if begins_alike or SequenceMatcher(None, name, near).ratio() >= ALIKE else None
 
 
 def historical_per_second(chosen: int | None, host: str) -> int | None:

@@ -39,6 +39,7 @@ from target_posthog.settings import (
     config_of,
     config_of_environment,
     defaults,
+    misnamed_variables,
     wrong_settings,
 )
 from target_posthog.singer.messages import MessageReader, UnreadableLine
@@ -243,7 +244,10 @@ class TargetPostHog(Target):
         files = {name: as_path(self._config[name]) for name in OF_FILES if isinstance(self._config.get(name), str)}
         self._config = {name: value for name, value in {**self._config, **files}.items() if value not in (None, "")}
         maps = self._config.get(STREAM_MAPS, {})
-        errors = [*wrong_settings(self._config, self.config_jsonschema), *wrong_maps(maps)]
+        misnamed, others = misnamed_variables(os.environ, self._config, self.config_jsonschema)
+        errors = [*wrong_settings(self._config, self.config_jsonschema), *misnamed, *wrong_maps(maps)]
+        if others and raise_errors:
+            self.logger.warning("No settings, and not read: %s in the environment", ", ".join(others))
         if errors and raise_errors:
             raise ConfigValidationError(errors[0], errors=errors, schema=self.config_jsonschema)
         self._stream_maps = StreamMaps({} if errors else maps)
