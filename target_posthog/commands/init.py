@@ -26,13 +26,17 @@ RECORDS_LOOKED_AT = 100  # of each stream; the rest of the file is read for othe
 
 @click.command
 @click.argument("streams", type=click.Path(dir_okay=False))
-@out_option("File to write the mapping to; by default it is printed.")
+@out_option("New file to write the mapping to; by default it is printed.")
 def init(streams: str, out: Path | None) -> None:
     """Write a mapping to start from, of what a tap has written.
 
     STREAMS is a file of Singer messages, such as `tap-github ... > streams.singer` makes, or - for standard input.
     """
     with ending_with_sentence():
+        if out and out.exists():
+            raise RunError(
+                f"--out: there is a file {out} already, maybe with your corrections: name another, or remove it"
+            )
         found = _streams(streams)
         written = draft(found, "standard input" if streams == "-" else Path(streams).name)
         if out:

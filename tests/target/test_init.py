@@ -61,3 +61,13 @@ def test_a_file_without_a_schema_gets_a_sentence(tmp_path: Path) -> None:
     path.write_bytes(RECORD)
     done = CliRunner().invoke(commands, ["init", str(path)])
     assert (done.exit_code, "has no SCHEMA message" in done.output) == (1, True)
+
+
+def test_a_mapping_that_has_been_corrected_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "streams.singer").write_bytes(SCHEMA)
+    call = ["init", str(tmp_path / "streams.singer"), "--out", str(tmp_path / "mapping.yaml")]
+    assert CliRunner().invoke(commands, call).exit_code == 0
+    (tmp_path / "mapping.yaml").write_text("corrected")
+    done = CliRunner().invoke(commands, call)
+    assert (done.exit_code, "name another, or remove it" in done.output) == (1, True)
+    assert (tmp_path / "mapping.yaml").read_text() == "corrected"
