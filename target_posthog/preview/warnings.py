@@ -145,8 +145,13 @@ def not_met(sentence: str) -> Iterator[dict[str, Any]]:
 
 
 def never_filled(events: Mapping[str, Mapping[str, JSON]]) -> Iterator[dict[str, Any]]:
-    """Yield a warning for each event with properties that are empty, always or nearly so."""
+    """Yield a warning for each event with properties that are empty, always or nearly so.
+
+    Of one that isn't sent, as PostHog has all of it already, nothing is known.
+    """
     for name, event in events.items():
+        if event["count"] == 0:
+            continue
         filled: dict[str, int] = {**event["properties"], **event["set"], **event["set_once"]}
         empty = [prop for prop, count in filled.items() if count == 0]
         seldom = [prop for prop, count in filled.items() if 0 < count < event["count"] * SELDOM]

@@ -178,29 +178,36 @@ def test_events_of_the_future_are_warned_of_as_the_protocol_decides_on_them() ->
     ]
 
 
+ENTRY: EventEntry = {
+    "stream": "orders",
+    "rule": "Sale",
+    "event": "Sale",
+    "about": "",
+    "when": "",
+    "for_each": "",
+    "timestamp": "",
+    "deleted": "",
+    "properties": [
+        {"name": name, "place": "properties", "expression": "", "type": "", "unit": "", "example": "", "about": ""}
+        for name in ("always", "seldom", "never")
+    ],
+}
+
+
 def test_properties_that_are_empty_or_nearly_so_are_warned_of_and_announced() -> None:
-    entry: EventEntry = {
-        "stream": "orders",
-        "rule": "Sale",
-        "event": "Sale",
-        "about": "",
-        "when": "",
-        "for_each": "",
-        "timestamp": "",
-        "deleted": "",
-        "properties": [
-            {"name": name, "place": "properties", "expression": "", "type": "", "unit": "", "example": "", "about": ""}
-            for name in ("always", "seldom", "never")
-        ],
-    }
     events = [event(one, always=1, **({"seldom": 1} if one == 1 else {})) for one in range(1, 31)]
-    plan = planned([record(one) for one in range(1, 31)], events, [entry])
+    plan = planned([record(one) for one in range(1, 31)], events, [ENTRY])
     assert plan["events"]["Sale"]["properties"] == {"always": 30, "never": 0, "seldom": 1}
     (warning,) = plan["warnings"]
     assert warning["text"] == (
         "`Sale`: 1 of 3 properties are always empty: never; "
         "1 of 3 properties are in fewer than 5% of the events: seldom"
     )
+
+
+def test_of_an_event_that_posthog_has_already_no_property_is_called_empty() -> None:
+    plan = planned([record(1)], [event(1, always=1)._replace(there=True)], [ENTRY])
+    assert (plan["events"]["Sale"]["already_there"], plan["warnings"]) == (1, [])
 
 
 def test_personal_data_is_listed_by_name_and_place() -> None:
