@@ -143,7 +143,7 @@ class StoreRun(Tap):
             if first := stream.bookmark.unread_before(stream.start):
                 self.logger.warning(
                     "Not all %s from before %s were read, as that was `start_date` in an earlier run, and it is earlier"
-                    " now or gone: only a full refresh brings them (`meltano run --full-refresh`).",
+                    " now or gone: only the same `meltano run` with `--full-refresh` brings them.",
                     name,
                     utc(first),
                 )

@@ -255,6 +255,12 @@ def config_of_environment(schema: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
+def meltano_command(environment: Mapping[str, str]) -> str:
+    """Return how Meltano is called for what this process does: in its environment, if Meltano runs it in one."""
+    name = environment.get("MELTANO_ENVIRONMENT")
+    return f"meltano --environment={name}" if name else "meltano"
+
+
 def misnamed_variables(
     environment: Mapping[str, str], config: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> tuple[list[str], list[str]]:

@@ -58,9 +58,10 @@ def test_troubleshooting_names_the_variables_that_the_environments_read() -> Non
     assert variables <= set(re.findall(r"^#?(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
 
-def test_no_page_sends_a_command_to_the_sandbox_unsaid() -> None:
+def test_no_page_and_no_program_sends_a_command_to_the_sandbox_unsaid() -> None:
     """Without `--environment` Meltano takes the default, in which nothing is the user's."""
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    programs = [*(ROOT / "tap_shopify_orders").rglob("*.py"), *(ROOT / "target_posthog").rglob("*.py")]
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *programs]
     commands = re.compile(r"meltano (?:invoke|run --full-refresh) .*")
     assert [(page.name, said) for page in pages for said in commands.findall(page.read_text())] == []
 

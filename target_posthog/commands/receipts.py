@@ -270,7 +270,7 @@ def resend(  # noqa: PLR0913  # each is an option of the command
         if number and (yes or click.confirm("Mark them?")):
             for one in chosen:
                 store.mark(*one, RESEND_ANYHOW if as_another else RESEND)
-            click.echo("They are marked: `meltano run --full-refresh ...` sends them")
+            click.echo("They are marked: your usual `meltano run`, with `--full-refresh`, sends them")
         if is_missing and number:
             click.echo("If persons or links are missing in PostHog, too: `resend --persons` has all sent again")
 
@@ -297,7 +297,7 @@ def _resend_persons(store: Store, *, is_alone: bool, yes: bool) -> None:
     )
     if number and (yes or click.confirm("Have them sent?")):
         store.forget_persons()
-        click.echo("Their receipts are deleted: `meltano run --full-refresh ...` sends them")
+        click.echo("Their receipts are deleted: your usual `meltano run`, with `--full-refresh`, sends them")
 
 
 def _store(receipts: str | None, api_key: str | None, *, is_new: bool = True) -> Store:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from target_posthog.mapping.language.functions import canonical
 from target_posthog.posthog.client import DEFAULT_HOST, Client
 from target_posthog.receipts.opening import open_store, receipts_lines
 from target_posthog.receipts.sifter import Candidate
-from target_posthog.settings import historical_per_second
+from target_posthog.settings import historical_per_second, meltano_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -239,9 +240,9 @@ class PostHogDestination:
             kept = Path(self._dead_letters.path)
             apart = kept.with_name(f"{kept.stem}-again{kept.suffix}")  # another run may keep some meanwhile
             logger.warning(
-                "Dead letters are in %s; once their cause is mended, `mv -n %s %s && meltano invoke target-posthog "
-                "< %s && rm %s` sends them",
-                *(kept, kept, apart, apart, apart),
+                "Dead letters are in %s; once their cause is mended, `mv -n %s %s && %s invoke target-posthog < %s "
+                "&& rm %s` sends them",
+                *(kept, kept, apart, meltano_command(os.environ), apart, apart),
             )
         try:
             if self._summary_path:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from target_posthog.receipts.store import Store
 
 LONGEST_REQUEST_SECONDS = 300.0  # beside the time in which it is tried again
-REST = "a full refresh (`meltano run --full-refresh`) brings it, and nothing that PostHog has"
-FULL_REFRESH = "a full refresh (`meltano run --full-refresh`) sends those, and nothing that PostHog has"
+REST = "a full refresh (the same `meltano run` with `--full-refresh`) brings it, and nothing that PostHog has"
+FULL_REFRESH = "a full refresh (the same `meltano run` with `--full-refresh`) sends those, and nothing that PostHog has"
 
 
 def is_database(receipts: str) -> bool:
@@ -63,7 +63,7 @@ def receipts_lines(store: Store | None, conditions: Mapping[str, Mapping[str, st
             "There are no receipts for this project yet. If earlier runs have sent events to it, run "
             "`target-posthog receipts rebuild` first: it learns from PostHog what is there (docs/receipts.md has the "
             "command for Meltano). If they sent to another project, this one gets only what changes from now on, until "
-            "a full refresh (`meltano run --full-refresh`) brings it the rest"
+            "a full refresh (the same `meltano run` with `--full-refresh`) brings it the rest"
         )
         return
     if not store.floor and store.is_behind_another:

@@ -308,12 +308,12 @@ def test_a_start_date_that_was_later_at_first_is_said_until_a_full_refresh(
     whole = read(shop, start_date=then)
     first = read(shop, start_date="2026-10-15")
     again = read(shop, first.state, start_date="2026-10-20T12:00:00Z")  # before the bookmark: all since then was read
-    assert "full refresh" not in caplog.text
+    assert "--full-refresh" not in caplog.text
     later = read(shop, again.state, start_date=then)
     assert dict(later.records) == {}
     assert (
         "Not all orders from before 2026-10-15T00:00:00Z were read, as that was `start_date` in an earlier run, and it "
-        "is earlier now or gone: only a full refresh brings them (`meltano run --full-refresh`)."
+        "is earlier now or gone: only the same `meltano run` with `--full-refresh` brings them."
     ) in caplog.messages
     caplog.clear()
     refreshed = read(shop, start_date=then)
@@ -342,7 +342,7 @@ def test_a_start_date_that_was_later_than_what_was_read_is_said_too(
 ) -> None:
     first = read(shop, start_date="2026-09-01", end_date="2026-10-01")
     second = read(shop, first.state, start_date="2026-10-20")
-    assert "full refresh" not in caplog.text
+    assert "--full-refresh" not in caplog.text
     read(shop, second.state, start_date="2026-09-01")
     assert "Not all orders from before 2026-10-20T00:00:00Z were read" in caplog.text
 
@@ -356,7 +356,7 @@ def test_a_run_that_reads_all_leaves_the_start_date_of_the_others_alone(
         entry["replication_method"] = "FULL_TABLE"
     second = read(shop, first.state, full, start_date="2026-10-15")
     read(shop, second.state, start_date="2026-09-01")
-    assert "full refresh" not in caplog.text
+    assert "--full-refresh" not in caplog.text
 
 
 @pytest.mark.parametrize("asked_to_end", [True, False])

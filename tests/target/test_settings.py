@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.errors import RunError
-from target_posthog.settings import SETTINGS, config_of, misnamed_variables
+from target_posthog.settings import SETTINGS, config_of, meltano_command, misnamed_variables
 
 from .conftest import lines
 
@@ -149,3 +149,8 @@ def test_the_process_own_variables_win_over_a_file_env(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "phc_own ignore\n"
+
+
+def test_a_remedy_names_the_environment_of_the_run() -> None:
+    assert meltano_command({"MELTANO_ENVIRONMENT": "prod"}) == "meltano --environment=prod"
+    assert meltano_command({}) == "meltano"

@@ -102,7 +102,9 @@ def test_the_real_project_gets_the_whole_history_too(user: Project, posthog: Pos
     said_by(user, sync)
     with PostHog(api_key="phc_real").serve() as real:
         user.environment |= {"POSTHOG_API_KEY": "phc_real", "POSTHOG_HOST": real.url}
-        assert "until a full refresh (`meltano run --full-refresh`) brings it the rest" in said_by(user, sync)
+        assert "until a full refresh (the same `meltano run` with `--full-refresh`) brings it the rest" in said_by(
+            user, sync
+        )
         assert real.totals()["events"] == {}
         said_by(user, refresh)
         assert real.totals() == posthog.totals()
