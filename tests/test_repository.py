@@ -157,3 +157,10 @@ def test_a_path_that_a_document_names_is_there() -> None:
     ]
     assert len(named) > 50
     assert [one for one in named if one[1].removesuffix("/") not in ends] == []
+
+
+@pytest.mark.parametrize("name", ["receipts.jsonl", "shop-receipts-2026.jsonl", "dead.jsonl", "plan.json", ".env"])
+def test_git_leaves_alone_what_the_documents_have_users_write(tmp_path: Path, name: str) -> None:
+    (tmp_path / ".gitignore").write_text((ROOT / ".gitignore").read_text())
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    assert subprocess.run(["git", "check-ignore", "-q", name], cwd=tmp_path, check=False).returncode == 0

@@ -90,7 +90,7 @@ def export(receipts: str | None, api_key: str | None, file: Path) -> None:
                     opened.write(msgspec.json.encode(_as_json(fact)) + b"\n")
         except OSError as error:
             raise RunError(f"The file {file} can't be written ({error.strerror})") from None
-    click.echo(f"{number:,} receipts are in {file}")
+    click.echo(f"{number:,} receipts are in {file}. It holds personal data (distinct ids): delete it once it is merged")
 
 
 @receipts.command
