@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.delivery.admission import Admission
 from target_posthog.delivery.batches import Outgoing, sending_order
 from target_posthog.delivery.keys import Keys
+from target_posthog.delivery.progress import SECONDS_BETWEEN_PROGRESS, Progress
 from target_posthog.delivery.sending import Pace, Sending
 from target_posthog.delivery.skipped_persons import SkippedPersons
 from target_posthog.errors import RunError
@@ -41,7 +42,6 @@ MOST_BYTES_WAITING = 16 * 1024 * 1024
 CANDIDATES_AT_ONCE = 1_000  # looked up together
 BYTES_AT_ONCE = 4 * 1024 * 1024
 MANY = 10  # events of a request: if all are refused, dead letters would only hide what is wrong
-SECONDS_BETWEEN_PROGRESS = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +87,7 @@ class Queue:
         self._reasons: dict[int, tuple[object, list[str]]] = {}  # by the identity of a source: it, why not all is sent
         self._keys = Keys()
         self._skipped_persons = SkippedPersons()
-        self._seconds_between_progress = seconds_between_progress
-        self._logged_at = time.monotonic()
+        self._progress = Progress(seconds_between_progress)
 
     @property
     def is_full(self) -> bool:
@@ -290,12 +289,10 @@ class Queue:
         return sent, None
 
     def _log_progress(self) -> None:
-        now = time.monotonic()
-        if now - self._logged_at < self._seconds_between_progress:
+        if not self._progress.is_due():
             return
-        self._logged_at = now
         accepted = self._summary.accepted.total()
-        rate = accepted / (now - self._summary.started_at)
+        rate = accepted / (time.monotonic() - self._summary.started_at)
         logger.info("%s events accepted by PostHog so far, %s a second", f"{accepted:,}", f"{rate:,.0f}")
 
 

@@ -17,6 +17,7 @@ import msgspec
 from target_posthog.delivery.admission import Admission
 from target_posthog.delivery.destination import key_name
 from target_posthog.delivery.held_run import PLAN_FORMAT
+from target_posthog.delivery.progress import SECONDS_BETWEEN_PROGRESS, Progress
 from target_posthog.mapping.catalogue import catalogue
 from target_posthog.mapping.event import HISTORICAL_AFTER, changes_person, is_identified, money_in
 from target_posthog.mapping.language.functions import as_timestamp
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from target_posthog.delivery.destination import Origin, Outcome
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.meanings import Meanings
-    from target_posthog.preview.file import PreviewFile
+    from target_posthog.preview.file import KnownRecord, PreviewFile
     from target_posthog.receipts.sifter import Sifted
 
     KeepBooks = Callable[[PreviewFile], Iterable[tuple[str, dict[str, str | int]]]]
@@ -57,7 +58,13 @@ class PreviewDestination:
     is_full = False
 
     def __init__(
-        self, settings: Mapping[str, Any], meanings: Meanings, *, version: str, keep_books: KeepBooks | None = None
+        self,
+        settings: Mapping[str, Any],
+        meanings: Meanings,
+        *,
+        version: str,
+        keep_books: KeepBooks | None = None,
+        seconds_between_progress: float = SECONDS_BETWEEN_PROGRESS,
     ) -> None:
         """Begin a file; `keep_books` returns the rows of its tables of books once all else is written."""
         self._meanings = meanings
@@ -70,6 +77,7 @@ class PreviewDestination:
         now = datetime.now(timezone.utc)
         self._made_at, self._historical_before = as_timestamp(now), as_timestamp(now - HISTORICAL_AFTER)
         self._records = 0
+        self._progress = Progress(seconds_between_progress)
         self._file = PreviewWriter(settings["preview_path"])
         store = open_store(settings, is_read_only=True)
         # Before the first run there is no store yet; that run won't say anything twice, so its preview doesn't either.
@@ -120,6 +128,8 @@ class PreviewDestination:
     def take(self, origin: Origin, record: dict[str, Any], outcome: Outcome) -> None:
         """Write a record, why it became what it did, and its events."""
         self._records += 1
+        if self._progress.is_due():
+            logger.info("%s records looked at so far", f"{self._records:,}")
         explanation = origin.explainer.explained(record) if origin.explainer else []
         naming = self._namings.get(origin.stream_name) or Naming(origin.stream_name, {})
         keys = [record.get(key) for key in origin.key_properties]
@@ -230,13 +240,20 @@ class PreviewDestination:
                 zones.pop() if len(zones) == 1 else UTC,  # of several shops each has days of its own
                 unmet=self._meanings.unmet(),
             )
-            plan = planning.plan(written.records(), written.events())
+            plan = planning.plan(self._telling(written.records()), written.events())
         for table, row in rows:
             self._file.add(table, row)
         self._file.publish(msgspec.json.encode(plan).decode())
         for line in plan_lines(plan):
             logger.info(line)
         logger.info("The preview is in %s: `target-posthog explain` shows one order or customer of it", self._file.path)
+
+    def _telling(self, records: Iterable[KnownRecord]) -> Iterator[KnownRecord]:
+        """Yield the records, and say now and then how far the plan is."""
+        for number, record in enumerate(records, 1):
+            if self._progress.is_due():
+                logger.info("%s of %s records are in the plan so far", f"{number:,}", f"{self._records:,}")
+            yield record
 
     def abandon(self) -> None:
         """Remove the unfinished file."""

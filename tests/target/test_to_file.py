@@ -18,17 +18,21 @@ import tracemalloc
 import zlib
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from singer_sdk.exceptions import InvalidInputLine
 
 from tap_shopify_orders.records.schema import ORDERS, stream_schema
+from target_posthog.delivery.destination import Outcome
 from target_posthog.errors import RuleError, RunError
+from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.file import PreviewFile, is_preview
+from target_posthog.preview.to_file import PreviewDestination
 from target_posthog.preview.writer import PreviewWriter
 from target_posthog.receipts.sqlite import SqliteStore
 from target_posthog.receipts.temporary import TemporaryMapping
+from target_posthog.settings import SETTINGS, defaults
 from target_posthog.singer.target import MISTAKES, TargetPostHog
 from tests.own_process import in_own_process
 from tests.target.conftest import MESSAGES, lines
@@ -422,3 +426,38 @@ def test_a_disk_that_is_full_from_the_start_is_named_with_the_setting(tmp_path: 
             PreviewWriter(str(tmp_path / "preview.sqlite"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class Sales:
+    """A stream without rules, as a destination knows it."""
+
+    stream_name = "sales"
+    key_properties = ("id",)
+    original_schema: ClassVar[dict[str, Any]] = {}
+    explainer = None
+    missing = ()
+    is_left_out = True
+
+    def silences(self) -> tuple[()]:
+        return ()
+
+
+@pytest.mark.parametrize("seconds", [0, 3600])
+def test_a_preview_says_now_and_then_how_far_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, seconds: float
+) -> None:
+    caplog.set_level(logging.INFO)
+    meanings = Meanings({**defaults(SETTINGS), "mapping": "none"})
+    path = tmp_path / "preview.sqlite"
+    preview = PreviewDestination({"preview_path": str(path)}, meanings, version="1", seconds_between_progress=seconds)
+    for number in range(2):
+        preview.take(Sales(), {"id": number}, Outcome())
+    preview.end()
+    told = [line for line in caplog.messages if line.endswith("so far")]
+    steps = [
+        "1 records looked at",
+        "2 records looked at",
+        "1 of 2 records are in the plan",
+        "2 of 2 records are in the plan",
+    ]
+    assert told == ([f"{step} so far" for step in steps] if seconds == 0 else [])
