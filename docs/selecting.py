@@ -55,6 +55,9 @@ $ meltano select tap-shopify-orders orders discount_applications --exclude
 $ meltano select tap-shopify-orders orders transactions --exclude
 ```
 
+Some fields the tap asks for all the same and keeps to itself: those by which it tells whether an order that you want
+is whole and final, such as `original_total_price` for the ledger and `return_status` for a return under way.
+
 The target says in each run what it does without, in one warning per stream. The keys `shop_id` and `id`, `updated_at`
 and the mark of a deletion, `_sdc_deleted_at`, always come. A whole stream is left out by `meltano select
 tap-shopify-orders customers '*' --exclude`: without `customers` nobody is described, and orders still say whose they

@@ -29,8 +29,8 @@ from tap_shopify_orders.reading.progress import Progress
 from tap_shopify_orders.reading.watch import Watch
 from tap_shopify_orders.reading.windows import Window, changed_at
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.records.fields import select, with_numbers
-from tap_shopify_orders.records.order import has_no_discount
+from tap_shopify_orders.records.fields import select, with_needed, with_numbers
+from tap_shopify_orders.records.order import NEEDS, has_no_discount
 from tap_shopify_orders.records.records import WHOLE, Connection
 from tap_shopify_orders.selection import SelectedStream
 from tap_shopify_orders.settings import has_numbers
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
     from tap_shopify_orders.reading.changes import Limits
-    from tap_shopify_orders.records.fields import Field, Names
+    from tap_shopify_orders.records.fields import Field, Names, Needs
     from tap_shopify_orders.records.records import Node, Record
     from tap_shopify_orders.shopify.store import Store
 
@@ -83,6 +83,7 @@ class ShopStream(SelectedStream):
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records are made of JSON's own types
 
     fields: ClassVar[tuple[Field, ...]]
+    needs: ClassVar[Needs] = {}  # by what may be wanted, what it is judged by
     subject: ClassVar[str]  # the records' type, as events name it
     first_page = 10  # nodes, so that no run begins with a query that costs too much
     _emitted_before: datetime | None = None  # the bookmark that the run began with
@@ -129,7 +130,7 @@ class ShopStream(SelectedStream):
         store = self._run.store
         return Reading(
             self.name,
-            select(self._fields, self._is_wanted),
+            with_needed(self._fields, select(self._fields, self._is_wanted), self.needs),
             store.client,
             shop={name: value for name, value in store.granted.shop.items() if self._is_wanted((name,))},
             ungranted=store.granted.without_scope(schema.SCOPED),
@@ -283,6 +284,7 @@ class Orders(ShopStream):
         (("line_items",), ("returns",)),
     )
     fields = schema.ORDERS
+    needs = NEEDS
     _watch: Watch | None = None
 
     @override

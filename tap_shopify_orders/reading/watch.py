@@ -90,7 +90,7 @@ class Watch:
         None also for one read `once_more` that is as it was. One that was read `by_bulk` may lack nodes of its lists:
         it is read again by pages, which tell. Raises RunError.
         """
-        order = order_of(record.json)
+        order = order_of(record.judged)
         looked = self._second_look(record, order, disagreements(order), by_bulk=by_bulk)
         if looked is None:
             self._forget(str(order.id))
@@ -163,7 +163,7 @@ class Watch:
 
     def _seen(self, numbers: Sequence[str], records: Iterable[Record]) -> dict[str, Order]:
         """Return the orders of records by their numbers; those that have none are forgotten."""
-        orders = {str(order.id): order for order in map(order_of, (record.json for record in records))}
+        orders = {str(order.id): order for order in map(order_of, (record.judged for record in records))}
         for number in numbers:
             if number not in orders:
                 self._forget(number)
@@ -192,7 +192,7 @@ class Watch:
         again = self._again(str(order.id))
         if again is None:
             return None
-        order_again = order_of(again.json)
+        order_again = order_of(again.judged)
         found_again = disagreements(order_again)
         self._in_vain = self._in_vain + 1 if self._lacks_ledger(order_again) else 0
         if is_cut:

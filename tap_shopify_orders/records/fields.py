@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     Path = tuple[str | int, ...]
     Names = tuple[str, ...]
+    Needs = Mapping[Names, Collection[Names]]
 
 
 NO_ID = "/0"  # where it wasn't selected
@@ -27,7 +28,8 @@ class Field:
     `source` is where its value stands in the node, by the response keys of the query; a number picks one of a list.
     `convert` makes the record's value of any value that isn't null. `fields` are those of an object, or of each element
     when `many`; a `connection` has them under `nodes`. `needs` are the places that `convert` looks at, if not `source`.
-    `sort` makes the key that a connection's nodes are sorted by.
+    `sort` makes the key that a connection's nodes are sorted by. One that `stays_here` is asked for and looked at, but
+    never leaves with the record.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Field:
     connection: bool = False
     needs: tuple[Names, ...] = ()
     sort: Callable[[Any], Any] | None = None
+    stays_here: bool = False
 
     @property
     def place(self) -> Names:
@@ -189,6 +192,35 @@ def select(
 ) -> tuple[Field, ...]:
     """Return the fields that are wanted, by their path in the record, and don't need a response path that is denied."""
     return tuple(_select(fields, (), (), wanted, denied))
+
+
+def with_needed(fields: tuple[Field, ...], chosen: tuple[Field, ...], needs: Needs) -> tuple[Field, ...]:
+    """Return the chosen ones of the fields, and of the others those that a chosen one needs, which stay here.
+
+    `needs` has by the path of a field in the record the paths of those without which it can't be judged. What is inside
+    an object of which nothing was chosen isn't needed.
+    """
+    there = {*_records(chosen)}
+    needed = {path for one, paths in needs.items() if one in there for path in paths if path[:-1] in {(), *there}}
+    return _staying(select(fields, (there | needed).__contains__), needed - there)
+
+
+def _records(fields: tuple[Field, ...], record: Names = ()) -> Iterator[Names]:
+    """Yield the paths of the fields in the record."""
+    for field in fields:
+        yield (*record, field.name)
+        yield from _records(field.fields, (*record, field.name))
+
+
+def _staying(fields: tuple[Field, ...], needed: Collection[Names], record: Names = ()) -> tuple[Field, ...]:
+    return tuple(
+        replace(
+            field,
+            stays_here=(*record, field.name) in needed,
+            fields=_staying(field.fields, needed, (*record, field.name)),
+        )
+        for field in fields
+    )
 
 
 def _select(

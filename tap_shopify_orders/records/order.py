@@ -19,6 +19,7 @@ from tap_shopify_orders.decoding import decoded
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from tap_shopify_orders.records.fields import Needs
     from tap_shopify_orders.records.records import Node
 
 FIRST = "original total"  # the identity that a ledger which was cut short fails
@@ -63,6 +64,29 @@ WAITS = frozenset(
 )
 # A return may be processed in parts, for goods of the same price, while its order has an open return before and after.
 WAITS_FOR_A_RETURN = WAITS | {("agreements", "id"), ("returns", "id"), ("returns", "status")}
+# By what may be wanted of an order, what that is judged by: whether the ledger is cut short or a list was cut, whether
+# the attribution is still to come, and what the order waits for. It is asked for, wanted or not.
+NEEDS: Needs = {
+    ("agreements",): {("agreements", "id"), ("return_status",)},
+    ("agreements", "sales"): {
+        ("agreements", "kind"),
+        ("agreements", "sales", "line_type"),
+        ("agreements", "sales", "total_amount"),
+        ("original_total_price",),
+        ("current_total_price",),
+        ("refund_discrepancy",),
+    },
+    ("customer_journey",): {("customer_journey", "ready"), ("created_at",)},
+    ("fulfillments",): {path for path in WAITS if path[0] == "fulfillments"},
+    ("line_items",): {
+        ("line_items", "id"),
+        ("line_items", "current_quantity"),
+        ("current_subtotal_line_items_quantity",),
+    },
+    ("refunds",): {("return_status",)},
+    ("returns",): {("returns", "id"), ("returns", "status"), ("agreements", "return_id"), ("return_status",)},
+    ("transactions",): {("transactions", "id"), ("transactions", "status")},
+}
 ZERO = Decimal(0)
 
 

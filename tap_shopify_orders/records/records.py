@@ -33,10 +33,14 @@ class Node(msgspec.Struct, gc=False):
 
 
 class Record(msgspec.Struct, gc=False):
-    """A record: its JSON, in one line, and when it was last changed."""
+    """A record: its JSON, in one line, and when it was last changed.
+
+    `judged` is its JSON with what doesn't leave, by which it is judged; the same where all of it leaves.
+    """
 
     json: Raw
     updated_at: str
+    judged: Raw
 
     def __getitem__(self, name: str) -> str:
         """Return what the SDK asks records for, which is their bookmark."""
@@ -105,11 +109,14 @@ class Reader:
         name = getattr(node, "id", None)  # conversions take it away
         try:
             self._read(node)
-            json = _encode(node)
+            judged = json = _encode(node)
+            if self._compiled.take_away:
+                self._compiled.take_away(node)
+                json = _encode(node)
             line = Raw(json if b"\n" not in json else msgspec.json.format(json, indent=-1))
         except UNPROMISED as error:  # what it says may quote a value
             raise self._unreadable(error, name) from None
-        return Record(line, node["updated_at"])
+        return Record(line, node["updated_at"], Raw(judged))
 
     def _unreadable(self, error: Exception, name: object) -> RunError:
         """Return what to say of a record that can't be made: of which field, and what kind of error it is.

@@ -49,18 +49,20 @@ class Shape(NamedTuple):
 def stays(field: Field) -> bool:
     """Say whether a value is the record's as it is the node's, wherever it stands."""
     return not (field.convert or field.connection) and all(
-        inner.source == (inner.name,) and stays(inner) for inner in field.fields
+        inner.source == (inner.name,) and not inner.stays_here and stays(inner) for inner in field.fields
     )
 
 
 class Compiled(NamedTuple):
     """A function that does with a node what the query's aliases left to do, and the lines that it is made of.
 
-    A line's comment is the path of the field that it makes.
+    A line's comment is the path of the field that it makes. Then comes the function that takes away what doesn't leave
+    with the record; None where all of it leaves.
     """
 
     read: Callable[[Any], None]
     lines: Sequence[str]
+    take_away: Callable[[Any], None] | None
 
     def field_of(self, error: Exception) -> str:
         """Return the path of the field at which the function failed; empty if the error came from elsewhere."""
@@ -79,7 +81,25 @@ def compiled(shape: Shape) -> Compiled:
     lines = ["def read(node):", "    pass", *_reading(shape, "node", 1, names)]
     # Its text is made of this module's own words and schema.py's names.
     exec(compile("\n".join(lines), PLACE, "exec"), names)  # noqa: S102  # as said
-    return Compiled(names["read"], lines)
+    away = [*_taking_away(shape.fields, "node", 1)]
+    if away:
+        exec("\n".join(["def take_away(node):", *away]), names)  # noqa: S102  # as said
+    return Compiled(names["read"], lines, names.get("take_away"))
+
+
+def _taking_away(fields: Sequence[Field], node: str, depth: int) -> Iterator[str]:
+    """Yield the lines that take from the node in a variable, which was read, what doesn't leave with the record."""
+    indent, inner = "    " * depth, f"node{depth}"
+    for field in fields:
+        if field.stays_here:
+            yield f"{indent}{node}.{field.name} = UNSET"
+        below = [*_taking_away(field.fields, inner, depth + 1)]
+        if below and field.many:
+            yield f"{indent}for {inner} in {node}.{field.name} or ():"
+        elif below:
+            yield f"{indent}{inner} = {node}.{field.name}"
+            yield f"{indent}if {inner} is not None:"
+        yield from below
 
 
 def _reading(shape: Shape, node: str, depth: int, names: dict[str, Any]) -> Iterator[str]:

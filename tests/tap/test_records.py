@@ -19,7 +19,8 @@ from sandbox.shop.schemas import read_document
 from tap_shopify_orders.errors import RunError
 from tap_shopify_orders.reading.question import Question
 from tap_shopify_orders.records import schema
-from tap_shopify_orders.records.fields import Field, enum, exact, json_schema, many, paths, select, text
+from tap_shopify_orders.records.fields import Field, enum, exact, json_schema, many, paths, select, text, with_needed
+from tap_shopify_orders.records.order import NEEDS
 from tap_shopify_orders.records.records import WHOLE, Reader
 from tap_shopify_orders.shopify import query
 from tap_shopify_orders.shopify.client import API_VERSION, PageSize
@@ -237,14 +238,16 @@ def test_whatever_is_selected_the_compiled_reader_does_what_the_fields_say(shop:
     random = Random(seed)
     share = random.random()
     ungranted = [path for scoped in schema.SCOPED.values() for path in scoped]
-    fields = select(STREAMS[stream], lambda path: path == ("updated_at",) or random.random() < share, ungranted)
+    chosen = select(STREAMS[stream], lambda path: path == ("updated_at",) or random.random() < share, ungranted)
+    fields = select(with_needed(STREAMS[stream], chosen, NEEDS), lambda _: True, ungranted)
     question = Question.of(stream, fields, SHOP)
     newest = {"query": "", "after": None, "reverse": True}
     nodes = nodes_of(tap_for(shop).store.client.ask(question.query.text, newest, PageSize(first=10)))
     for raw in nodes:
-        record = question.reader.record(question.reader.node(raw)).to_dict()
+        record = question.reader.record(question.reader.node(raw))
         of_all = {**SHOP, "_sdc_deleted_at": None}
-        assert record == {**expected(fields, msgspec.json.decode(raw)), **of_all}
+        assert record.to_dict() == {**expected(chosen, msgspec.json.decode(raw)), **of_all}
+        assert msgspec.json.decode(record.judged) == {**expected(fields, msgspec.json.decode(raw)), **of_all}
 
 
 def test_what_leaves_as_it_came_is_not_looked_into() -> None:
@@ -269,6 +272,38 @@ def test_an_id_that_is_asked_for_to_read_on_is_not_in_the_record_unless_it_is_wa
     line = {"line_item": {"sku": "A"}}
     refund = {"id": "gid://shopify/Refund/1", "note": None, REFUNDED[1]: {"pageInfo": WHOLE, "nodes": [line]}}
     assert record_of(fields, {"refunds": [refund]}) == {"refunds": [{"note": None, REFUNDED[1]: [{"sku": "A"}]}]}
+
+
+VISIT = ("customer_journey", "first_visit")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "needed"),
+    [
+        ([("note",)], []),
+        ([VISIT[:1], VISIT, (*VISIT, "source")], [("created_at",), ("customer_journey", "ready")]),
+        ([("refunds",), ("refunds", "note")], [("return_status",)]),
+        ([("refunds",), ("refunds", "note"), ("return_status",)], []),
+        ([("returns",), ("returns", "name"), ("returns", "id")], [("return_status",), ("returns", "status")]),
+        ([("agreements",), ("agreements", "reason")], [("agreements", "id"), ("return_status",)]),
+    ],
+    ids=str,
+)
+def test_what_something_is_judged_by_is_needed_with_it_but_nothing_of_objects_that_nobody_wants(
+    wanted: list[tuple[str, ...]], needed: list[tuple[str, ...]]
+) -> None:
+    def staying(fields: tuple[Field, ...], way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        for one in fields:
+            yield from [(*way, one.name)] if one.stays_here else []
+            yield from staying(one.fields, (*way, one.name))
+
+    fields = with_needed(schema.ORDERS, select(schema.ORDERS, wanted.__contains__), NEEDS)
+    assert sorted(staying(fields)) == needed
+
+
+def test_every_need_is_a_field() -> None:
+    every = {path for path, _ in leaves(json_schema(schema.ORDERS))}
+    assert {*NEEDS, *(path for paths in NEEDS.values() for path in paths)} <= every
 
 
 def test_reading_goes_without_what_is_denied() -> None:

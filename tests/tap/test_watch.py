@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from docs.selecting import cost_of, fields_of
 from sandbox.shop import Shop, ledger
 from sandbox.shop.access import MORE_SCOPES, SCOPES
 from sandbox.shop.practice import Practice
@@ -257,6 +258,61 @@ def test_an_answer_that_lacks_the_orders_asked_for_ends_the_run_and_forgets_none
         read_at(shop, "2026-10-30T14:00:00Z", first.state)
     shop.twist = lambda body: body
     assert {*read_at(shop, "2026-10-31T13:00:00Z", first.state).orders} == {"#1002"}
+
+
+# What docs/selecting.md says costs nothing, and parts of what does cost something.
+UNWANTED = {
+    "what costs nothing": [
+        (name,) for name in fields_of("orders") if not [*cost_of("orders", name).said("orders", name)]
+    ],
+    "parts": [
+        ("created_at",),
+        ("return_status",),
+        ("agreements", "id"),
+        ("agreements", "kind"),
+        ("agreements", "sales", "total_amount"),
+        ("customer_journey", "ready"),
+        ("transactions", "status"),
+    ],
+}
+
+
+def values_at(value: Any, path: tuple[str, ...]) -> list[Any]:
+    """Return what stands at a path of a record, in each element of the lists on the way."""
+    if isinstance(value, list):
+        return [found for one in value for found in values_at(one, path)]
+    if not path:
+        return [value]
+    return values_at(value[path[0]], path[1:]) if value and path[0] in value else []
+
+
+@pytest.mark.parametrize("method", ["pages", "bulk"])
+@pytest.mark.parametrize("unwanted", UNWANTED)
+def test_an_order_is_judged_by_fields_that_nobody_wants_and_they_do_not_leave(
+    shop: Shop, store: Store, unwanted: str, method: str
+) -> None:
+    add(store, FIRST)
+    store.cut_ledger("#1001", times=100)
+    becomes_ready = waits_for_attribution(store)
+    store.open_return("#1003", "2026-10-30T12:10:00.000000Z", 2)
+    store.fulfill_order("#1004", "2026-10-30T12:30:00.000000Z")  # so that the bookmark lies beyond the others
+    catalog = catalog_of(shop, streams=("orders",))
+    (entries,) = [one["metadata"] for one in catalog["streams"] if one["stream"] == "orders"]
+    for path in UNWANTED[unwanted]:
+        breadcrumb = [step for name in path for step in ("properties", name)]
+        entries[:] = [one for one in entries if one["breadcrumb"] != breadcrumb]
+        entries.append({"breadcrumb": breadcrumb, "metadata": {"selected": False}})
+    first = read_at(shop, "2026-10-30T13:00:00Z", catalog=catalog, method=method)
+    assert {*first.orders} == {"#1003", "#1004"}, "a ledger is cut short, an attribution isn't there yet"
+    store.cut_ledger("#1001", times=0)
+    becomes_ready()
+    store.process_return("#1003", "2026-10-30T13:10:00.000000Z", {0: 2})
+    second = read_at(shop, "2026-10-30T14:00:00Z", first.state, catalog=catalog, method=method)
+    assert {*second.orders} == {"#1001", "#1002", "#1003"}
+    assert dict(read_at(shop, "2026-10-30T15:00:00Z", second.state, catalog=catalog, method=method).records) == {}
+    records = [*first.records["orders"], *second.records["orders"]]
+    assert len(records) == 5
+    assert [path for path in UNWANTED[unwanted] for one in records if values_at(one, path)] == []
 
 
 @pytest.mark.parametrize("settings", [{"attribution_hours": 0}, {"end_date": "2026-11-01"}], ids=str)
@@ -612,4 +668,4 @@ class Record:
     """A record as the watch looks at it."""
 
     def __init__(self, json: bytes) -> None:
-        self.json = json
+        self.json = self.judged = json
