@@ -16,7 +16,7 @@ from tap_shopify_orders.reading.customer_search import finds_seconds
 from tap_shopify_orders.reading.known import Mark, change_of, reached
 from tap_shopify_orders.reading.progress import SECONDS_A_LINE
 from tap_shopify_orders.reading.windows import RECORDS_PER_OPERATION, Window, changed_at, split
-from tap_shopify_orders.shopify.answers import Denied
+from tap_shopify_orders.shopify.answers import Denied, Refused
 from tap_shopify_orders.shopify.client import LARGEST_RESULT_BYTES
 from tap_shopify_orders.shopify.pages import MOST_OBJECTS, nodes_of, patiently, seconds_of
 
@@ -132,7 +132,7 @@ class Changes:
         if tasks and not self._begins_before(tasks[0].window):
             return tasks
         for operation in self.bookmark.forget_tasks():  # it would hold a slot for nothing
-            with suppress(Denied):
+            with suppress(Denied, Refused):  # what may not cancel may still read by pages
                 patiently(partial(self.store.bulk.cancel, operation), self.reading.pause)
         return []
 

@@ -724,10 +724,20 @@ def test_an_operation_that_is_no_more_is_submitted_again(
         assert sentence in caplog.text
 
 
-def test_pages_may_take_over_what_an_interrupted_run_left_to_bulk_operations() -> None:
+NOT_ANY_MORE = {
+    "it may": {},
+    "denied": {"message": "Denied.", "path": ["canceled"], "extensions": {"code": "ACCESS_DENIED"}},
+    "refused": {"message": "This app can't run bulk queries."},
+}
+
+
+@pytest.mark.parametrize("refusal", NOT_ANY_MORE)
+def test_pages_may_take_over_what_an_interrupted_run_left_to_bulk_operations(refusal: str) -> None:
     clock = Signalling()
     with served(clock, bulk_seconds=300) as shop:
         first = stopped(bulk_tap(shop, clock))
+        error = NOT_ANY_MORE[refusal]
+        shop.twist = lambda body: {"errors": [error]} if error and "canceled" in body["data"] else body
         second = bulk_read(shop, clock, first.state, method="pages")
         assert once(shop, first, second)
         assert "bulk" not in second.state["bookmarks"]["orders"]
