@@ -110,9 +110,9 @@ class Completion:
                 document = question.query.beginnings(kind_in(ids[0]), lacked)
                 found = asked_by_id(self._client, document, ids, self._owners_size)
                 for (node, owner), beginning in zip(left, found, strict=False):
-                    if beginning == NULL:
+                    if beginning == NULL and (not way or not self._read_again(node, question)):
                         yield node
-                    else:
+                    elif beginning != NULL:
                         there = question.reader.node(beginning, way)
                         for path in lacked:
                             if there[path[-1]] is UNSET:

@@ -254,6 +254,27 @@ def test_an_order_that_is_deleted_before_its_refunds_are_read_is_left_out(small:
     assert set(run.orders) == names(small)
 
 
+@pytest.mark.parametrize("times", [1, 100])
+def test_a_refund_that_answers_lack_does_not_take_its_order_along(small: Shop, clock: Clock, times: int) -> None:
+    small.store.refund_order("#1007", "2026-09-03T12:00:00Z", amount="1.25")
+    small.store.refund_order("#1007", "2026-09-04T12:00:00Z")
+    pages = read(small, method="pages", catalog=catalog_of(small, streams=ORDERS_ONLY))
+    left = times
+
+    def without_refunds(body: Message) -> Message:
+        """Answer null for refunds that are asked for by id, so many times."""
+        nonlocal left
+        nodes = body["data"].get("nodes", [])
+        if left and nodes and "refund_line_items" in (nodes[0] or {}):
+            left -= 1
+            return {**body, "data": {"nodes": [None for _ in nodes]}}
+        return body
+
+    small.twist = without_refunds
+    assert bulk_read(small, clock).orders == pages.orders
+    assert left < times
+
+
 @pytest.mark.parametrize(
     ("method", "restore_rate", "customers", "submitted"),
     [
