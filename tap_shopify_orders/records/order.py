@@ -41,6 +41,8 @@ UNDER_WAY = (
     "out_for_delivery",
     "ready_for_pickup",
 )
+# Before the carrier's first scan: with a tracking number it may still be on its way. Without one nobody will ever tell.
+UNSCANNED = (None, "fulfilled", "submitted")
 # The fields, by their paths in the record, that tell what an order waits for.
 WAITS = frozenset(
     {
@@ -57,6 +59,7 @@ WAITS = frozenset(
         ("fulfillments", "id"),
         ("fulfillments", "status"),
         ("fulfillments", "shipment_status"),
+        ("fulfillments", "tracking_number"),
         ("fulfillments", "delivered_at"),
         ("fulfillments", "updated_at"),
         ("customer_journey", "ready"),
@@ -126,6 +129,7 @@ class _Fulfillment(msgspec.Struct):
     id: int | UnsetType = UNSET
     status: str = ""
     shipment_status: str | None = None
+    tracking_number: str | None = None
     delivered_at: str | None = None
     updated_at: str | None = None
 
@@ -403,8 +407,10 @@ def _sum(*amounts: Amount) -> Amount:
 
 
 def _is_under_way(fulfillment: _Fulfillment) -> bool:
-    delivered = fulfillment.delivered_at or fulfillment.status != "success"
-    return not delivered and fulfillment.shipment_status in UNDER_WAY
+    if fulfillment.delivered_at or fulfillment.status != "success":
+        return False
+    is_unscanned = fulfillment.shipment_status in UNSCANNED and bool(fulfillment.tracking_number)
+    return is_unscanned or fulfillment.shipment_status in UNDER_WAY
 
 
 def has_no_discount(node: Node) -> bool:

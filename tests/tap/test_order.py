@@ -168,6 +168,11 @@ PARCEL = {"id": 1, "status": "success", "shipment_status": "in_transit", "delive
         ({"fulfillments": [{**PARCEL, "delivered_at": "2026-11-01T00:00:00Z"}]}, ()),
         ({"fulfillments": [{**PARCEL, "status": "cancelled"}]}, ()),
         ({"fulfillments": [{**PARCEL, "shipment_status": "fulfilled"}]}, ()),
+        ({"fulfillments": [{**PARCEL, "shipment_status": "fulfilled", "tracking_number": "1Z"}]}, ("delivery",)),
+        ({"fulfillments": [{**PARCEL, "shipment_status": "submitted", "tracking_number": "1Z"}]}, ("delivery",)),
+        ({"fulfillments": [{**PARCEL, "shipment_status": None, "tracking_number": "1Z"}]}, ("delivery",)),
+        ({"fulfillments": [{**PARCEL, "shipment_status": None, "tracking_number": ""}]}, ()),
+        ({"fulfillments": [{**PARCEL, "shipment_status": "not_delivered", "tracking_number": "1Z"}]}, ()),
     ],
 )
 def test_an_order_waits_for_what_may_change_in_silence(change: Node, waits: tuple[str, ...]) -> None:

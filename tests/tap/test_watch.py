@@ -485,6 +485,14 @@ def waits_for_a_parcel(store: Store) -> Callable[[], object]:
     return lambda: store.deliver("#1002", LATER)
 
 
+def waits_for_a_parcel_that_the_carrier_has_not_scanned(store: Store) -> Callable[[], object]:
+    store.fulfill_order("#1002", "2026-10-31T12:00:00.000000Z")
+    (parcel,) = store.order("#1002")["fulfillments"]
+    parcel.update(displayStatus="FULFILLED", inTransitAt=None)
+    assert parcel["trackingInfo"]
+    return lambda: store.deliver("#1002", LATER)
+
+
 def waits_for_a_return(store: Store) -> Callable[[], object]:
     store.open_return("#1002", "2026-10-31T12:00:00.000000Z", 2)
     return lambda: store.process_return("#1002", LATER, {0: 2})
@@ -504,6 +512,7 @@ WAITS = [
     waits_for_attribution,
     waits_for_a_payment,
     waits_for_a_parcel,
+    waits_for_a_parcel_that_the_carrier_has_not_scanned,
     waits_for_a_return,
     waits_for_a_return_that_is_cancelled,
 ]
