@@ -192,6 +192,19 @@ def test_an_order_that_cannot_be_held_any_more_is_looked_at_before_it_is_emitted
     assert len(asked) == watch.MOST_IN_VAIN, "those that are held have a place, and wait for it"
 
 
+@pytest.mark.parametrize("end", ["2026-10-30T13:00:00Z", "2026-11-02T12:00:00Z"])
+def test_a_run_that_ends_before_the_bookmark_forgets_no_order(shop: Shop, store: Store, end: str) -> None:
+    store.change_order("#1002", "2026-11-01T12:00:00Z", note="it changed after the earlier end")
+    store.cut_ledger("#1002", times=100)
+    store.change_order("#1003", "2026-11-02T12:00:00Z", note="the bookmark lies beyond it")
+    first = read(shop)
+    assert "#1002" not in first.orders
+    store.cut_ledger("#1002", times=0)
+    earlier = read(shop, first.state, end_date=end)
+    assert bookmark(earlier)["held"] == bookmark(first)["held"]
+    assert "#1002" in read(shop, earlier.state).orders
+
+
 def test_a_held_order_that_is_deleted_is_forgotten(shop: Shop, store: Store) -> None:
     store.cut_ledger("#1002", times=100)
     first = read(shop)
