@@ -97,11 +97,16 @@ class Bookmark:
 
     def begin_deletions(self, since: datetime) -> datetime:
         """Return from where on deletions are to be read: where an earlier run was to, if it ended before it did."""
-        return as_datetime(self._state().setdefault(_DELETIONS, utc(since)))
+        left = self._state().get(_DELETIONS)
+        since = min(since, as_datetime(left)) if left else since
+        self._state()[_DELETIONS] = utc(since)
+        return since
 
-    def end_deletions(self) -> None:
-        """Take note that all deletions were read."""
-        self._state().pop(_DELETIONS, None)
+    def end_deletions(self, until: datetime) -> None:
+        """Take note that deletions were read up to a moment, which leaves some if it lies before the bookmark."""
+        left = as_datetime(self._state().pop(_DELETIONS))
+        if self.value and until < self.value:
+            self._state()[_DELETIONS] = utc(max(left, until))
 
     def known(self, lookback: timedelta) -> Known:
         """Return what an earlier run emitted within the lookback; without a bookmark there was no earlier run."""

@@ -54,7 +54,7 @@ class SalesByDay(SelectedStream):
         self.bookmark = DayBookmark(
             lambda: self.stream_state, lambda: self.replication_method == REPLICATION_INCREMENTAL
         )
-        self.emitted = 0
+        self.emitted = self.deleted = 0  # no day is deleted
 
     @override
     def get_records(self, context: Context | None) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ACCEPTABLE = {
     "partial_history": "orders that were placed in the last 60 days only, for want of the scope read_all_orders: of"
     " older ones no refund, return or edit comes either",
-    "denied_fields": "records without the fields that Shopify denies",
+    "denied_fields": "records without the fields that Shopify denies, and deletions where it denies those",
     "api_version": "answers in another API version than the tap was made for",
     "no_ledger": "orders of which Shopify has no ledger of sales, or denies it",
 }

@@ -186,7 +186,10 @@ class StoreRun(Tap):
                 lines.flush()
         client = self.store.client
         selected = [stream for stream in self.streams.values() if stream.selected]
-        records = ", ".join(f"{stream.emitted:,} {stream.name}" for stream in selected if isinstance(stream, READ))
+        read = [stream for stream in selected if isinstance(stream, READ)]
+        deleted = sum(stream.deleted for stream in read)
+        parts = [f"{stream.emitted - stream.deleted:,} {stream.name}" for stream in read]
+        records = ", ".join([*parts, *([f"{deleted:,} deletions"] if deleted else [])])
         for sentence in filter(None, (stream.summary() for stream in self.selected_streams)):
             self.logger.warning(sentence)
         self.logger.info("Read %s, with %d queries of %d points.", records, client.answers, client.points)

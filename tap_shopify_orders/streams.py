@@ -34,6 +34,8 @@ from tap_shopify_orders.records.order import NEEDS, has_no_discount
 from tap_shopify_orders.records.records import WHOLE, Connection
 from tap_shopify_orders.selection import SelectedStream
 from tap_shopify_orders.settings import has_numbers
+from tap_shopify_orders.shopify.answers import Denied
+from tap_shopify_orders.shopify.store import denial_of_deletions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Sequence
@@ -85,6 +87,7 @@ class ShopStream(SelectedStream):
     fields: ClassVar[tuple[Field, ...]]
     needs: ClassVar[Needs] = {}  # by what may be wanted, what it is judged by
     subject: ClassVar[str]  # the records' type, as events name it
+    deletions_at_first: ClassVar[bool] = False  # whether the first run has tombstones of what was gone before it
     first_page = 10  # nodes, so that no run begins with a query that costs too much
     _emitted_before: datetime | None = None  # the bookmark that the run began with
     bulk_nested: ClassVar[tuple[tuple[Names, ...], ...]] = ((),)  # connections to ask bulk operations for, best first
@@ -99,7 +102,7 @@ class ShopStream(SelectedStream):
             lambda: self.stream_state, run.write_state, lambda: self.replication_method == REPLICATION_INCREMENTAL
         )
         self.lookback = timedelta(seconds=self.config.get("lookback_seconds", 0))
-        self.emitted = 0
+        self.emitted = self.deleted = 0  # of the first, so many were tombstones
 
     @property
     def start(self) -> datetime | None:
@@ -181,12 +184,15 @@ class ShopStream(SelectedStream):
         """Yield the window's records that are new or changed, oldest change first; then tombstones of deleted ones.
 
         Raises RunError, and Busy when patience ran out; either way the state covers what was yielded, and no more.
+
+        There are no tombstones in the first run of all, unless the stream has them then.
         """
         self._run.begin_reading()
         window, self._emitted_before = self.window, self.bookmark.value
         self.bookmark.begin(self._run.store.granted.at, self.start)
         known = self.bookmark.known(self.lookback)
-        deletions = self._deletions(window, known) if self._emitted_before else iter(())
+        is_to_come = self._emitted_before or self.deletions_at_first
+        deletions = self._deletions(window, known) if is_to_come else iter(())
         for mark, record in chain(self._examined(self.changes.read(known), window), deletions):
             if mark.updated_at >= window.until:
                 continue  # it changed while it was read: the next run's, and a bookmark must not go so far
@@ -200,14 +206,31 @@ class ShopStream(SelectedStream):
         if self.config.get("end_date"):  # the next part may begin there, long after the last change
             self.bookmark.reach(window.until)
         self.bookmark.keep(known)
-        if self._emitted_before:
-            self.bookmark.end_deletions()
 
     def _deletions(self, window: Window, known: Known) -> Iterator[tuple[Mark, Record]]:
         """Return tombstones of what was deleted in a window, and before it if an earlier run didn't get so far."""
         since = self.bookmark.begin_deletions(window.since or EARLIEST)  # now: the bookmark moves before they are read
-        deleted = self._reading.deletions(Window(since, window.until), self.subject, known)
-        return ((mark, record) for mark, record in deleted if self.bookmark.may_have_emitted(mark.updated_at))
+        return self._tombstones(Window(since, window.until), known)
+
+    def _tombstones(self, window: Window, known: Known) -> Iterator[tuple[Mark, Record]]:
+        """Yield tombstones, and take note when all were taken; raises RunError where Shopify denies them.
+
+        Where that is accepted the deletions are left to the run that may read them.
+        """
+        read_again = (self.bookmark.value or EARLIEST) - self.lookback
+        try:
+            for mark, record in self._reading.deletions(window, self.subject, known):
+                if self.deletions_at_first or self.bookmark.may_have_emitted(mark.updated_at):
+                    # What no later run reads again isn't remembered: it may be that of a year.
+                    is_known = mark.updated_at >= read_again
+                    self.deleted += 1
+                    yield mark if is_known else Mark.unknown(mark.updated_at, mark.reached), record
+        except Denied as gaps:
+            if "denied_fields" not in self._reading.accept:
+                raise RunError(denial_of_deletions(self.name, gaps)) from None
+            self.logger.warning("Going on without deletions. %s", denial_of_deletions(self.name, gaps))
+        else:
+            self.bookmark.end_deletions(window.until)
 
     def _prepared(self, node: Node) -> Node:
         """Return a node of a bulk operation with what can be known of it without asking."""
@@ -238,16 +261,24 @@ class ShopStream(SelectedStream):
         yield from ()
 
     def _mapped(self, stream_map: StreamMap, record: Record) -> dict[str, Any] | None:
-        """Return what a stream map makes of a record; raises RunError without what Python says, as it quotes values."""
+        """Return what a stream map makes of a record; raises RunError without what Python says, as it quotes values.
+
+        What a tombstone lacks is null for expressions, and isn't there after them.
+        """
         values = record.to_dict()
         number = values["id"]
+        names = self.schema["properties"] if values[schema.DELETED_AT] else ()
+        lacking = [name for name in names if name not in values]
         try:
-            return stream_map.transform(values)
+            mapped = stream_map.transform({**dict.fromkeys(lacking), **values})
         except Exception as error:  # noqa: BLE001  # an expression of the user's may raise anything
             raise RunError(
                 f"A stream map of {self.name} can't take the record with the id {number} ({type(error).__name__}):"
                 " check the setting `stream_maps`."
             ) from None
+        if not lacking or mapped is None:
+            return mapped
+        return {name: value for name, value in mapped.items() if value is not None or name not in lacking}
 
     @override
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:  # type: ignore[override]  # as that of get_records
@@ -275,6 +306,7 @@ class Orders(ShopStream):
 
     name = "orders"
     subject = "ORDER"
+    deletions_at_first = True  # a full refresh is a first run, too, and what was sent of an order is to be taken back
     first_page = 5
     # The ledger first; without it, as Shopify refused it from April to July 2026; then those of Nodes alone, as its
     # documentation has it. What isn't asked for here is read by ids.

@@ -110,7 +110,7 @@ class Reading:
     def deletions(self, window: Window, subject: str, known: Known) -> Iterator[tuple[Mark, Record]]:
         """Yield tombstones of what was deleted in a window; Shopify keeps these events for a year.
 
-        https://shopify.dev/docs/api/admin-graphql/2026-10/queries/events
+        Raises Denied. https://shopify.dev/docs/api/admin-graphql/2026-10/queries/events
         """
         yield from self._fresh(self._pages_of_deletions(window, subject), known, window.until)
 
@@ -131,19 +131,16 @@ class Reading:
         fields = select(schema.DELETIONS, lambda path: path[0] in names)
         question, size = Question.of("deletions", fields, self.shop), PageSize()
         left: Window | None = window
-        try:
-            while left:
-                search = f"action:destroy AND subject_type:{subject} AND {left.search_by('created_at')}"
-                ask = partial(self.client.ask, question.query.text, size=size)
-                nodes, since, left = 0, left.since, None
-                for page in pages(lambda cursor: ask({"query": search, "after": cursor})):  # noqa: B023  # asked here
-                    yield question, page
-                    nodes += len(page)
-                    last = change_of(page[-1]) if page else since
-                if self._may_go_on(nodes):
-                    left = self._left(window, since, last)
-        except Denied as gaps:
-            self.logger.warning("No tombstones of deleted %s, as Shopify denies the events: %s", self.name, gaps)
+        while left:
+            search = f"action:destroy AND subject_type:{subject} AND {left.search_by('created_at')}"
+            ask = partial(self.client.ask, question.query.text, size=size)
+            nodes, since, left = 0, left.since, None
+            for page in pages(lambda cursor: ask({"query": search, "after": cursor})):  # noqa: B023  # asked here
+                yield question, page
+                nodes += len(page)
+                last = change_of(page[-1]) if page else since
+            if self._may_go_on(nodes):
+                left = self._left(window, since, last)
 
     def _left(self, window: Window, since: datetime | None, last: datetime | None) -> Window | None:
         """Return what is left of a window of deletions; None, with a warning, where all pages were of one second."""

@@ -224,6 +224,15 @@ def denial(stream: str, gaps: Denied) -> str:
     return f"{lacks} It says: {gaps} {remedy} {without}"
 
 
+def denial_of_deletions(stream: str, gaps: Denied) -> str:
+    """Return the sentence for events of deletions that Shopify denies: what it says, and the remedy."""
+    return (
+        f"Shopify denies the events that tell which {stream} were deleted, which would look as if none were. It says:"
+        f" {gaps} {_remedy(message for _, message in gaps.gaps)} Or add `denied_fields` to `accept` to go on without"
+        " them: the deletions of the last year come once they may be read."
+    )
+
+
 def _remedy(messages: Iterable[str]) -> str:
     """Tell a missing scope from protected customer data that wasn't approved: Shopify gives both the same code.
 

@@ -125,7 +125,8 @@ class _Comparison:
                 self._others[key.shop].append((key, found))
         of_others = {key.day for found in self._others.values() for key, total in found if total.others}
         if differing := self._differing(first) | of_others:
-            self._name_differences(differing)
+            # An order that is taken back explains what differs on the days before.
+            self._name_differences(differing | self._keeper.days_of_deletions)
         self._tell_of_others()
 
     def _enter(self, key: Key, found: Sum, shop: str) -> None:

@@ -99,6 +99,7 @@ class Bookkeeper:
         self.counts: dict[Place, int] = defaultdict(int)  # of planned events
         self.events: dict[str, Properties] = {}  # the properties of the events that carry money, by name
         self.deletions: set[str] = set()  # the names of events that take an order back
+        self.days_of_deletions: set[str] = set()  # on which such events are planned
         self._name_events()
         self.balance = Balance()
 
@@ -168,6 +169,8 @@ class Bookkeeper:
         for event in record.events:
             self.balance.put(PLANNED, event.place, event.figures)
             self.counts[event.place] += 1
+            if event.event in self.deletions:
+                self.days_of_deletions.add(event.place.day)
         if any(of_record(record, self.deletions)):
             _, explanation, _ = self._preview.content(known.id)
             record = replace(record, reasons=_reasons(known, explanation or []))

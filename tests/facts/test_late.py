@@ -111,3 +111,22 @@ def test_an_order_that_is_deleted_takes_back_what_was_sent_of_it(project: Projec
     of_it = [*sent, gone]
     assert {name: sum(money(one).get(name, 0) for one in of_it) for name in FIGURES} == dict.fromkeys(FIGURES, 0)
     assert days(of(project, "#1001")) == before
+
+
+def test_a_full_refresh_takes_back_an_order_that_was_deleted_since_the_last_run(project: Project, store: Store) -> None:
+    project.sync()
+    store.delete_order("#1002", LATEST)
+    project.sync(full_refresh=True)
+    project.sync()
+    assert named(of(project, "#1002"))[-1] == "Order Deleted"
+    assert {name: sum(money(one).get(name, 0) for one in of(project, "#1002")) for name in FIGURES} == dict.fromkeys(
+        FIGURES, 0
+    )
+    assert {one["copies"] for one in project.facts()} == {0}
+
+
+def test_of_an_order_that_was_gone_before_the_first_run_no_deletion_is_sent(project: Project, store: Store) -> None:
+    store.delete_order("#1002", LATEST)
+    project.sync()
+    project.sync()
+    assert "Order Deleted" not in named(project.facts())

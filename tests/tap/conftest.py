@@ -35,25 +35,30 @@ SHOP = {"shop": "sandbox.myshopify.com", "shop_id": 60_000_000_001}  # what each
 
 @dataclass
 class Run:
-    """What a run put out, and how it ended; `code` and `log` are those of a process."""
+    """What a run put out, and how it ended; `code` and `log` are those of a process.
+
+    `records` are of what is there, `deleted` those of what isn't any more.
+    """
 
     messages: list[Message]
     code: int = 0
     log: str = ""
     records: dict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
+    deleted: dict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
     state: Message = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for message in self.messages:
             if message["type"] == "RECORD":
-                self.records[message["stream"]].append(message["record"])
+                kind = self.deleted if message["record"].get("_sdc_deleted_at") else self.records
+                kind[message["stream"]].append(message["record"])
             if message["type"] == "STATE":
                 self.state = message["value"]
 
     @property
     def orders(self) -> dict[str, Message]:
-        """The orders by name, without the tombstones of those that were deleted."""
-        return {one["name"]: one for one in self.records["orders"] if not one.get("_sdc_deleted_at")}
+        """The orders that are there, by name."""
+        return {one["name"]: one for one in self.records["orders"]}
 
 
 class Collected(MsgSpecWriter):

@@ -77,10 +77,10 @@ def test_a_deletion_stays_marked_where_little_is_selected(shop: Shop, method: st
     assert {name for one in (*first.records["orders"], *first.records["customers"]) for name in off if name in one} == {
         "_sdc_deleted_at"
     }
-    assert second.records["orders"] == [
+    assert second.deleted["orders"] == [
         {"shop_id": 60_000_000_001, "id": number, "updated_at": NOON, "_sdc_deleted_at": NOON}
     ]
-    assert {*second.records["customers"][-1]} == {"shop_id", "id", "updated_at", "_sdc_deleted_at"}
+    assert {*second.deleted["customers"][-1]} == {"shop_id", "id", "updated_at", "_sdc_deleted_at"}
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -19,7 +19,7 @@ from tap_shopify_orders.reading.known import MOST_KNOWN_RECORDS, Known, Mark
 from tap_shopify_orders.shopify.answers import Busy
 from tap_shopify_orders.store_run import StoreRun
 
-from .conftest import Interrupting, Run, catalog_of, of_october, queries, read, run_of, settings, tap_for
+from .conftest import Interrupting, Message, Run, catalog_of, of_october, queries, read, run_of, settings, tap_for
 
 NOON = "2026-11-02T12:00:00Z"
 
@@ -201,7 +201,7 @@ def test_deleted_records_become_tombstones_once(shop: Shop) -> None:
     shop.store.delete_order("#1005", NOON)
     shop.store.delete_customer(int(lonely["legacyResourceId"]), NOON)
     second = read(shop, of_october(first.state))
-    (order,) = [one for one in second.records["orders"] if one["_sdc_deleted_at"]]
+    (order,) = second.deleted["orders"]
     assert order == {
         "shop": "sandbox.myshopify.com",
         "shop_id": 60_000_000_001,
@@ -210,29 +210,59 @@ def test_deleted_records_become_tombstones_once(shop: Shop) -> None:
         "updated_at": NOON,
         "_sdc_deleted_at": NOON,
     }
-    (customer,) = [one for one in second.records["customers"] if one["_sdc_deleted_at"]]
+    (customer,) = second.deleted["customers"]
     assert customer["admin_graphql_api_id"] == lonely["id"]
     third = read(shop, second.state)
-    assert dict(third.records) == {}
+    assert [*third.records, *third.deleted] == []
     assert third.state == second.state
 
 
-def test_a_first_run_asks_for_no_deletions(shop: Shop) -> None:
+GONE = ["2026-10-30T00:00:00Z"] * 3  # orders that the store of these tests has no more
+
+
+def tombstones(run: Run, stream: str = "orders") -> list[str]:
+    """Return when records of a stream were deleted, by a run."""
+    return [one["_sdc_deleted_at"] for one in run.deleted[stream]]
+
+
+def test_a_full_refresh_has_the_orders_that_were_deleted_since_the_last_run_but_names_no_customer(shop: Shop) -> None:
+    lonely = next(one for one in shop.store.customers if not shop.store.orders_of(one))
     shop.store.delete_order("#1005", "2026-10-30T12:00:00Z")
+    shop.store.delete_customer(int(lonely["legacyResourceId"]), "2026-10-30T12:00:00Z")
     run = read(shop)
-    assert not [one for one in run.records["orders"] if one["_sdc_deleted_at"]]
-    assert not [one for one in queries(shop) if one["query"].startswith("query Deletions")]
+    assert tombstones(run) == [*GONE, "2026-10-30T12:00:00Z"]
+    assert tombstones(run, "customers") == []
+    assert len([one for one in queries(shop) if one["query"].startswith("query Deletions")]) == 1
+    assert "deletions_since" not in run.state["bookmarks"]["orders"]
+    assert tombstones(read(shop, run.state)) == []
 
 
-def test_an_interrupted_first_run_goes_on_without_what_was_gone_before_it(shop: Shop) -> None:
-    shop.store.delete_order("#1005", "2026-10-30T12:00:00Z")
-    writer = Interrupting(20)
+def test_deletions_that_no_later_run_reads_again_are_not_remembered(shop: Shop) -> None:
+    run = read(shop, lookback_seconds=3_600)
+    assert tombstones(run) == GONE
+    known = run.state["bookmarks"]["orders"]["known"]
+    assert {one.partition("/")[0] for one in known} == {"Order"}
+
+
+def test_an_interrupted_first_run_leaves_its_deletions_to_the_next(shop: Shop) -> None:
+    writer = Interrupting(40)
     tap = StoreRun(config=settings(shop), message_writer=writer, stop=writer.stop)
     with pytest.raises(SystemExit):
         tap.sync()
-    first = run_of(tap)
-    rest = read(shop, read(shop, first.state).state)
-    assert not [one for run in (first, rest) for one in run.records["orders"] if one["_sdc_deleted_at"]]
+    second = read(shop, run_of(tap).state)
+    third = read(shop, second.state)
+    assert [tombstones(run) for run in (run_of(tap), second, third)] == [[], GONE, []]
+
+
+def test_a_run_that_ends_before_the_bookmark_leaves_deletions_to_the_next(shop: Shop) -> None:
+    state = read(shop).state
+    shop.store.delete_order("#1005", NOON)
+    shop.store.change_order("#1003", "2026-11-20T12:00:00Z", note="the bookmark moves past the deletion")
+    bookmark = state["bookmarks"]["orders"]
+    bookmark.update(replication_key_value="2026-11-20T12:00:00Z", deletions_since="2026-11-01T00:00:00Z")
+    earlier = read(shop, state, end_date="2026-11-01T12:00:00Z")
+    assert tombstones(earlier) == []
+    assert tombstones(read(shop, earlier.state)) == [NOON]
 
 
 def test_deletions_outlive_a_run_that_was_stopped_before_it_read_them(shop: Shop) -> None:
@@ -251,23 +281,37 @@ def test_deletions_outlive_a_run_that_was_stopped_before_it_read_them(shop: Shop
     with pytest.raises(SystemExit):
         tap.sync()
     stopped = run_of(tap)
-    assert [one["_sdc_deleted_at"] for one in stopped.records["orders"]] == [None]
+    assert len(stopped.records["orders"]) == 1
+    assert tombstones(stopped) == []
     rest = read(shop, stopped.state, catalog_of(shop, streams=("orders",)))
-    assert [one["updated_at"] for one in rest.records["orders"] if one["_sdc_deleted_at"]] == [NOON]
-    assert not read(shop, rest.state).records["orders"]
+    assert tombstones(rest) == [NOON]
+    assert tombstones(read(shop, rest.state)) == []
 
 
-def test_deletions_that_are_denied_are_said_and_left_out(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
-    state = read(shop).state
+def deny_deletions(body: Message) -> Message:
+    """Twist an answer of a shop: it denies events."""
+    page = body["data"].get("page") or {}
+    if not any("subject" in node for node in page.get("nodes", [])):
+        return body
+    return {"errors": [{"message": "No events.", "path": ["page"], "extensions": {"code": "ACCESS_DENIED"}}]}
+
+
+def test_deletions_that_are_denied_end_the_run_unless_accepted_and_come_once_they_may_be_read(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = of_october(read(shop).state)
+    shop.store.delete_order("#1005", NOON)
+    shop.store.change_order("#1003", "2026-11-20T12:00:00Z", note="the bookmark moves past the deletion")
+    shop.twist = deny_deletions
     tap = tap_for(shop, state)
-    tap.begin()
-    _ = tap.store.counts({one.name: one.window.search for one in tap.selected_streams})
-    denied = '{"errors": [{"message": "No events", "path": ["page"], "extensions": {"code": "ACCESS_DENIED"}}]}'
-    shop.controls.reply_next(*[Reply()] * 3, Reply(status=200, body=denied))
-    tap.sync()
-    assert [one.getMessage() for one in caplog.records if "tombstones" in one.getMessage()] == [
-        "No tombstones of deleted customers, as Shopify denies the events: No events"
-    ]
+    with pytest.raises(RunError, match=r"Shopify denies the events that tell which orders were deleted, .*`accept`"):
+        tap.sync()
+    assert {*run_of(tap).orders} == {"#1003"}
+    denied = read(shop, run_of(tap).state, accept=["denied_fields"])
+    assert tombstones(denied) == []
+    assert "Going on without deletions. Shopify denies the events" in caplog.text
+    shop.twist = lambda body: body
+    assert tombstones(read(shop, denied.state)) == [NOON]
 
 
 def test_a_small_bucket_is_waited_for(shop: Shop) -> None:
@@ -287,6 +331,16 @@ def test_stream_maps_and_flattening_work_on_what_is_read(shop: Shop) -> None:
     assert len(next(one["who"] for one in run.records["orders"] if one["who"])) == 32
     flat = read(shop, flattening_enabled=True, flattening_max_depth=1).records["orders"][0]
     assert flat["total_price_set__shop_money"]
+
+
+def test_a_stream_map_takes_a_tombstone_as_a_record_whose_fields_are_null(shop: Shop) -> None:
+    maps = {"orders": {"__filter__": "record['financial_status'] != 'paid'", "name": "name or 'gone'"}}
+    run = read(shop, stream_maps=maps)
+    assert {one["name"] for one in run.deleted["orders"]} == {"gone"}
+    assert {frozenset(one) for one in run.deleted["orders"]} == {
+        frozenset({"shop", "shop_id", "id", "admin_graphql_api_id", "name", "updated_at", "_sdc_deleted_at"})
+    }
+    assert "paid" not in {one["financial_status"] for one in run.records["orders"]}
 
 
 def test_a_signal_is_heard_while_shopify_is_slow(shop: Shop) -> None:
