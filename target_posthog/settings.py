@@ -16,9 +16,8 @@ import msgspec
 from singer_sdk import typing as th
 from singer_sdk.configuration._dict_config import parse_environment_config
 
-from target_posthog.errors import RunError
+from target_posthog.errors import RunError, did_you_mean
 from target_posthog.mapping.document import NONE, shipped_names
-from target_posthog.mapping.language.expressions import did_you_mean
 from target_posthog.posthog.address import is_cloud
 from target_posthog.posthog.client import DEFAULT_HOST
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from target_posthog.books import ledger
 from target_posthog.books.accounts import Account, Entry, shop_of
 from target_posthog.books.figures import BESIDE, SALES, ZERO
-from target_posthog.errors import RuleError
+from target_posthog.errors import RuleError, did_you_mean
 from target_posthog.mapping.language.compiler import DELETED_AT
-from target_posthog.mapping.language.expressions import Expression, ExpressionError, did_you_mean
+from target_posthog.mapping.language.expressions import Expression, ExpressionError
 from target_posthog.mapping.language.functions import JSON, as_decimal
 from target_posthog.mapping.language.interpreter import is_true
 

@@ -14,8 +14,7 @@ import click
 import msgspec
 
 from target_posthog.commands.options import ending_with_sentence, query_api, setting
-from target_posthog.errors import RunError
-from target_posthog.mapping.language.expressions import did_you_mean
+from target_posthog.errors import RunError, did_you_mean
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.posthog.client import DEFAULT_HOST
 from target_posthog.receipts.erasing import forms_of

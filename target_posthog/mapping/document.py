@@ -10,11 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from target_posthog.errors import RuleError
+from target_posthog.errors import RuleError, did_you_mean
 from target_posthog.mapping import plain_yaml
 from target_posthog.mapping.event import GROUP_IDENTIFY
 from target_posthog.mapping.language.compiler import Shipped
-from target_posthog.mapping.language.expressions import did_you_mean
 from target_posthog.mapping.rule import ALWAYS_TRUE, GONE, rule_name
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_posthog.errors import RuleError
+from target_posthog.errors import RuleError, did_you_mean
 from target_posthog.mapping.document import (
     active,
     are_filters,
@@ -26,7 +26,7 @@ from target_posthog.mapping.event import COPIED_TO_PERSON, REVENUE, Entity, Runn
 from target_posthog.mapping.explanation import Explainer
 from target_posthog.mapping.identity import of_nobody, usable
 from target_posthog.mapping.language.compiler import Compiler
-from target_posthog.mapping.language.expressions import ANYTHING, did_you_mean
+from target_posthog.mapping.language.expressions import ANYTHING
 from target_posthog.mapping.language.functions import JSON, canonical
 from target_posthog.mapping.language.interpreter import is_true
 from target_posthog.mapping.likely import rule_for_unmapped, time_of

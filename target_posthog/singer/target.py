@@ -27,8 +27,7 @@ from target_posthog.commands.group import command_lines
 from target_posthog.delivery.dead_letters import MAPPED
 from target_posthog.delivery.destination import key_name
 from target_posthog.delivery.to_posthog import PostHogDestination
-from target_posthog.errors import RunError
-from target_posthog.mapping.language.expressions import did_you_mean
+from target_posthog.errors import RunError, did_you_mean
 from target_posthog.mapping.meanings import Meanings
 from target_posthog.preview.to_file import PreviewDestination
 from target_posthog.settings import (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,14 @@ from jmespath.functions import Functions
 from jmespath.visitor import Visitor
 from typing_extensions import override
 
+from target_posthog.errors import did_you_mean
 from target_posthog.mapping.language.functions import FUNCTIONS, JSON
 from target_posthog.mapping.language.growth import growth
 from target_posthog.mapping.language.interpreter import Parsed
 from target_posthog.mapping.language.translation import function_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 Schema = dict[str, JSON]
 LONGEST = 4_000  # characters; deeper nesting than they allow is beyond Python
@@ -90,12 +90,6 @@ def _parsed(text: str) -> Parsed:
             f"`{text[:SHOWN]}...` would repeat what it is given more than {MOST_COPIES:,} times: make it simpler"
         )
     return parsed
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean ...?` for a name that resembles a known one, else nothing."""
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def _quoting(text: str) -> str:
