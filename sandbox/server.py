@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from flask import Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from flask import Flask
@@ -28,6 +29,11 @@ class _QuietHandler(WSGIRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 60.0
+    clock: Callable[[], datetime]
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the time for the header Date, by the clock of what is served."""
+        return super().date_time_string(self.clock().timestamp() if timestamp is None else timestamp)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing."""
@@ -50,15 +56,21 @@ def guarded(app: Flask) -> Flask:
 
 
 @contextmanager
-def serve(app: WSGIApplication, port: int = 0) -> Iterator[str]:
-    """Serve the app in a thread; yields its address, such as `http://127.0.0.1:40123`. Port 0 takes a free one."""
+def serve(
+    app: WSGIApplication, port: int = 0, clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+) -> Iterator[str]:
+    """Serve the app in a thread; yields its address, such as `http://127.0.0.1:40123`. Port 0 takes a free one.
+
+    The clock dates the answers.
+    """
 
     def noted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ[_ANSWER] = answer = app(environ, start_response)
         return answer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server(HOST, port, noted, threaded=True, request_handler=_QuietHandler)
+    handler = type("_Handler", (_QuietHandler,), {"clock": staticmethod(clock)})
+    server = make_server(HOST, port, noted, threaded=True, request_handler=handler)
     server.daemon_threads = True  # type: ignore[attr-defined]  # ThreadedWSGIServer has it, the base class of the hint not
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

@@ -184,7 +184,7 @@ def environment_config(schema: dict[str, Any], prefix: str) -> dict[str, Any]:
     """
     own = dict(os.environ)
     parse_environment_config({}, prefix)  # takes in the file, which wins: the SDK searches the folders above its own
-    os.environ.update(own)
+    os.environ.update({name: value for name, value in own.items() if value})
     config: dict[str, Any] = {}
     for name, setting in schema["properties"].items():
         variable = f"{prefix}{name.upper()}"

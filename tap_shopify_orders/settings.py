@@ -336,9 +336,10 @@ def _unread_variables(environment: Mapping[str, str], schema: Mapping[str, Any])
 
 
 def _meant(name: str, known: Collection[str]) -> str | None:
-    """Return the setting whose name is misspelt; one with a word more, such as `store_eu`, is somebody's own."""
+    """Return the setting whose name is misspelt; one with a word or a number more (`store_eu`) is somebody's own."""
     near = next(iter(get_close_matches(name, known, n=1, cutoff=ALIKE)), None)
-    return None if near is None or name.startswith(f"{near}_") else near
+    is_own = near is not None and (name.startswith(f"{near}_") or name.rstrip("0123456789") == near)
+    return None if is_own else near
 
 
 def wrong_times(beginning: str, config: Config) -> Iterator[str]:

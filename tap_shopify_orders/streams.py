@@ -272,10 +272,11 @@ class ShopStream(SelectedStream):
         try:
             mapped = stream_map.transform({**dict.fromkeys(lacking), **values})
         except Exception as error:  # noqa: BLE001  # an expression of the user's may raise anything
-            raise RunError(
-                f"A stream map of {self.name} can't take the record with the id {number} ({type(error).__name__}):"
-                " check the setting `stream_maps`."
-            ) from None
+            which = f"{self.name} can't take the record with the id {number} ({type(error).__name__})"
+            remedy = "check the setting `stream_maps`"
+            if lacking:
+                remedy = "it was deleted, so its fields are null: let the map's `__filter__` be `not _sdc_deleted_at`"
+            raise RunError(f"A stream map of {which}: {remedy}.") from None
         if not lacking or mapped is None:
             return mapped
         return {name: value for name, value in mapped.items() if value is not None or name not in lacking}

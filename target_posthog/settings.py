@@ -32,7 +32,7 @@ PROTOCOLS = ["auto", "v1", "batch"]
 CLOUD_HISTORICAL_PER_SECOND = 2_000
 
 LOGLEVEL = "loglevel"  # read by the SDK (singer_sdk/plugin_base.py, _plugin_log_level)
-HOLDING_BACK = ("max_events", "plan_path", "preview_path")  # of these, a name that begins alike is meant, too
+CUT_SHORT = ("plan", "plan_file", "preview", "preview_file")  # who writes one of these wants nothing sent
 ALIKE = 0.85  # of difflib's 1.0: a letter or two. An own variable such as ..._API_KEY_EU is less alike
 
 OF_FILES = ("receipts", "dead_letter_path", "summary_path", "preview_path", "plan_path")
@@ -241,7 +241,7 @@ def config_of_environment(schema: Mapping[str, Any]) -> dict[str, Any]:
     """
     prefix, own = f"{ENVIRONMENT}_", dict(os.environ)
     parse_environment_config({}, prefix)  # takes in the file, which wins: the SDK searches the folders above its own
-    os.environ.update(own)
+    os.environ.update({name: value for name, value in own.items() if value})
     config: dict[str, Any] = {}
     for name, setting in schema["properties"].items():
         variable = f"{prefix}{name.upper()}"
@@ -303,12 +303,11 @@ def _unread_variables(environment: Mapping[str, str], schema: Mapping[str, Any])
 
 
 def _meant(name: str, known: Mapping[str, Any]) -> str | None:
-    """Return the setting whose name is misspelt; one with a word more, such as `api_key_eu`, is somebody's own."""
+    """Return the setting whose name is misspelt; one with a word or a number more (`api_key_eu`) is somebody's own."""
     near = next(iter(get_close_matches(name, known, n=1)), None)
-    if near is None or name.startswith(f"{near}_"):
+    if near is None or name.startswith(f"{near}_") or name.rstrip("0123456789") == near:
         return None
-    begins_alike = near in HOLDING_BACK and name.partition("_")[0] == near.partition("_")[0]
-    return near if begins_alike or SequenceMatcher(None, name, near).ratio() >= ALIKE else None
+    return near if name in CUT_SHORT or SequenceMatcher(None, name, near).ratio() >= ALIKE else None
 
 
 def historical_per_second(chosen: int | None, host: str) -> int | None:

@@ -101,7 +101,7 @@ class Shop:
     @contextmanager
     def serve(self, port: int = 0) -> Iterator[Shop]:
         """Serve the shop on loopback; yields itself with `url` set."""
-        with serve(self.app, port) as self.url:
+        with serve(self.app, port, self.clock) as self.url:
             yield self
 
     def close(self, status: int = 402) -> None:
@@ -140,7 +140,6 @@ class Shop:
 
     def _sign(self, response: Response) -> Response:
         response.headers.setdefault("X-Request-Id", g.get("request_id", str(uuid4())))
-        response.date = self.clock()
         return response
 
     def _graphql(self, version: str) -> Response:

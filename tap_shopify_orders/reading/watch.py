@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 RUNS_HELD = 3  # in the third run an order is emitted as it is
 MOST_HELD = 1_000
 MOST_WAITING = 1_000  # they stand in the state, with some 45 bytes each; of more, those that changed last
+# A carrier that Shopify doesn't follow never scans, and its parcels would take the places of payments and returns.
+MOST_BEFORE_SCAN = 500
 MOST_AS_IS = 1_000  # with some 30 bytes each; of more, those that were emitted last
 MOST_IN_VAIN = 5  # times in a row that an order was read once more and is as it was
 MOST_WARNINGS = 10  # of one kind; the summary counts all
@@ -271,7 +273,8 @@ class Watch:
         """Remember an order that waits, unless it is too old; of too many, let go the one that changed first."""
         changed = int(as_datetime(order.updated_at).timestamp())
         self._waiting.pop(number, None)
-        if changed < self._since or not order.waits_for:
+        has_no_place = order.waits_for == ("scan",) and len(self._waiting) >= MOST_BEFORE_SCAN
+        if changed < self._since or not order.waits_for or has_no_place:
             return
         self._waiting[number] = [changed, order.digest]
         if len(self._waiting) > MOST_WAITING:

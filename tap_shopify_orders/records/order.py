@@ -175,6 +175,7 @@ class Order(msgspec.Struct):
             "payment": any(transaction.status in PENDING for transaction in self.transactions),
             "return": self.has_open_return,
             "delivery": any(map(_is_under_way, self.fulfillments)),
+            "scan": any(map(_is_unscanned, self.fulfillments)),
         }
         return tuple(reason for reason, holds in reasons.items() if holds)
 
@@ -407,10 +408,16 @@ def _sum(*amounts: Amount) -> Amount:
 
 
 def _is_under_way(fulfillment: _Fulfillment) -> bool:
-    if fulfillment.delivered_at or fulfillment.status != "success":
-        return False
-    is_unscanned = fulfillment.shipment_status in UNSCANNED and bool(fulfillment.tracking_number)
-    return is_unscanned or fulfillment.shipment_status in UNDER_WAY
+    return _may_arrive(fulfillment) and fulfillment.shipment_status in UNDER_WAY
+
+
+def _is_unscanned(fulfillment: _Fulfillment) -> bool:
+    is_tracked = bool(fulfillment.tracking_number)
+    return _may_arrive(fulfillment) and is_tracked and fulfillment.shipment_status in UNSCANNED
+
+
+def _may_arrive(fulfillment: _Fulfillment) -> bool:
+    return not fulfillment.delivered_at and fulfillment.status == "success"
 
 
 def has_no_discount(node: Node) -> bool:

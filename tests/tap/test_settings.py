@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ("STORES_AT_ONE", "stores_at_once"),
         ("_END_DATE", "end_date"),
         ("STORE_EU", None),  # somebody's own, for the settings to name
+        ("STORE2", None),
         ("EU_ACCES_TOKEN", None),
         ("PATH", None),
     ],
@@ -84,7 +85,7 @@ def test_the_process_own_variables_win_over_a_file_env(tmp_path: Path) -> None:
         config = environment_config(SETTINGS, "TAP_SHOPIFY_ORDERS_")
         print(config["store"], config["method"])
     """
-    environment = {**os.environ, "TAP_SHOPIFY_ORDERS_STORE": "own"}
+    environment = {**os.environ, "TAP_SHOPIFY_ORDERS_STORE": "own", "TAP_SHOPIFY_ORDERS_METHOD": ""}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from contextlib import nullcontext
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -67,7 +67,7 @@ def test_the_window_is_quoted_utc_inclusive_below_and_exclusive_above(shop: Shop
     begins = (bookmark - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert search.startswith(f"updated_at:>='{begins}' AND updated_at:<'")
     until = as_datetime(search[-21:-1])
-    assert timedelta(0) <= datetime.now(timezone.utc) - until < timedelta(minutes=1)
+    assert timedelta(0) <= shop.clock() - until < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
@@ -320,6 +320,14 @@ def test_a_small_bucket_is_waited_for(shop: Shop) -> None:
         tap.sync()
         assert set(run_of(tap).orders) == {one["name"] for one in small.store.orders}
         assert len(queries(small)) > tap.store.client.answers  # some were throttled, and asked again
+
+
+def test_a_stream_map_that_fails_at_a_deleted_order_gets_a_sentence_that_says_so(shop: Shop) -> None:
+    maps = {"orders": {"total": "float(total_price)"}}
+    with pytest.raises(RunError, match="it was deleted, so its fields are null: let the map's `__filter__` be"):
+        read(shop, stream_maps=maps)
+    maps["orders"]["__filter__"] = "not _sdc_deleted_at"
+    assert len(read(shop, stream_maps=maps).orders) == len(shop.store.orders)
 
 
 def test_stream_maps_and_flattening_work_on_what_is_read(shop: Shop) -> None:

@@ -686,6 +686,18 @@ def test_so_many_orders_are_remembered_and_no_more() -> None:
     assert "5 more orders wait for something than the state holds" in watched.summary()
 
 
+def test_parcels_that_no_carrier_scans_leave_places_to_what_else_waits() -> None:
+    since = as_datetime("2026-01-01")
+    waiting: dict[str, list[Any]] = {}
+    watched = watch.Watch({}, waiting, {}, since=since, again=lambda _: None, logger=logging.getLogger("tap"))
+    parcel = b'"fulfillments":[{"id":1,"status":"success","tracking_number":"1Z"}]'
+    of_first = b'{"id":0,"updated_at":"2026-11-01T00:00:00Z","return_status":"in_progress"}'
+    assert watched.passed(Record(of_first))
+    for number in range(1, watch.MOST_WAITING + 1):
+        assert watched.passed(Record(b'{"id":%d,"updated_at":"2026-11-02T00:00:00Z",%b}' % (number, parcel)))
+    assert (len(waiting), "0" in waiting) == (watch.MOST_BEFORE_SCAN, True)
+
+
 class Record:
     """A record as the watch looks at it."""
 

@@ -104,15 +104,16 @@ def test_what_may_be_meltanos_or_another_plugins_is_left_alone() -> None:
         "PREVIEW_API_KEY",
         "PREVIEW_LOGLEVEL",
         "SERVICE_HOST",  # of Kubernetes
+        "PREVIEW_SERVICE_HOST",  # the same, of a service target-posthog-preview
     ]
     others = {"TARGET_POSTHOGS": "x", "PATH": "x", "POSTHOG_MAX_EVENT": "x", "TARGET_POSTHOG_MAX_EVENT": ""}
     assert misnamed_variables({**{_variable(name): "x" for name in names}, **others}, {}, SETTINGS) == ([], [])
 
 
 def test_another_name_that_sets_nothing_is_said() -> None:
-    environment = {"TARGET_POSTHOG_LIMIT": "5", "TARGET_POSTHOG_API_KEY_PROD": "phc_jane"}
-    said = misnamed_variables(environment, {}, SETTINGS)
-    assert said == ([], ["TARGET_POSTHOG_API_KEY_PROD", "TARGET_POSTHOG_LIMIT"])
+    names = ["API_KEY2", "API_KEY_PROD", "LIMIT", "MAX_RETRIES", "PLAN_BUCKET", "PREVIEW_PORT", "PREVIEW_SERVICE_PORT"]
+    environment = {_variable(name): "phc_jane" for name in names}
+    assert misnamed_variables(environment, {}, SETTINGS) == ([], [_variable(name) for name in names])
 
 
 def test_what_meltano_has_from_the_settings_is_told_as_theirs() -> None:
@@ -144,7 +145,7 @@ def test_the_process_own_variables_win_over_a_file_env(tmp_path: Path) -> None:
         config = config_of_environment(SETTINGS)
         print(config["api_key"], config["unmapped"])
     """
-    environment = {**os.environ, "TARGET_POSTHOG_API_KEY": "phc_own"}
+    environment = {**os.environ, "TARGET_POSTHOG_API_KEY": "phc_own", "TARGET_POSTHOG_UNMAPPED": ""}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
