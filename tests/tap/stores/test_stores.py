@@ -21,7 +21,7 @@ import pytest
 from sandbox.controls import Reply
 from sandbox.shop import Shop
 from sandbox.shop.cdnow import cdnow_store
-from tap_shopify_orders import settings as stores
+from tap_shopify_orders import stores
 from tap_shopify_orders.bookmark import Bookmarks
 from tests.tap.conftest import Run, queries, read, settings
 from tests.waiting import LONGEST_WAIT_SECONDS, wait_until
