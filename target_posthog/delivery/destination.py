@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
+from target_posthog.mapping.language.functions import canonical
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 LONGEST_SHOWN_KEY = 64  # characters; uuids and such are shorter
 HASH_DIGITS = 12
+IDENTITY_BYTES = 8  # what a database takes as a number
 
 
 class Outcome(NamedTuple):
@@ -112,6 +115,16 @@ def key_name(record: Mapping[str, Any], keys: Sequence[str], shown: Collection[s
     """
     parts = (f"{key}={_named(value, is_shown=key in shown)}" for key in keys if (value := record.get(key)) is not None)
     return ", ".join(parts) or KEYLESS
+
+
+def identity_of(origin: Origin, record: Mapping[str, Any]) -> int:
+    """Return a hash by which a record is told from others: of its stream and its key, or all of it without a key.
+
+    It is the same in each run: receipts are kept by it.
+    """
+    keys = origin.key_properties
+    text = canonical([origin.stream_name, [record.get(key) for key in keys] if keys else record])
+    return int.from_bytes(hashlib.blake2b(text, digest_size=IDENTITY_BYTES).digest(), "big", signed=True)
 
 
 def _named(value: object, *, is_shown: bool) -> str:

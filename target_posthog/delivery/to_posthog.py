@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from target_posthog.delivery.dead_letters import DeadLetters
-from target_posthog.delivery.destination import key_name
+from target_posthog.delivery.destination import identity_of, key_name
 from target_posthog.delivery.held_run import HeldRun
 from target_posthog.delivery.queue import Queue
 from target_posthog.delivery.shared_ids import SharedIds
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
 from target_posthog.mapping.event import Maker
-from target_posthog.mapping.language.functions import canonical
 from target_posthog.posthog.client import DEFAULT_HOST, Client
 from target_posthog.receipts.opening import open_store, receipts_lines
 from target_posthog.receipts.sifter import Candidate
@@ -121,7 +120,7 @@ class PostHogDestination:
         for made in outcome.events:
             if warning := self._shared_ids.see(made.event, source.name):
                 logger.warning(warning)
-        identity = _identity(origin, record)
+        identity = identity_of(origin, record)
         self._queue.add(
             Candidate(
                 made.event,
@@ -130,6 +129,7 @@ class PostHogDestination:
                 source,
                 Maker(stream, made.rule, made.event["event"]),
                 identity,
+                not origin.key_properties,
                 made.proviso,
                 is_of_item=made.is_of_item,
                 is_letter=origin.is_of_letters,
@@ -265,9 +265,3 @@ def _names_of(sources: Iterable[object]) -> list[str]:
     """Return what the records of some sources are called, each once."""
     named = (f"{source.origin.stream_name} {source.name}" for source in sources if isinstance(source, Source))
     return list(dict.fromkeys(named))
-
-
-def _identity(origin: Origin, record: Mapping[str, Any]) -> int:
-    """Return a hash by which a record is told from others: of its stream and its key, or all of it without a key."""
-    keys = origin.key_properties
-    return hash((origin.stream_name, canonical([record.get(key) for key in keys] if keys else record)))

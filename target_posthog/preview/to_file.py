@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from target_posthog.delivery.admission import Admission
-from target_posthog.delivery.destination import key_name
+from target_posthog.delivery.destination import identity_of, key_name
 from target_posthog.delivery.held_run import PLAN_FORMAT
 from target_posthog.delivery.progress import SECONDS_BETWEEN_PROGRESS, Progress
 from target_posthog.mapping.catalogue import catalogue
@@ -133,11 +133,14 @@ class PreviewDestination:
         explanation = origin.explainer.explained(record) if origin.explainer else []
         naming = self._namings.get(origin.stream_name) or Naming(origin.stream_name, {})
         keys = [record.get(key) for key in origin.key_properties]
+        identity = identity_of(origin, record)
         candidates = [
             Candidate(
                 made.event,
                 made.rule,
                 outcome.entity,
+                record=identity,
+                is_keyless=not origin.key_properties,
                 proviso=made.proviso,
                 is_of_item=made.is_of_item,
                 is_letter=origin.is_of_letters,

@@ -53,8 +53,8 @@ class Candidate(NamedTuple):
     """An event that a rule made of a record; `source` is what its destination knows the record by.
 
     `maker` and `record`, a hash of the record's key, are there to find two records that make different events under
-    one key. `digest` is that of the event, where it is known already. `is_of_item` is as the rule says it.
-    An `is_letter` comes from a dead letter.
+    one key; of an `is_keyless` record the hash is of all of it. `digest` is that of the event, where it is known
+    already. `is_of_item` is as the rule says it. An `is_letter` comes from a dead letter.
     """
 
     event: Event
@@ -63,6 +63,7 @@ class Candidate(NamedTuple):
     source: object = None
     maker: Maker | None = None
     record: int = 0
+    is_keyless: bool = False
     proviso: Proviso = FINAL
     digest: int | None = None
     is_of_item: bool = False
@@ -472,10 +473,11 @@ def _with_persons(candidate: Candidate) -> Sifted:
     """Return what an event says of persons: a description and links, each as a receipt.
 
     A record's description has one receipt whatever distinct ids the record has had, as they may be one person by now:
-    so that it is of what PostHog was told last. Where a rule describes several persons of a record each has one, by
-    the id that is linked, which stays, or else by the distinct id.
+    so that it is of what PostHog was told last. It is of the record's own key, as several may share an `id`. Where a
+    rule describes several persons of a record each has one, by the id that is linked, which stays, or else by the
+    distinct id.
     """
-    event, rule, entity, source = candidate[:4]
+    event, rule, entity, source, _, record, is_keyless = candidate[:7]
     properties, distinct_id = event["properties"], event["distinct_id"]
     content = {name: value for name, value in properties.items() if name not in NOT_CONTENT}
     linked = [str(properties[key]) for key in LINK_KEYS if key in properties]
@@ -485,7 +487,8 @@ def _with_persons(candidate: Candidate) -> Sifted:
         persons.append(Said(_key(group), _hash(canonical(content)), seconds_of(event["timestamp"])))
     elif content:
         of_many = [next(iter(linked), distinct_id)] if candidate.is_of_item or not entity else []
-        who: JSON = ["person", rule, entity.key if entity else None, *of_many]
+        has_own = bool(entity) and not of_many and not is_keyless  # several records may be about one thing
+        who: JSON = ["person", rule, record if has_own else entity.key if entity else None, *of_many]
         persons.append(Said(_key(who), _hash(canonical([distinct_id, content])), seconds_of(event["timestamp"])))
     persons += [Said(_key(["link", *sorted((distinct_id, other))]), 0) for other in linked]
     return Sifted(event, rule, source, None, tuple(persons), is_letter=candidate.is_letter)

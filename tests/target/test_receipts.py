@@ -9,7 +9,8 @@ import sqlite3
 import stat
 import tracemalloc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
@@ -18,6 +19,7 @@ from typing_extensions import override
 
 from sandbox.controls import Reply
 from tap_shopify_orders.records.schema import CUSTOMERS, ORDERS, stream_schema
+from target_posthog.delivery.destination import identity_of
 from target_posthog.delivery.summary import Summary
 from target_posthog.errors import RunError
 from target_posthog.mapping.event import Entity
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from conftest import Runs
     from sandbox.posthog import PostHog
+    from target_posthog.delivery.destination import Origin
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
 
@@ -292,6 +295,57 @@ def test_of_several_persons_in_a_record_each_is_as_its_last_version(receipted: R
         assert {one["properties"]["email"] for one in posthog.persons()} == {email for _, email in members}
     told = [event["distinct_id"] for event in posthog.fired()]
     assert told == [email for _, email in (jane, eve, jnae, jane)]
+
+
+MEMBERS = {
+    "type": "SCHEMA",
+    "stream": "members",
+    "key_properties": ["team", "email"],
+    "schema": {"type": "object", "properties": {name: {} for name in ("team", "email", "at", "role")}},
+}
+
+
+def member(email: str, day: int, role: str) -> dict[str, Any]:
+    record = {"team": 1, "email": email, "at": f"2026-10-{day:02}T10:00:00Z", "role": role}
+    return {"type": "RECORD", "stream": "members", "record": record}
+
+
+def mapping_of_members(tmp_path: Path, role: str = "role") -> str:
+    """Return the file of a mapping by which all members of a team are about the team."""
+    file = tmp_path / "members.yaml"
+    rule = f"{{event: $set, distinct_id: [email], timestamp: at, key: [team, email, at], set: {{role: {role}}}}}"
+    file.write_text(f"""records: {{members: {{id: "concat('team ', team)"}}}}\nstreams: {{members: [{rule}]}}\n""")
+    return str(file)
+
+
+def test_of_records_that_share_an_id_each_has_its_person_as_its_last_version(
+    receipted: Receipted, posthog: PostHog, tmp_path: Path
+) -> None:
+    mapping = mapping_of_members(tmp_path)
+    both = [member(email, 1, "a") for email in ("jane@example.com", "eve@example.com")]
+    assert len(receipted.run(MEMBERS, *both, mapping=mapping)) == 2
+    assert receipted.run(MEMBERS, *both, mapping=mapping) == []
+    for day, role in enumerate("ba", 2):
+        assert len(receipted.run(MEMBERS, member("jane@example.com", day, role), mapping=mapping)) == 1
+    assert [one["properties"]["role"] for one in posthog.persons()] == ["a", "a"]
+
+
+def test_a_record_has_the_same_identity_in_each_run() -> None:
+    origin = cast("Origin", SimpleNamespace(stream_name="members", key_properties=["team", "email"]))
+    one = {"team": 1.0, "email": "jane@example.com", "role": "a"}
+    assert identity_of(origin, one) == identity_of(origin, {**one, "team": 1, "role": "b"}) == 7_075_700_980_343_551_764
+
+
+def test_a_dead_letter_is_not_passed_over_for_a_newer_record_that_shares_its_id(
+    receipted: Receipted, posthog: PostHog, tmp_path: Path
+) -> None:
+    letters = tmp_path / "letters.jsonl"
+    settings = {"dead_letter_path": str(letters)}
+    both = (member("jane@example.com", 1, "boss"), member("eve@example.com", 2, "1"))
+    receipted.run(MEMBERS, *both, mapping=mapping_of_members(tmp_path, "number(role)"), **settings)
+    replayed = [json.loads(line) for line in letters.read_text().splitlines()]
+    assert receipted.run(*replayed, mapping=mapping_of_members(tmp_path), **settings) == [("$set", "jane@example.com")]
+    assert len(posthog.persons()) == 2
 
 
 def test_a_description_of_which_a_later_one_was_refused_is_not_taken_for_the_last(
