@@ -20,7 +20,18 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from typing_extensions import override
 
 from target_posthog.errors import RunError
-from target_posthog.receipts.store import RESEND, TABLES, VERSION, Claim, Fact, Found, KnownFact, Said, Store
+from target_posthog.receipts.store import (
+    OTHER_VERSION,
+    RESEND,
+    TABLES,
+    VERSION,
+    Claim,
+    Fact,
+    Found,
+    KnownFact,
+    Said,
+    Store,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -161,13 +172,16 @@ class PostgresStore(Store):
                 connection.exec_driver_sql(statement)
 
     def _project_of(self, key: str, *, is_read_only: bool) -> int:
+        if other := self.rows(OTHER_VERSION, VERSION):
+            raise RunError(
+                f"`receipts`: the database has version {other[0][0]}, this program reads version {VERSION}; name "
+                "another database, then run `target-posthog receipts rebuild`"
+            )
         if not is_read_only:
             self.rows(
                 "INSERT INTO posthog_receipts_project (key, version) VALUES (?, ?) ON CONFLICT DO NOTHING", key, VERSION
             )
-        found = self.rows("SELECT id, version FROM posthog_receipts_project WHERE key = ?", key)
-        if found and found[0][1] != VERSION:
-            raise RunError(f"`receipts`: the database has version {found[0][1]}, this program reads version {VERSION}")
+        found = self.rows("SELECT id FROM posthog_receipts_project WHERE key = ?", key)
         return int(found[0][0]) if found else 0
 
     @staticmethod

@@ -21,6 +21,7 @@ from target_posthog.errors import RunError
 from target_posthog.receipts.reserve import Reserve
 from target_posthog.receipts.store import (
     MOST_IN_A_STATEMENT,
+    OTHER_VERSION,
     REBUILT,
     TABLES,
     VERSION,
@@ -63,7 +64,7 @@ WITH_RECEIPT = (
 PERSONS = "SELECT key, digest, at FROM posthog_receipts_person WHERE project = ? AND key IN ({})"
 ENTITIES = "SELECT key, id, distinct_id FROM posthog_receipts_entity WHERE project = ? AND key IN ({})"
 NEW_PROJECT = "INSERT OR IGNORE INTO posthog_receipts_project (key, version) VALUES (?, ?)"
-PROJECT = "SELECT id, version FROM posthog_receipts_project WHERE key = ?"
+PROJECT = "SELECT id FROM posthog_receipts_project WHERE key = ?"
 NEW_KIND = "INSERT OR IGNORE INTO posthog_receipts_kind (rule, event) VALUES (?, ?)"
 KIND = "SELECT id FROM posthog_receipts_kind WHERE rule = ? AND event = ?"
 NEW_ENTITY = "INSERT OR IGNORE INTO posthog_receipts_entity (id, project, key, distinct_id) VALUES (?, ?, ?, ?)"
@@ -140,11 +141,14 @@ class SqliteStore(Store):
                 self._database.execute(statement)
 
     def _project_of(self, key: str, *, is_read_only: bool) -> int:
+        if other := self._database.execute(OTHER_VERSION, (VERSION,)).fetchone():
+            raise RunError(
+                f"`receipts`: the file {self._path} is of version {other[0]}, this program reads version {VERSION}; "
+                "move the file away, then run `target-posthog receipts rebuild`"
+            )
         if not is_read_only:
             self._database.execute(NEW_PROJECT, (key, VERSION))
         found = self._database.execute(PROJECT, (key,)).fetchone()
-        if found and found[1] != VERSION:
-            raise self._unusable(f"it is of version {found[1]}, this program reads version {VERSION}")
         return int(found[0]) if found else 0
 
     def _unusable(self, reason: str | None) -> RunError:

@@ -78,6 +78,7 @@ TABLES = (
 ){without_rowid}""",
 )
 
+OTHER_VERSION = "SELECT version FROM posthog_receipts_project WHERE version <> ? LIMIT 1"  # of whichever project
 ADOPTED = (
     "SELECT fact.uuid, entity.distinct_id FROM posthog_receipts_fact fact "
     "JOIN posthog_receipts_entity entity ON entity.id = fact.entity "

@@ -654,6 +654,22 @@ def test_what_was_accepted_is_counted_also_where_its_receipts_cannot_be_written(
     assert f"{accepted} events accepted by PostHog, of 1 records" in caplog.text
 
 
+@pytest.mark.parametrize("project", ["phc_sandbox", "phc_new"])
+def test_receipts_of_another_version_are_left_as_they_are(receipted: Receipted, project: str) -> None:
+    """Whichever project has them: all are in the same tables."""
+    receipted.run()
+    settings = {"receipts": receipted.receipts, "senders": 1}
+    store = open_store({**settings, "api_key": "phc_sandbox"})
+    assert store
+    store.rows("UPDATE posthog_receipts_project SET version = 2")
+    remedy = r"version 2, this program .*(move the file away|name another database), then .* `target-posthog receipts"
+    for _ in range(2):
+        with pytest.raises(RunError, match=remedy):
+            open_store({**settings, "api_key": project})
+    assert store.rows("SELECT version FROM posthog_receipts_project") == [(2,)]
+    store.close()
+
+
 def warnings(place: str, project: str, *orders: int) -> list[str]:
     """Return what a run says before it begins, once a project has the receipts of some orders."""
     store = open_store({"receipts": place, "api_key": project, "senders": 1})
