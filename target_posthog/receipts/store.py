@@ -99,13 +99,15 @@ RUNNING_MONEY = (
     "AND fact.project = entity.project AND fact.entity = entity.id AND fact.uuid = money.uuid "
     "ORDER BY fact.at, fact.uuid"
 )
-# A sample is enough to see that another project got the same shop's records.
+# A sample is enough to see that another project got the same shop's records: the latest, which it has under the same
+# keys also where its receipts were rebuilt. The + keeps databases from sorting all records of the project.
 SHARED_WITH = (
-    "SELECT other.project FROM (SELECT key FROM posthog_receipts_entity WHERE project = ? LIMIT 100) AS mine "
+    "SELECT other.project FROM (SELECT key FROM posthog_receipts_entity "
+    "WHERE +project = ? AND substr(key, 1, 13) <> 'distinct id: ' ORDER BY id DESC LIMIT 100) AS mine "  # `REBUILT`
     "CROSS JOIN posthog_receipts_project project CROSS JOIN posthog_receipts_entity other "
     "WHERE project.id <> ? AND other.project = project.id AND other.key = mine.key GROUP BY other.project"
 )
-ANCHORED = "SELECT count(*) FROM posthog_receipts_fact WHERE project = ? AND anchor = 1"
+ENTITIES = "SELECT count(*) FROM posthog_receipts_entity WHERE project = ?"
 # What was erased in PostHog on purpose is never sent again.
 SELECTED = (
     "SELECT fact.uuid FROM posthog_receipts_fact fact JOIN posthog_receipts_kind kind ON kind.id = fact.kind "
@@ -279,8 +281,8 @@ class Store(ABC):
         others = [number for (number,) in self.rows(SHARED_WITH, self.project, self.project)]
         if not others:
             return False
-        ((own,),) = self.rows(ANCHORED, self.project)
-        return any(self.rows(ANCHORED, number)[0][0] > 2 * own for number in others)
+        ((own,),) = self.rows(ENTITIES, self.project)
+        return any(self.rows(ENTITIES, number)[0][0] > 2 * own for number in others)
 
     def counts(self) -> list[tuple[str, int, str, str]]:
         """Return for each event its name, the number of facts, and the times of the oldest and the newest."""

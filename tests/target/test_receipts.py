@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from target_posthog.delivery.destination import Origin
     from target_posthog.mapping.event import Event
     from target_posthog.mapping.language.functions import JSON
+    from target_posthog.receipts.store import Store
 
 SCHEMAS = [
     {"type": "SCHEMA", "stream": name, "key_properties": ["shop", "id"], "schema": stream_schema(kind)}
@@ -692,6 +693,40 @@ def test_a_project_that_lacks_what_another_got_is_a_warning_until_it_has_it(
             assert warnings(place, "phc_new", *orders)[0].startswith("These receipts know another project that got")
         assert warnings(place, "phc_new", *range(9)) == [], "a full refresh; one was deleted in the shop"
         assert warnings(place, "phc_one") == []
+
+
+def open_project(place: str, project: str, facts: dict[str, int]) -> Store:
+    """Return the store of a project that has some facts of each of some records, in this order."""
+    store = open_store({"receipts": place, "api_key": project, "senders": 1})
+    assert store
+    ids = [(key, uuid5(NAMESPACE_URL, f"{key} {number}")) for key in facts for number in range(facts[key])]
+    with store.claim([Fact(uuid.bytes, "Sale", "Sale", key, "jane", 1, 2, 3) for key, uuid in ids], []):
+        pass
+    return store
+
+
+def test_a_project_that_has_fewer_events_of_the_same_records_lacks_none(
+    tmp_path: Path, database_of_receipts: str
+) -> None:
+    for place in (str(tmp_path / "receipts.sqlite"), database_of_receipts):
+        orders = [f"gid://shopify/Order/{number}" for number in range(10)]
+        one = open_project(place, "phc_one", dict.fromkeys(orders, 3))
+        another = open_project(place, "phc_another", dict.fromkeys(orders, 1))
+        assert not one.is_behind_another
+        assert not another.is_behind_another
+
+
+def test_a_project_whose_receipts_were_rebuilt_is_seen_to_have_the_same_records(
+    tmp_path: Path, database_of_receipts: str
+) -> None:
+    """A rebuilt receipt of a customer doesn't say whose it is."""
+    for place in (str(tmp_path / "receipts.sqlite"), database_of_receipts):
+        customers = [f"shopify:customer:{number}" for number in range(300)]
+        orders = [f"gid://shopify/Order/{number}" for number in range(900)]
+        open_project(place, "phc_rebuilt", dict.fromkeys([*(f"distinct id: {id_}" for id_ in customers), *orders], 1))
+        some = [f"gid://shopify/Customer/{number}" for number in range(120)]
+        assert open_project(place, "phc_new", dict.fromkeys([*some, *orders[:120]], 1)).is_behind_another
+        assert not open_project(place, "phc_other_shop", {"distinct id: shopify:customer:1": 1}).is_behind_another
 
 
 @pytest.mark.parametrize("rest", ["p@ss:w0rd@127.0.0.1:1/db", "x@host:54x/db", "x@host:/db"])
