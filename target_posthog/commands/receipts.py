@@ -38,6 +38,10 @@ MAY_NOT_SHOW_YET = (
     "PostHog may not show yet what was sent within the last day, and what has no receipt is sent again: run this "
     "again a day after the last run and before the next one; it only adds"
 )
+RULE_TOO = (
+    "A `leave_out` rule with the person's numbers is needed as well, always: receipts don't know of everything that "
+    "PostHog was told (docs/privacy.md, step 4)"
+)
 where = setting("receipts", "Where the receipts are: a file, or the URL of a PostgreSQL.")
 whose = setting("api_key", "The project's API key.")
 personal_key = setting("personal_api_key", "PostHog's personal API key, with the scope query:read.")
@@ -149,18 +153,24 @@ def erase(receipts: str | None, api_key: str | None, ids: tuple[str, ...], *, ye
 
     IDs are all that PostHog lists on the person's page, such as jane@example.com. What was sent of the person's records
     is never sent again, and isn't missing. What happens to these records later is sent without a person, under an id
-    that says nothing. Run it when no run goes on.
+    that says nothing. Run it when no run goes on, for each project of these receipts.
+
+    A `leave_out` rule with the person's numbers is needed as well, always (docs/privacy.md): this can't cover a person
+    of whom PostHog was told without an event that has a receipt, nor a record whose key is the e-mail itself.
     """
     with ending_with_sentence():
         store, forms = _store_with_receipts(receipts, api_key), forms_of(ids)
         records = store.of_person(forms)
         if not records:
             store.scrub()
-            raise RunError("No receipt has any of these ids; do they stand so on the person's page in PostHog?")
+            raise RunError(
+                f"No receipt has any of these ids; do they stand so on the person's page in PostHog?\n{RULE_TOO}"
+            )
         click.echo(f"{len(records):,} records, such as customers and orders, have events under these ids")
         if yes or click.confirm("Take the ids out for good?"):
             store.erase(records, forms)
-            click.echo("The ids are gone; nothing that was sent of these records is sent again")
+            click.echo("The ids of these records are gone; nothing that was sent of them is sent again")
+            click.echo(RULE_TOO)
 
 
 @receipts.command(name="rebuild")

@@ -137,6 +137,23 @@ def test_an_erased_order_that_is_deleted_takes_back_only_what_came_since(erased:
     ]
 
 
+def test_what_the_command_cannot_cover_the_documented_rule_does(runs: Runs, posthog: PostHog, tmp_path: Path) -> None:
+    """Of a customer older than what `receipts rebuild` was shown PostHog was told, and no receipt says so."""
+    receipts = str(tmp_path / "receipts.sqlite")
+    store = SqliteStore(receipts, hashed_key("phc_sandbox"))
+    store.floor = 1_789_430_400  # 2026-09-15
+    store.close()
+    shop = Shop(runs, posthog, receipts)
+    last = shop.command(*documented_command()).splitlines()[-1]
+    assert last.startswith("A `leave_out` rule with the person's numbers is needed as well, always")
+    shop.sync.settings["mappings"] = documented_rules()
+    shop.sync(*REDACTED, customer(CUSTOMER, JANE, 10, name="Jane"))
+    assert shop.fired == []
+    shop.sync.settings["mappings"] = {}
+    shop.sync(customer(CUSTOMER, JANE, 11, name="Jane Doe"))
+    assert [one["event"] for one in shop.fired] == ["$identify"]
+
+
 def test_what_was_erased_is_never_missing_and_never_sent_again(erased: Shop) -> None:
     assert "0 events would be sent again" in erased.command("resend", "--missing", "--yes")
     erased.command("resend", "--as-another", "--yes")
@@ -194,4 +211,6 @@ def test_receipts_that_were_rebuilt_and_exported_ones_are_erased_too(shop: Shop,
 
 
 def test_ids_that_no_receipt_has_are_said(shop: Shop) -> None:
-    assert "No receipt has any of these ids" in shop.command("receipts", "erase", "jan@example.com", "--yes", code=1)
+    said = shop.command("receipts", "erase", "jan@example.com", "--yes", code=1)
+    assert "No receipt has any of these ids" in said
+    assert said.splitlines()[-1].startswith("A `leave_out` rule with the person's numbers is needed as well, always")
