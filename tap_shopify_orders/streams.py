@@ -87,7 +87,6 @@ class ShopStream(SelectedStream):
     fields: ClassVar[tuple[Field, ...]]
     needs: ClassVar[Needs] = {}  # by what may be wanted, what it is judged by
     subject: ClassVar[str]  # the records' type, as events name it
-    deletions_at_first: ClassVar[bool] = False  # whether the first run has tombstones of what was gone before it
     first_page = 10  # nodes, so that no run begins with a query that costs too much
     _emitted_before: datetime | None = None  # the bookmark that the run began with
     bulk_nested: ClassVar[tuple[tuple[Names, ...], ...]] = ((),)  # connections to ask bulk operations for, best first
@@ -185,14 +184,13 @@ class ShopStream(SelectedStream):
 
         Raises RunError, and Busy when patience ran out; either way the state covers what was yielded, and no more.
 
-        There are no tombstones in the first run of all, unless the stream has them then.
+        There are no tombstones in the first run of all.
         """
         self._run.begin_reading()
         window, self._emitted_before = self.window, self.bookmark.value
         self.bookmark.begin(self._run.store.granted.at, self.start)
         known = self.bookmark.known(self.lookback)
-        is_to_come = self._emitted_before or self.deletions_at_first
-        deletions = self._deletions(window, known) if is_to_come else iter(())
+        deletions = self._deletions(window, known) if self._emitted_before else iter(())
         for mark, record in chain(self._examined(self.changes.read(known), window), deletions):
             if mark.updated_at >= window.until:
                 continue  # it changed while it was read: the next run's, and a bookmark must not go so far
@@ -220,8 +218,8 @@ class ShopStream(SelectedStream):
         read_again = (self.bookmark.value or EARLIEST) - self.lookback
         try:
             for mark, record in self._reading.deletions(window, self.subject, known):
-                if self.deletions_at_first or self.bookmark.may_have_emitted(mark.updated_at):
-                    # What no later run reads again isn't remembered: it may be that of a year.
+                if self.bookmark.may_have_emitted(mark.updated_at):
+                    # What no later run reads again isn't remembered: after a denial it may be that of a year.
                     is_known = mark.updated_at >= read_again
                     self.deleted += 1
                     yield mark if is_known else Mark.unknown(mark.updated_at, mark.reached), record
@@ -307,7 +305,6 @@ class Orders(ShopStream):
 
     name = "orders"
     subject = "ORDER"
-    deletions_at_first = True  # a full refresh is a first run, too, and what was sent of an order is to be taken back
     first_page = 5
     # The ledger first; without it, as Shopify refused it from April to July 2026; then those of Nodes alone, as its
     # documentation has it. What isn't asked for here is read by ids.

@@ -113,11 +113,11 @@ def test_an_order_that_is_deleted_takes_back_what_was_sent_of_it(project: Projec
     assert days(of(project, "#1001")) == before
 
 
-def test_a_full_refresh_takes_back_an_order_that_was_deleted_since_the_last_run(project: Project, store: Store) -> None:
+def test_a_run_before_a_full_refresh_takes_back_an_order_that_was_deleted(project: Project, store: Store) -> None:
     project.sync()
     store.delete_order("#1002", LATEST)
-    project.sync(full_refresh=True)
     project.sync()
+    project.sync(full_refresh=True)
     assert named(of(project, "#1002"))[-1] == "Order Deleted"
     assert {name: sum(money(one).get(name, 0) for one in of(project, "#1002")) for name in FIGURES} == dict.fromkeys(
         FIGURES, 0
