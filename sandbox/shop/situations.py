@@ -81,7 +81,7 @@ FEES = {"return with a fee": "RestockingFee", "return with a shipping fee": "Ret
 # Fees are taxed in the US since October 2026 (https://shopify.dev/changelog/new-return-shipping-fee-tax-fields). In the
 # store they are for so many days before its end, whenever that is, so that its figures stay the same. That is so late
 # that beside the fees of all years there are more of them: one order of so many.
-FEES_TAXED, LATELY = timedelta(days=34), 5
+FEES_TAXED, LATELY = timedelta(days=35), 5
 NEVER_ATTRIBUTED = 40  # of so many orders one stays without attribution, if Shopify hadn't worked it out at once
 
 
