@@ -180,3 +180,12 @@ def test_some_orders_were_deleted_and_some_customers_merged(lively: Store) -> No
     assert deleted == ["ORDER"] * 3
     numbers = {int(one["id"].rsplit("/", 1)[1]) for one in lively.customers}
     assert any(FIRST_CUSTOMER + buyer not in numbers for buyer in range(1, BUYERS + 1))
+
+
+def test_the_figures_are_the_same_whatever_the_last_day() -> None:
+    def figures(last_day: date) -> list[tuple[Any, ...]]:
+        names = ("name", "displayFinancialStatus", "totalPriceSet", "totalRefundedSet")
+        orders = cdnow_store(last_day, customers=600).orders
+        return [(*(one[name] for name in names), len(one["refunds"]), len(one["_agreements"])) for one in orders]
+
+    assert figures(LAST_DAY) == figures(date(2028, 2, 28))
