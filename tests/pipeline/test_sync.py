@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def test_a_second_run_sends_nothing_and_a_changed_order_moves_alone(
 
     before = {identity(event) for event in posthog.events()}
     order = next(one for one in shop.store.orders if one["displayFinancialStatus"] == "PAID" and one["customer"])
-    shop.store.refund_order(order["name"], datetime.now(timezone.utc), amount="1.00")
+    shop.store.refund_order(order["name"], shop.clock(), amount="1.00")
     project.succeed("run", "sync")
     assert posthog.totals()["received"] == first["received"] + 3
     after = {identity(event): event for event in posthog.events()}
