@@ -48,10 +48,8 @@ BUCKET_POINTS, BUCKET_POINTS_A_SECOND = 2_000_000.0, 100_000.0  # as the sandbox
 
 
 def store_of(customers: int, ids_after: int = 0) -> Store:
-    """Return the store of so many buyers, the same each time, of which nothing was deleted yet."""
-    store = cdnow_store(LAST_DAY, customers=customers, ids_after=ids_after)
-    store.by_type["BasicEvent"].clear()
-    return store
+    """Return the store of so many buyers, the same each time."""
+    return cdnow_store(LAST_DAY, customers=customers, ids_after=ids_after)
 
 
 def shops_of(customers: int, stores: int) -> list[Shop]:
