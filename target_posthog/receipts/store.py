@@ -102,8 +102,8 @@ RUNNING_MONEY = (
 # A sample is enough to see that another project got the same shop's records: the latest, which it has under the same
 # keys also where its receipts were rebuilt. The + keeps databases from sorting all records of the project.
 SHARED_WITH = (
-    "SELECT other.project FROM (SELECT key FROM posthog_receipts_entity "
-    "WHERE +project = ? AND substr(key, 1, 13) <> 'distinct id: ' ORDER BY id DESC LIMIT 100) AS mine "  # `REBUILT`
+    "SELECT other.project FROM (SELECT key FROM posthog_receipts_entity "  # noqa: S608  # a constant of this module
+    f"WHERE +project = ? AND substr(key, 1, {len(REBUILT)}) <> '{REBUILT}' ORDER BY id DESC LIMIT 100) AS mine "
     "CROSS JOIN posthog_receipts_project project CROSS JOIN posthog_receipts_entity other "
     "WHERE project.id <> ? AND other.project = project.id AND other.key = mine.key GROUP BY other.project"
 )
